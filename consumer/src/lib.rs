@@ -1,0 +1,1 @@
+//! The consumer: journal to store, rows and position in one transaction.

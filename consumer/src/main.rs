@@ -1,0 +1,3 @@
+//! `confab-consumer`: from the journal into the store.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! `confab`: the hub and its command line.
+
+fn main() {}

@@ -1,0 +1,83 @@
+//! A JSON value kept as the very text it arrived in.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+use std::fmt;
+use std::sync::Arc;
+
+/// A JSON value kept as text, so that what was sent is what is served, byte for byte. Cheap to clone.
+///
+/// Holding one means only that the text is well-formed JSON; depth, size, NUL and number range are checked in the
+/// hub's `admit`.
+#[derive(Clone)]
+pub struct Body(Arc<RawValue>);
+
+impl Body {
+    /// Checks that `text` is one JSON value and keeps it.
+    pub fn parse(text: impl Into<String>) -> Result<Self, serde_json::Error> {
+        Ok(Self(RawValue::from_string(text.into())?.into()))
+    }
+
+    /// Writes `value` as JSON.
+    ///
+    /// # Panics
+    /// Where `value` cannot be JSON (a map with keys that are no strings); our own types can.
+    pub fn of(value: &impl Serialize) -> Self {
+        Self(serde_json::value::to_raw_value(value).expect("value has a JSON form").into())
+    }
+
+    /// The JSON `null`: the body of a deleted message.
+    pub fn null() -> Self {
+        Self::of(&())
+    }
+
+    /// The JSON text.
+    pub fn as_str(&self) -> &str {
+        self.0.get()
+    }
+
+    /// Whether this is the JSON `null`.
+    pub fn is_null(&self) -> bool {
+        self.as_str() == "null"
+    }
+
+    /// Reads the value into `T`.
+    pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.as_str())
+    }
+
+    /// The member `text` of an object, if this is an object that has one and it is a string: what a person said.
+    pub fn text(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Text {
+            text: Option<String>,
+        }
+        self.read::<Text>().ok()?.text
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl PartialEq for Body {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Body {}
+
+impl Serialize for Body {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Body {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(Box::<RawValue>::deserialize(deserializer)?.into()))
+    }
+}

@@ -1,0 +1,54 @@
+//! An event that waits for a moderator.
+
+use crate::{Event, EventId, Millis, Trail};
+
+/// Where a held event stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeldState {
+    /// Nobody has decided yet.
+    Waiting,
+    /// It was approved and published.
+    Approved,
+    /// It was denied.
+    Denied,
+}
+
+impl HeldState {
+    /// The name in tables and answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+        }
+    }
+
+    /// The state with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Waiting, Self::Approved, Self::Denied].into_iter().find(|state| state.as_str() == name)
+    }
+}
+
+/// An event that a plugin (or a fault's policy) set aside. It has an id and its original time, but no place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// What would have happened.
+    pub event: Event,
+    /// How it was judged up to the hold.
+    pub trail: Trail,
+    /// Which plugin held it.
+    pub plugin: String,
+    /// Why.
+    pub reason: String,
+    /// When it was held.
+    pub held_at: Millis,
+    /// Where it stands.
+    pub state: HeldState,
+}
+
+impl Held {
+    /// The id by which it is listed, approved or denied: the event's own.
+    pub fn id(&self) -> EventId {
+        self.event.id
+    }
+}

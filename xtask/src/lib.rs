@@ -1,0 +1,1 @@
+//! Every verb a contributor needs.
