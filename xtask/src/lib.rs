@@ -1,1 +1,3 @@
 //! Every verb a contributor needs.
+
+pub mod wasm;
