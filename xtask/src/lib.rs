@@ -4,9 +4,11 @@
 //!
 //! - [`services`]: private Kafka, Redis and PostgreSQL that can be stopped, killed, paused and started again.
 //! - [`install`]: brings what is missing, and costs next to nothing when all is there.
+//! - [`wasm`]: turns plugins' crates into components.
 //! - [`progress`]: says what is being done.
 
 pub mod install;
 pub mod progress;
 pub mod services;
+pub mod wasm;
 pub mod workspace;
