@@ -1,0 +1,75 @@
+//! What can be typed after `cargo xtask`.
+
+use clap::{Args, Parser, Subcommand};
+
+/// Every verb a contributor needs. What is missing on this machine is installed or named on the way.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+#[command(
+    after_help = "Start here:\n  cargo xtask run     a hub to talk to, in one command\n  cargo xtask test    everything that CI tests, with real services\n  cargo xtask up      two hubs, a consumer, Redis, Kafka and PostgreSQL in the background"
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Build and start one embedded hub (no services needed) in the foreground; Ctrl-C drains it
+    ///
+    /// Builds the plugins and the hub, says where its page is and how to send a first message, then becomes
+    /// `confab run --config hub.toml`. The data lies where hub.toml says.
+    Run(Run),
+    /// Run every test, with a private Redis, Kafka and PostgreSQL that end with it
+    ///
+    /// Installs what is missing, builds the plugins and the tests, starts the services, and tells the tests where they
+    /// are (CONFAB_TEST_REDIS, CONFAB_TEST_KAFKA, CONFAB_TEST_POSTGRES …). The exit status is that of the tests.
+    Test(Test),
+    /// Check format, lints, docs, the arrows between crates and the dependencies, as CI does
+    Check,
+    /// Start two hubs, a consumer, Redis, Kafka and PostgreSQL on loopback, in the background
+    ///
+    /// State, logs and pids lie in `.services/`. What already runs is left alone, so typing it again starts only what is
+    /// missing.
+    Up(Up),
+    /// End what `up` started, hubs first; the data stays
+    Down(Down),
+    /// Show what of `up` is running and where
+    Status,
+    /// Build the plugins into `plugins/*.wasm`
+    Plugins,
+}
+
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Build with optimisations: slower to build, faster to run
+    #[arg(long)]
+    pub release: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Test {
+    /// Only tests whose name contains one of these
+    #[arg(value_name = "FILTER")]
+    pub filters: Vec<String>,
+    /// Only the tests of these crates; may be given more than once
+    #[arg(short, long = "package", value_name = "CRATE")]
+    pub packages: Vec<String>,
+    /// Given to the test programs as they are, such as `-- --nocapture`
+    #[arg(last = true, value_name = "ARGUMENT")]
+    pub more: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Up {
+    /// Build with optimisations: slower to build, faster to run
+    #[arg(long)]
+    pub release: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Down {
+    /// Remove the data as well, so that the next `up` begins empty
+    #[arg(long)]
+    pub wipe: bool,
+}

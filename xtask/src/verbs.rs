@@ -1,0 +1,30 @@
+//! What each verb does.
+
+mod arrows;
+mod check;
+mod cluster;
+mod plugins;
+mod run;
+mod test;
+mod up;
+
+use crate::cli::Verb;
+use anyhow::Result;
+use std::process::ExitCode;
+
+/// Does it.
+pub fn run(verb: Verb) -> Result<ExitCode> {
+    match verb {
+        Verb::Run(arguments) => run::run(&arguments).map(done),
+        Verb::Test(arguments) => test::test(&arguments),
+        Verb::Check => check::check().map(done),
+        Verb::Up(arguments) => up::up(&arguments).map(done),
+        Verb::Down(arguments) => up::down(&arguments).map(done),
+        Verb::Status => up::status().map(done),
+        Verb::Plugins => plugins::build().map(done),
+    }
+}
+
+fn done<T>(_: T) -> ExitCode {
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,113 @@
+//! `cargo xtask test`: every test, with real services that end with it.
+
+use super::plugins;
+use crate::{cargo, cli};
+use anyhow::Result;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+use xtask::install::{self, Installed};
+use xtask::progress::{Progress, say, seconds, shown};
+use xtask::services::{Kafka, Postgres, Redis, kafka, postgres, process::Scratch, redis};
+
+/// Runs them; the exit code is that of the tests.
+pub fn test(arguments: &cli::Test) -> Result<ExitCode> {
+    let mut clock = Clock::default();
+    let installed = clock.time("install", install::for_tests)?;
+    let components = clock.time("plugins", plugins::build)?;
+    clock.time("build tests", || build(arguments))?;
+    let services = clock.time("start services", || Services::start(&installed))?;
+    let mut command = cargo_test(arguments);
+    services.tell(&mut command, &installed, &components);
+    let passed = clock.time("tests", || {
+        say(&format!("$ {}", shown(&command)));
+        Ok(command.status()?.success())
+    })?;
+    clock.time("stop services", || services.stop())?;
+    say(&clock.summary());
+    if !passed {
+        say("✗ some tests failed: their names stand above, under `failures:`");
+    }
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn cargo_test(arguments: &cli::Test) -> Command {
+    let mut command = select_tests(arguments);
+    command.arg("--no-fail-fast").arg("--").args(&arguments.filters).args(&arguments.more);
+    command
+}
+
+/// Compiles first, so that the services do not idle meanwhile and the summary tells building from testing.
+fn build(arguments: &cli::Test) -> Result<()> {
+    cargo::run(select_tests(arguments).arg("--no-run"))
+}
+
+fn select_tests(arguments: &cli::Test) -> Command {
+    let mut command = cargo::cargo();
+    command.arg("test");
+    match arguments.packages.as_slice() {
+        [] => command.arg("--workspace"),
+        packages => command.args(packages.iter().flat_map(|package| ["--package", package])),
+    };
+    command
+}
+
+/// One set of services for all tests; each test keeps to names of its own in them.
+struct Services {
+    redis: Redis,
+    postgres: Postgres,
+    kafka: Kafka,
+    // Last, so that the folder goes when nobody writes into it any more.
+    _folder: Scratch,
+}
+
+impl Services {
+    fn start(installed: &Installed) -> Result<Self> {
+        let progress = Progress::start("Redis, PostgreSQL and Kafka");
+        let scratch = Scratch::new("test")?;
+        let folder = scratch.path();
+        let redis = Redis::start(&folder.join("redis"), redis::Options::default())?;
+        let postgres = Postgres::start(&folder.join("postgres"), postgres::Options::for_tests())?;
+        let jars = Some(installed.kafka_jars.clone());
+        let kafka = Kafka::start(&folder.join("kafka"), kafka::Options { jars, ..Default::default() })?;
+        progress.done(&format!("{}, {}, Kafka at {}", redis.address(), postgres.address(), kafka.address()));
+        Ok(Self { redis, postgres, kafka, _folder: scratch })
+    }
+
+    /// Tells the tests where everything is.
+    fn tell(&self, command: &mut Command, installed: &Installed, components: &PathBuf) {
+        command
+            .env("CONFAB_TEST_REDIS", self.redis.address())
+            .env("CONFAB_TEST_KAFKA", self.kafka.address())
+            .env("CONFAB_TEST_POSTGRES", self.postgres.address())
+            .env("CONFAB_TEST_KAFKA_LIB", &installed.kafka_jars)
+            .env("CONFAB_TEST_NODE", &installed.node)
+            .env("CONFAB_TEST_PYTHON", &installed.python)
+            .env("CONFAB_TEST_PLUGINS", components);
+    }
+
+    fn stop(mut self) -> Result<()> {
+        self.kafka.kill()?; // its data is thrown away: nothing to finish
+        self.redis.kill()?;
+        self.postgres.stop()
+    }
+}
+
+/// How long each phase took.
+#[derive(Default)]
+struct Clock(Vec<(&'static str, Duration)>);
+
+impl Clock {
+    fn time<T>(&mut self, phase: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let start = Instant::now();
+        let result = work();
+        self.0.push((phase, start.elapsed()));
+        result
+    }
+
+    fn summary(&self) -> String {
+        let total = self.0.iter().map(|(_, span)| *span).sum();
+        let phases = self.0.iter().map(|(phase, span)| format!("  {phase:<15} {:>12}\n", seconds(*span)));
+        format!("\nTime\n{}  {:<15} {:>12}", phases.collect::<String>(), "all", seconds(total))
+    }
+}
