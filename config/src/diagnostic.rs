@@ -98,9 +98,7 @@ impl Diagnostic {
         let mut group = match &self.place {
             Some(Place { source, span }) => {
                 let annotation = AnnotationKind::Primary.span(span.clone()).label(self.label.as_ref());
-                title.element(
-                    Snippet::source(source.text.as_str()).path(source.name.as_str()).annotation(annotation),
-                )
+                title.element(Snippet::source(source.text.as_str()).path(source.name.as_str()).annotation(annotation))
             }
             None => annotate_snippets::Group::with_title(title),
         };
@@ -116,9 +114,9 @@ impl Diagnostic {
 
     /// As a program reads it.
     pub fn to_json(&self) -> serde_json::Value {
-        let place = self.place().map(|(file, line, column)| {
-            serde_json::json!({ "file": file, "line": line, "column": column })
-        });
+        let place = self
+            .place()
+            .map(|(file, line, column)| serde_json::json!({ "file": file, "line": line, "column": column }));
         serde_json::json!({
             "severity": match self.severity { Severity::Error => "error", Severity::Warning => "warning" },
             "setting": self.setting,
@@ -142,7 +140,22 @@ impl From<SyntaxError> for Diagnostic {
         let message_line = format!("{} is not written as TOML", source.name);
         // An error at the very end points behind the last character.
         let span = span.map(|span| span.start.min(source.text.len())..span.end.min(source.text.len()));
-        Self { label: Some(message), place: span.map(|span| Place { source, span }), ..Self::error(message_line) }
+        let help = match message.as_str() {
+            "duplicate key" => Some("a key, and a table, stands once in a file: put the two together"),
+            text if ["string values", "invalid float", "invalid integer", "quote"]
+                .iter()
+                .any(|sign| text.contains(sign)) =>
+            {
+                Some("text is written in quotes: `\"…\"`")
+            }
+            _ => None,
+        };
+        Self {
+            label: Some(message),
+            place: span.map(|span| Place { source, span }),
+            help: help.into_iter().map(str::to_owned).collect(),
+            ..Self::error(message_line)
+        }
     }
 }
 

@@ -114,14 +114,25 @@ pub(crate) fn name_of(keys: &[&str]) -> String {
     format!("{PREFIX}{}", keys.iter().map(spell).collect::<Vec<_>>().join("__"))
 }
 
+/// Every setting that the environment can give: its keys (`<name>` stands for any), and its name.
+pub fn settings() -> Vec<(Vec<&'static str>, String)> {
+    let leaves = schema::leaves().into_iter().filter(|(path, _)| !path.contains(&ELEMENT));
+    leaves
+        .map(|(path, _)| {
+            let name = name_of(&path);
+            (path, name)
+        })
+        .collect()
+}
+
 /// Every name that could be meant, given the plugins of the file.
 fn names(table: &toml::Table) -> Vec<String> {
     let plugins: Vec<&str> = match table.get("plugin") {
         Some(toml::Value::Table(plugins)) => plugins.keys().map(String::as_str).collect(),
         _ => Vec::new(),
     };
-    let settings = schema::leaves().into_iter().filter(|(path, _)| !path.contains(&ELEMENT));
-    let mut names: Vec<String> = settings
+    let mut names: Vec<String> = settings()
+        .into_iter()
         .flat_map(|(path, _)| {
             let with = |plugin: &&str| {
                 name_of(&path.iter().map(|key| if *key == ANY_KEY { plugin } else { key }).copied().collect::<Vec<_>>())
@@ -149,9 +160,11 @@ fn unknown(name: &str, table: &toml::Table) -> Diagnostic {
 
 fn file_only(name: &str, path: &Path) -> Diagnostic {
     let list = path.last_key().unwrap_or_default();
-    Diagnostic::error(format!("the environment variable `{name}` cannot be used: `[[{list}]]` tables stand in hub.toml only"))
-        .note("they are a list in which the order counts, and a variable could not say where it belongs")
-        .help(format!("write a `[[{list}]]` table in hub.toml"))
+    Diagnostic::error(format!(
+        "the environment variable `{name}` cannot be used: `[[{list}]]` tables stand in hub.toml only"
+    ))
+    .note("they are a list in which the order counts, and a variable could not say where it belongs")
+    .help(format!("write a `[[{list}]]` table in hub.toml"))
 }
 
 fn a_table(name: &str, table: &toml::Table) -> Diagnostic {

@@ -16,7 +16,8 @@ pub mod duration {
 
     /// Reads the friendly form; a negative duration is an error.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        deserializer.deserialize_str(Friendly { expecting: "a duration like \"250ms\", \"10s\" or \"24h\"", read: parse })
+        deserializer
+            .deserialize_str(Friendly { expecting: "a duration like \"250ms\", \"10s\" or \"24h\"", read: parse })
     }
 
     /// Reads a duration like `"250ms"`. A day is 24 hours.

@@ -77,7 +77,8 @@ pub fn load(
     if all.errors() > 0 {
         return Err(all);
     }
-    let mut loaded = Loaded { config: structure.config, sources, warnings: all.0, base_dir: base_dir(file.as_deref()), file };
+    let mut loaded =
+        Loaded { config: structure.config, sources, warnings: all.0, base_dir: base_dir(file.as_deref()), file };
     loaded.resolve_paths();
     Ok(loaded)
 }
@@ -109,7 +110,8 @@ impl Loaded {
     fn resolve_paths(&mut self) {
         let (base, sources) = (&self.base_dir, &self.sources);
         let resolve = |place: Place, path: &mut PathBuf| {
-            if !matches!(sources.of(&place), Origin::Environment { .. } | Origin::Flag) && !path.as_os_str().is_empty() {
+            if !matches!(sources.of(&place), Origin::Environment { .. } | Origin::Flag) && !path.as_os_str().is_empty()
+            {
                 *path = base.join(&*path);
             }
         };

@@ -74,6 +74,11 @@ impl Sources {
             }
             Origin::File { .. } | Origin::Default => self.span(&path, name),
         };
+        if place.is_none() {
+            // A table that only variables have filled has no place: the variables are named instead.
+            let below = self.overrides.iter().filter(|(set, _)| *set != path && path.covers(set));
+            notes.extend(below.map(|(set, origin)| format!("`{set}` comes from {origin}")));
+        }
         let mut message = message;
         let label = match (label, &place) {
             // Without a snippet there is nothing to write it under.

@@ -181,7 +181,9 @@ mod tests {
 
     #[test]
     fn a_path_is_read_as_it_is_written() {
-        for text in ["listen", "limits.frame", "journal.kafka.options.\"security.protocol\"", "plugin.word-filter.timeout"] {
+        for text in
+            ["listen", "limits.frame", "journal.kafka.options.\"security.protocol\"", "plugin.word-filter.timeout"]
+        {
             assert_eq!(Path::parse(text).unwrap().to_string(), text);
         }
         for bad in ["", "a..b", ".a", "a.", "\"a", "\"a\"b"] {

@@ -77,7 +77,7 @@ fn segments(pattern: &str) -> Result<Vec<Segment>, String> {
             "*" => Ok(Segment::One),
             "**" => Ok(Segment::Any),
             word if word.contains('*') => {
-                Err(format!("`{word}` in `{pattern}`: a star stands for a whole segment, write `*` or `**` alone"))
+                Err(format!("in `{word}`, a star stands for a part of a segment: write `*` or `**` as a whole segment"))
             }
             word => Ok(Segment::Is(word.to_owned())),
         })

@@ -97,7 +97,7 @@ pub fn variables() -> Vec<Variable> {
     let of_section = |section: Section| {
         let path = section.path();
         let variable = move |setting: Setting| {
-            let keys: Vec<&str> = path.iter().copied().chain([setting.key]).collect();
+            let keys: Vec<&str> = path.iter().copied().chain(setting.key.split('.')).collect();
             Variable { name: name_of(&keys), value: setting.value, words: setting.words }
         };
         section.settings.into_iter().map(variable)
@@ -112,7 +112,11 @@ pub fn variables() -> Vec<Variable> {
 pub fn markdown() -> String {
     let mut page = String::from(include_str!("reference.md"));
     for section in sections() {
-        page += &if section.header.is_empty() { "\n## The top of the file\n".into() } else { format!("\n## `{}`\n", section.title()) };
+        page += &if section.header.is_empty() {
+            "\n## The top of the file\n".into()
+        } else {
+            format!("\n## `{}`\n", section.title())
+        };
         if !section.words.is_empty() {
             page += &format!("\n{}\n", section.words);
         }
@@ -120,7 +124,8 @@ pub fn markdown() -> String {
         for setting in &section.settings {
             let off = TEXT.contains(&format!("\n#{} = {}\n", setting.key, setting.value));
             let example = off && !crate::reference::has_default(&section, setting);
-            let value = if example { format!("none; such as `{}`", setting.value) } else { format!("`{}`", setting.value) };
+            let value =
+                if example { format!("none; such as `{}`", setting.value) } else { format!("`{}`", setting.value) };
             page += &format!("| `{}` | {} | {} |\n", setting.key, escape(&value), escape(&setting.words));
         }
     }

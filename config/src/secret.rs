@@ -96,7 +96,8 @@ fn resolve(key: &'static str, given: Option<&str>, file: Option<&Path>) -> Resul
 pub(crate) fn is_secret_key(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     let place = key.ends_with("_file") || key.ends_with(".location") || key.ends_with("url");
-    !place && ["secret", "password", "passwd", "token", "api_key", "apikey", "ssl.key.pem"].iter().any(|w| key.contains(w))
+    !place
+        && ["secret", "password", "passwd", "token", "api_key", "apikey", "ssl.key.pem"].iter().any(|w| key.contains(w))
 }
 
 /// The url with stars in place of its password.
@@ -204,7 +205,10 @@ mod tests {
     fn urls_lose_their_password_and_nothing_else() {
         assert_eq!(hide_url("redis://user:p@ss/word@host:6379/0"), "redis://user:********@host:6379/0");
         assert_eq!(hide_url("redis://:pw@host"), "redis://:********@host");
-        assert_eq!(hide_url("postgres://h/db?sslmode=require&password=x"), "postgres://h/db?sslmode=require&password=********");
+        assert_eq!(
+            hide_url("postgres://h/db?sslmode=require&password=x"),
+            "postgres://h/db?sslmode=require&password=********"
+        );
         for plain in ["redis://host:6379", "https://chat.example.com", "postgres://user@host/db", "no url"] {
             assert_eq!(hide_url(plain), plain);
         }
@@ -234,7 +238,8 @@ mod tests {
         let mut config = Config::default();
         config.auth.hmac_secret = Some("s3cret".into());
         config.timeline.redis = Some(RedisConfig { url: Some("redis://:s3cret@h".into()), ..RedisConfig::default() });
-        config.store.postgres = Some(PostgresConfig { url: Some("postgres://u:s3cret@h/d".into()), ..Default::default() });
+        config.store.postgres =
+            Some(PostgresConfig { url: Some("postgres://u:s3cret@h/d".into()), ..Default::default() });
         let options = BTreeMap::from([("sasl.password".to_owned(), "s3cret".to_owned())]);
         config.journal.kafka = Some(crate::KafkaConfig { options, ..Default::default() });
         assert!(!format!("{config:?}").contains("s3cret"));

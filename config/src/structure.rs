@@ -52,7 +52,7 @@ fn problem(path: &Path, message: &str, table: &toml::Table) -> Problem {
     if let Some(expected) = message.strip_prefix("unknown variant ") {
         let words = quoted(expected);
         let Some((written, words)) = words.split_first() else { return bad.label(message) };
-        let bad = bad.label(format!("expected one of {}", listed(words.iter().copied())));
+        let bad = bad.label(format!("expected {}", listed(words.iter().copied(), "or")));
         return match nearest(written, words.iter().copied()) {
             Some(word) => bad.help(format!("did you mean `\"{word}\"`?")),
             None => bad,
@@ -70,10 +70,11 @@ fn unknown_key(path: &Path, expected: &str) -> Problem {
     let (written, known) = words.split_first().map_or(("", &[][..]), |(written, known)| (*written, known));
     let place = path.parent().filter(|parent| !parent.steps().is_empty());
     let place = place.map_or_else(String::new, |parent| format!(" in `{parent}`"));
-    let problem = Problem::error(path, format!("unknown key `{written}`{place}")).at_name().label("no setting has this name");
+    let problem =
+        Problem::error(path, format!("unknown key `{written}`{place}")).at_name().label("no setting has this name");
     match nearest(written, known.iter().copied()) {
         Some(word) => problem.help(format!("did you mean `{word}`?")),
-        None => problem.help(format!("the keys here are {}", listed(known.iter().copied()))),
+        None => problem.help(format!("the keys here are {}", listed(known.iter().copied(), "and"))),
     }
 }
 

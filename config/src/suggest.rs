@@ -16,13 +16,13 @@ fn plain(word: &str) -> String {
     word.to_ascii_lowercase().replace('-', "_").replace("__", "_")
 }
 
-/// A list for a sentence: `a`, `b` and `c`.
-pub(crate) fn listed<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
+/// A list for a sentence: `a`, `b` and `c`; the word before the last is given.
+pub(crate) fn listed<'w>(words: impl IntoIterator<Item = &'w str>, before_last: &str) -> String {
     let words: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
     match words.as_slice() {
         [] => "nothing".into(),
         [one] => one.clone(),
-        [all @ .., last] => format!("{} and {last}", all.join(", ")),
+        [all @ .., last] => format!("{} {before_last} {last}", all.join(", ")),
     }
 }
 
@@ -35,6 +35,6 @@ mod tests {
         assert_eq!(nearest("fraem", ["listen", "frame", "body"]), Some("frame"));
         assert_eq!(nearest("word_filter", ["word-filter"]), Some("word-filter"));
         assert_eq!(nearest("banana", ["listen", "frame"]), None);
-        assert_eq!(listed(["a", "b", "c"]), "`a`, `b` and `c`");
+        assert_eq!(listed(["a", "b", "c"], "and"), "`a`, `b` and `c`");
     }
 }

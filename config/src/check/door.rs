@@ -21,10 +21,10 @@ pub(super) fn check(config: &Config, found: &mut Findings) {
     let drain = Path::of("drain_timeout");
     found.duration(&drain, config.drain_timeout, Duration::from_secs(1), Duration::from_secs(3600));
     if config.drain_timeout < config.limits.send_deadline {
-        found.add(
-            Problem::warning(&drain, "a drain may end before the sends it waits for")
-                .label(format!("shorter than `limits.send_deadline`, \"{}\"", duration::show(config.limits.send_deadline))),
-        );
+        found.add(Problem::warning(&drain, "a drain may end before the sends it waits for").label(format!(
+            "shorter than `limits.send_deadline`, \"{}\"",
+            duration::show(config.limits.send_deadline)
+        )));
     }
 }
 
@@ -197,7 +197,8 @@ mod tests {
 
     #[test]
     fn origins_must_be_written_as_browsers_write_them() {
-        for good in ["https://chat.example.com", "http://localhost:5173", "capacitor://localhost", "http://[::1]:8000"] {
+        for good in ["https://chat.example.com", "http://localhost:5173", "capacitor://localhost", "http://[::1]:8000"]
+        {
             assert!(origin_of_a_page(good).is_ok(), "{good}");
         }
         let advice = |bad: &str| origin_of_a_page(bad).unwrap_err().1;

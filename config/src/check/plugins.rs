@@ -114,7 +114,8 @@ fn chains(config: &Config, found: &mut Findings) -> Vec<Option<Patterns>> {
                 found.add(dangling(config, &place, step.name()));
             }
         }
-        let longest: Duration = chain.plugins.iter().filter_map(|step| config.plugin.get(step.name())).map(|p| p.timeout).sum();
+        let longest: Duration =
+            chain.plugins.iter().filter_map(|step| config.plugin.get(step.name())).map(|p| p.timeout).sum();
         if longest >= config.limits.send_deadline {
             found.add(
                 Problem::warning(&here.key("plugins"), "the chain may take longer than a send")
@@ -154,7 +155,8 @@ fn twice(config: &Config, patterns: &[Option<Patterns>], found: &mut Findings) {
             if !one.on.iter().any(|kind| two.on.contains(kind)) {
                 continue;
             }
-            let where_else = if before == chain { "earlier in this chain".into() } else { format!("by chain {}", before + 1) };
+            let where_else =
+                if before == chain { "earlier in this chain".into() } else { format!("in `chain[{before}]`") };
             found.add(
                 Problem::warning(&place, format!("plugin `{name}` judges some events twice"))
                     .label(format!("already called {where_else}"))
@@ -190,8 +192,11 @@ fn tests(here: &Path, test: &ChainTest, found: &mut Findings) {
                 .label(format!("`{verdict}` has none")),
         ),
         Some(code) if !CODES.contains(&code) => found.add(
-            Problem::error(&expect.key("code"), "the test expects a code that no plugin may use")
-                .label(format!("plugins refuse with {} to {}", CODES.start(), CODES.end())),
+            Problem::error(&expect.key("code"), "the test expects a code that no plugin may use").label(format!(
+                "plugins refuse with {} to {}",
+                CODES.start(),
+                CODES.end()
+            )),
         ),
         _ => {}
     }
@@ -204,11 +209,15 @@ pub(super) fn modules(config: &Config, found: &mut Findings) {
             continue;
         }
         let shown = plugin.module.display();
-        let label = if plugin.module.exists() { format!("{shown} is no file") } else { format!("there is no file {shown}") };
+        let label =
+            if plugin.module.exists() { format!("{shown} is no file") } else { format!("there is no file {shown}") };
         found.add(
-            Problem::error(&Path::of("plugin").key(name.as_str()).key("module"), format!("plugin `{name}` has no module"))
-                .label(label)
-                .note("a path in the file is relative to the file's folder"),
+            Problem::error(
+                &Path::of("plugin").key(name.as_str()).key("module"),
+                format!("plugin `{name}` has no module"),
+            )
+            .label(label)
+            .note("a path in the file is relative to the file's folder"),
         );
     }
 }

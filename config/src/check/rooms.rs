@@ -48,7 +48,7 @@ pub(super) fn patterns(table: &Path, key: &str, list: &[String], found: &mut Fin
         return Some(patterns);
     }
     let problem = match list {
-        [] => Problem::error(&here, format!("the table has no `{key}`")).label("which rooms does it mean?"),
+        [] => Problem::error(&here, format!("`{key}` names no rooms")).label("which rooms are meant?"),
         _ => Problem::error(&here, "the patterns only exclude, so no room matches").label("no pattern without `!`"),
     };
     found.add(problem.help(format!("write `{key} = [\"**\"]` for every room")));

@@ -33,7 +33,7 @@ fn mixture(config: &Config, found: &mut Findings) {
     let (given, missing): (Vec<_>, Vec<_>) = tables.iter().partition(|(_, given)| *given);
     let (Some((first, _)), false) = (given.first(), missing.is_empty()) else { return };
     let missing: Vec<String> = missing.iter().map(|(table, _)| format!("[{table}]")).collect();
-    let missing = listed(missing.iter().map(String::as_str));
+    let missing = listed(missing.iter().map(String::as_str), "and");
     let mut problem = Problem::error(&Path::of(first), "the settings are neither the embedded nor the cluster profile")
         .at_name()
         .label(format!("given, but not {missing}"))
@@ -59,7 +59,8 @@ fn check_redis(redis: &RedisConfig, send_deadline: Duration, found: &mut Finding
                 .help("write `rediss://` for TLS"),
         );
     }
-    if redis.prefix.is_empty() || redis.prefix.chars().any(|c| c.is_whitespace() || c.is_control() || "{}".contains(c)) {
+    if redis.prefix.is_empty() || redis.prefix.chars().any(|c| c.is_whitespace() || c.is_control() || "{}".contains(c))
+    {
         found.add(
             Problem::error(&path("prefix"), "`timeline.redis.prefix` cannot begin a key")
                 .label("must not be empty, nor have spaces or braces")
@@ -74,9 +75,15 @@ fn check_redis(redis: &RedisConfig, send_deadline: Duration, found: &mut Finding
     if redis.hub_lease < 2 * redis.timeout {
         found.add(
             Problem::error(&path("hub_lease"), "a living hub would be taken for dead")
-                .label(format!("must be at least twice `timeline.redis.timeout`, \"{}\"", duration::show(redis.timeout)))
+                .label(format!(
+                    "must be at least twice `timeline.redis.timeout`, \"{}\"",
+                    duration::show(redis.timeout)
+                ))
                 .note("a hub renews its lease with a command, which may take the whole timeout")
-                .help(format!("write `hub_lease = \"{}\"`", duration::show((2 * redis.timeout).max(Duration::from_secs(5)))))
+                .help(format!(
+                    "write `hub_lease = \"{}\"`",
+                    duration::show((2 * redis.timeout).max(Duration::from_secs(5)))
+                ))
                 .rests_on(&path("timeout")),
         );
     }
@@ -95,7 +102,10 @@ fn check_kafka(kafka: &KafkaConfig, config: &Config, found: &mut Findings) {
             found.add(
                 Problem::error(&here.key("brokers").index(at), format!("`{broker}` is not a broker's address"))
                     .label("expected a host and a port")
-                    .help(format!("write `\"{}:9092\"`", broker.split("://").last().unwrap_or("kafka").split(':').next().unwrap_or("kafka"))),
+                    .help(format!(
+                        "write `\"{}:9092\"`",
+                        broker.split("://").last().unwrap_or("kafka").split(':').next().unwrap_or("kafka")
+                    )),
             );
         }
     }
@@ -182,7 +192,9 @@ fn option_problem(path: &Path, key: &str, value: &str) -> Option<Problem> {
         ("acks" | "request.required.acks", "all" | "-1") | ("enable.idempotence", "true") => None,
         ("acks" | "request.required.acks", _) => Some(weak("only `all` is enough")),
         ("enable.idempotence", _) => Some(weak("a retry of the producer could be written twice, or out of order")),
-        ("max.in.flight" | "max.in.flight.requests.per.connection", n) if n.parse::<u32>().is_ok_and(|n| n <= 5) => None,
+        ("max.in.flight" | "max.in.flight.requests.per.connection", n) if n.parse::<u32>().is_ok_and(|n| n <= 5) => {
+            None
+        }
         ("max.in.flight" | "max.in.flight.requests.per.connection", _) => {
             Some(weak("an idempotent producer can have at most 5"))
         }
@@ -225,7 +237,7 @@ fn url(path: &Path, url: Option<&str>, in_file: bool, schemes: &[&str], found: &
         Some(url) if !schemes.iter().any(|scheme| url.starts_with(scheme.as_str()) && url.len() > scheme.len()) => {
             found.add(
                 Problem::error(path, format!("`{path}` is not a url that can be used here"))
-                    .label(format!("must begin with {}", listed(schemes.iter().map(String::as_str)).replace(" and ", " or "))),
+                    .label(format!("must begin with {}", listed(schemes.iter().map(String::as_str), "or"))),
             );
         }
         _ => {}
