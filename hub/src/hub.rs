@@ -5,7 +5,7 @@ use crate::auth::Auth;
 use crate::deliver::Deliverer;
 use crate::http::{self, Http};
 use crate::journal::{self, Journal};
-use crate::plugin::Chain;
+use crate::plugin::{Chain, Observer};
 use crate::publish::{Publisher, Receipt};
 use crate::recover::Recoverer;
 use crate::room::Rooms;
@@ -18,6 +18,7 @@ use confab_config::{Config, Loaded, Profile, Rooms as RoomRules};
 use confab_protocol::{EventId, HeldState, Refusal};
 use confab_store::Store;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -110,20 +111,26 @@ impl ApproveError {
     }
 }
 
+/// How long the journal may take to let go of what it still holds when the hub ends.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Gauges that are read off other parts at each scrape.
-const SAMPLED: [(&str, &str); 12] = [
+const SAMPLED: [(&str, &str); 15] = [
     ("sends_under_way", "Sends and reads being worked on"),
     ("journal_healthy", "1 while the journal takes records"),
     ("journal_delivered", "Records that the journal took"),
     ("journal_refused", "Records that the journal certainly did not take"),
     ("journal_unknown", "Records that the journal may have taken or not"),
     ("journal_in_flight", "Records on their way into the journal"),
+    ("journal_recreated", "Times that the producer was made anew"),
     ("timeline_swept", "Pending events written down for another hub, or late"),
     ("timeline_relay_overflows", "Times that the relay's queue was full, and every room was compared"),
     ("timeline_resubscriptions", "Times that every room was subscribed again"),
     ("timeline_generations_opened", "Generations that this hub opened"),
     ("timeline_stale_appends", "Appends that met another generation"),
     ("timeline_known_keys", "Appends whose key was known"),
+    ("timeline_forgotten_refusals", "Refusals forgotten before their time"),
+    ("timeline_unreadable_relays", "Relayed events that could not be read"),
 ];
 
 impl Hub {
@@ -153,21 +160,25 @@ impl Hub {
     /// The metrics as text.
     pub fn exposition(&self) -> String {
         let (journal, timeline) = (self.journal.counters(), self.timeline.counters());
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let t = &self.telemetry;
         t.rooms.set(self.rooms.len() as i64);
         let values = [
             self.publisher.tasks.len() as u64,
             u64::from(self.journal.healthy()),
-            journal.delivered,
-            journal.refused,
-            journal.unknown,
-            journal.in_flight,
-            timeline.swept,
-            timeline.relay_overflows,
-            timeline.resubscriptions,
-            timeline.generations_opened,
-            timeline.stale_appends,
-            timeline.known_keys,
+            journal.delivered(),
+            journal.refused(),
+            journal.unknown(),
+            journal.in_flight(),
+            journal.recreated(),
+            read(&timeline.swept),
+            read(&timeline.relay_overflows),
+            read(&timeline.resubscriptions),
+            read(&timeline.generations_opened),
+            read(&timeline.stale_appends),
+            read(&timeline.known_keys),
+            read(&timeline.forgotten_refusals),
+            read(&timeline.unreadable_relays),
         ];
         for ((name, _), value) in SAMPLED.iter().zip(values) {
             t.set(name, value as f64);
@@ -187,13 +198,12 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
     let mut telemetry = Telemetry::new();
     telemetry.sampled(&SAMPLED);
     let telemetry = Arc::new(telemetry);
-    let depth = config.limits.json_depth;
-    let chain = Chain::build(config, &loaded.base_dir, telemetry.clone(), move |body| crate::publish::check_json(body, depth)).await?;
-    for warning in chain.warnings() {
+    let (chain, warnings) = build_chain(config, &loaded.base_dir, telemetry.clone()).await?;
+    for warning in warnings {
         tracing::warn!("{warning}");
     }
     let parts = introduce::open(config).await?;
-    let rules = RoomRules::new(config).map_err(Error::Setting)?;
+    let rules = RoomRules::new(config);
     let secret = config.hmac_secret().map_err(|error| Error::Setting(error.to_string()))?;
 
     let draining = CancellationToken::new();
@@ -220,7 +230,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
     let door = Arc::new(Door {
         publisher: publisher.clone(),
         recoverer,
-        auth: Auth::new(secret.as_ref().map(|secret| secret.as_bytes()), config.auth.insecure),
+        auth: Auth::new(secret.as_ref().map(|secret| secret.expose().as_bytes()), config.auth.insecure),
         limits: config.limits.clone(),
         telemetry: telemetry.clone(),
         draining: draining.clone(),
@@ -258,7 +268,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
     }
     hub.timeline.close().await;
     deliver.abort();
-    hub.journal.close(Duration::from_secs(5)).await;
+    hub.journal.close(FLUSH_TIMEOUT).await;
     hub.store.close().await;
     closed.cancel();
     // The admin thread ends with its token; a panic in it has been logged by its own runtime.
@@ -296,8 +306,16 @@ fn listen(setting: &'static str, address: std::net::SocketAddr, source: std::io:
     Error::Listen { setting, address, source }
 }
 
-/// The settings that decide how a chain is built, for the command line.
-pub async fn build_chain(config: &Config, base_dir: &std::path::Path, observer: Arc<Telemetry>) -> Result<Chain, crate::plugin::Error> {
-    let depth = config.limits.json_depth;
-    Chain::build(config, base_dir, observer, move |body| crate::publish::check_json(body, depth)).await
+/// Loads the plugins and chains that the settings name; with warnings for the operator.
+pub async fn build_chain(
+    config: &Config,
+    base_dir: &std::path::Path,
+    observer: Arc<dyn Observer>,
+) -> Result<(Chain, Vec<String>), crate::plugin::Error> {
+    Chain::build(config, base_dir, introduce::checker(&config.limits), observer).await
+}
+
+/// Opens the store that the settings ask for, for the command line.
+pub async fn open_store(config: &Config) -> Result<Store, Error> {
+    introduce::store(config).await
 }

@@ -12,11 +12,11 @@ pub use json::check as check_json;
 pub use turn::{Turn, Turns};
 
 use crate::journal::{self, Journal};
-use crate::plugin::{Approved, Chain, Judged};
+use crate::plugin::{Approved, Chain, Judged, judged_kind};
 use crate::telemetry::{Stage as Timed, Telemetry};
 use crate::timeline::{self, Appended, Known, Outcome, Placed, Settled, Timeline};
 use arc_swap::ArcSwap;
-use confab_config::{JudgedKind, Limits, Rooms as RoomRules};
+use confab_config::{Limits, Rooms as RoomRules};
 use confab_protocol::{
     Body, Cursor, Draft, Event, EventId, Held, HeldState, Key, Kind, Millis, Refusal, Sender, Trail, VerdictName,
 };
@@ -342,15 +342,6 @@ fn stamped_at(id: EventId) -> Millis {
         let (seconds, nanos) = time.to_unix();
         seconds * 1000 + u64::from(nanos / 1_000_000)
     })
-}
-
-fn judged_kind(kind: Kind) -> JudgedKind {
-    match kind {
-        Kind::Message => JudgedKind::Send,
-        Kind::Edit => JudgedKind::Edit,
-        Kind::Delete => JudgedKind::Delete,
-        Kind::Reaction | Kind::Unreaction => JudgedKind::React,
-    }
 }
 
 fn receipt(record: &confab_protocol::Record) -> Receipt {

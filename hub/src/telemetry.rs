@@ -53,6 +53,7 @@ pub struct Telemetry {
     judged: Family<PluginVerdict, Counter>,
     judge_seconds: Family<Plugin, Histogram>,
     faults: Family<PluginFault, Counter>,
+    log_cut_bytes: Family<Plugin, Counter>,
     sampled: std::sync::Mutex<std::collections::BTreeMap<&'static str, Gauge<f64, AtomicU64>>>,
 }
 
@@ -108,6 +109,7 @@ impl Telemetry {
             judged: Family::default(),
             judge_seconds,
             faults: Family::default(),
+            log_cut_bytes: Family::default(),
             sampled: std::sync::Mutex::default(),
             registry: Registry::default(),
         };
@@ -132,6 +134,7 @@ impl Telemetry {
         registry.register("plugin_verdicts", "What plugins said", t.judged.clone());
         registry.register("plugin_seconds", "Time of a plugin's call", t.judge_seconds.clone());
         registry.register("plugin_faults", "How plugins failed", t.faults.clone());
+        registry.register("plugin_log_cut_bytes", "Log bytes of plugins past what a call may write", t.log_cut_bytes.clone());
         Self { registry, ..telemetry }
     }
 
@@ -197,5 +200,8 @@ impl crate::plugin::Observer for Telemetry {
 
     fn fault(&self, plugin: &str, fault: &'static str) {
         self.faults.get_or_create(&PluginFault { plugin: plugin.to_owned(), fault }).inc();
+    }
+    fn log_cut(&self, plugin: &str, bytes: u64) {
+        self.log_cut_bytes.get_or_create(&Plugin { plugin: plugin.to_owned() }).inc_by(bytes);
     }
 }
