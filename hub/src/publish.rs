@@ -11,7 +11,7 @@ mod turn;
 pub use json::check as check_json;
 pub use turn::{Turn, Turns};
 
-use crate::journal::{self, Journal};
+use crate::journal::Journal;
 use crate::plugin::{Approved, Chain, Judged, judged_kind};
 use crate::telemetry::{Stage as Timed, Telemetry};
 use crate::timeline::{self, Appended, Known, Outcome, Placed, Settled, Timeline};
@@ -207,7 +207,7 @@ impl Publisher {
                         return Err(Refusal::Unknown);
                     }
                 }
-                Err(error @ timeline::Error::Damaged(_)) => return Err(self.internal("timeline damaged", &error)),
+                Err(error @ (timeline::Error::Damaged(_) | timeline::Error::Refused(_))) => return Err(self.internal("timeline damaged", &error)),
             }
         }
     }
@@ -230,7 +230,7 @@ impl Publisher {
             Ok(()) => Ok(Stage::Journaled(placed)),
             // It has a place and has been heard, so there is no refusing it any more. Its pending entry stays, and the
             // sweep writes it down once the journal takes it; until then a retry hears the same.
-            Err(error @ (journal::Error::Refused(_) | journal::Error::Unknown(_))) => {
+            Err(error) => {
                 let record = &placed.record;
                 tracing::error!(room = %record.event.room, id = %record.event.id, %error, "pending event left to the sweep");
                 Err(Refusal::Unknown)

@@ -89,7 +89,7 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(mut socket: Socket<S>, door:
     let now = Instant::now();
     let mut session = Session {
         id: NEXT.fetch_add(1, Ordering::Relaxed),
-        client: Uuid::new_v4().to_string(),
+        client: Uuid::now_v7().to_string(),
         outbox: Arc::new(Outbox::new(door.limits.outbox.bytes())),
         identity: None,
         rooms: HashSet::new(),
