@@ -87,7 +87,8 @@ impl Redis {
         let (relays, heard) = Relays::new(options.relay_queue, counters.clone());
         let keys = Keys::new(&options)?;
         let dialer = Dialer::new(&options)?;
-        let link = Link::new(options.clone(), keys.clone(), dialer.clone(), truth.clone(), counters.clone());
+        let (dial, hears, counts) = (dialer.clone(), relays.clone(), counters.clone());
+        let link = Link::new(options.clone(), keys.clone(), dial, truth.clone(), hears, counts);
         let ear = Ear::new(options.clone(), keys.clone(), dialer, relays.clone(), counters.clone());
 
         link.begin().await?;

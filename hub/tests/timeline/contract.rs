@@ -157,7 +157,8 @@ async fn an_idle_window_goes_and_the_offsets_stay(world: World) {
     let mut short = entry("team", "1", "hi");
     short.window_age = Duration::from_millis(50);
     world.publish(&short).await;
-    eventually("the window goes", async || world.read("team", None, false, 9).await.oldest.is_none().then_some(())).await;
+    eventually("the window goes", async || world.read("team", None, false, 9).await.oldest.is_none().then_some(()))
+        .await;
     let window = world.read("team", None, false, 10).await;
     assert_eq!((window.top.offset, window.records.len()), (1, 0));
     assert_eq!(world.publish(&entry("team", "2", "hi")).await.cursor.offset, 2);
@@ -271,7 +272,8 @@ async fn overflow(mut world: World) {
     }
     assert!(heard.len() < 50, "something was left out");
     assert!(heard.is_sorted(), "{heard:?}");
-    let missed = world.timeline.read(&room("team"), Range { since: Some(4), reverse: false, limit: 100 }).await.unwrap();
+    let missed =
+        world.timeline.read(&room("team"), Range { since: Some(4), reverse: false, limit: 100 }).await.unwrap();
     assert_eq!(missed.records.len(), 46, "the comparison finds what was left out");
     world.publish(&entry("team", "after", "hi")).await;
     let next = async { while world.hears().await.cursor.offset != 51 {} };

@@ -47,6 +47,7 @@ async fn a_redis_that_comes_back_empty_gets_one_generation_and_retries_get_their
 
     let settled = b.timeline.settle(placed.pending.as_ref().unwrap()).await.unwrap();
     assert_eq!(settled, Settled::Stale, "the event must be appended again");
+    a.resubscribes(1).await;
     a.hears_compare().await;
     let again = b.place(&in_flight).await.record;
     assert_eq!((again.event.id, again.cursor.offset), (placed.record.event.id, 1));
@@ -62,12 +63,13 @@ async fn a_redis_that_comes_back_empty_gets_one_generation_and_retries_get_their
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_a_lost_generation_left_pending_keeps_its_first_id() {
     let options = redis_options();
-    let world = World::redis_with(options.clone(), Arc::default()).await;
+    let mut world = World::redis_with(options.clone(), Arc::default()).await;
     let before = world.publish(&entry("team", "0", "hi")).await;
     let first = world.place(&entry("team", "1", "hi")).await;
     world.place(&entry("team", "2", "hi")).await;
     lose_the_generation(&options).await;
     world.until_taking().await;
+    world.hears_compare().await;
 
     let seen = world.timeline.lookup(&room("team"), &user("ada"), &key("1")).await.unwrap();
     assert_eq!(seen, None, "it counts as new");
@@ -129,7 +131,9 @@ async fn a_generation_is_always_above_every_one_that_redis_knows() {
     let world = World::redis_with(options.clone(), Arc::default()).await;
     let mut redis = connection(&options.url).await;
     let bucket = format!("{}{{b3}}:generation", options.prefix);
-    redis::cmd("HSET").arg(&bucket).arg("generation").arg(9).exec_async(&mut redis).await.unwrap();
+    let mut other = redis::cmd("HSET");
+    other.arg(&bucket).arg("generation").arg(9).arg("identity").arg("another server");
+    other.exec_async(&mut redis).await.unwrap();
     let epoch = eventually("every room has a place to begin", async || {
         let mut epochs = Vec::new();
         for n in 0..32 {
@@ -154,7 +158,11 @@ async fn scripts_of_another_server_are_not_known_here() {
     let before = other.publish(&entry("team", "1", "hi")).await;
     redis::cmd("SCRIPT").arg("FLUSH").exec_async(&mut redis).await.unwrap();
     let after = other.publish(&entry("team", "2", "hi")).await;
-    assert_eq!((after.cursor.epoch, after.cursor.offset), (before.cursor.epoch, 2), "the same server, the same generation");
+    assert_eq!(
+        (after.cursor.epoch, after.cursor.offset),
+        (before.cursor.epoch, 2),
+        "the same server, the same generation"
+    );
     assert!(other.timeline.counters().stale_appends.load(Ordering::Relaxed) > 0, "the script was not known");
     assert_eq!(world.timeline.counters().stale_appends.load(Ordering::Relaxed), 0);
 }

@@ -111,9 +111,9 @@ impl Past for Ledger {
     }
 
     fn keys<'a>(&'a self, room: &'a Room, since: Millis) -> BoxFuture<'a, Result<Vec<KeyUse>, Failure>> {
-        Box::pin(async move {
-            Ok(self.of_room(room).iter().filter(|record| record.event.at >= since).map(used).collect())
-        })
+        Box::pin(
+            async move { Ok(self.of_room(room).iter().filter(|record| record.event.at >= since).map(used).collect()) },
+        )
     }
 }
 

@@ -75,12 +75,30 @@ async fn a_hub_speaks_tls_as_an_acl_user_and_trusts_only_its_authority() {
     certificates(stranger.path());
     let ca = folder.path().join("ca.pem");
     let options = [
-        "--tls-cert-file", "{dir}/server.pem", "--tls-key-file", "{dir}/server.key", "--tls-ca-cert-file", "{dir}/ca.pem",
-        "--tls-auth-clients", "no", "--user", "default off",
-        "--user", "hub on >secret ~test-* &test-* +@all -@admin -@dangerous +info",
+        "--tls-cert-file",
+        "{dir}/server.pem",
+        "--tls-key-file",
+        "{dir}/server.key",
+        "--tls-ca-cert-file",
+        "{dir}/ca.pem",
+        "--tls-auth-clients",
+        "no",
+        "--user",
+        "default",
+        "off",
+        "--user",
+        "hub",
+        "on",
+        ">secret",
+        "~test-*",
+        "&test-*",
+        "+@all",
+        "-@admin",
+        "-@dangerous",
+        "+info",
     ];
     let server = RedisServer::start_in(folder, &options, true).await;
-    let url = |password: &str| format!("rediss://hub:{password}@localhost:{}", server.port);
+    let url = |password: &str| format!("rediss://hub:{password}@127.0.0.1:{}", server.port);
     let trusting = RedisOptions { ca_file: Some(ca), ..options_for(&url("secret")) };
 
     let mut world = World::redis_with(trusting.clone(), Arc::default()).await;

@@ -6,6 +6,7 @@ use confab_hub::timeline::{
 };
 use confab_protocol::{Annotations, Body, Cursor, Event, EventId, Key, Kind, Record, Room, Sender, Trail, UserId};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, sleep, timeout};
@@ -35,7 +36,8 @@ impl World {
     }
 
     pub async fn redis_with(options: RedisOptions, ledger: Arc<Ledger>) -> Self {
-        let connected = timeout(DEADLINE, Redis::connect(options, ledger.clone())).await.expect("redis is there in time");
+        let connected =
+            timeout(DEADLINE, Redis::connect(options, ledger.clone())).await.expect("redis is there in time");
         let (timeline, heard) = connected.expect("redis can be used");
         let world = Self { timeline, heard, ledger };
         world.until_taking().await;
@@ -88,6 +90,12 @@ impl World {
 
     pub async fn relayed(&mut self) -> Relay {
         timeout(DEADLINE, self.heard.recv()).await.expect("something is heard in time").expect("the relay lives")
+    }
+
+    /// Waits until the relay connection was made again this often.
+    pub async fn resubscribes(&self, times: u64) {
+        let made = &self.timeline.counters().resubscriptions;
+        eventually("the relay is back", async || (made.load(Ordering::Relaxed) >= times).then_some(())).await;
     }
 
     /// Waits for the request to compare; events before it are passed over.

@@ -74,10 +74,8 @@ impl Line {
         if let Some(target) = deletes(event) {
             self.deleted.add(target, entry.window_events.max(1));
         }
-        let known = Known {
-            digest: event.digest.clone(),
-            outcome: Outcome::Journaled { id: event.id, cursor: record.cursor },
-        };
+        let known =
+            Known { digest: event.digest.clone(), outcome: Outcome::Journaled { id: event.id, cursor: record.cursor } };
         self.keys.add(event.sender.user.clone(), event.key.clone(), known, now_ms());
         self.window.push_back(record);
         let excess = self.window.len().saturating_sub(entry.window_events);

@@ -54,7 +54,8 @@ mod tests {
     use confab_protocol::Refusal;
 
     fn put(refusals: &mut Refusals, key: &str, until: Millis, now: Millis) {
-        let known = Known { digest: key.into(), outcome: Outcome::Refused(Refusal::PluginFault { plugin: "p".into() }) };
+        let known =
+            Known { digest: key.into(), outcome: Outcome::Refused(Refusal::PluginFault { plugin: "p".into() }) };
         let (room, user) = (Room::new("r").unwrap(), UserId::new("u").unwrap());
         refusals.put(&room, &user, &Key::new(key).unwrap(), known, until, now);
     }

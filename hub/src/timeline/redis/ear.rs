@@ -200,7 +200,10 @@ impl Ear {
         let mut taken = Vec::with_capacity(PUSHES_AT_ONCE);
         loop {
             tokio::select! {
-                _ = line.pushes.recv_many(&mut taken, PUSHES_AT_ONCE) => {
+                count = line.pushes.recv_many(&mut taken, PUSHES_AT_ONCE) => {
+                    if count == 0 {
+                        return "the connection broke";
+                    }
                     heard = Instant::now();
                     for push in taken.drain(..) {
                         if self.unsubscribed_by_server(&push) {

@@ -132,7 +132,9 @@ impl Redis {
         let names = &self.inner.keys;
         let keys = vec![self.generation_of(room), names.meta(room), names.window(room), names.deleted(room)];
         let (first, last, direction) = match (range.reverse, range.since) {
-            (false, since) => (format!("{}-0", since.map_or(1, |since| since.saturating_add(1))), "+".into(), "forward"),
+            (false, since) => {
+                (format!("{}-0", since.map_or(1, |since| since.saturating_add(1))), "+".into(), "forward")
+            }
             (true, None) => ("-".into(), "+".into(), "reverse"),
             (true, Some(since)) => ("-".into(), format!("{}-0", since.saturating_sub(1)), "reverse"),
         };
@@ -151,8 +153,13 @@ impl Redis {
 
     pub(in crate::timeline) async fn find(&self, room: &Room, id: EventId) -> Result<Option<Arc<Record>>, Error> {
         let names = &self.inner.keys;
-        let keys =
-            vec![self.generation_of(room), names.meta(room), names.window(room), names.index(room), names.deleted(room)];
+        let keys = vec![
+            self.generation_of(room),
+            names.meta(room),
+            names.window(room),
+            names.index(room),
+            names.deleted(room),
+        ];
         let (word, mut answer) = self.ask(Script::Find, keys, vec![id.to_string().into()], false).await?;
         match word.as_str() {
             "none" => Ok(None),

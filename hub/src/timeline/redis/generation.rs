@@ -105,13 +105,7 @@ impl Link {
     }
 
     /// Writes a generation into every bucket, then names it. Answers a higher number that stands somewhere.
-    async fn write(
-        &self,
-        footing: &Footing,
-        number: u64,
-        opened_at: u64,
-        state: &str,
-    ) -> Result<Option<u64>, Error> {
+    async fn write(&self, footing: &Footing, number: u64, opened_at: u64, state: &str) -> Result<Option<u64>, Error> {
         let args: Vec<Vec<u8>> = [&number.to_string(), &footing.server.identity, &opened_at.to_string(), state]
             .map(|arg| arg.as_bytes().to_vec())
             .into();
@@ -218,7 +212,13 @@ impl Link {
             let (keys, args) = calls.entry(bucket).or_insert_with(start);
             keys.push(self.keys.dedupe(&room, &used.sender, &used.key));
             let cursor = used.cursor;
-            for arg in [used.id.to_string(), cursor.epoch.0.to_string(), cursor.offset.to_string(), used.digest, left.to_string()] {
+            for arg in [
+                used.id.to_string(),
+                cursor.epoch.0.to_string(),
+                cursor.offset.to_string(),
+                used.digest,
+                left.to_string(),
+            ] {
                 args.push(arg.into_bytes());
             }
         }

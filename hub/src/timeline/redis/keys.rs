@@ -152,8 +152,7 @@ mod tests {
     #[test]
     fn a_room_s_bucket_never_changes() {
         let keys = Keys::new(&RedisOptions::new("redis://x", "h")).unwrap();
-        let buckets: Vec<u16> = ["a", "team:1", "дом"].map(|name| keys.bucket(&Room::new(name).unwrap())).into();
-        assert_eq!(buckets, [keys.bucket(&Room::new("a").unwrap()), 1, 2], "{buckets:?}");
+        assert_eq!(["a", "team:1", "дом"].map(|name| keys.bucket(&Room::new(name).unwrap())), [23, 7, 39]);
     }
 
     #[test]

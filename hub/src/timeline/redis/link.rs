@@ -1,5 +1,6 @@
 //! The hub's link to Redis: keeps a fence standing, and asks questions through it until they are answered.
 
+use super::super::relays::Relays;
 use super::super::{Counters, Error};
 use super::answer::Answer;
 use super::fence::{Fate, Fence};
@@ -25,6 +26,7 @@ pub(super) struct Link {
     pub(super) dialer: Dialer,
     pub(super) truth: Arc<dyn Truth>,
     pub(super) counters: Arc<Counters>,
+    relays: Relays,
     /// The fence that stands; `None` while another is sought.
     fence: watch::Sender<Option<Arc<Fence>>>,
 }
@@ -47,9 +49,10 @@ impl Link {
         keys: Keys,
         dialer: Dialer,
         truth: Arc<dyn Truth>,
+        relays: Relays,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { options, keys, dialer, truth, counters, fence: watch::Sender::new(None) }
+        Self { options, keys, dialer, truth, counters, relays, fence: watch::Sender::new(None) }
     }
 
     /// The first fence. Waits for servers that are away, not for those that cannot be used.
@@ -74,9 +77,14 @@ impl Link {
     pub(super) async fn keep(self, stop: CancellationToken) {
         let work = async {
             let mut pause = Pause::default();
+            let mut generation = None;
             loop {
                 if let Some(fence) = self.standing() {
                     pause = Pause::default();
+                    if generation.replace(fence.generation).is_some_and(|before| before != fence.generation) {
+                        // Every room begins anew, even if the relay never noticed anything.
+                        self.relays.compare();
+                    }
                     tokio::select! {
                         () = self.until_gone(&fence) => {}
                         () = async { self.see_refilled(&fence).await; std::future::pending().await } => {}
@@ -149,6 +157,9 @@ impl Link {
 
     /// The fence; waits for one as long as a command may take.
     async fn fence(&self) -> Result<Arc<Fence>, Error> {
+        if let Some(fence) = self.standing() {
+            return Ok(fence);
+        }
         let mut fence = self.fence.subscribe();
         match timeout(self.options.timeout, fence.wait_for(Option::is_some)).await {
             Ok(Ok(found)) => found.clone().ok_or_else(|| Error::Unavailable("redis is away".into())),
@@ -196,6 +207,10 @@ impl Link {
                 Ok(value) => {
                     let mut answer = Answer::of(value)?;
                     let word = answer.text()?;
+                    if let ("refilling", Some(doubt)) = (word.as_str(), &doubt) {
+                        // This server did nothing; the one before it may have.
+                        return Err(Error::Unknown(doubt.clone()));
+                    }
                     if word != "stale" || question.generation.is_some() {
                         return Ok((word, answer));
                     }

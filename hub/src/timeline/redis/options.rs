@@ -52,6 +52,9 @@ impl RedisOptions {
 impl std::fmt::Debug for RedisOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The url holds a password.
-        f.debug_struct("RedisOptions").field("prefix", &self.prefix).field("hub_id", &self.hub_id).finish_non_exhaustive()
+        f.debug_struct("RedisOptions")
+            .field("prefix", &self.prefix)
+            .field("hub_id", &self.hub_id)
+            .finish_non_exhaustive()
     }
 }

@@ -3,7 +3,9 @@
 use super::super::Error;
 use super::RedisOptions;
 use redis::aio::{AsyncPushSender, MultiplexedConnection};
-use redis::{AsyncConnectionConfig, Client, ErrorKind, IntoConnectionInfo, ProtocolVersion, RedisError, TlsCertificates};
+use redis::{
+    AsyncConnectionConfig, Client, ErrorKind, IntoConnectionInfo, ProtocolVersion, RedisError, TlsCertificates,
+};
 use std::collections::HashMap;
 use std::error::Error as _;
 use std::sync::Arc;
@@ -66,9 +68,8 @@ impl Dialer {
 
 /// What went wrong before anything was asked: at the door, or in a question that changes nothing.
 pub(super) fn failed(error: &RedisError) -> Error {
-    let source = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
     // rustls wraps what it finds wrong with the other side as invalid data: it will be wrong next time too.
-    if source.is_some_and(|source| source.kind() == std::io::ErrorKind::InvalidData) {
+    if io_kind(error) == Some(std::io::ErrorKind::InvalidData) {
         return Error::Refused(format!("redis and this hub cannot agree on TLS: {error}"));
     }
     match (error.kind(), error.code()) {
@@ -77,6 +78,12 @@ pub(super) fn failed(error: &RedisError) -> Error {
         (_, Some("NOAUTH" | "WRONGPASS" | "NOPERM")) => Error::Refused(error.to_string()),
         _ => Error::Unavailable(error.to_string()),
     }
+}
+
+fn io_kind(error: &RedisError) -> Option<std::io::ErrorKind> {
+    // The client hands its source out inside the `Arc` that it keeps it in.
+    let shared = error.source()?.downcast_ref::<Arc<dyn std::error::Error + Send + Sync>>()?;
+    shared.downcast_ref::<std::io::Error>().map(std::io::Error::kind)
 }
 
 /// Who a server is, and what it says of itself.
