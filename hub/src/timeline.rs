@@ -2,9 +2,153 @@
 //!
 //! Appending is one atomic step: dedupe, next offset, hot window, pending entry, relay.
 
-use confab_protocol::{Cursor, Event, EventId, Key, Record, Refusal, Room, Trail, UserId};
+mod counters;
+mod memory;
+mod redis;
+mod relays;
+
+pub use counters::Counters;
+pub use memory::{Commit, Memory, MemoryOptions, Past};
+pub use redis::{Redis, RedisOptions, Truth};
+
+use confab_protocol::{Body, Cursor, Event, EventId, Key, Kind, Record, Refusal, Room, Trail, UserId};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// What went wrong with something that the timeline was given to work with (journal or store).
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// The back-ends of the timeline. Cheap to clone; every clone is the same timeline.
+#[derive(Clone)]
+pub enum Timeline {
+    /// Embedded: one process, over the committed past.
+    Memory(Memory),
+    /// Cluster: any number of hubs over one Redis.
+    Redis(Redis),
+}
+
+impl Timeline {
+    /// What a key is known for; `None` if it is new.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], also while a new generation does not yet know the keys of the one before.
+    pub async fn lookup(&self, room: &Room, sender: &UserId, key: &Key) -> Result<Option<Known>, Error> {
+        match self {
+            Self::Memory(memory) => memory.lookup(room, sender, key).await,
+            Self::Redis(redis) => redis.lookup(room, sender, key).await,
+        }
+    }
+
+    /// Gives an event its place, in one atomic step with dedupe, hot window, pending entry and relay.
+    ///
+    /// A known key answers [`Appended::Known`], whatever the draft was: the caller compares digests. The event that was
+    /// placed is the one in the answer: where a lost generation knew the same draft by an earlier id it has that id.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if nothing happened, [`Error::Unknown`] if it may have happened.
+    pub async fn append(&self, entry: &Entry) -> Result<Appended, Error> {
+        match self {
+            Self::Memory(memory) => memory.append(entry).await,
+            Self::Redis(redis) => redis.append(entry).await,
+        }
+    }
+
+    /// Removes the pending entry of an event whose record is in the journal, and marks its key as journaled. Asking
+    /// twice is harmless.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Unknown`]: ask again.
+    pub async fn settle(&self, pending: &Pending) -> Result<Settled, Error> {
+        match self {
+            Self::Memory(_) => Ok(Settled::Done),
+            Self::Redis(redis) => redis.settle(pending).await,
+        }
+    }
+
+    /// Keeps a refusal for the dedupe window, unless the key is known already: then says what for.
+    ///
+    /// Only what was *said* of a draft is kept: a plugin's refusal, a hold, a fault's policy. Other refusals are about
+    /// the moment: they are not kept, and the answer is `None`.
+    ///
+    /// # Errors
+    /// As [`Self::lookup`].
+    pub async fn remember(
+        &self,
+        room: &Room,
+        sender: &UserId,
+        key: &Key,
+        digest: &str,
+        refusal: &Refusal,
+    ) -> Result<Option<Known>, Error> {
+        if !matches!(refusal, Refusal::Plugin { .. } | Refusal::Held { .. } | Refusal::PluginFault { .. }) {
+            return Ok(None);
+        }
+        match self {
+            Self::Memory(memory) => memory.remember(room, sender, key, digest, refusal).await,
+            Self::Redis(redis) => redis.remember(room, sender, key, digest, refusal).await,
+        }
+    }
+
+    /// A room's position and events of its hot window, as they stand at one moment.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn read(&self, room: &Room, range: Range) -> Result<Window, Error> {
+        match self {
+            Self::Memory(memory) => memory.read(room, range).await,
+            Self::Redis(redis) => redis.read(room, range).await,
+        }
+    }
+
+    /// An event of the hot window by its id; a deleted one comes without its body.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn find(&self, room: &Room, id: EventId) -> Result<Option<Arc<Record>>, Error> {
+        match self {
+            Self::Memory(memory) => memory.find(room, id).await,
+            Self::Redis(redis) => redis.find(room, id).await,
+        }
+    }
+
+    /// Begins to hear a room. Returns only when the subscription is live: what is appended from now on is heard.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: the room is not heard.
+    pub async fn subscribe(&self, room: &Room) -> Result<(), Error> {
+        match self {
+            Self::Memory(memory) => {
+                memory.subscribe(room);
+                Ok(())
+            }
+            Self::Redis(redis) => redis.subscribe(room).await,
+        }
+    }
+
+    /// Stops hearing a room. What is in the relay's queue already may still arrive.
+    pub async fn unsubscribe(&self, room: &Room) {
+        match self {
+            Self::Memory(memory) => memory.unsubscribe(room),
+            Self::Redis(redis) => redis.unsubscribe(room).await,
+        }
+    }
+
+    /// What has been counted since the start.
+    pub fn counters(&self) -> &Counters {
+        match self {
+            Self::Memory(memory) => memory.counters(),
+            Self::Redis(redis) => redis.counters(),
+        }
+    }
+
+    /// The orderly end: nothing new is taken, what was begun is finished, leases are given back, tasks have ended.
+    pub async fn close(&self) {
+        match self {
+            Self::Memory(memory) => memory.close().await,
+            Self::Redis(redis) => redis.close().await,
+        }
+    }
+}
 
 /// What went wrong with the timeline.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +162,9 @@ pub enum Error {
     /// The journal refused the commit (embedded: the commit is part of the step). Nothing happened.
     #[error("could not commit")]
     Journal(#[source] Arc<crate::journal::Error>),
+    /// The timeline cannot be used as it is configured: trying again does not help.
+    #[error("the timeline cannot be used: {0}")]
+    Refused(String),
     /// The timeline is in a state that it cannot be in.
     #[error("the timeline is damaged: {0}")]
     Damaged(String),
@@ -139,4 +286,21 @@ pub enum Relay {
     Event(Arc<Record>),
     /// Something may have been lost: compare every room by offset.
     Compare,
+}
+
+/// The record as it is served once its event, or what it edits, has been deleted: the body is gone, the place stays.
+fn blanked(record: &Record) -> Arc<Record> {
+    let mut record = record.clone();
+    record.event.body = Body::null();
+    Arc::new(record)
+}
+
+/// The event that a delete deletes.
+fn deletes(event: &Event) -> Option<EventId> {
+    event.target.filter(|_| event.kind == Kind::Delete)
+}
+
+/// The event that an edit edits.
+fn edits(event: &Event) -> Option<EventId> {
+    event.target.filter(|_| event.kind == Kind::Edit)
 }

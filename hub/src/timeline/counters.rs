@@ -1,0 +1,30 @@
+//! What the timeline counts, for the metrics.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Plain counters, from the start of the process; they only rise.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Pending events of other hubs, or too old ones, that this hub journaled.
+    pub swept: AtomicU64,
+    /// Times that the relay's queue, or the one before it, was full, so that rooms had to be compared by offset.
+    pub relay_overflows: AtomicU64,
+    /// Times that all subscriptions were made anew after a connection was lost or found deaf.
+    pub resubscriptions: AtomicU64,
+    /// Generations opened by this hub.
+    pub generations_opened: AtomicU64,
+    /// Steps that were answered by another generation or another server, and were tried again.
+    pub stale_appends: AtomicU64,
+    /// Appends whose key was known already.
+    pub known_keys: AtomicU64,
+    /// Refusals forgotten before their time because too many were held (embedded).
+    pub forgotten_refusals: AtomicU64,
+    /// Relayed events that could not be read.
+    pub unreadable_relays: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn add(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,65 @@
+-- Appends one event to its room: dedupe, next offset, hot window, pending entry and relay in one atomic step.
+-- Asking again with the same id and key is safe: the answer is the same place.
+--
+-- KEYS  1 the bucket's generation   2 the room's meta           3 its hot window (ids `<offset>-0`)
+--       4 its index (id -> offset)  5 its deleted ids           6 the dedupe entry
+--       7 the bucket's pending stream                           8 the room's relay channel
+-- ARGV  1 generation                2 event id                  3 digest of the draft
+--       4 when the key was born (ms; 0 if it does not say)      5 hub
+--       6 the record without its place                          7 how many events the window keeps
+--       8 how long an idle window stays (ms)                    9 how long a key is remembered (ms)
+--       10 what a delete deletes, or ''                         11 what an edit edits, or ''
+-- Returns {'placed', epoch, offset, pending entry}
+--         {'known', state, digest, id, epoch, offset, refusal}  the key is taken: nothing was done
+--         {'first', id}       a lost generation knew this draft by that id: come again with it
+--         {'refilling'}       whether the key is known is not known yet: nothing was done
+--         {'stale'}           another generation has begun: nothing was done
+local generation = ARGV[1]
+local bucket = redis.call('HMGET', KEYS[1], 'generation', 'state', 'opened_at')
+if bucket[1] ~= generation then
+  return {'stale'}
+end
+
+local known = redis.call('HMGET', KEYS[6], 'state', 'digest', 'id', 'epoch', 'offset', 'refusal', 'generation', 'entry')
+local lost = known[1] == 'pending' and known[7] ~= generation
+if known[1] == 'pending' and not lost and known[3] == ARGV[2] then
+  return {'placed', known[4], known[5], known[8]}
+end
+if known[1] and not (lost and known[2] == ARGV[3]) then
+  return {'known', known[1], known[2], known[3] or '', known[4] or '', known[5] or '', known[6] or ''}
+end
+if bucket[2] ~= 'open' and tonumber(ARGV[4]) <= tonumber(bucket[3]) then
+  return {'refilling'}
+end
+if lost and known[3] ~= ARGV[2] then
+  return {'first', known[3]}
+end
+
+local offset
+if redis.call('HGET', KEYS[2], 'epoch') == generation then
+  offset = string.format('%d', redis.call('HINCRBY', KEYS[2], 'offset', 1))
+else
+  redis.call('DEL', KEYS[3], KEYS[4], KEYS[5])
+  redis.call('HSET', KEYS[2], 'epoch', generation, 'offset', 1)
+  offset = '1'
+end
+
+local keep = tonumber(ARGV[7])
+redis.call('XADD', KEYS[3], 'MAXLEN', '=', keep, offset .. '-0', 'record', ARGV[6], 'id', ARGV[2], 'edits', ARGV[11])
+redis.call('ZADD', KEYS[4], offset, ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', string.format('%d', tonumber(offset) - keep))
+if ARGV[10] ~= '' then
+  redis.call('ZADD', KEYS[5], offset, ARGV[10])
+  redis.call('ZREMRANGEBYRANK', KEYS[5], 0, -1 - math.max(keep, 1))
+end
+for i = 3, 5 do
+  redis.call('PEXPIRE', KEYS[i], ARGV[8])
+end
+
+local entry = redis.call('XADD', KEYS[7], '*',
+  'hub', ARGV[5], 'generation', generation, 'offset', offset, 'record', ARGV[6])
+redis.call('HSET', KEYS[6], 'state', 'pending', 'digest', ARGV[3], 'id', ARGV[2], 'epoch', generation,
+  'offset', offset, 'generation', generation, 'entry', entry)
+redis.call('PEXPIRE', KEYS[6], ARGV[9])
+redis.call('SPUBLISH', KEYS[8], generation .. ':' .. offset .. ':' .. ARGV[6])
+return {'placed', generation, offset, entry}

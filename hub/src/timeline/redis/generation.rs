@@ -1,0 +1,244 @@
+//! Generations: who the server is decides which one stands; whoever finds none opens one, and gives it its keys back.
+//!
+//! A generation is written into every bucket first, as `refilling`, and then named as the newest: a hub that finds it
+//! named finds it everywhere. While it is refilling, keys that may be older than it are not taken. If the hub that
+//! refills dies, another does it again; what is there already stays.
+
+use super::super::{Counters, Error, Failure};
+use super::answer::{Answer, damaged};
+use super::fence::{Fence, Footing};
+use super::link::{Link, Pause};
+use super::scripts::{Script, Scripts};
+use super::server::{Server, failed};
+use confab_protocol::Room;
+use confab_store::KeyUse;
+use futures_util::StreamExt;
+use redis::Value;
+use redis::aio::MultiplexedConnection;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+/// How long the lease of whoever opens or refills holds; it is renewed five times in that time.
+const LEASE: Duration = Duration::from_secs(5);
+/// How often the journal's numbers may lie behind Redis's before we give up for now.
+const NUMBERS_MAX: usize = 16;
+/// How many keys are given back in one pipeline.
+const REFILL_CHUNK: usize = 1000;
+
+impl Link {
+    /// Finds the server, checks it, loads the scripts, and adopts or opens its generation.
+    pub(super) async fn establish(&self) -> Result<Fence, Error> {
+        let mut connection = self.dialer.dial("commands", None).await?;
+        let server = Server::check(&mut connection).await?;
+        self.agree_on_buckets(&mut connection).await?;
+        let loaded = Scripts::load(&mut connection, &server.identity).await;
+        let scripts = loaded.map_err(|error| failed(&error))?;
+        if Server::ask(&mut connection).await? != server {
+            return Err(Error::Unavailable("the server changed while it was looked at".into()));
+        }
+        let footing = Footing { server, connection, scripts };
+        let generation = self.generation(&footing).await?;
+        self.show_life(&mut footing.connection.clone()).await?;
+        Ok(Fence { footing, generation, since: Instant::now() })
+    }
+
+    async fn agree_on_buckets(&self, connection: &mut MultiplexedConnection) -> Result<(), Error> {
+        let (name, ours) = (self.keys.bucket_count(), self.options.buckets);
+        let mut pipe = redis::pipe();
+        pipe.cmd("SET").arg(&name).arg(ours).arg("NX").ignore().cmd("GET").arg(&name);
+        let asked = pipe.query_async::<(u64,)>(connection).await;
+        let (theirs,) = asked.map_err(|error| failed(&error))?;
+        if theirs != u64::from(ours) {
+            let hint = "every hub of a deployment must have the same number";
+            return Err(Error::Refused(format!("redis holds {theirs} buckets, this hub is set to {ours}; {hint}")));
+        }
+        Ok(())
+    }
+
+    /// The generation of this server: the one that stands, or a new one.
+    async fn generation(&self, footing: &Footing) -> Result<u64, Error> {
+        loop {
+            if let Some(number) = self.found(footing).await? {
+                return Ok(number);
+            }
+            if let Some(number) = self.while_leading(footing, self.open(footing)).await? {
+                return Ok(number);
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The generation that stands for this server, if it is named and every bucket has it.
+    async fn found(&self, footing: &Footing) -> Result<Option<u64>, Error> {
+        let mut pipe = redis::pipe();
+        pipe.cmd("HMGET").arg(self.keys.newest()).arg(&["generation", "identity"]);
+        for bucket in self.keys.buckets() {
+            pipe.cmd("HMGET").arg(self.keys.generation(bucket)).arg(&["generation", "identity"]);
+        }
+        let asked = pipe.query_async::<Vec<(Option<u64>, Option<String>)>>(&mut footing.connection.clone()).await;
+        let found = asked.map_err(|error| failed(&error))?;
+        let Some((Some(number), Some(identity))) = found.first() else { return Ok(None) };
+        let ours = *identity == footing.server.identity && found.iter().all(|(there, _)| *there == Some(*number));
+        Ok(ours.then_some(*number))
+    }
+
+    /// Opens a generation above all that stand, and names it.
+    async fn open(&self, footing: &Footing) -> Result<u64, Error> {
+        if let Some(number) = self.found(footing).await? {
+            return Ok(number);
+        }
+        let opened_at = footing.now_ms().await?;
+        for _ in 0..NUMBERS_MAX {
+            let number = self.truth.open_generation().await.map_err(journal("open a generation"))?;
+            match self.write(footing, number, opened_at, "refilling").await? {
+                None => {
+                    Counters::add(&self.counters.generations_opened);
+                    tracing::info!(number, server = footing.server.identity, "generation opened");
+                    return Ok(number);
+                }
+                Some(higher) => tracing::warn!(number, higher, "redis knows a higher generation than the journal"),
+            }
+        }
+        Err(Error::Unavailable("the journal's generations are behind those that redis knows".into()))
+    }
+
+    /// Writes a generation into every bucket, then names it. Answers a higher number that stands somewhere.
+    async fn write(&self, footing: &Footing, number: u64, opened_at: u64, state: &str) -> Result<Option<u64>, Error> {
+        let args: Vec<Vec<u8>> = [&number.to_string(), &footing.server.identity, &opened_at.to_string(), state]
+            .map(|arg| arg.as_bytes().to_vec())
+            .into();
+        let buckets: Vec<String> = self.keys.buckets().map(|bucket| self.keys.generation(bucket)).collect();
+        for names in [buckets, vec![self.keys.newest()]] {
+            let mut pipe = redis::pipe();
+            for name in names {
+                pipe.add_command(footing.scripts.call(Script::Open, &[name], &args));
+            }
+            let asked = pipe.query_async::<Vec<Value>>(&mut footing.connection.clone()).await;
+            for value in asked.map_err(|error| failed(&error))? {
+                let mut answer = Answer::of(value)?;
+                if answer.text()? == "lower" {
+                    return Ok(Some(answer.parse()?));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Does `work` while holding the lease for it; `None` if somebody else holds it.
+    async fn while_leading<T>(
+        &self,
+        footing: &Footing,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<Option<T>, Error> {
+        let (lease, hub) = (self.keys.opening(), self.options.hub_id.as_str());
+        if !footing.lease(&lease, hub, LEASE).await? {
+            return Ok(None);
+        }
+        let renewals = async {
+            loop {
+                sleep(LEASE / 5).await;
+                match footing.lease(&lease, hub, LEASE).await {
+                    Ok(true) => {}
+                    Ok(false) => return Error::Unavailable("another hub has taken over".into()),
+                    Err(error) => return error,
+                }
+            }
+        };
+        let done = tokio::select! {
+            done = work => done,
+            lost = renewals => Err(lost),
+        };
+        if let Err(error) = footing.lease(&lease, hub, Duration::ZERO).await {
+            tracing::debug!(%error, "lease not given back, it runs out by itself");
+        }
+        done.map(Some)
+    }
+
+    /// Returns when the generation has its keys back, whoever does it.
+    pub(super) async fn see_refilled(&self, fence: &Fence) {
+        let mut pause = Pause::default();
+        loop {
+            match self.refilled(fence).await {
+                Ok(true) => return,
+                Ok(false) => sleep(Duration::from_millis(50)).await,
+                Err(error) => {
+                    tracing::warn!(%error, generation = fence.generation, "keys are not given back yet");
+                    pause.wait().await;
+                }
+            }
+        }
+    }
+
+    async fn refilled(&self, fence: &Fence) -> Result<bool, Error> {
+        let mut ask = redis::cmd("HMGET");
+        ask.arg(self.keys.newest()).arg(&["generation", "state", "opened_at"]);
+        let mut connection = fence.footing.connection.clone();
+        let asked = ask.query_async::<(Option<u64>, Option<String>, Option<u64>)>(&mut connection).await;
+        let (generation, state, opened_at) = asked.map_err(|error| failed(&error))?;
+        if generation != Some(fence.generation) || state.as_deref() == Some("open") {
+            return Ok(true);
+        }
+        let opened_at = opened_at.ok_or_else(|| damaged("a generation without a time"))?;
+        Ok(self.while_leading(&fence.footing, self.refill(fence, opened_at)).await?.is_some())
+    }
+
+    /// Gives the generation the keys that the journal's tail knows, and opens it for all keys.
+    async fn refill(&self, fence: &Fence, opened_at: u64) -> Result<(), Error> {
+        let now = fence.footing.now_ms().await?;
+        let window = self.options.dedupe_window.as_millis() as u64;
+        let mut tail = self.truth.tail(now.saturating_sub(window)).chunks(REFILL_CHUNK);
+        let mut given = 0;
+        while let Some(chunk) = tail.next().await {
+            let used = chunk.into_iter().collect::<Result<Vec<_>, _>>().map_err(journal("read the journal's tail"))?;
+            given += used.len();
+            self.give_back(fence, used, now, window).await?;
+        }
+        self.write(&fence.footing, fence.generation, opened_at, "open").await?;
+        tracing::info!(generation = fence.generation, keys = given, "keys given back from the journal");
+        Ok(())
+    }
+
+    async fn give_back(&self, fence: &Fence, used: Vec<(Room, KeyUse)>, now: u64, window: u64) -> Result<(), Error> {
+        let mut calls: BTreeMap<u16, (Vec<String>, Vec<Vec<u8>>)> = BTreeMap::new();
+        for (room, used) in used {
+            let left = (used.at + window).saturating_sub(now);
+            if left == 0 {
+                continue;
+            }
+            let bucket = self.keys.bucket(&room);
+            let start = || (vec![self.keys.generation(bucket)], vec![fence.generation.to_string().into_bytes()]);
+            let (keys, args) = calls.entry(bucket).or_insert_with(start);
+            keys.push(self.keys.dedupe(&room, &used.sender, &used.key));
+            let cursor = used.cursor;
+            for arg in [
+                used.id.to_string(),
+                cursor.epoch.0.to_string(),
+                cursor.offset.to_string(),
+                used.digest,
+                left.to_string(),
+            ] {
+                args.push(arg.into_bytes());
+            }
+        }
+        let mut pipe = redis::pipe();
+        for (keys, args) in calls.values() {
+            pipe.add_command(fence.footing.scripts.call(Script::Refill, keys, args));
+        }
+        if pipe.is_empty() {
+            return Ok(());
+        }
+        let asked = pipe.query_async::<Vec<Value>>(&mut fence.footing.connection.clone()).await;
+        for value in asked.map_err(|error| failed(&error))? {
+            if Answer::of(value)?.text()? == "stale" {
+                return Err(Error::Unavailable("another generation has begun".into()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn journal(doing: &'static str) -> impl Fn(Failure) -> Error {
+    move |failure| Error::Unavailable(format!("could not {doing}: {failure}"))
+}

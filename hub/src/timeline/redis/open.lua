@@ -1,0 +1,16 @@
+-- Writes a generation into a bucket (or into the place that names the newest one). A higher number always stays, and
+-- so does the same number of another server.
+--
+-- KEYS  1 the generation's hash
+-- ARGV  1 number  2 the server's identity  3 when it was opened (ms)  4 'refilling' or 'open'
+-- Returns {'open'}
+--         {'lower', number}  that generation stands there: nothing was done
+local standing = redis.call('HMGET', KEYS[1], 'generation', 'identity')
+if standing[1] then
+  local ours, theirs = tonumber(ARGV[1]), tonumber(standing[1])
+  if theirs > ours or (theirs == ours and standing[2] ~= ARGV[2]) then
+    return {'lower', standing[1]}
+  end
+end
+redis.call('HSET', KEYS[1], 'generation', ARGV[1], 'identity', ARGV[2], 'opened_at', ARGV[3], 'state', ARGV[4])
+return {'open'}

@@ -1,0 +1,60 @@
+//! How the timeline in Redis is set up.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How the timeline in Redis is set up.
+#[derive(Clone)]
+pub struct RedisOptions {
+    /// `redis://` or `rediss://`, with the ACL user and password.
+    pub url: String,
+    /// A PEM file of the authorities to trust with `rediss://`, instead of the well-known ones.
+    pub ca_file: Option<PathBuf>,
+    /// What every key and relay channel begins with. No braces.
+    pub prefix: String,
+    /// Into how many buckets rooms fall (at least 1).
+    pub buckets: u16,
+    /// How long a command or a connection attempt may take.
+    pub timeout: Duration,
+    /// How long a silent hub still counts as alive.
+    pub hub_lease: Duration,
+    /// How long a key is remembered.
+    pub dedupe_window: Duration,
+    /// How long the journal's client tries to deliver a record; older pending entries are swept, `sweep_margin` later.
+    pub delivery_timeout: Duration,
+    /// See `delivery_timeout`.
+    pub sweep_margin: Duration,
+    /// The bound of the relay's queue.
+    pub relay_queue: usize,
+    /// Names this process. No two processes, not even one after the other, may share it.
+    pub hub_id: String,
+}
+
+impl RedisOptions {
+    /// The defaults of hub.toml, for this server and hub.
+    pub fn new(url: impl Into<String>, hub_id: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            ca_file: None,
+            prefix: "confab".into(),
+            buckets: 64,
+            timeout: Duration::from_secs(2),
+            hub_lease: Duration::from_secs(5),
+            dedupe_window: Duration::from_secs(600),
+            delivery_timeout: Duration::from_secs(30),
+            sweep_margin: Duration::from_secs(5),
+            relay_queue: 4096,
+            hub_id: hub_id.into(),
+        }
+    }
+}
+
+impl std::fmt::Debug for RedisOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The url holds a password.
+        f.debug_struct("RedisOptions")
+            .field("prefix", &self.prefix)
+            .field("hub_id", &self.hub_id)
+            .finish_non_exhaustive()
+    }
+}

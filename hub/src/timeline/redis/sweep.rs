@@ -1,0 +1,203 @@
+//! The sweep: what a dead hub left pending, or what has been pending longer than any journal's client waits, is
+//! journaled by another hub. Copies are harmless; a record that nobody writes down is not.
+
+use super::super::{Counters, Error};
+use super::Truth;
+use super::answer::{Answer, damaged};
+use super::fence::Fence;
+use super::link::{Link, Question};
+use super::scripts::Script;
+use super::server::failed;
+use confab_protocol::{Cursor, Record};
+use parking_lot::Mutex;
+use redis::Value;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+/// How often the buckets are looked at. A dead hub is known one look after its lease ended, its events are taken one
+/// look later.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long a look keeps a bucket for its sweeper: should that one die, too, another must be in time.
+const BUCKET_LEASE: Duration = Duration::from_millis(800);
+/// How many entries of a bucket one look goes through; the next goes on from there.
+const ENTRIES: usize = 200;
+/// How many buckets are asked about in one pipeline.
+const BUCKETS: usize = 256;
+/// How many events are being journaled at once; what is over waits for the next look.
+const AT_ONCE: usize = 256;
+
+/// Sweeps until `stop`.
+pub(super) async fn run(link: Link, truth: Arc<dyn Truth>, stop: CancellationToken) {
+    let mut sweeper = Sweeper {
+        link,
+        truth,
+        starts: HashMap::new(),
+        dead: BTreeSet::new(),
+        in_hand: Arc::default(),
+        jobs: JoinSet::new(),
+    };
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = looks.tick() => {}
+            () = stop.cancelled() => break,
+        }
+        while sweeper.jobs.try_join_next().is_some() {}
+        let Some(fence) = sweeper.link.standing() else { continue };
+        if let Some(Err(error)) = stop.run_until_cancelled(sweeper.look(&fence)).await {
+            tracing::warn!(%error, "could not sweep");
+        }
+    }
+    // What is cut off here is still pending: another hub finds it.
+    sweeper.jobs.shutdown().await;
+}
+
+struct Sweeper {
+    link: Link,
+    truth: Arc<dyn Truth>,
+    /// Where the next look at a bucket begins, if it is not the beginning.
+    starts: HashMap<u16, String>,
+    /// The hubs without a sign of life at the last look.
+    dead: BTreeSet<String>,
+    /// What is being journaled at this moment.
+    in_hand: Arc<Mutex<HashSet<(u16, String)>>>,
+    jobs: JoinSet<()>,
+}
+
+/// A pending entry that this hub must journal.
+struct Due {
+    bucket: u16,
+    entry: String,
+    generation: u64,
+    record: Record,
+}
+
+impl Sweeper {
+    async fn look(&mut self, fence: &Arc<Fence>) -> Result<(), Error> {
+        // Other hubs lost their leases when Redis was away, just as this one did: they get the time to come back.
+        if fence.since.elapsed() < self.link.options.hub_lease {
+            self.dead.clear();
+        }
+        let buckets: Vec<u16> = self.link.keys.buckets().collect();
+        let mut hubs = BTreeSet::new();
+        for buckets in buckets.chunks(BUCKETS) {
+            for (bucket, value) in buckets.iter().zip(self.ask(fence, buckets).await?) {
+                for due in self.read(*bucket, value, &mut hubs)? {
+                    self.take(due);
+                }
+            }
+        }
+        self.dead = self.without_life(fence, hubs).await?;
+        Ok(())
+    }
+
+    async fn ask(&self, fence: &Fence, buckets: &[u16]) -> Result<Vec<Value>, Error> {
+        let (keys, options) = (&self.link.keys, &self.link.options);
+        let mut pipe = redis::pipe();
+        for bucket in buckets {
+            let names = [keys.generation(*bucket), keys.sweeper(*bucket), keys.pending(*bucket)];
+            let age = (options.delivery_timeout + options.sweep_margin).as_millis();
+            let mut args: Vec<Vec<u8>> = [
+                fence.generation.to_string(),
+                options.hub_id.clone(),
+                BUCKET_LEASE.as_millis().to_string(),
+                age.to_string(),
+                self.starts.get(bucket).cloned().unwrap_or_else(|| "-".into()),
+                ENTRIES.to_string(),
+            ]
+            .map(String::into_bytes)
+            .into();
+            args.extend(self.dead.iter().map(|hub| hub.clone().into_bytes()));
+            pipe.add_command(fence.footing.scripts.call(Script::Sweep, &names, &args));
+        }
+        pipe.query_async(&mut fence.footing.connection.clone()).await.map_err(|error| failed(&error))
+    }
+
+    /// Reads a look at one bucket: which hubs have something there, and what is due.
+    fn read(&mut self, bucket: u16, value: Value, hubs: &mut BTreeSet<String>) -> Result<Vec<Due>, Error> {
+        let mut answer = Answer::of(value)?;
+        if answer.text()? != "swept" {
+            return Ok(Vec::new()); // another hub sweeps it, or another generation has begun
+        }
+        match answer.text()?.as_str() {
+            "-" => self.starts.remove(&bucket),
+            next => self.starts.insert(bucket, next.to_owned()),
+        };
+        let mut seen = answer.list()?.into_iter();
+        while let Some(Value::BulkString(hub)) = seen.next() {
+            hubs.insert(String::from_utf8_lossy(&hub).into_owned());
+        }
+        let mut due = Vec::new();
+        for entry in answer.list()? {
+            let mut answer = Answer::of(entry)?;
+            let entry = answer.text()?;
+            let (generation, offset) = (answer.parse()?, answer.parse()?);
+            match Record::placed(&answer.bytes()?, Cursor::new(generation, offset)) {
+                Ok(record) => due.push(Due { bucket, entry, generation, record }),
+                Err(error) => tracing::error!(%error, bucket, entry, "pending entry is unreadable and stays"),
+            }
+        }
+        Ok(due)
+    }
+
+    /// Which of these hubs give no sign of life.
+    async fn without_life(&self, fence: &Fence, hubs: BTreeSet<String>) -> Result<BTreeSet<String>, Error> {
+        let others: Vec<String> = hubs.into_iter().filter(|hub| *hub != self.link.options.hub_id).collect();
+        if others.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let mut pipe = redis::pipe();
+        for hub in &others {
+            pipe.cmd("EXISTS").arg(self.link.keys.hub(hub));
+        }
+        let asked = pipe.query_async::<Vec<bool>>(&mut fence.footing.connection.clone()).await;
+        let alive = asked.map_err(|error| failed(&error))?;
+        Ok(others.into_iter().zip(alive).filter(|(_, alive)| !alive).map(|(hub, _)| hub).collect())
+    }
+
+    fn take(&mut self, due: Due) {
+        let name = (due.bucket, due.entry.clone());
+        if self.jobs.len() >= AT_ONCE || !self.in_hand.lock().insert(name.clone()) {
+            return; // it is in hand already, or the next look finds it again
+        }
+        let (link, truth, in_hand) = (self.link.clone(), self.truth.clone(), self.in_hand.clone());
+        self.jobs.spawn(async move {
+            match journal(&link, &*truth, &due).await {
+                Ok(()) => {
+                    Counters::add(&link.counters.swept);
+                    let (id, room) = (due.record.event.id, &due.record.event.room);
+                    tracing::info!(%id, %room, "journaled an event that its hub left pending");
+                }
+                Err(error) => tracing::warn!(%error, id = %due.record.event.id, "could not sweep an event"),
+            }
+            in_hand.lock().remove(&name);
+        });
+    }
+}
+
+/// Writes the record down, then takes it off the pending stream.
+async fn journal(link: &Link, truth: &dyn Truth, due: &Due) -> Result<(), Error> {
+    let failure = |failure| Error::Unavailable(format!("could not journal it: {failure}"));
+    truth.append(&due.record).await.map_err(failure)?;
+    let event = &due.record.event;
+    let question = Question {
+        script: Script::Settle,
+        keys: vec![
+            link.keys.generation(due.bucket),
+            link.keys.pending(due.bucket),
+            link.keys.dedupe(&event.room, &event.sender.user, &event.key),
+        ],
+        args: vec![due.entry.clone().into_bytes(), due.generation.to_string().into_bytes()],
+        generation: None,
+        changes: true,
+    };
+    match link.ask(&question).await?.0.as_str() {
+        "done" => Ok(()),
+        other => Err(damaged(format!("a script answers `{other}`"))),
+    }
+}

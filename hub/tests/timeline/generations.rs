@@ -1,0 +1,168 @@
+//! A Redis that lost what it knew: no offset twice under an epoch, and retries still get their first receipts.
+
+use crate::ledger::Ledger;
+use crate::server::{RedisServer, connection};
+use crate::world::{World, entry, eventually, hub_id, journaled, key, options_for, pending, redis_options, room, user};
+use confab_hub::timeline::{Appended, Error, RedisOptions, Relay, Settled};
+use confab_protocol::Key;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Makes the generation unknown while everything else survives, as a failover to a replica does.
+async fn lose_the_generation(options: &RedisOptions) {
+    let mut redis = connection(&options.url).await;
+    let mut lose = redis::cmd("DEL");
+    lose.arg(format!("{}:generation", options.prefix));
+    for bucket in 0..options.buckets {
+        lose.arg(format!("{}{{b{bucket}}}:generation", options.prefix));
+    }
+    lose.exec_async(&mut redis).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_comes_back_empty_gets_one_generation_and_retries_get_their_first_receipts() {
+    let mut server = RedisServer::start().await;
+    let options = options_for(&server.url());
+    let ledger = Arc::<Ledger>::default();
+    let mut a = World::redis_with(options.clone(), ledger.clone()).await;
+    let b = World::redis_with(RedisOptions { hub_id: hub_id(), ..options }, ledger.clone()).await;
+    assert_eq!(ledger.opened(), 1, "the second hub adopts what the first opened");
+    a.timeline.subscribe(&room("team")).await.unwrap();
+    let first = b.publish(&entry("team", "1", "hi")).await;
+    let in_flight = entry("team", "2", "hi");
+    let placed = b.place(&in_flight).await;
+    assert_eq!((placed.record.cursor.epoch, placed.record.cursor.offset), (first.cursor.epoch, 2));
+
+    server.stop();
+    server.start_again().await;
+
+    for world in [&a, &b] {
+        world.until_taking().await;
+        let again = world.known(&entry("team", "1", "hi")).await;
+        assert_eq!(journaled(&again), (first.event.id, first.cursor));
+    }
+    assert_eq!(ledger.opened(), 2, "two hubs opened one generation");
+    let opened = [&a, &b].map(|world| world.timeline.counters().generations_opened.load(Ordering::Relaxed));
+    assert_eq!(opened.iter().sum::<u64>(), 2);
+
+    let settled = b.timeline.settle(placed.pending.as_ref().unwrap()).await.unwrap();
+    assert_eq!(settled, Settled::Stale, "the event must be appended again");
+    a.resubscribes(1).await;
+    a.hears_compare().await;
+    let again = b.place(&in_flight).await.record;
+    assert_eq!((again.event.id, again.cursor.offset), (placed.record.event.id, 1));
+    assert!(again.cursor.epoch > first.cursor.epoch);
+    let heard = loop {
+        if let Relay::Event(record) = a.relayed().await {
+            break record;
+        }
+    };
+    assert_eq!(heard, again, "what was in flight is heard after all");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_a_lost_generation_left_pending_keeps_its_first_id() {
+    let options = redis_options();
+    let mut world = World::redis_with(options.clone(), Arc::default()).await;
+    let before = world.publish(&entry("team", "0", "hi")).await;
+    let first = world.place(&entry("team", "1", "hi")).await;
+    world.place(&entry("team", "2", "hi")).await;
+    lose_the_generation(&options).await;
+    world.until_taking().await;
+    world.hears_compare().await;
+
+    let seen = world.timeline.lookup(&room("team"), &user("ada"), &key("1")).await.unwrap();
+    assert_eq!(seen, None, "it counts as new");
+    let empty = world.read("team", None, false, 10).await;
+    assert_eq!((empty.top.offset, empty.records.len()), (0, 0), "the room begins anew");
+    assert!(empty.top.epoch > before.cursor.epoch);
+
+    let conflict = world.known(&entry("team", "1", "another draft")).await;
+    assert_eq!(pending(&conflict), (first.record.event.id, first.record.cursor), "another draft is no new one");
+    let again = world.place(&entry("team", "1", "hi")).await;
+    assert_eq!(again.record.event.id, first.record.event.id);
+    assert_eq!((again.record.cursor.epoch, again.record.cursor.offset), (empty.top.epoch, 1));
+    let found = world.timeline.find(&room("team"), first.record.event.id).await.unwrap();
+    assert_eq!(found, Some(again.record.clone()), "the window has it under that id");
+    let kept = world.known(&entry("team", "0", "hi")).await;
+    assert_eq!(journaled(&kept), (before.event.id, before.cursor), "what was journaled stays known");
+
+    assert_eq!(world.timeline.settle(&first.pending.unwrap()).await.unwrap(), Settled::Stale);
+    assert_eq!(pending(&world.known(&entry("team", "1", "hi")).await).1, again.record.cursor);
+    assert_eq!(world.timeline.settle(&again.pending.unwrap()).await.unwrap(), Settled::Done);
+    assert_eq!(journaled(&world.known(&entry("team", "1", "hi")).await).1, again.record.cursor);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_generation_gets_its_keys_back_only_younger_keys_are_taken() {
+    let options = redis_options();
+    let world = World::redis_with(options.clone(), Arc::default()).await;
+    let first = world.publish(&entry("team", "1", "hi")).await;
+    let old_key = Key::fresh();
+    world.ledger.tail_is_away.store(true, Ordering::SeqCst);
+    // The journal's tail is all that knows of the key.
+    let mut redis = connection(&options.url).await;
+    let keys: Vec<String> =
+        redis::cmd("KEYS").arg(format!("{}*key:*", options.prefix)).query_async(&mut redis).await.unwrap();
+    assert_eq!(keys.len(), 1);
+    redis::cmd("DEL").arg(keys).exec_async(&mut redis).await.unwrap();
+    lose_the_generation(&options).await;
+
+    for old in [entry("team", "1", "hi"), entry("team", "2", "hi"), entry("team", old_key.as_str(), "hi")] {
+        let refused = world.timeline.append(&old).await;
+        assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+        let unsure = world.timeline.lookup(&room("team"), &user("ada"), &old.event.key).await;
+        assert!(matches!(unsure, Err(Error::Unavailable(_))), "{unsure:?}");
+        let refusal = confab_protocol::Refusal::PluginFault { plugin: "p".into() };
+        let unsure = world.timeline.remember(&room("team"), &user("ada"), &old.event.key, "d", &refusal).await;
+        assert!(matches!(unsure, Err(Error::Unavailable(_))), "{unsure:?}");
+    }
+    assert_eq!(world.publish(&entry("team", Key::fresh().as_str(), "hi")).await.cursor.offset, 1);
+
+    world.ledger.tail_is_away.store(false, Ordering::SeqCst);
+    world.until_taking().await;
+    assert_eq!(journaled(&world.known(&entry("team", "1", "hi")).await), (first.event.id, first.cursor));
+    assert_eq!(world.publish(&entry("team", "2", "hi")).await.cursor.offset, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_generation_is_always_above_every_one_that_redis_knows() {
+    let options = redis_options();
+    let world = World::redis_with(options.clone(), Arc::default()).await;
+    let mut redis = connection(&options.url).await;
+    let bucket = format!("{}{{b3}}:generation", options.prefix);
+    let mut other = redis::cmd("HSET");
+    other.arg(&bucket).arg("generation").arg(9).arg("identity").arg("another server");
+    other.exec_async(&mut redis).await.unwrap();
+    let epoch = eventually("every room has a place to begin", async || {
+        let mut epochs = Vec::new();
+        for n in 0..32 {
+            let entry = entry(&format!("room {n}"), Key::fresh().as_str(), "hi");
+            let Ok(Appended::Placed(placed)) = world.timeline.append(&entry).await else { return None };
+            epochs.push(placed.record.cursor.epoch.0);
+        }
+        (epochs.iter().min() == epochs.iter().max()).then(|| epochs[0])
+    })
+    .await;
+    assert_eq!(epoch, 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scripts_of_another_server_are_not_known_here() {
+    let options = redis_options();
+    let world = World::redis_with(options.clone(), Arc::default()).await;
+    let own = RedisServer::start().await;
+    let mut redis = own.connection().await;
+    redis::cmd("SCRIPT").arg("FLUSH").exec_async(&mut redis).await.unwrap();
+    let other = World::redis_with(options_for(&own.url()), Arc::default()).await;
+    let before = other.publish(&entry("team", "1", "hi")).await;
+    redis::cmd("SCRIPT").arg("FLUSH").exec_async(&mut redis).await.unwrap();
+    let after = other.publish(&entry("team", "2", "hi")).await;
+    assert_eq!(
+        (after.cursor.epoch, after.cursor.offset),
+        (before.cursor.epoch, 2),
+        "the same server, the same generation"
+    );
+    assert!(other.timeline.counters().stale_appends.load(Ordering::Relaxed) > 0, "the script was not known");
+    assert_eq!(world.timeline.counters().stale_appends.load(Ordering::Relaxed), 0);
+}

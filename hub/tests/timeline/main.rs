@@ -1,0 +1,13 @@
+//! What the timeline promises, asked of the memory and of a real Redis through the same questions.
+
+mod contract;
+mod embedded;
+mod generations;
+mod hubs;
+mod ledger;
+mod model;
+mod outages;
+mod proxy;
+mod server;
+mod setup;
+mod world;
