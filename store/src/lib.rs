@@ -1,49 +1,33 @@
 //! The store: PostgreSQL and SQLite, and the fold that turns events into messages. Used by the hub and the consumer.
 //!
 //! Every projection is a fold by (epoch, seq): a field remembers the cursor that wrote it and an older one never
-//! overwrites it, so the order in which records arrive does not matter to what is served.
+//! overwrites it, so the order in which records arrive does not matter to what is served. One thing does depend on the
+//! order: of two events with the same key (or the same id at two places) the first to be applied stands, the other is
+//! its duplicate. The journal's order decides that, not the batches, so that a replay gives the same tables.
+//!
+//! The way in is [`Store::apply`]: fence, load, fold, write, in one transaction. The ways out read `events` by cursor,
+//! never past a hole ([`Store::page`]), or the current state by id ([`Store::message`]).
 
-use confab_protocol::{Cursor, EventId, Key, Millis, Record, UserId};
+mod apply;
+mod error;
+mod fold;
+mod held;
+mod migrate;
+mod page;
+mod postgres;
+mod read;
+mod row;
+mod span;
+mod sqlite;
+mod storable;
+mod store;
 
-/// What went wrong with the store.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The database cannot be reached, or did not answer in time: worth another try.
-    #[error("could not reach the store")]
-    Unavailable(#[source] sqlx::Error),
-    /// The database answered with an error.
-    #[error("could not {doing}")]
-    Query {
-        /// What was being done.
-        doing: &'static str,
-        /// What the database said.
-        #[source]
-        source: sqlx::Error,
-    },
-    /// Another consumer has moved this partition's position: this one has been replaced and must stop writing.
-    #[error("position of {topic}/{partition} is {found:?}, expected {expected}: another consumer has taken over")]
-    Fenced {
-        /// The topic.
-        topic: String,
-        /// The partition.
-        partition: i32,
-        /// Where this consumer thought it was.
-        expected: i64,
-        /// Where the store is.
-        found: Option<i64>,
-    },
-    /// The database's schema is newer than this program, or a migration failed.
-    #[error("could not migrate the store")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
-    /// A row cannot be read as what it should be.
-    #[error("row of {table} is malformed: {what}")]
-    Malformed {
-        /// The table.
-        table: &'static str,
-        /// What is wrong with it.
-        what: String,
-    },
-}
+pub use apply::Applied;
+pub use error::Error;
+pub use page::PAGE_RECORDS_MAX;
+pub use store::{PostgresOptions, Store};
+
+use confab_protocol::{Annotations, Body, Cursor, EventId, Key, Millis, Record, Room, Sender, UserId};
 
 /// One record on its way into the store, or one that could not be read.
 #[derive(Clone, Debug)]
@@ -53,7 +37,7 @@ pub enum Entry {
     /// A record that cannot be read. Where its place is known an `unreadable` row keeps the place.
     Unreadable {
         /// The room and place, if its key and headers gave them.
-        place: Option<(confab_protocol::Room, Cursor, EventId)>,
+        place: Option<(Room, Cursor, EventId)>,
         /// Why it cannot be read.
         reason: String,
     },
@@ -79,17 +63,21 @@ pub struct Query {
     pub since: Option<Cursor>,
     /// From new to old.
     pub reverse: bool,
-    /// The most events.
+    /// The most places to read; more than [`PAGE_RECORDS_MAX`] counts as that. 0 reads nothing but `through` and `next`.
     pub limit: usize,
 }
 
 /// Events of one epoch, in order, without a hole.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// The events. Bodies of deleted ones are `null`.
     pub records: Vec<Record>,
+    /// Places among them whose record could not be read when it was stored: there is nothing to serve, and nothing
+    /// is missing.
+    pub unreadable: Vec<Cursor>,
     /// Where to go on reading; `None` when the store has nothing further. Going forwards from the last event of an
-    /// epoch that has a successor, this is the cursor (next epoch, 0).
+    /// epoch that has a successor, this is the cursor (next epoch, 0); backwards from the first, the place just past the
+    /// end of the epoch before.
     pub next: Option<Cursor>,
     /// How far the room's newest epoch is known without a hole; `None` if the store knows nothing of the room.
     pub through: Option<Cursor>,
@@ -110,4 +98,33 @@ pub struct KeyUse {
     pub digest: String,
     /// When it was stamped.
     pub at: Millis,
+}
+
+/// What a message is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its id. Asked for by the id of a duplicate, this is the id of the message that stands.
+    pub id: EventId,
+    /// Where.
+    pub room: Room,
+    /// Who said it.
+    pub sender: Sender,
+    /// The client's name for it.
+    pub key: Key,
+    /// Its place.
+    pub cursor: Cursor,
+    /// When it was said.
+    pub at: Millis,
+    /// The message whose thread it belongs to.
+    pub thread: Option<EventId>,
+    /// What it says now: the newest edit's body, or its own. `null` if deleted.
+    pub body: Body,
+    /// What plugins added to that body. Nothing if deleted.
+    pub annotations: Annotations,
+    /// When the newest edit was stamped.
+    pub edited_at: Option<Millis>,
+    /// Whether it was deleted.
+    pub deleted: bool,
+    /// The reactions that stand, in the order in which each was first given, with their users in the order they gave it.
+    pub reactions: Vec<(String, Vec<UserId>)>,
 }

@@ -1,0 +1,116 @@
+-- What happened in the rooms, and what it adds up to.
+--
+-- A place in a room's order is (epoch, seq): the protocol calls the second half `offset`, which is a reserved word here.
+-- Names are compared byte by byte (collate "C"): that is what they mean, and it makes the indexes smaller work.
+-- JSON is kept in columns of type text. What was sent is what is served, byte for byte, and jsonb would reorder members,
+-- drop white space and round numbers. The text is known to be JSON; `body::json ->> 'text'` reads it where a query must.
+-- Times are milliseconds since 1970, as in the protocol.
+
+-- Every record of the journal has a row, so that no place in the order is missing. Rows are never removed, and only two
+-- things about them change: a delete blanks bodies, and a readable copy takes the place of an unreadable one.
+create table events (
+    room         text collate "C" not null,
+    epoch        bigint           not null,
+    seq          bigint           not null,
+    id           uuid             not null,
+    kind         text collate "C" not null,           -- a kind of the protocol, or 'unreadable'
+    sender       text collate "C",
+    key          text collate "C",
+    digest       text collate "C",                    -- of the draft: the same key with another draft is another thing
+    at           bigint,
+    body         text,                                -- 'null' once deleted; SQL null only where the record was unreadable
+    target       uuid,
+    thread       uuid,
+    annotations  text,
+    trail        text,                                -- which chain judged it, and what each plugin said
+    client       text,
+    info         text,
+    version      integer          not null,           -- of the record's format
+    duplicate_of uuid,                                -- the event that stands for this one; its own id if only the place is new
+    reason       text,                                -- why it is unreadable
+    -- The id is part of the key so that two events that claim one place, which must not happen, are both kept to be looked at.
+    primary key (room, epoch, seq, id),
+    check (kind = 'unreadable'
+           or (sender is not null and key is not null and digest is not null and at is not null and body is not null))
+);
+
+-- An event stands once. It may legally be appended again, with the same id, in a new generation: that row has its place
+-- and `duplicate_of`. An unreadable row only keeps a place; it must not be in the way of the same event elsewhere.
+create unique index events_by_id on events (room, id) where duplicate_of is null and kind <> 'unreadable';
+-- Sent twice is said once, for every kind, however much later the second came.
+create unique index events_by_key on events (room, sender, key) where duplicate_of is null and kind <> 'unreadable';
+-- The exceptions, in indexes of their own: they are few, so these cost nearly nothing.
+create index events_set_aside on events (room, id) where duplicate_of is not null or kind = 'unreadable';
+create index events_duplicates on events (room, duplicate_of) where duplicate_of is not null;
+-- A delete must find the edits that carry the deleted words.
+create index events_edits on events (room, target) where kind = 'edit';
+-- "Which keys were used since?" Rows come nearly in order of time, so a block range index answers it at next to no cost.
+create index events_by_time on events using brin (at);
+
+-- What a message is now: the fold of its events. Every part remembers the place that wrote it, and an older place never
+-- overwrites a newer one, so the order in which records arrive does not matter. A row without `seq` waits for its message:
+-- an edit or a delete came first.
+create table messages (
+    room         text collate "C" not null,
+    id           uuid             not null,
+    epoch        bigint,
+    seq          bigint,
+    sender       text collate "C",
+    client       text,
+    info         text,
+    key          text collate "C",
+    at           bigint,
+    thread       uuid,
+    body         text,                                -- of the newest edit, else of the message; null while waiting and once deleted
+    annotations  text,                                -- belong to the body
+    edit_epoch   bigint,
+    edit_seq     bigint,
+    edited_at    bigint,
+    delete_epoch bigint,
+    delete_seq   bigint,
+    primary key (room, id),
+    unique (room, sender, key)
+);
+
+-- The last word of each user on each reaction. A reaction taken back keeps its row: an older one that comes late must
+-- not bring it back.
+create table reactions (
+    room     text collate "C" not null,
+    target   uuid             not null,
+    user_id  text collate "C" not null,
+    reaction text collate "C" not null,
+    epoch    bigint           not null,
+    seq      bigint           not null,
+    present  boolean          not null,
+    primary key (room, target, user_id, reaction)
+);
+
+-- How far each user has read each room.
+create table markers (
+    room    text collate "C" not null,
+    user_id text collate "C" not null,
+    epoch   bigint           not null,
+    seq     bigint           not null,
+    at      bigint           not null,
+    primary key (room, user_id)
+);
+
+-- How far each (room, epoch) is known without a hole (`through`), and the highest place seen (`top`). Readers by cursor
+-- stop at `through`. Writers lock these rows first: they are the locks of the rooms. Each batch rewrites them, so
+-- the pages keep room for new versions.
+create table contiguous (
+    room    text collate "C" not null,
+    epoch   bigint           not null,
+    through bigint           not null,
+    top     bigint           not null,
+    primary key (room, epoch)
+) with (fillfactor = 50);
+
+-- Where the consumer goes on reading: the number of the next record of each partition. Moved in the transaction that
+-- writes the rows, and only from where the writer thought it was, so a consumer that has been replaced cannot write.
+create table positions (
+    topic     text collate "C" not null,
+    partition integer          not null,
+    next      bigint           not null,
+    primary key (topic, partition)
+) with (fillfactor = 50);

@@ -1,0 +1,24 @@
+-- What the hub itself writes, in the transaction of the command that asks for it.
+
+-- Events that wait for a moderator. `event` is the event as the journal would have it, without a place.
+create table held (
+    id         blob    primary key,
+    room       text    not null,
+    event      text    not null,
+    plugin     text    not null,
+    reason     text    not null,
+    held_at    integer not null,
+    state      text    not null check (state in ('waiting', 'approved', 'denied')),
+    decided_by text,
+    decided_at integer
+) strict;
+
+create index held_by_state on held (state, held_at, id);
+
+-- The number of the current generation, where no journal topic counts them (the embedded hub). One row.
+create table generations (
+    only_row integer primary key default 1 check (only_row = 1),
+    current  integer not null
+) strict;
+
+insert into generations (current) values (1);

@@ -1,0 +1,90 @@
+//! The schema: which migrations the program has, and which the database.
+
+use crate::{Error, Store};
+use sqlx::Executor;
+use sqlx::migrate::{Migrate, Migrator};
+
+static SQLITE: Migrator = sqlx::migrate!("../migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("../migrations/postgres");
+
+/// The table in which migrations are noted; sqlx's own name for it.
+const TABLE: &str = "_sqlx_migrations";
+
+impl Store {
+    /// Brings the schema to what this program needs. Of several that call it at once, one works and the others wait.
+    ///
+    /// # Errors
+    /// [`Error::Newer`] if a newer program made the schema; [`Error::Migrate`] if a migration fails, or one that was
+    /// applied is not the one that this program has.
+    pub async fn migrate(&self) -> Result<(), Error> {
+        match self {
+            Self::Sqlite(sqlite) => {
+                let mut connection = sqlite.writer.acquire().await.map_err(|error| Error::sort("migrate", error))?;
+                not_newer(&SQLITE, &applied(&mut *connection).await?)?;
+                SQLITE.run_direct(None, &mut *connection, false).await.map_err(sort)
+            }
+            Self::Postgres(postgres) => {
+                // A connection of its own, closed in the end: a failed migration leaves the lock with its connection,
+                // and a migration may take longer than a statement may.
+                let connection = postgres.pool.acquire().await.map_err(|error| Error::sort("migrate", error))?;
+                let mut connection = connection.detach();
+                let unbounded = connection.execute("set statement_timeout = 0; set enable_seqscan = on").await;
+                unbounded.map_err(|error| Error::sort("migrate", error))?;
+                not_newer(&POSTGRES, &applied(&mut connection).await?)?;
+                POSTGRES.run_direct(None, &mut connection, false).await.map_err(sort)
+            }
+        }
+    }
+
+    /// The names of the migrations that [`Store::migrate`] would apply.
+    ///
+    /// # Errors
+    /// [`Error::Newer`] if a newer program made the schema; [`Error::Unavailable`] if the database does not answer.
+    pub async fn pending_migrations(&self) -> Result<Vec<String>, Error> {
+        self.within(async {
+            let (migrator, applied) = match self {
+                Self::Sqlite(sqlite) => {
+                    let connection = sqlite.writer.acquire().await;
+                    let mut connection = connection.map_err(|error| Error::sort("list migrations", error))?;
+                    (&SQLITE, applied(&mut *connection).await?)
+                }
+                Self::Postgres(postgres) => {
+                    let connection = postgres.pool.acquire().await;
+                    let mut connection = connection.map_err(|error| Error::sort("list migrations", error))?;
+                    (&POSTGRES, applied(&mut *connection).await?)
+                }
+            };
+            not_newer(migrator, &applied)?;
+            let pending = migrator.iter().filter(|migration| !applied.contains(&migration.version));
+            Ok(pending.map(|migration| format!("{:04} {}", migration.version, migration.description)).collect())
+        })
+        .await
+    }
+}
+
+/// The versions that the database has.
+async fn applied(connection: &mut impl Migrate) -> Result<Vec<i64>, Error> {
+    connection.ensure_migrations_table(TABLE).await.map_err(sort)?;
+    let applied = connection.list_applied_migrations(TABLE).await.map_err(sort)?;
+    Ok(applied.into_iter().map(|migration| migration.version).collect())
+}
+
+fn not_newer(migrator: &Migrator, applied: &[i64]) -> Result<(), Error> {
+    let known = migrator.iter().map(|migration| migration.version).max().unwrap_or(0);
+    match applied.iter().copied().max() {
+        Some(found) if found > known => Err(Error::Newer { found, known }),
+        _ => Ok(()),
+    }
+}
+
+/// A database that is away is not a migration that failed.
+fn sort(error: sqlx::migrate::MigrateError) -> Error {
+    match error {
+        sqlx::migrate::MigrateError::Execute(error) => match Error::sort("read the schema's version", error) {
+            unavailable @ Error::Unavailable(_) => unavailable,
+            Error::Query { source, .. } => Error::Migrate(sqlx::migrate::MigrateError::Execute(source)),
+            other => other,
+        },
+        other => Error::Migrate(other),
+    }
+}

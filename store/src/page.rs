@@ -1,0 +1,176 @@
+//! Reading by cursor: in order, never past a hole, one epoch at a time.
+
+use crate::row::{EventRow, cursor, event_columns, number};
+use crate::store::on_reader;
+use crate::{Error, Page, Query, Store};
+use confab_protocol::{Cursor, Room};
+
+/// The most records of one page.
+pub const PAGE_RECORDS_MAX: usize = 1000;
+
+const FORWARDS: &str = concat!(
+    "select ",
+    event_columns!(),
+    " from events where room = $1 and epoch = $2 and seq > $3 and seq < $4 order by seq, id limit $5"
+);
+const BACKWARDS: &str = concat!(
+    "select ",
+    event_columns!(),
+    " from events where room = $1 and epoch = $2 and seq > $3 and seq < $4 order by seq desc, id limit $5"
+);
+const ENDS: &str = "select epoch, through, top from contiguous where room = $1 order by epoch";
+
+/// How far one epoch of a room is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
+struct End {
+    epoch: i64,
+    through: i64,
+    top: i64,
+}
+
+/// Places of one epoch that a page may hold: those between two places, both not included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stretch {
+    epoch: i64,
+    after: i64,
+    before: i64,
+}
+
+impl Store {
+    /// Reads events of a room by cursor.
+    ///
+    /// A page ends before the first place that has no row yet, and with its epoch. An epoch that has a successor may
+    /// end before records that were never stored (a generation that was lost): its contiguous part is served, and `next`
+    /// leads on.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn page(&self, room: &Room, query: Query) -> Result<Page, Error> {
+        self.within(async {
+            let ends = self.ends(room).await?;
+            let through = ends.last().map(|end| cursor(end.epoch, end.through));
+            let Some(stretch) = stretch(&ends, &query) else {
+                return Ok(Page { through, ..Page::default() });
+            };
+            let limit = query.limit.min(PAGE_RECORDS_MAX);
+            let mut page = Page { through, ..Page::default() };
+            let rows = if limit == 0 { Vec::new() } else { self.rows(room, stretch, query.reverse, limit).await? };
+            let read_all = limit > 0 && rows.len() < limit;
+            let last = rows.last().map(EventRow::cursor);
+            page.next = next(&ends, stretch, query.reverse, last.map(|last| number(last.offset)), read_all);
+            let mut before = None;
+            for row in rows {
+                let at = row.cursor();
+                if before.replace(at) == Some(at) {
+                    tracing::error!(%room, cursor = %at, "two events claim one place: only the first is served");
+                    continue;
+                }
+                match row.record()? {
+                    Some(record) => page.records.push(record),
+                    None => page.unreadable.push(at),
+                }
+            }
+            Ok(page)
+        })
+        .await
+    }
+
+    /// How far the room's newest epoch is known without a hole; `None` if the store knows nothing of the room.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn through(&self, room: &Room) -> Result<Option<Cursor>, Error> {
+        let ends = self.within(self.ends(room)).await?;
+        Ok(ends.last().map(|end| cursor(end.epoch, end.through)))
+    }
+
+    /// How far an epoch of a room is known without a hole; 0 if nothing of it is known.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn contiguous(&self, room: &Room, epoch: u64) -> Result<u64, Error> {
+        let ends = self.within(self.ends(room)).await?;
+        let end = ends.iter().find(|end| end.epoch == number(epoch));
+        Ok(end.map_or(0, |end| end.through.cast_unsigned()))
+    }
+
+    /// The place of the room's oldest event that can be served.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn oldest(&self, room: &Room) -> Result<Option<Cursor>, Error> {
+        let ends = self.within(self.ends(room)).await?;
+        Ok(ends.iter().find(|end| end.through > 0).map(|end| cursor(end.epoch, 1)))
+    }
+
+    /// The highest place of the room that has a row, contiguous or not: where an embedded hub goes on after a restart.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn tops(&self, room: &Room) -> Result<Option<Cursor>, Error> {
+        let ends = self.within(self.ends(room)).await?;
+        Ok(ends.iter().rev().find(|end| end.top > 0).map(|end| cursor(end.epoch, end.top)))
+    }
+
+    /// The ends of the room's epochs, oldest first.
+    async fn ends(&self, room: &Room) -> Result<Vec<End>, Error> {
+        let ends = on_reader!(self, pool => sqlx::query_as(ENDS).bind(room.as_str()).fetch_all(pool).await);
+        ends.map_err(|error| Error::sort("read contiguous ends", error))
+    }
+
+    async fn rows(&self, room: &Room, at: Stretch, reverse: bool, limit: usize) -> Result<Vec<EventRow>, Error> {
+        let (sql, room, limit) = (if reverse { BACKWARDS } else { FORWARDS }, room.as_str(), number(limit as u64));
+        let rows = on_reader!(self, pool => {
+            let query = sqlx::query_as(sql).bind(room).bind(at.epoch).bind(at.after).bind(at.before).bind(limit);
+            query.fetch_all(pool).await
+        });
+        rows.map_err(|error| Error::sort("read events", error))
+    }
+}
+
+/// Which places a query reads: the rest of the epoch it names, or, where that is empty, the next epoch that has any.
+fn stretch(ends: &[End], query: &Query) -> Option<Stretch> {
+    let since = query.since.map(|since| (number(since.epoch.0), number(since.offset)));
+    let forwards = |end: &End| {
+        let after = match since {
+            Some((epoch, _)) if end.epoch < epoch => return None,
+            Some((epoch, seq)) if end.epoch == epoch => seq,
+            _ => 0,
+        };
+        Some(Stretch { epoch: end.epoch, after, before: end.through.saturating_add(1) })
+    };
+    let backwards = |end: &End| {
+        let past = end.through.saturating_add(1);
+        let before = match since {
+            Some((epoch, _)) if end.epoch > epoch => return None,
+            Some((epoch, seq)) if end.epoch == epoch => seq.min(past),
+            _ => past,
+        };
+        Some(Stretch { epoch: end.epoch, after: 0, before })
+    };
+    let holds_any = |stretch: &Stretch| stretch.after.saturating_add(1) < stretch.before;
+    if query.reverse {
+        ends.iter().rev().filter_map(backwards).find(holds_any)
+    } else {
+        ends.iter().filter_map(forwards).find(holds_any)
+    }
+}
+
+/// Where to go on after a page that ended at `last`, or read all of its stretch.
+fn next(ends: &[End], stretch: Stretch, reverse: bool, last: Option<i64>, read_all: bool) -> Option<Cursor> {
+    let last = last.filter(|_| !read_all);
+    if reverse {
+        let last = last.unwrap_or(if read_all { 1 } else { stretch.before });
+        if last > 1 {
+            return Some(cursor(stretch.epoch, last));
+        }
+        let before = ends.iter().rev().find(|end| end.epoch < stretch.epoch && end.through > 0);
+        before.map(|end| cursor(end.epoch, end.through.saturating_add(1)))
+    } else {
+        let last = last.unwrap_or(if read_all { stretch.before - 1 } else { stretch.after });
+        if last < stretch.before - 1 {
+            return Some(cursor(stretch.epoch, last));
+        }
+        ends.iter().find(|end| end.epoch > stretch.epoch).map(|end| cursor(end.epoch, 0))
+    }
+}

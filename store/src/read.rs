@@ -1,0 +1,184 @@
+//! Reading by id and by key.
+
+use crate::fold::{MessageRow, message_columns};
+use crate::row::{EventRow, KeyRow, annotations, body, cursor, event_columns, name, number, time};
+use crate::store::{on_reader, on_writer};
+use crate::{Error, KeyUse, Message, Store};
+use confab_protocol::{Body, EventId, Key, Millis, Record, Room, Sender, UserId};
+use sqlx::Row;
+
+/// The row where the event stands, else the one where it is a duplicate.
+const EVENT: &str = concat!(
+    "select ",
+    event_columns!(),
+    " from (select * from events where room = $1 and id = $2 and duplicate_of is null and kind <> 'unreadable'
+            union all
+            select * from events where room = $1 and id = $2 and (duplicate_of is not null or kind = 'unreadable')) e
+      where kind <> 'unreadable' order by duplicate_of is not null, epoch, seq limit 1"
+);
+const MESSAGE: &str = concat!(
+    "select ",
+    message_columns!(),
+    " from messages m where m.room = $1 and m.seq is not null and m.id = coalesce(
+        (select e.duplicate_of from events e
+         where e.room = $1 and e.id = $2 and (e.duplicate_of is not null or e.kind = 'unreadable')
+         and e.duplicate_of is not null limit 1), $2)"
+);
+const REACTIONS: &str =
+    "select reaction, user_id from reactions where room = $1 and target = $2 and present order by epoch, seq, user_id";
+const KEY: &str = "select room, sender, key, id, epoch, seq, digest, at from events
+     where room = $1 and sender = $2 and key = $3 and duplicate_of is null and kind <> 'unreadable'";
+const KEYS_SINCE: &str = "select room, sender, key, id, epoch, seq, digest, at from events
+     where at >= $1 and kind <> 'unreadable' order by at, epoch, seq";
+const KEYS_SINCE_IN: &str = "select room, sender, key, id, epoch, seq, digest, at from events
+     where at >= $1 and room = $2 and kind <> 'unreadable' order by at, epoch, seq";
+const POSITION: &str = "select next from positions where topic = $1 and partition = $2";
+const GENERATION: &str = "select current from generations";
+const NEXT_GENERATION: &str = "update generations set current = current + 1 returning current";
+
+impl Store {
+    /// An event of any kind by its id, as it was journaled; the body of a deleted one is `null`. `None` if there is none
+    /// in this room, or its record could not be read.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn event(&self, room: &Room, id: EventId) -> Result<Option<Record>, Error> {
+        let row: Option<EventRow> = self
+            .within(async {
+                on_reader!(self, pool => sqlx::query_as(EVENT).bind(room.as_str()).bind(id.0).fetch_optional(pool).await)
+                    .map_err(|error| Error::sort("read an event", error))
+            })
+            .await?;
+        row.map_or(Ok(None), EventRow::record)
+    }
+
+    /// What a message is now. The id of a duplicate leads to the message that stands. `None` if there is no such
+    /// message in this room, or only edits of it have come so far.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn message(&self, room: &Room, id: EventId) -> Result<Option<Message>, Error> {
+        self.within(async {
+            let room = room.as_str();
+            let row: Option<MessageRow> =
+                on_reader!(self, pool => sqlx::query_as(MESSAGE).bind(room).bind(id.0).fetch_optional(pool).await)
+                    .map_err(|error| Error::sort("read a message", error))?;
+            let Some(row) = row else { return Ok(None) };
+            let given: Vec<(String, String)> =
+                on_reader!(self, pool => sqlx::query_as(REACTIONS).bind(room).bind(row.id).fetch_all(pool).await)
+                    .map_err(|error| Error::sort("read reactions", error))?;
+            message(row, given).map(Some)
+        })
+        .await
+    }
+
+    /// What a key was first used for.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn key_use(&self, room: &Room, sender: &UserId, key: &Key) -> Result<Option<KeyUse>, Error> {
+        let (room, sender, key) = (room.as_str(), sender.as_str(), key.as_str());
+        let row: Option<KeyRow> = self
+            .within(async {
+                on_reader!(self, pool => {
+                    sqlx::query_as(KEY).bind(room).bind(sender).bind(key).fetch_optional(pool).await
+                })
+                .map_err(|error| Error::sort("read a key", error))
+            })
+            .await?;
+        row.map(|row| row.key_use().map(|(_, used)| used)).transpose()
+    }
+
+    /// What the keys of all events stamped at `since` or later were used for, oldest first, in one room or in all. A key
+    /// that was used again after the dedupe window appears with each use.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn recent_keys(&self, room: Option<&Room>, since: Millis) -> Result<Vec<(Room, KeyUse)>, Error> {
+        let since = number(since);
+        let rows: Vec<KeyRow> = self
+            .within(async {
+                on_reader!(self, pool => match room {
+                    Some(room) => sqlx::query_as(KEYS_SINCE_IN).bind(since).bind(room.as_str()).fetch_all(pool).await,
+                    None => sqlx::query_as(KEYS_SINCE).bind(since).fetch_all(pool).await,
+                })
+                .map_err(|error| Error::sort("read recent keys", error))
+            })
+            .await?;
+        rows.into_iter().map(KeyRow::key_use).collect()
+    }
+
+    /// Where to go on reading a partition; `None` if nothing of it was ever stored.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn position(&self, topic: &str, partition: i32) -> Result<Option<i64>, Error> {
+        self.within(async {
+            on_reader!(self, pool => sqlx::query_scalar(POSITION).bind(topic).bind(partition).fetch_optional(pool).await)
+                .map_err(|error| Error::sort("read a position", error))
+        })
+        .await
+    }
+
+    /// The number of the current generation, where the store counts them (the embedded hub). A new store is in its first.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn generation(&self) -> Result<u64, Error> {
+        self.within(async {
+            on_reader!(self, pool => sqlx::query(GENERATION).fetch_one(pool).await.and_then(|row| row.try_get(0)))
+                .map(time)
+                .map_err(|error| Error::sort("read the generation", error))
+        })
+        .await
+    }
+
+    /// Begins the next generation and returns its number, which no other call has returned or will return.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn next_generation(&self) -> Result<u64, Error> {
+        self.within(async {
+            on_writer!(self, pool => sqlx::query(NEXT_GENERATION).fetch_one(pool).await.and_then(|row| row.try_get(0)))
+                .map(time)
+                .map_err(|error| Error::sort("begin a generation", error))
+        })
+        .await
+    }
+}
+
+/// A message from its row and the reactions that stand, in the order in which they were given.
+fn message(row: MessageRow, given: Vec<(String, String)>) -> Result<Message, Error> {
+    let missing = |what: &str| Error::malformed("messages", format!("{what} is null"));
+    let deleted = row.deleted();
+    let mut reactions: Vec<(String, Vec<UserId>)> = Vec::new();
+    for (reaction, user) in given {
+        let user = name(UserId::new(user))?;
+        match reactions.iter_mut().find(|(known, _)| *known == reaction) {
+            Some((_, users)) => users.push(user),
+            None => reactions.push((reaction, vec![user])),
+        }
+    }
+    Ok(Message {
+        id: EventId(row.id),
+        room: name(Room::new(&row.room))?,
+        sender: Sender {
+            user: name(UserId::new(row.sender.ok_or_else(|| missing("sender"))?))?,
+            client: row.client,
+            info: row.info.map(body).transpose()?,
+        },
+        key: name(Key::new(row.key.ok_or_else(|| missing("key"))?))?,
+        cursor: cursor(row.epoch.ok_or_else(|| missing("epoch"))?, row.seq.ok_or_else(|| missing("seq"))?),
+        at: time(row.at.ok_or_else(|| missing("at"))?),
+        thread: row.thread.map(EventId),
+        body: match row.body {
+            Some(text) => body(text)?,
+            None if deleted => Body::null(),
+            None => return Err(missing("body")),
+        },
+        annotations: annotations(row.annotations)?,
+        edited_at: row.edited_at.map(time),
+        deleted,
+        reactions,
+    })
+}
