@@ -63,7 +63,12 @@ impl Batch {
         }
         let expected = |partition| positions.get(&partition).copied().flatten();
         next.into_iter()
-            .map(|(partition, next)| Advance { topic: topic.to_owned(), partition, expected: expected(partition), next })
+            .map(|(partition, next)| Advance {
+                topic: topic.to_owned(),
+                partition,
+                expected: expected(partition),
+                next,
+            })
             .collect()
     }
 
@@ -88,7 +93,9 @@ mod tests {
 
     fn batch(places: &[(i32, i64)]) -> Batch {
         let mut batch = Batch::default();
-        batch.extend(places.iter().map(|&(partition, offset)| Incoming::unreadable_at(partition, offset, "test")).collect());
+        batch.extend(
+            places.iter().map(|&(partition, offset)| Incoming::unreadable_at(partition, offset, "test")).collect(),
+        );
         batch
     }
 

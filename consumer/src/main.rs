@@ -51,7 +51,8 @@ fn main() -> ExitCode {
             return ExitCode::from(WRONG_CONFIGURATION);
         }
     };
-    match tokio::runtime::Runtime::new().context("could not start the runtime").and_then(|it| it.block_on(run(&config))) {
+    match tokio::runtime::Runtime::new().context("could not start the runtime").and_then(|it| it.block_on(run(&config)))
+    {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!("{error:#}");
@@ -96,9 +97,9 @@ async fn run(config: &Config) -> anyhow::Result<()> {
 fn postgres_options(postgres: &confab_config::PostgresConfig) -> anyhow::Result<PostgresOptions> {
     let url = match (&postgres.url, &postgres.url_file) {
         (Some(url), _) => url.clone(),
-        (None, Some(file)) => std::fs::read_to_string(file)
-            .map(|url| url.trim().to_owned())
-            .map_err(|error| Error::Settings(format!("could not read {} (`store.postgres.url_file`): {error}", file.display())))?,
+        (None, Some(file)) => std::fs::read_to_string(file).map(|url| url.trim().to_owned()).map_err(|error| {
+            Error::Settings(format!("could not read {} (`store.postgres.url_file`): {error}", file.display()))
+        })?,
         (None, None) => {
             return Err(Error::Settings("`[store.postgres]` has no `url` and no `url_file`".into()).into());
         }
@@ -112,7 +113,8 @@ fn postgres_options(postgres: &confab_config::PostgresConfig) -> anyhow::Result<
 }
 
 async fn stop_on_signal(stop: CancellationToken) {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         error!("could not listen for signals: this process can only be killed");
         return;
     };

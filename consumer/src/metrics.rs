@@ -90,7 +90,11 @@ impl Metrics {
         registry.register("dead_letters", "Dead letters written; alarm on any", self.dead_letters.clone());
         registry.register("fenced", "Batches refused because another consumer has taken over", self.fenced.clone());
         registry.register("store_retries", "Tries that found the store away", self.store_retries.clone());
-        registry.register("abandoned", "Batches dropped because their partitions were taken away", self.abandoned.clone());
+        registry.register(
+            "abandoned",
+            "Batches dropped because their partitions were taken away",
+            self.abandoned.clone(),
+        );
         registry.register("lost_records", "Records gone by retention before they were stored", self.lost.clone());
         registry.register("partitions", "Partitions being read", self.partitions.clone());
         registry.register("position", "Offset of the next record to store", self.position.clone());

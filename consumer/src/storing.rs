@@ -55,8 +55,13 @@ impl Consumer {
         let revoked = held.revoked.clone();
         for record in &mut part.records {
             let Some(reason) = record.owes_letter() else { continue };
-            error!(topic = self.topic, partition = record.partition, offset = record.offset, reason,
-                "a record cannot be stored: it goes to the dead letters");
+            error!(
+                topic = self.topic,
+                partition = record.partition,
+                offset = record.offset,
+                reason,
+                "a record cannot be stored: it goes to the dead letters"
+            );
             let write = || self.letters.write(record, reason);
             if self.persist("write a dead letter", &revoked, write).await.is_none() {
                 return false;

@@ -219,8 +219,14 @@ impl Poller {
                 Offset::Beginning
             }
             Some(next) if next > high => {
-                error!(topic, partition, next, high, "the store is past the topic's end: the topic was cut or made anew; \
-                    reading it from its beginning, what is stored is recognised");
+                error!(
+                    topic,
+                    partition,
+                    next,
+                    high,
+                    "the store is past the topic's end: the topic was cut or made anew; \
+                    reading it from its beginning, what is stored is recognised"
+                );
                 Offset::Beginning
             }
             Some(next) => Offset::Offset(next),

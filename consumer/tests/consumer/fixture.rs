@@ -88,7 +88,8 @@ impl Fixture {
 
     /// Waits until this many events have rows.
     pub async fn stored(&self, count: i64) {
-        eventually(&format!("{count} events are stored"), || async { self.database.count("events").await >= count }).await;
+        eventually(&format!("{count} events are stored"), || async { self.database.count("events").await >= count })
+            .await;
         assert_eq!(self.database.count("events").await, count, "and not one more");
     }
 }
@@ -171,7 +172,11 @@ impl Drop for Database {
         let (server, sql) = (variable("CONFAB_TEST_POSTGRES"), format!("drop database {} with (force)", self.name));
         // A runtime of its own, as the test's may be on its way out.
         let dropped = std::thread::spawn(move || {
-            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(execute(&server, &sql));
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap()
+                .block_on(execute(&server, &sql));
         });
         let _ = dropped.join();
     }
@@ -225,5 +230,7 @@ pub fn event(kind: Kind, room: &str, offset: u64, target: Option<EventId>, body:
 /// Messages 1 to `count` in each of these rooms, the rooms taking turns.
 pub fn talk(rooms: usize, count: u64) -> Vec<Record> {
     let offsets = 1..=count;
-    offsets.flat_map(|n| (0..rooms).map(move |room| message(&format!("room:{room}"), n, &format!("hello {n}")))).collect()
+    offsets
+        .flat_map(|n| (0..rooms).map(move |room| message(&format!("room:{room}"), n, &format!("hello {n}"))))
+        .collect()
 }

@@ -57,7 +57,8 @@ async fn a_store_that_is_away_is_waited_for_and_nothing_is_lost() {
     let (door, url) = Door::to(&fixture.database.url, false).await;
     fixture.produce(&talk(4, 100));
     let running = fixture.start_with(&fixture.consumer, store_at(&url));
-    let waits = || async { running.readiness.trouble().is_some_and(|trouble| trouble.contains("could not reach the store")) };
+    let waits =
+        || async { running.readiness.trouble().is_some_and(|trouble| trouble.contains("could not reach the store")) };
     eventually("it says what it waits for", waits).await;
     assert_eq!(fixture.database.count("events").await, 0);
     door.open();

@@ -48,11 +48,8 @@ async fn poison_goes_to_the_dead_letters_and_its_neighbours_are_stored() {
 
 /// The dead letters: their headers, and key and value under these names.
 fn read_letters(fixture: &Fixture, count: usize) -> Vec<BTreeMap<String, String>> {
-    let consumer: BaseConsumer = client(&fixture.kafka)
-        .set("group.id", "letters")
-        .set("enable.auto.commit", "false")
-        .create()
-        .unwrap();
+    let consumer: BaseConsumer =
+        client(&fixture.kafka).set("group.id", "letters").set("enable.auto.commit", "false").create().unwrap();
     let mut assignment = TopicPartitionList::new();
     assignment.add_partition_offset(&fixture.kafka.dead_letters_topic(), 0, Offset::Beginning).unwrap();
     consumer.assign(&assignment).unwrap();

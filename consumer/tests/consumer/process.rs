@@ -32,7 +32,8 @@ async fn the_program_survives_a_kill_and_ends_well_when_asked() {
     let all_counted = || async { get(port, "/metrics").await.contains("confab_consumer_records_total 200") };
     eventually("the metrics count what this process stored", all_counted).await;
     let metrics = get(port, "/metrics").await;
-    for name in ["batches_total", "batch_records_bucket", "apply_seconds_bucket", "position{partition=", "partitions 2"] {
+    for name in ["batches_total", "batch_records_bucket", "apply_seconds_bucket", "position{partition=", "partitions 2"]
+    {
         assert!(metrics.contains(&format!("confab_consumer_{name}")), "{name} is missing:\n{metrics}");
     }
     second.signal("-TERM");
@@ -43,7 +44,8 @@ async fn the_program_survives_a_kill_and_ends_well_when_asked() {
 async fn wrong_settings_end_it_with_78_and_say_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let kafka = "[journal.kafka]\nbrokers = [\"127.0.0.1:1\"]\n";
-    let postgres = "[store.postgres]\nurl = \"postgres://nobody@127.0.0.1:1/nothing\"\n[consumer]\nadmin = \"127.0.0.1:0\"\n";
+    let postgres =
+        "[store.postgres]\nurl = \"postgres://nobody@127.0.0.1:1/nothing\"\n[consumer]\nadmin = \"127.0.0.1:0\"\n";
     let weak = format!("{kafka}options = {{ acks = \"1\" }}\n{postgres}");
     for (text, words) in [
         ("", "journal.kafka"),

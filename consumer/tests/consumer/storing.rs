@@ -80,7 +80,8 @@ async fn a_replay_into_an_empty_database_gives_the_same_tables() {
     let first = std::mem::replace(&mut fixture.database, Database::create().await);
 
     // Another group and other batches: neither is to matter.
-    fixture.consumer = ConsumerConfig { group: format!("{}-again", fixture.consumer.group), batch_records: 7, ..fixture.consumer };
+    fixture.consumer =
+        ConsumerConfig { group: format!("{}-again", fixture.consumer.group), batch_records: 7, ..fixture.consumer };
     let running = fixture.start();
     fixture.stored(count).await;
     eventually("all are counted", || async { running.metrics.records.get() == records.len() as u64 + 40 }).await;

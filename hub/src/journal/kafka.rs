@@ -86,7 +86,11 @@ impl Kafka {
         while let Some(trouble) = self.trouble() {
             if Instant::now() >= until {
                 return Err(Error::Failed {
-                    doing: format!("write to topic \"{}\" at {}", self.inner.events, self.inner.config.brokers.join(", ")),
+                    doing: format!(
+                        "write to topic \"{}\" at {}",
+                        self.inner.events,
+                        self.inner.config.brokers.join(", ")
+                    ),
                     source: trouble.into(),
                 });
             }
@@ -240,11 +244,8 @@ impl Inner {
         let old = self.producer.load_full();
         let Some((code, reason)) = old.client().fatal_error() else { return };
         error!(%code, reason, "the Kafka producer failed for good and is made anew");
-        let context = Producing {
-            counters: Arc::clone(&self.counters),
-            health: Arc::clone(&self.health),
-            ..Default::default()
-        };
+        let context =
+            Producing { counters: Arc::clone(&self.counters), health: Arc::clone(&self.health), ..Default::default() };
         match self.client.create_with_context(context) {
             Ok(producer) => {
                 self.producer.store(Arc::new(producer));

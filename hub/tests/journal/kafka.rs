@@ -103,7 +103,9 @@ async fn the_tail_is_what_was_journaled_since_and_skips_what_cannot_be_read() {
 
 #[tokio::test]
 async fn options_cannot_weaken_a_receipt_and_unknown_ones_are_named() {
-    for (key, value) in [("acks", "1"), ("request.required.acks", "0"), ("enable.idempotence", "false"), ("colour", "red")] {
+    for (key, value) in
+        [("acks", "1"), ("request.required.acks", "0"), ("enable.idempotence", "false"), ("colour", "red")]
+    {
         let mut config = settings();
         config.options.insert(key.into(), value.into());
         match Kafka::connect(config).map(drop) {
@@ -154,10 +156,7 @@ async fn a_producer_that_fails_for_good_is_made_anew() {
     kafka.ready(LONG).await.unwrap();
     kafka.append(&record("room", 1)).await.unwrap();
     // The leader says that a number in the producer's sequence is missing: its promise is broken for good.
-    cluster.request_errors(
-        RDKafkaApiKey::Produce,
-        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER],
-    );
+    cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER]);
     let answer = kafka.append(&record("room", 2)).await;
     assert!(matches!(answer, Err(Error::Unknown(_))), "{answer:?}");
     eventually("it is made anew", LONG, || async { kafka.counters().recreated() == 1 }).await;

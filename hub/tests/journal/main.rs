@@ -8,7 +8,9 @@ mod shared;
 mod topics;
 
 use confab_config::KafkaConfig;
-use confab_protocol::{Annotations, Body, Cursor, Event, EventId, Key, Kind, Millis, Record, Room, Sender, Trail, UserId};
+use confab_protocol::{
+    Annotations, Body, Cursor, Event, EventId, Key, Kind, Millis, Record, Room, Sender, Trail, UserId,
+};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

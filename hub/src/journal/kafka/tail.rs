@@ -54,12 +54,7 @@ pub fn read(
     Ok(tail)
 }
 
-fn take(
-    message: &BorrowedMessage<'_>,
-    open: &mut BTreeMap<i32, i64>,
-    tail: &mut Tail,
-    each: &mut impl FnMut(Record),
-) {
+fn take(message: &BorrowedMessage<'_>, open: &mut BTreeMap<i32, i64>, tail: &mut Tail, each: &mut impl FnMut(Record)) {
     let (partition, offset) = (message.partition(), message.offset());
     let Some(&end) = open.get(&partition) else { return };
     if offset < end {

@@ -75,7 +75,12 @@ pub async fn migrate(config: &KafkaConfig) -> Result<Report, Error> {
 }
 
 /// Creates one topic. False: it is there already.
-async fn create(admin: &AdminClient<Reading>, config: &KafkaConfig, purpose: Purpose, name: &str) -> Result<bool, Error> {
+async fn create(
+    admin: &AdminClient<Reading>,
+    config: &KafkaConfig,
+    purpose: Purpose,
+    name: &str,
+) -> Result<bool, Error> {
     // 0 in our settings, -1 in Kafka's words: the brokers' default decides.
     let replication = TopicReplication::Fixed(if config.replication > 0 { config.replication } else { -1 });
     let partitions = if purpose == Purpose::Events { config.partitions } else { 1 };
@@ -168,21 +173,27 @@ fn inspect(
     let mut warnings = Vec::new();
     let mut warn = |text: String| warnings.push(format!("topic \"{name}\": {text}"));
     if replicas < 2 {
-        warn("there is one copy of each record: a receipt does not survive the loss of that broker's disk \
-              (replication factor 1; 3 is usual)".into());
+        warn(
+            "there is one copy of each record: a receipt does not survive the loss of that broker's disk \
+              (replication factor 1; 3 is usual)"
+                .into(),
+        );
     }
     match number("min.insync.replicas") {
         Some(needed) if needed < 2 => warn(format!(
             "a receipt may stand for one copy only (min.insync.replicas is {needed}; 2 of 3 replicas are usual)"
         )),
-        Some(needed) if usize::try_from(needed).is_ok_and(|needed| needed > replicas) => warn(format!(
-            "nothing can be written: min.insync.replicas is {needed}, but there are {replicas} replicas"
-        )),
+        Some(needed) if usize::try_from(needed).is_ok_and(|needed| needed > replicas) => {
+            warn(format!("nothing can be written: min.insync.replicas is {needed}, but there are {replicas} replicas"))
+        }
         _ => {}
     }
     if settings.get("unclean.leader.election.enable").is_some_and(|value| value == "true") {
-        warn("a replica that lacks records may become leader, and acknowledged records are lost then \
-              (unclean.leader.election.enable is true)".into());
+        warn(
+            "a replica that lacks records may become leader, and acknowledged records are lost then \
+              (unclean.leader.election.enable is true)"
+                .into(),
+        );
     }
     if settings.get("cleanup.policy").is_some_and(|policy| policy.contains("compact")) {
         warn("compaction removes all but the last record of each room (cleanup.policy; it must be delete)".into());
