@@ -29,41 +29,34 @@ use tokio_util::sync::CancellationToken;
 /// How many events may wait between the poller and the consumer. When it is full, fetching is paused.
 const EVENTS_MAX: usize = 4;
 
-/// One record as it was read, with what the store is to be given for it.
-#[derive(Clone, Debug)]
+/// One record as it was read.
+#[derive(Debug)]
 pub struct Incoming {
-    /// The partition it was in.
+    /// What the store is given for it.
+    pub entry: Entry,
+    /// Where it lay, and as what.
+    pub origin: Origin,
+}
+
+/// Where a record lay, and the bytes that it was: what a dead letter is made of.
+#[derive(Debug)]
+pub struct Origin {
+    /// The partition.
     pub partition: i32,
     /// Its offset there.
     pub offset: i64,
-    /// What the store is given.
-    pub entry: Entry,
-    /// Its key as it came, for the dead letters.
+    /// Its key as it came.
     pub key: Vec<u8>,
-    /// Its value as it came, for the dead letters.
+    /// Its value as it came.
     pub value: Vec<u8>,
     /// Whether it lies with the dead letters. What cannot be read is not stored before that.
     pub lettered: bool,
 }
 
-impl Incoming {
+impl Origin {
     /// How much it weighs as it came, in bytes.
     pub fn bytes(&self) -> usize {
         self.key.len() + self.value.len()
-    }
-
-    /// Why it must go to the dead letters before it is stored, if it must.
-    pub fn owes_letter(&self) -> Option<&str> {
-        match &self.entry {
-            Entry::Unreadable { reason, .. } if !self.lettered => Some(reason),
-            _ => None,
-        }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn unreadable_at(partition: i32, offset: i64, reason: &str) -> Self {
-        let entry = Entry::Unreadable { place: None, reason: reason.into() };
-        Self { partition, offset, entry, key: Vec::new(), value: Vec::new(), lettered: false }
     }
 }
 
@@ -192,8 +185,8 @@ impl Drop for Source {
     }
 }
 
-/// What every client of ours needs; the operator's options come after our defaults and before our promises.
-fn client_config(kafka: &KafkaConfig) -> Result<ClientConfig, Error> {
+/// What every client of ours needs, then the defaults of this one; the operator's options come last.
+fn client_config(kafka: &KafkaConfig, defaults: &[(&str, &str)]) -> Result<ClientConfig, Error> {
     kafka.check_options().map_err(Error::Settings)?;
     if kafka.brokers.is_empty() {
         return Err(Error::Settings("`journal.kafka.brokers` is empty: name at least one `host:port`".into()));
@@ -205,6 +198,9 @@ fn client_config(kafka: &KafkaConfig) -> Result<ClientConfig, Error> {
         .set("reconnect.backoff.max.ms", "1000")
         .set("socket.connection.setup.timeout.ms", "5000")
         .set("socket.keepalive.enable", "true");
+    for (key, value) in defaults {
+        client.set(*key, *value);
+    }
     for (key, value) in kafka.properties() {
         client.set(key, value);
     }

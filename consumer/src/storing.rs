@@ -1,8 +1,7 @@
 //! How a batch comes into the store, whatever is in it and whatever happens meanwhile.
 
-use crate::batch::Batch;
+use crate::batch::{Batch, place};
 use crate::run::Consumer;
-use crate::source::Incoming;
 use confab_store::{Advance, Applied, Entry, Error as StoreError};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -37,9 +36,7 @@ impl Consumer {
                 Answer::Poison(reason) => match part.split() {
                     Ok((first, second)) => parts.extend([second, first]),
                     Err(mut alone) => {
-                        for record in &mut alone.records {
-                            set_aside(record, &reason);
-                        }
+                        alone.set_aside(&reason);
                         parts.push(alone);
                     }
                 },
@@ -53,20 +50,18 @@ impl Consumer {
     async fn write_letters(&mut self, part: &mut Batch) -> bool {
         let Some(held) = &self.held else { return false };
         let revoked = held.revoked.clone();
-        for record in &mut part.records {
-            let Some(reason) = record.owes_letter() else { continue };
+        for (origin, reason) in part.owing_letters() {
+            let (partition, offset) = (origin.partition, origin.offset);
             error!(
                 topic = self.topic,
-                partition = record.partition,
-                offset = record.offset,
-                reason,
-                "a record cannot be stored: it goes to the dead letters"
+                partition, offset, reason, "a record cannot be stored: it goes to the dead letters"
             );
-            let write = || self.letters.write(record, reason);
+            let letter = &*origin;
+            let write = || self.letters.write(letter, reason);
             if self.persist("write a dead letter", &revoked, write).await.is_none() {
                 return false;
             }
-            record.lettered = true;
+            origin.lettered = true;
             self.metrics.dead_letters.inc();
         }
         true
@@ -75,14 +70,13 @@ impl Consumer {
     /// Offers a part to the store until it answers.
     async fn apply(&mut self, part: &Batch) -> Answer {
         let Some(held) = &self.held else { return Answer::Abandoned };
-        let (entries, advances, revoked) =
-            (part.entries(), part.advances(&self.topic, &held.positions), held.revoked.clone());
+        let (advances, revoked) = (part.advances(&self.topic, &held.positions), held.revoked.clone());
         let mut back_off = BackOff::default();
         // A connection that broke may have broken after the commit: then the position is where we would have moved it.
         let mut in_doubt = false;
         loop {
             let began = Instant::now();
-            let answer = self.store.apply(&entries, &advances).await;
+            let answer = self.store.apply(&part.entries, &advances).await;
             self.metrics.apply_seconds.observe(began.elapsed().as_secs_f64());
             let error = match answer {
                 Ok(applied) => {
@@ -102,11 +96,10 @@ impl Consumer {
                     return Answer::Fenced(error);
                 }
                 StoreError::Unstorable { .. } => return Answer::Poison(chain(&error)),
-                StoreError::Query { .. } | StoreError::Malformed { .. } if part.len() > 1 => {
-                    return Answer::Poison(chain(&error));
-                }
-                StoreError::Query { .. } | StoreError::Malformed { .. } if self.is_to_blame(&part.records[0]).await => {
-                    return Answer::Poison(chain(&error));
+                StoreError::Query { .. } | StoreError::Malformed { .. } if !error.of_the_schema() => {
+                    if part.len() > 1 || self.is_to_blame(&part.entries[0]).await {
+                        return Answer::Poison(chain(&error));
+                    }
                 }
                 _ => in_doubt |= error.temporary(),
             }
@@ -120,10 +113,9 @@ impl Consumer {
 
     /// Whether it is the record, and not the store, that is at fault: then the store takes what keeps the record's
     /// place. A store that takes nothing (a full disk, a missing table) must not empty the journal into dead letters.
-    async fn is_to_blame(&self, record: &Incoming) -> bool {
-        let Entry::Record(found) = &record.entry else { return false };
-        let place = Some((found.event.room.clone(), found.cursor, found.event.id));
-        let probe = Entry::Unreadable { place, reason: "could not be stored".into() };
+    async fn is_to_blame(&self, entry: &Entry) -> bool {
+        let Some(place) = place(entry) else { return false };
+        let probe = Entry::Unreadable { place: Some(place), reason: "could not be stored".into() };
         self.store.apply(&[probe], &[]).await.is_ok()
     }
 
@@ -185,15 +177,6 @@ impl Consumer {
             info!("going on ({part})");
         }
     }
-}
-
-/// Makes a record one that only keeps its place; if it did so already, one that does not even have a place.
-fn set_aside(record: &mut Incoming, reason: &str) {
-    let place = match &record.entry {
-        Entry::Record(found) => Some((found.event.room.clone(), found.cursor, found.event.id)),
-        Entry::Unreadable { .. } => None,
-    };
-    record.entry = Entry::Unreadable { place, reason: reason.to_owned() };
 }
 
 /// Whether this partition is found exactly where the batch would have moved it.

@@ -1,7 +1,7 @@
 //! The dead letters: a topic of records that could not be stored, each with its reason and where it lay.
 
 use super::context::Logging;
-use super::{Incoming, client_config};
+use super::{Origin, client_config};
 use crate::Error;
 use confab_config::KafkaConfig;
 use rdkafka::error::KafkaError;
@@ -21,7 +21,7 @@ pub struct DeadLetters {
 impl DeadLetters {
     /// Prepares to write; connects when there is something to write.
     pub fn new(kafka: &KafkaConfig) -> Result<Self, Error> {
-        let mut client = client_config(kafka)?;
+        let mut client = client_config(kafka, &[])?;
         client
             .set("acks", "all")
             .set("enable.idempotence", "true")
@@ -33,7 +33,7 @@ impl DeadLetters {
     }
 
     /// Writes one letter; `Ok` when the brokers have it.
-    pub async fn write(&self, record: &Incoming, reason: &str) -> Result<(), KafkaError> {
+    pub async fn write(&self, record: &Origin, reason: &str) -> Result<(), KafkaError> {
         let (partition, offset) = (record.partition.to_string(), record.offset.to_string());
         let headers = OwnedHeaders::new_with_capacity(4)
             .insert(Header { key: "reason", value: Some(reason) })

@@ -1,7 +1,7 @@
 //! From Kafka's record to ours, or to an unreadable one with as much of its place as can be known.
 
-use super::Incoming;
 use super::salvage::salvage;
+use super::{Incoming, Origin};
 use confab_protocol::{Cursor, EventId, Record, Room};
 use confab_store::Entry;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
@@ -20,7 +20,8 @@ pub fn incoming(message: &BorrowedMessage<'_>) -> Incoming {
             Entry::Unreadable { place: place(&key, id, &value), reason: error.to_string() }
         }
     };
-    Incoming { partition: message.partition(), offset: message.offset(), entry, key, value, lettered: false }
+    let (partition, offset) = (message.partition(), message.offset());
+    Incoming { entry, origin: Origin { partition, offset, key, value, lettered: false } }
 }
 
 /// Room, place and id of a record that cannot be read. Key and header are believed before the broken value.

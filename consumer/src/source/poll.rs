@@ -287,7 +287,7 @@ impl Poller {
             };
             match incoming {
                 Ok(incoming) => {
-                    bytes += incoming.bytes();
+                    bytes += incoming.origin.bytes();
                     chunk.push(incoming);
                 }
                 Err(error) => {
@@ -362,19 +362,15 @@ impl Poller {
 }
 
 fn configure(kafka: &KafkaConfig, consumer: &ConsumerConfig) -> Result<rdkafka::ClientConfig, Error> {
-    let mut client = client_config(kafka)?;
-    // A killed consumer's partitions go to another after this time. May be overridden, unlike what follows.
-    for (key, value) in [
+    let defaults = [
+        // A killed consumer's partitions go to another after this time.
         ("session.timeout.ms", "10000"),
         ("heartbeat.interval.ms", "1000"),
         ("queued.max.messages.kbytes", "16384"),
         ("fetch.queue.backoff.ms", "50"),
         ("topic.metadata.refresh.interval.ms", "30000"),
-    ] {
-        if !kafka.options.contains_key(key) {
-            client.set(key, value);
-        }
-    }
+    ];
+    let mut client = client_config(kafka, &defaults)?;
     client
         .set("group.id", &consumer.group)
         .set("partition.assignment.strategy", "range")

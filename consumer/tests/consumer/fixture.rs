@@ -148,6 +148,11 @@ impl Database {
         count
     }
 
+    /// Runs a statement.
+    pub async fn execute(&self, sql: &str) {
+        execute(&self.url, sql).await;
+    }
+
     /// Every row of every table but the migrations', as JSON text.
     pub async fn dump(&self) -> Vec<String> {
         let mut connection = PgConnection::connect(&self.url).await.unwrap();

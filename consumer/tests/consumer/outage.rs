@@ -6,13 +6,17 @@ use crate::storing::positions;
 use confab_config::ConsumerConfig;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// A door to PostgreSQL that can be closed: connections break, new ones are refused.
+/// A door to PostgreSQL that can be closed: connections break, new ones are refused. It can also be told to break a
+/// connection right after a commit, before the answer is heard.
 struct Door {
     address: SocketAddr,
     open: Arc<watch::Sender<bool>>,
+    break_after_commit: Arc<AtomicBool>,
 }
 
 impl Door {
@@ -23,15 +27,16 @@ impl Door {
         let (behind, name) = rest.split_once('/').expect("a url with a database");
         let (url, behind) = (format!("{before}@{address}/{name}"), behind.to_owned());
         let open = Arc::new(watch::Sender::new(open));
-        let doorman = Arc::clone(&open);
+        let break_after_commit = Arc::new(AtomicBool::new(false));
+        let (doorman, breaking) = (Arc::clone(&open), Arc::clone(&break_after_commit));
         tokio::spawn(async move {
             while let Ok((guest, _)) = listener.accept().await {
                 if *doorman.borrow() {
-                    tokio::spawn(carry(guest, behind.clone(), doorman.subscribe()));
+                    tokio::spawn(carry(guest, behind.clone(), doorman.subscribe(), Arc::clone(&breaking)));
                 }
             }
         });
-        (Self { address, open }, url)
+        (Self { address, open, break_after_commit }, url)
     }
 
     fn open(&self) {
@@ -43,11 +48,36 @@ impl Door {
     }
 }
 
-async fn carry(mut guest: TcpStream, behind: String, mut open: watch::Receiver<bool>) {
-    let Ok(mut host) = TcpStream::connect(behind).await else { return };
+async fn carry(guest: TcpStream, behind: String, mut open: watch::Receiver<bool>, breaking: Arc<AtomicBool>) {
+    let Ok(host) = TcpStream::connect(behind).await else { return };
     tokio::select! {
-        _ = tokio::io::copy_bidirectional(&mut guest, &mut host) => {}
+        _ = talk_through(guest, host, &breaking) => {}
         _ = open.wait_for(|open| !open) => {}
+    }
+}
+
+async fn talk_through(mut guest: TcpStream, mut host: TcpStream, breaking: &AtomicBool) -> std::io::Result<()> {
+    let (mut asked, mut answered) = (vec![0; 65536], vec![0; 65536]);
+    loop {
+        tokio::select! {
+            read = guest.read(&mut asked) => {
+                let said = &asked[..read?];
+                host.write_all(said).await?;
+                let commits = said.windows(6).any(|word| word.eq_ignore_ascii_case(b"commit"));
+                if said.is_empty() || (commits && breaking.swap(false, Ordering::SeqCst)) {
+                    // PostgreSQL has answered, so the commit is done; nobody hears of it.
+                    host.read(&mut answered).await?;
+                    return Ok(());
+                }
+            }
+            read = host.read(&mut answered) => {
+                let said = &answered[..read?];
+                guest.write_all(said).await?;
+                if said.is_empty() {
+                    return Ok(());
+                }
+            }
+        }
     }
 }
 
@@ -121,4 +151,37 @@ async fn a_zombie_that_wakes_after_its_partitions_moved_writes_nothing() {
     fixture.stored(510).await;
     assert_eq!(zombie.metrics.copies.get(), 0, "it went on where the store is");
     zombie.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_whose_answer_was_lost_is_recognised_as_done() {
+    let fixture = Fixture::new(1).await;
+    let (door, url) = Door::to(&fixture.database.url, true).await;
+    let running = fixture.start_with(&fixture.consumer, store_at(&url));
+    fixture.produce(&talk(1, 10));
+    fixture.stored(10).await;
+    door.break_after_commit.store(true, Ordering::SeqCst);
+    let more: Vec<_> = talk(1, 60).into_iter().filter(|record| record.cursor.offset > 10).collect();
+    fixture.produce(&more);
+    fixture.stored(60).await;
+    eventually("all are counted", || async { running.metrics.records.get() == 60 }).await;
+    assert!(running.metrics.store_retries.get() >= 1, "the answer was lost");
+    assert_eq!((running.metrics.fenced.get(), running.metrics.copies.get()), (0, 0));
+    assert_eq!(running.readiness.trouble(), None);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_table_is_waited_for_and_empties_nothing_into_the_dead_letters() {
+    let fixture = Fixture::new(1).await;
+    fixture.database.execute("alter table messages rename to messages_away").await;
+    fixture.produce(&talk(2, 20));
+    let running = fixture.start();
+    let waits = || async { running.readiness.trouble().is_some_and(|trouble| trouble.contains("messages")) };
+    eventually("it says what it waits for", waits).await;
+    assert_eq!(running.metrics.dead_letters.get(), 0);
+    fixture.database.execute("alter table messages_away rename to messages").await;
+    fixture.stored(40).await;
+    assert_eq!((running.metrics.dead_letters.get(), running.metrics.unreadable.get()), (0, 0));
+    running.stop().await;
 }

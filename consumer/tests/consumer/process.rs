@@ -1,11 +1,10 @@
 //! The program itself: its file, its signals, its exit codes and its admin port.
 
+use crate::eventually;
 use crate::fixture::{Fixture, talk};
-use crate::{LONG, eventually};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -74,7 +73,7 @@ fn settings(fixture: &Fixture, port: u16) -> String {
 
 fn command(file: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_confab-consumer"));
-    command.arg("--config").arg(file).stdin(Stdio::null());
+    command.arg("--config").arg(file).env("RUST_LOG", "warn").stdin(Stdio::null());
     command
 }
 
@@ -92,14 +91,13 @@ impl Program {
     }
 
     async fn ended(&mut self) -> ExitStatus {
-        let until = Instant::now() + LONG;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(Instant::now() < until, "it did not end");
-            tokio::task::yield_now().await;
-        }
+        let child = &mut self.child;
+        eventually("it ends", || {
+            let ended = child.try_wait().unwrap().is_some();
+            async move { ended }
+        })
+        .await;
+        child.wait().unwrap()
     }
 }
 

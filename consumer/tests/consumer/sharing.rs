@@ -49,3 +49,19 @@ async fn consumers_that_come_and_go_under_load_store_everything_once() {
 async fn has(running: &Running, partitions: i64) {
     eventually("the partitions are shared", || async { running.metrics.partitions.get() == partitions }).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_without_partitions_is_ready_and_takes_over() {
+    let fixture = Fixture::new(1).await;
+    let (a, b) = (fixture.start(), fixture.start());
+    let ready = || async { a.readiness.trouble().is_none() && b.readiness.trouble().is_none() };
+    eventually("both are ready", ready).await;
+    let shared = || async { a.metrics.partitions.get() + b.metrics.partitions.get() == 1 };
+    eventually("one has the partition", shared).await;
+    let (busy, idle) = if a.metrics.partitions.get() == 1 { (a, b) } else { (b, a) };
+    busy.stop().await;
+    has(&idle, 1).await;
+    fixture.produce(&talk(1, 10));
+    fixture.stored(10).await;
+    idle.stop().await;
+}

@@ -59,7 +59,7 @@ impl Kafka {
     pub fn connect(config: KafkaConfig) -> Result<Self, Error> {
         let client = producer_config(&config)?;
         let (counters, health) = (Arc::default(), Arc::default());
-        let context = Producing { counters: Arc::clone(&counters), health: Arc::clone(&health), ..Default::default() };
+        let context = Producing { counters: Arc::clone(&counters), health: Arc::clone(&health) };
         let producer = client.create_with_context(context).map_err(|error| settings(&error))?;
         let (wake, woken) = mpsc::sync_channel(1);
         let inner = Arc::new(Inner {
@@ -244,8 +244,7 @@ impl Inner {
         let old = self.producer.load_full();
         let Some((code, reason)) = old.client().fatal_error() else { return };
         error!(%code, reason, "the Kafka producer failed for good and is made anew");
-        let context =
-            Producing { counters: Arc::clone(&self.counters), health: Arc::clone(&self.health), ..Default::default() };
+        let context = Producing { counters: Arc::clone(&self.counters), health: Arc::clone(&self.health) };
         match self.client.create_with_context(context) {
             Ok(producer) => {
                 self.producer.store(Arc::new(producer));
@@ -271,11 +270,13 @@ fn probe(journal: &Weak<Inner>, woken: &mpsc::Receiver<()>) {
 
 /// Ours that may be overridden, then the operator's, then those that carry promises.
 fn producer_config(config: &KafkaConfig) -> Result<ClientConfig, Error> {
-    let mut client = client_config(config)?;
-    // The same partition for the same room as the Java clients would choose.
-    if !config.options.contains_key("partitioner") {
-        client.set("partitioner", "murmur2_random");
-    }
+    let defaults = [
+        // The same partition for the same room as the Java clients would choose.
+        ("partitioner", "murmur2_random"),
+        // What may wait for the brokers; past it, or past 100 000 records, an append is refused.
+        ("queue.buffering.max.kbytes", "65536"),
+    ];
+    let mut client = client_config(config, &defaults)?;
     client
         .set("acks", "all")
         .set("enable.idempotence", "true")
@@ -284,8 +285,8 @@ fn producer_config(config: &KafkaConfig) -> Result<ClientConfig, Error> {
     Ok(client)
 }
 
-/// What every client of ours needs; the operator's options come last.
-fn client_config(config: &KafkaConfig) -> Result<ClientConfig, Error> {
+/// What every client of ours needs, then the defaults of this one; the operator's options come last.
+fn client_config(config: &KafkaConfig, defaults: &[(&str, &str)]) -> Result<ClientConfig, Error> {
     config.check_options().map_err(Error::Settings)?;
     if config.brokers.is_empty() {
         return Err(Error::Settings("`journal.kafka.brokers` is empty: name at least one `host:port`".into()));
@@ -297,6 +298,9 @@ fn client_config(config: &KafkaConfig) -> Result<ClientConfig, Error> {
         .set("reconnect.backoff.max.ms", "1000")
         .set("socket.connection.setup.timeout.ms", "5000")
         .set("socket.keepalive.enable", "true");
+    for (key, value) in defaults {
+        client.set(*key, *value);
+    }
     for (key, value) in config.properties() {
         client.set(key, value);
     }

@@ -9,7 +9,6 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::oneshot;
 use tracing::{debug, error, info, warn};
 
@@ -21,8 +20,6 @@ pub type Landed = (i32, i64);
 pub struct Producing {
     pub counters: Arc<Counters>,
     pub health: Arc<Health>,
-    /// The producer has failed for good and must be made anew. One flag a producer.
-    pub fatal: Arc<AtomicBool>,
 }
 
 /// A record on its way; whoever waits may have gone, it is counted all the same.
@@ -56,7 +53,6 @@ impl ClientContext for Producing {
 
     fn error(&self, error: KafkaError, reason: &str) {
         match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::Fatal) => self.fatal.store(true, Ordering::Release),
             Some(RDKafkaErrorCode::AllBrokersDown) => {
                 if self.health.bad("all brokers are down".into()) {
                     warn!(reason, "the journal is unhealthy: all brokers are down");

@@ -75,7 +75,7 @@ fn take(message: &BorrowedMessage<'_>, open: &mut BTreeMap<i32, i64>, tail: &mut
 }
 
 fn reader(config: &KafkaConfig) -> Result<BaseConsumer<Reading>, Error> {
-    let mut client = client_config(config)?;
+    let mut client = client_config(config, &[])?;
     client
         // Only because librdkafka wants a name for anyone who reads; partitions are assigned by hand, nothing is
         // committed, and no group is joined.

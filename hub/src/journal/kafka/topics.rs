@@ -55,7 +55,7 @@ pub async fn migrate(config: &KafkaConfig) -> Result<Report, Error> {
     ];
     look(config, &[]).await?;
     let admin: AdminClient<Reading> =
-        client_config(config)?.create_with_context(Reading::default()).map_err(|error| settings(&error))?;
+        client_config(config, &[])?.create_with_context(Reading::default()).map_err(|error| settings(&error))?;
     let mut created = Vec::new();
     for (purpose, name) in &all {
         if create(&admin, config, *purpose, name).await? {
@@ -125,7 +125,7 @@ async fn describe(admin: &AdminClient<Reading>, name: &str) -> Result<BTreeMap<S
 
 /// Partitions and replicas of all these topics, once the brokers know them all. With no names: whether anyone answers.
 async fn look(config: &KafkaConfig, names: &[String]) -> Result<BTreeMap<String, (usize, usize)>, Error> {
-    let client = client_config(config)?;
+    let client = client_config(config, &[])?;
     let names = names.to_vec();
     let doing = format!("reach the brokers at {}", config.brokers.join(", "));
     let looked = tokio::task::spawn_blocking(move || {
