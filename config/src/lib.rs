@@ -8,6 +8,7 @@ mod diagnostic;
 mod document;
 pub mod environment;
 pub mod human;
+mod kafka;
 mod load;
 mod origin;
 pub mod path;

@@ -64,6 +64,15 @@ impl Error {
         matches!(self, Self::Unavailable(_))
     }
 
+    /// Whether the database lacks something that every batch needs: a table, a column, a right. Not the record's fault,
+    /// and gone when somebody has migrated or granted.
+    pub fn of_the_schema(&self) -> bool {
+        let Self::Query { source, .. } = self else { return false };
+        let code = source.as_database_error().and_then(|error| error.code());
+        // Syntax and access (undefined table, insufficient privilege), invalid schema, I/O trouble of the server.
+        code.is_some_and(|code| ["42", "3F", "58"].iter().any(|class| code.starts_with(class)))
+    }
+
     /// Sorts what the database layer said while `doing` something.
     pub(crate) fn sort(doing: &'static str, source: sqlx::Error) -> Self {
         if passes(&source) { Self::Unavailable(source) } else { Self::Query { doing, source } }

@@ -1,0 +1,382 @@
+//! The poller: one thread that serves Kafka's client and never blocks on us.
+
+use super::context::{Change, Watch};
+use super::{Assigned, Command, Incoming, Revoked, Shared, SourceEvent, client_config, decode};
+use crate::{Error, Metrics};
+use confab_config::{ConsumerConfig, KafkaConfig};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc as blocking};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+/// How long a poll may wait for something to happen, and how long when we wait for an answer ourselves.
+const IDLE: Duration = Duration::from_millis(100);
+const BUSY: Duration = Duration::from_millis(5);
+/// The largest chunk of records in one event.
+const CHUNK_RECORDS: usize = 500;
+const CHUNK_BYTES: usize = 1 << 20;
+/// How often lag is measured.
+const MEASURE: Duration = Duration::from_secs(5);
+/// How long one question to the brokers may take.
+const ASK: Duration = Duration::from_secs(5);
+/// How long an acknowledgement of a revocation may take; then the fence alone must do.
+const ACKNOWLEDGE: Duration = Duration::from_secs(30);
+/// How long to stay out of the group when asked to join again, so that two rivals do not spin.
+const STAY_OUT: Duration = Duration::from_secs(1);
+
+/// Where the assignment stands.
+enum Phase {
+    /// No partitions are ours.
+    Idle,
+    /// Partitions are ours, and their positions are awaited.
+    Starting(Vec<i32>, oneshot::Receiver<BTreeMap<i32, Option<i64>>>),
+    /// Records are read.
+    Running(Vec<i32>),
+    /// The partitions are taken, and the acknowledgement is awaited.
+    Stopping(oneshot::Receiver<()>, Instant),
+}
+
+/// The thread's state.
+pub struct Poller {
+    consumer: BaseConsumer<Watch>,
+    topic: String,
+    chunk_records: usize,
+    events: mpsc::Sender<SourceEvent>,
+    commands: blocking::Receiver<Command>,
+    shared: Arc<Shared>,
+    metrics: Arc<Metrics>,
+    /// Events that found no room yet. While it is not empty fetching is paused, so it holds a chunk or two.
+    outbox: VecDeque<SourceEvent>,
+    phase: Phase,
+    revoked: CancellationToken,
+    paused: bool,
+    rejoin_at: Option<Instant>,
+    measured_at: Instant,
+}
+
+impl Poller {
+    /// Builds the client and subscribes.
+    pub fn new(
+        kafka: &KafkaConfig,
+        consumer: &ConsumerConfig,
+        events: mpsc::Sender<SourceEvent>,
+        commands: blocking::Receiver<Command>,
+        shared: Arc<Shared>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, Error> {
+        let unusable = |error: KafkaError| Error::Settings(format!("`journal.kafka` cannot be used: {error}"));
+        let chunk_records = consumer.batch_records.clamp(1, CHUNK_RECORDS);
+        let (topic, consumer) = (kafka.events_topic(), configure(kafka, consumer)?);
+        let consumer = consumer.create_with_context(Watch::default()).map_err(unusable)?;
+        let poller = Self {
+            consumer,
+            topic,
+            chunk_records,
+            events,
+            commands,
+            shared,
+            metrics,
+            outbox: VecDeque::new(),
+            phase: Phase::Idle,
+            revoked: CancellationToken::new(),
+            paused: false,
+            rejoin_at: None,
+            measured_at: Instant::now(),
+        };
+        poller.consumer.subscribe(&[&poller.topic]).map_err(unusable)?;
+        Ok(poller)
+    }
+
+    /// Serves until told to close, or nobody listens any more; then leaves the group.
+    pub fn run(mut self) {
+        while self.obey() && !self.events.is_closed() {
+            self.hear_changes();
+            self.go_on();
+            self.hand_over();
+            self.breathe();
+            self.read();
+            self.measure();
+        }
+        self.revoked.cancel();
+        self.consumer.context().closing.store(true, Ordering::Release);
+        // Changes that wait for an answer get it now; dropping the client then leaves the group.
+        if let Err(error) = self.consumer.unassign() {
+            debug!(%error, "could not give the partitions up");
+        }
+        self.forget();
+    }
+
+    /// Takes commands. False: close.
+    fn obey(&mut self) -> bool {
+        loop {
+            match self.commands.try_recv() {
+                Ok(Command::Rejoin) => {
+                    self.consumer.unsubscribe();
+                    self.rejoin_at = Some(Instant::now() + STAY_OUT);
+                }
+                Ok(Command::Close) | Err(blocking::TryRecvError::Disconnected) => return false,
+                Err(blocking::TryRecvError::Empty) => break,
+            }
+        }
+        if self.rejoin_at.is_some_and(|at| Instant::now() >= at) && matches!(self.phase, Phase::Idle) {
+            self.rejoin_at = None;
+            if let Err(error) = self.consumer.subscribe(&[&self.topic]) {
+                self.fail(format!("could not join the group again: {error}"));
+            }
+        }
+        true
+    }
+
+    /// Passes changes of the assignment on.
+    fn hear_changes(&mut self) {
+        loop {
+            let Some(change) = self.consumer.context().changes.lock().pop_front() else { return };
+            match change {
+                Change::Assign(partitions) => {
+                    let (begin, positions) = oneshot::channel();
+                    self.revoked = CancellationToken::new();
+                    let event = Assigned { partitions: partitions.clone(), revoked: self.revoked.clone(), begin };
+                    self.outbox.push_back(SourceEvent::Assigned(event));
+                    self.phase = Phase::Starting(partitions, positions);
+                }
+                Change::Revoke => {
+                    self.revoked.cancel();
+                    // Nobody will store them: the next owner reads them again.
+                    self.outbox.retain(|event| !matches!(event, SourceEvent::Records(_)));
+                    let (acknowledge, acknowledged) = oneshot::channel();
+                    self.outbox.push_back(SourceEvent::Revoked(Revoked { acknowledge }));
+                    self.phase = Phase::Stopping(acknowledged, Instant::now());
+                }
+            }
+        }
+    }
+
+    /// Goes on where an answer has come.
+    fn go_on(&mut self) {
+        match std::mem::replace(&mut self.phase, Phase::Idle) {
+            Phase::Starting(partitions, mut positions) => match positions.try_recv() {
+                Ok(positions) => self.begin(partitions, &positions),
+                // Dropped without an answer: whoever listens is giving up, and a revocation or the end follows.
+                Err(_) => self.phase = Phase::Starting(partitions, positions),
+            },
+            Phase::Stopping(mut acknowledged, since) => match acknowledged.try_recv() {
+                Err(oneshot::error::TryRecvError::Empty) if since.elapsed() < ACKNOWLEDGE => {
+                    self.phase = Phase::Stopping(acknowledged, since);
+                }
+                Err(oneshot::error::TryRecvError::Empty) => {
+                    warn!("a revocation was not acknowledged in time; the fence keeps what follows safe");
+                    self.end();
+                }
+                _ => self.end(),
+            },
+            phase => self.phase = phase,
+        }
+    }
+
+    fn begin(&mut self, partitions: Vec<i32>, positions: &BTreeMap<i32, Option<i64>>) {
+        let mut assignment = TopicPartitionList::new();
+        for &partition in &partitions {
+            let offset = self.start_of(partition, positions.get(&partition).copied().flatten());
+            if let Err(error) = assignment.add_partition_offset(&self.topic, partition, offset) {
+                return self.fail(format!("could not begin at {offset:?}: {error}"));
+            }
+        }
+        let assigned = self.consumer.assign(&assignment).and_then(|()| self.consumer.resume(&assignment));
+        if let Err(error) = assigned {
+            return self.fail(format!("could not take an assignment: {error}"));
+        }
+        info!(?partitions, "reading");
+        self.paused = false;
+        *self.shared.trouble.lock() = None;
+        let known = positions.iter().filter_map(|(partition, next)| Some((*partition, (*next)?)));
+        *self.shared.positions.lock() = known.collect();
+        self.metrics.partitions.set(i64::try_from(partitions.len()).unwrap_or(i64::MAX));
+        self.phase = Phase::Running(partitions);
+    }
+
+    /// Where to begin: at the store's position, unless the topic does not have it. What that loses is said aloud.
+    fn start_of(&self, partition: i32, position: Option<i64>) -> Offset {
+        let topic = &self.topic;
+        let (low, high) = match self.consumer.fetch_watermarks(topic, partition, ASK) {
+            Ok(watermarks) => watermarks,
+            Err(error) => {
+                warn!(partition, %error, "could not compare the store's position with the topic");
+                return position.map_or(Offset::Beginning, Offset::Offset);
+            }
+        };
+        match position {
+            None => Offset::Beginning,
+            Some(next) if next < low => {
+                error!(topic, partition, next, low, "records went by retention before they were stored");
+                self.metrics.lost.inc_by(u64::try_from(low - next).unwrap_or(0));
+                Offset::Beginning
+            }
+            Some(next) if next > high => {
+                error!(
+                    topic,
+                    partition,
+                    next,
+                    high,
+                    "the store is past the topic's end: the topic was cut or made anew; \
+                    reading it from its beginning, what is stored is recognised"
+                );
+                Offset::Beginning
+            }
+            Some(next) => Offset::Offset(next),
+        }
+    }
+
+    fn end(&mut self) {
+        if let Err(error) = self.consumer.unassign() {
+            self.fail(format!("could not give the partitions up: {error}"));
+        }
+        info!("the partitions were handed on");
+        *self.shared.trouble.lock() = Some("no partitions are assigned at the moment".into());
+        self.forget();
+        self.phase = Phase::Idle;
+    }
+
+    fn forget(&self) {
+        self.shared.positions.lock().clear();
+        self.metrics.partitions.set(0);
+        self.metrics.position.clear();
+        self.metrics.lag.clear();
+    }
+
+    /// Hands events over as far as there is room.
+    fn hand_over(&mut self) {
+        while let Some(event) = self.outbox.pop_front() {
+            if let Err(TrySendError::Full(event)) = self.events.try_send(event) {
+                self.outbox.push_front(event);
+                return;
+            }
+        }
+    }
+
+    /// Pauses fetching while events wait for room, and resumes it afterwards.
+    fn breathe(&mut self) {
+        let Phase::Running(partitions) = &self.phase else { return };
+        let full = !self.outbox.is_empty();
+        if full == self.paused {
+            return;
+        }
+        let list = self.list(partitions);
+        let changed = if full { self.consumer.pause(&list) } else { self.consumer.resume(&list) };
+        match changed {
+            Ok(()) => self.paused = full,
+            Err(error) => warn!(%error, full, "could not pause or resume"),
+        }
+    }
+
+    /// Reads what is there, at most a chunk.
+    fn read(&mut self) {
+        let busy = !self.outbox.is_empty() || matches!(self.phase, Phase::Starting(..) | Phase::Stopping(..));
+        let mut wait = if busy { BUSY } else { IDLE };
+        let (mut chunk, mut bytes): (Vec<Incoming>, usize) = (Vec::new(), 0);
+        while chunk.len() < self.chunk_records && bytes < CHUNK_BYTES {
+            let incoming = match self.consumer.poll(wait) {
+                None => break,
+                Some(message) => message.map(|message| decode::incoming(&message)),
+            };
+            match incoming {
+                Ok(incoming) => {
+                    bytes += incoming.origin.bytes();
+                    chunk.push(incoming);
+                }
+                Err(error) => {
+                    self.trouble(&error);
+                    break;
+                }
+            }
+            wait = Duration::ZERO;
+        }
+        // Only a running assignment has readers; anything else was fetched for one that ended.
+        if !chunk.is_empty() && matches!(self.phase, Phase::Running(_)) {
+            self.outbox.push_back(SourceEvent::Records(chunk));
+            self.hand_over();
+        }
+    }
+
+    fn trouble(&mut self, error: &KafkaError) {
+        if let KafkaError::MessageConsumptionFatal(_) = error {
+            return self.fail(error.to_string());
+        }
+        let news = !matches!(self.phase, Phase::Running(_));
+        if news && self.shared.trouble.lock().replace(error.to_string()).is_none_or(|old| old != error.to_string()) {
+            warn!(%error, topic = self.topic, "trouble with the source");
+        } else {
+            debug!(%error, "trouble with the source");
+        }
+    }
+
+    fn fail(&mut self, reason: String) {
+        error!(reason, "the source failed for good");
+        *self.shared.trouble.lock() = Some(reason.clone());
+        self.outbox.push_back(SourceEvent::Failed(reason));
+    }
+
+    /// Measures lag, and tells the group where the store is: nobody reads from there, but Kafka's own tools show it.
+    fn measure(&mut self) {
+        let Phase::Running(partitions) = &self.phase else { return };
+        if self.measured_at.elapsed() < MEASURE {
+            return;
+        }
+        self.measured_at = Instant::now();
+        let positions = self.shared.positions.lock().clone();
+        for &partition in partitions {
+            match self.consumer.fetch_watermarks(&self.topic, partition, Duration::from_secs(1)) {
+                Ok((low, high)) => self.metrics.lag(partition, high - positions.get(&partition).unwrap_or(&low)),
+                Err(error) => {
+                    debug!(partition, %error, "could not measure lag");
+                    break;
+                }
+            }
+        }
+        if let Err(error) = self.commit(&positions) {
+            debug!(%error, "could not show the positions to the group");
+        }
+    }
+
+    fn commit(&self, positions: &BTreeMap<i32, i64>) -> KafkaResult<()> {
+        let mut list = TopicPartitionList::new();
+        for (&partition, &next) in positions {
+            list.add_partition_offset(&self.topic, partition, Offset::Offset(next))?;
+        }
+        if list.count() == 0 { Ok(()) } else { self.consumer.commit(&list, CommitMode::Async) }
+    }
+
+    fn list(&self, partitions: &[i32]) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for &partition in partitions {
+            list.add_partition(&self.topic, partition);
+        }
+        list
+    }
+}
+
+fn configure(kafka: &KafkaConfig, consumer: &ConsumerConfig) -> Result<rdkafka::ClientConfig, Error> {
+    let defaults = [
+        // A killed consumer's partitions go to another after this time.
+        ("session.timeout.ms", "10000"),
+        ("heartbeat.interval.ms", "1000"),
+        ("queued.max.messages.kbytes", "16384"),
+        ("fetch.queue.backoff.ms", "50"),
+        ("topic.metadata.refresh.interval.ms", "30000"),
+    ];
+    let mut client = client_config(kafka, &defaults)?;
+    client
+        .set("group.id", &consumer.group)
+        .set("partition.assignment.strategy", "range")
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "earliest")
+        .set("allow.auto.create.topics", "false");
+    Ok(client)
+}

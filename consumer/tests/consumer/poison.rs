@@ -1,0 +1,74 @@
+//! Records that cannot be stored, and their neighbours, which can.
+
+use crate::fixture::{Fixture, client, event, message};
+use crate::{LONG, eventually};
+use confab_protocol::{EventId, Kind, Room};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Headers, Message};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn poison_goes_to_the_dead_letters_and_its_neighbours_are_stored() {
+    let fixture = Fixture::new(1).await;
+    let said = |n| message("room", n, "fine");
+    fixture.produce(&[said(1), said(2)]);
+    // Offset 2: nothing of it is known. Offset 3: it tells its place before it breaks.
+    fixture.produce_raw("room", None, b"{ this is no record");
+    let cut = said(3).to_json();
+    fixture.produce_raw("room", Some(EventId::fresh()), &cut.as_bytes()[..cut.find("\"body\"").unwrap() + 8]);
+    // Offset 5: no column can hold it. Offset 6: it is of a later time.
+    fixture.produce(&[said(4), event(Kind::Message, "room", 5, None, r#"{"text":"a\u0000b"}"#)]);
+    let newer = said(6);
+    fixture.produce_raw("room", Some(newer.event.id), newer.to_json().replacen("\"v\":1", "\"v\":99", 1).as_bytes());
+    fixture.produce(&[said(7), said(8)]);
+
+    let running = fixture.start();
+    fixture.stored(8).await;
+    eventually("all are counted", || async { running.metrics.records.get() == 9 }).await;
+    let room = Room::new("room").unwrap();
+    assert_eq!(fixture.database.count("messages").await, 5);
+    assert_eq!(fixture.database.count("events where kind = 'unreadable'").await, 3, "their places are kept");
+    assert_eq!(fixture.database.store().contiguous(&room, 1).await.unwrap(), 8, "no hole stops the readers");
+
+    let letters = read_letters(&fixture, 4);
+    let reasons: BTreeMap<_, _> = letters.iter().map(|letter| (letter["origin-offset"].as_str(), letter)).collect();
+    assert_eq!(reasons.keys().copied().collect::<Vec<_>>(), ["2", "3", "5", "6"]);
+    assert!(reasons["5"]["reason"].contains("NUL"), "{}", reasons["5"]["reason"]);
+    assert!(reasons["6"]["reason"].contains("version 99"), "{}", reasons["6"]["reason"]);
+    assert_eq!(reasons["2"]["value"], "{ this is no record");
+    for letter in letters {
+        assert_eq!((&*letter["origin-topic"], &*letter["origin-partition"]), (&*fixture.kafka.events_topic(), "0"));
+        assert_eq!(letter["key"], "room");
+    }
+    assert_eq!(running.metrics.dead_letters.get(), 4);
+    running.stop().await;
+}
+
+/// The dead letters: their headers, and key and value under these names.
+fn read_letters(fixture: &Fixture, count: usize) -> Vec<BTreeMap<String, String>> {
+    let consumer: BaseConsumer =
+        client(&fixture.kafka).set("group.id", "letters").set("enable.auto.commit", "false").create().unwrap();
+    let mut assignment = TopicPartitionList::new();
+    assignment.add_partition_offset(&fixture.kafka.dead_letters_topic(), 0, Offset::Beginning).unwrap();
+    consumer.assign(&assignment).unwrap();
+    let (mut letters, until) = (Vec::new(), Instant::now() + LONG);
+    let text = |bytes: Option<&[u8]>| String::from_utf8(bytes.unwrap().to_vec()).unwrap();
+    loop {
+        match consumer.poll(Duration::from_millis(300)) {
+            Some(message) => {
+                let message = message.unwrap();
+                let headers = message.headers().unwrap().iter();
+                let mut letter: BTreeMap<_, _> =
+                    headers.map(|header| (header.key.to_owned(), text(header.value))).collect();
+                letter.insert("key".into(), text(message.key()));
+                letter.insert("value".into(), text(message.payload()));
+                letters.push(letter);
+            }
+            // A quiet moment after all are read: no letter was written twice.
+            None if letters.len() >= count || Instant::now() > until => return letters,
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! `confab migrate`'s part in Kafka.
+
+use crate::settings;
+use confab_hub::journal::topics;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use std::time::Duration;
+
+#[tokio::test]
+async fn migrating_creates_three_topics_once_and_says_that_one_copy_is_not_enough() {
+    let mut config = settings();
+    config.partitions = 5;
+    config.retention = Duration::from_secs(3600);
+    let first = topics::migrate(&config).await.unwrap();
+    let shapes: Vec<_> = first.topics.iter().map(|t| (t.name.clone(), t.created, t.partitions, t.replicas)).collect();
+    assert_eq!(
+        shapes,
+        [
+            (config.events_topic(), true, 5, 1),
+            (config.generations_topic(), true, 1, 1),
+            (config.dead_letters_topic(), true, 1, 1),
+        ]
+    );
+    assert!(first.warnings.iter().any(|warning| warning.contains("replication factor 1")), "{first:?}");
+    assert!(first.warnings.iter().any(|warning| warning.contains("min.insync.replicas is 1")), "{first:?}");
+    assert!(!first.warnings.iter().any(|warning| warning.contains("retention")), "{first:?}");
+
+    let again = topics::migrate(&config).await.unwrap();
+    assert!(again.topics.iter().all(|topic| !topic.created));
+    assert_eq!(again.warnings, first.warnings);
+}
+
+#[tokio::test]
+async fn existing_topics_that_cannot_keep_the_promises_are_named_and_left_alone() {
+    let config = settings();
+    let (events, generations) = (config.events_topic(), config.generations_topic());
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", config.brokers.join(",")).create().unwrap();
+    let topics = [
+        NewTopic::new(&events, 2, TopicReplication::Fixed(1))
+            .set("cleanup.policy", "compact")
+            .set("unclean.leader.election.enable", "true")
+            .set("min.insync.replicas", "2"),
+        NewTopic::new(&generations, 3, TopicReplication::Fixed(1))
+            .set("retention.ms", "60000")
+            .set("retention.bytes", "1000000"),
+    ];
+    for created in admin.create_topics(&topics, &AdminOptions::new()).await.unwrap() {
+        created.unwrap();
+    }
+    let report = topics::migrate(&config).await.unwrap();
+    for (topic, words) in [
+        (&events, "it has 2 partitions"),
+        (&events, "compaction"),
+        (&events, "unclean.leader.election"),
+        (&events, "nothing can be written"),
+        (&generations, "must have exactly 1"),
+        (&generations, "for 60000 ms"),
+        (&generations, "1000000 bytes"),
+    ] {
+        let found = report.warnings.iter().any(|warning| warning.contains(topic.as_str()) && warning.contains(words));
+        assert!(found, "no warning of {topic} says \"{words}\": {:#?}", report.warnings);
+    }
+    assert_eq!(report.topics[1].partitions, 3, "it is left as it is");
+}
+
+#[tokio::test]
+async fn brokers_that_are_away_are_named_with_the_reason() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut config = settings();
+    config.brokers = vec![closed.to_string()];
+    let error = topics::migrate(&config).await.unwrap_err();
+    assert!(error.to_string().contains(&closed.to_string()), "{error}");
+    let reason = std::error::Error::source(&error).unwrap().to_string();
+    assert!(reason.contains("refused"), "{reason}");
+}
