@@ -8,7 +8,7 @@ use confab_protocol::Event;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// How long a call may wait for one of its plugin's places. It is not the plugin's time: the plugin's clock starts when it
 /// is asked, so that a burst of messages waits for a moment and is not blamed on the plugin.
@@ -69,12 +69,20 @@ impl Pool {
     /// Asks the plugin about an event: as soon as there is a place, at most [`PLACE_WAIT`] from now. If the caller goes
     /// away meanwhile, so does the instance.
     pub async fn judge(&self, event: &Event, check: &Check) -> Answer {
-        let Ok(Ok(_place)) = tokio::time::timeout(PLACE_WAIT, self.places.acquire()).await else {
+        let Some(_place) = self.place().await else {
             return Answer { said: Err(Fault::Busy(PLACE_WAIT)), micros: 0 };
         };
         let begin = Instant::now();
         let said = self.ask(event, check).await;
         Answer { said, micros: u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX) }
+    }
+
+    /// A place, if one becomes free in time. Who asked first gets it first.
+    async fn place(&self) -> Option<SemaphorePermit<'_>> {
+        match self.places.try_acquire() {
+            Ok(place) => Some(place),
+            Err(_) => tokio::time::timeout(PLACE_WAIT, self.places.acquire()).await.ok()?.ok(),
+        }
     }
 
     async fn ask(&self, event: &Event, check: &Check) -> Result<Verdict, Fault> {
