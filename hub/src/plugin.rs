@@ -1,6 +1,26 @@
 //! Plugins: what they are, what they say, and the chain that asks them.
+//!
+//! A plugin is a guest: it may loop, hoard, crash and lie. It gets a wall clock, a memory limit and a bound on what it says;
+//! what it says is checked like what a client says; and an instance that failed in any way is never asked again. Only this
+//! part of the hub knows wasmtime, and only [`call`] holds a `wasmtime::Store`.
 
-use confab_protocol::{Annotations, Body, Event, Refusal, Trail};
+mod call;
+mod capability;
+mod chain;
+mod contract;
+mod engine;
+mod fault;
+mod load;
+mod module;
+mod pool;
+mod ticker;
+
+pub use chain::{Applies, Chain, judged_kind};
+pub use fault::Fault;
+pub use load::{Check, Error};
+pub use module::Error as ModuleError;
+
+use confab_protocol::{Annotations, Body, Event, Refusal, Trail, VerdictName};
 
 /// What the chain said of an event.
 #[derive(Clone, Debug)]
@@ -52,4 +72,36 @@ pub enum Verdict {
         /// Why.
         reason: String,
     },
+}
+
+impl Verdict {
+    /// Its name in trails and metrics.
+    pub fn name(&self) -> VerdictName {
+        match self {
+            Self::Accept(_) => VerdictName::Accept,
+            Self::Replace(..) => VerdictName::Replace,
+            Self::Reject { .. } => VerdictName::Reject,
+            Self::Hold { .. } => VerdictName::Hold,
+        }
+    }
+}
+
+/// Who counts what plugins do. All of it is called while events are judged, so it must be quick and must not block.
+pub trait Observer: Send + Sync {
+    /// A plugin was asked: what its call came to, and how long it took in microseconds, the wait for a free place not
+    /// counted.
+    fn judged(&self, plugin: &str, verdict: VerdictName, micros: u64, shadow: bool);
+
+    /// A plugin failed; `fault` is a [`Fault::name`].
+    fn fault(&self, plugin: &str, fault: &'static str);
+
+    /// A plugin wrote more to the log than one call may: so many bytes were dropped.
+    fn log_cut(&self, plugin: &str, bytes: u64);
+}
+
+/// Nobody counts.
+impl Observer for () {
+    fn judged(&self, _plugin: &str, _verdict: VerdictName, _micros: u64, _shadow: bool) {}
+    fn fault(&self, _plugin: &str, _fault: &'static str) {}
+    fn log_cut(&self, _plugin: &str, _bytes: u64) {}
 }

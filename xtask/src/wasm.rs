@@ -56,16 +56,20 @@ impl Toolchain {
         Ok(Self { environment: Vec::new(), target_dir: target_dir()?.join("plugins") })
     }
 
-    /// A compiler of its own needs a folder of its own: cargo does not notice that the standard library was rebuilt.
+    /// A compiler of its own needs a folder of its own, which the script names: cargo does not notice when a standard library
+    /// changes.
     fn debian() -> Result<Self> {
         let script = root().join("scripts/wasm-target.sh");
         let output = Command::new(&script)
+            .current_dir(root())
             .stderr(std::process::Stdio::inherit())
             .output()
             .with_context(|| format!("could not run {}", script.display()))?;
         ensure!(output.status.success(), "{} failed", script.display());
         let environment = exports(&String::from_utf8(output.stdout).context("the script's answer is not text")?)?;
-        Ok(Self { environment, target_dir: target_dir()?.join("plugins-debian") })
+        let folder = environment.iter().find(|(name, _)| name == "CARGO_TARGET_DIR");
+        let target_dir = folder.context("the script names no CARGO_TARGET_DIR")?.1.clone().into();
+        Ok(Self { environment, target_dir })
     }
 
     /// Compiles one package and returns its core module. One at a time, so that no package's features reach another's.

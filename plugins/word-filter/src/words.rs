@@ -14,6 +14,9 @@ pub struct Word {
 
 /// The text as it is compared: without case, width, ligatures and invisible characters.
 pub fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
     // Upper case first: it is what makes `ß` equal to `ss`, and the final sigma to the other.
     text.nfkc().filter(|c| !invisible(*c)).flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfkc().collect()
 }

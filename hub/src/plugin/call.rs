@@ -1,0 +1,179 @@
+//! One instance of a plugin, and one call of it. The only file that holds a `wasmtime::Store`.
+//!
+//! A call gives way to others at every tick, and ends at its deadline. An instance is handed back only by a call that went
+//! well, so one that failed in any way cannot be asked again.
+
+use super::capability::Log;
+use super::contract::{self, Complete, types};
+use super::engine::{CORE_INSTANCES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
+use super::module::Module;
+use super::{Check, Fault, Observer, Verdict};
+use confab_protocol::Event;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use wasmtime::{ResourceLimiter, StoreContextMut, Trap, UpdateDeadline};
+
+/// After how many calls an instance that lives on is replaced.
+const CALLS_MAX: u32 = 10_000;
+
+/// How much wall clock a call has, and when it runs out.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    whole: Duration,
+    deadline: Instant,
+}
+
+impl Budget {
+    /// The clock starts now.
+    pub fn from_now(whole: Duration) -> Self {
+        Self { whole, deadline: Instant::now() + whole }
+    }
+
+    /// Runs `work`, but not past the deadline. Guest code ends itself there; this is for what the host does for a guest,
+    /// which no tick interrupts.
+    async fn cover<T>(self, work: impl Future<Output = wasmtime::Result<T>>) -> Result<T, Failed> {
+        match tokio::time::timeout_at(self.deadline.into(), work).await {
+            Ok(result) => result.map_err(Failed::Error),
+            Err(_) => Err(Failed::TooLate),
+        }
+    }
+}
+
+enum Failed {
+    TooLate,
+    Error(wasmtime::Error),
+}
+
+/// A configured instance.
+pub struct Instance {
+    store: wasmtime::Store<Guest>,
+    exports: Complete,
+    calls: u32,
+}
+
+/// What the host keeps for an instance.
+pub struct Guest {
+    /// Where its log lines go.
+    pub log: Log,
+    memory: Memory,
+    budget: Budget,
+    /// The largest answer, in bytes.
+    output: usize,
+}
+
+impl Instance {
+    /// Starts an instance and configures it.
+    pub async fn start(module: &Module, observer: &Arc<dyn Observer>, budget: Budget) -> Result<Self, Fault> {
+        let guest = Guest {
+            log: Log::new(module.name.clone(), Arc::clone(observer)),
+            memory: Memory { limit: module.memory, size: 0, refused: false },
+            budget,
+            output: module.output,
+        };
+        let mut store = wasmtime::Store::new(module.engine.wasmtime(), guest);
+        store.limiter(|guest| &mut guest.memory);
+        store.set_hostcall_fuel(module.output.saturating_add(1024));
+        store.epoch_deadline_callback(|store| give_way(&store));
+        store.set_epoch_deadline(1);
+        let started = budget.cover(module.pre.instantiate_async(&mut store)).await;
+        let exports = started.map_err(|failed| store.data().fault(failed, Fault::Unavailable))?;
+        let configured = budget.cover(exports.call_configure(&mut store, &module.settings)).await;
+        store.data_mut().log.end();
+        configured.map_err(|failed| store.data().fault(failed, Fault::Nonsense))?.map_err(Fault::Configure)?;
+        Ok(Self { store, exports, calls: 0 })
+    }
+
+    /// Asks what should become of an event.
+    pub async fn judge(mut self, event: &Event, check: &Check, budget: Budget) -> Result<(Self, Verdict), Fault> {
+        let guest = self.store.data_mut();
+        guest.budget = budget;
+        guest.log.begin(event);
+        self.calls += 1;
+        self.store.set_epoch_deadline(1);
+        let (asked, context) = (contract::event(event), contract::context(event));
+        let said = budget.cover(self.exports.call_judge(&mut self.store, &asked, &context)).await;
+        let guest = self.store.data_mut();
+        guest.log.end();
+        let said = said.map_err(|failed| guest.fault(failed, Fault::Nonsense))?;
+        let verdict = guest.read(said, check)?;
+        Ok((self, verdict))
+    }
+
+    /// Whether a fresh instance should take its place: it is old, or it may be hoarding.
+    pub fn is_worn(&self) -> bool {
+        let memory = &self.store.data().memory;
+        self.calls >= CALLS_MAX || memory.size > memory.limit / 2
+    }
+}
+
+/// Called at every tick while guest code runs: past the deadline it is interrupted, else everyone else goes first.
+fn give_way(store: &StoreContextMut<'_, Guest>) -> wasmtime::Result<UpdateDeadline> {
+    if Instant::now() >= store.data().budget.deadline {
+        return Ok(UpdateDeadline::Interrupt);
+    }
+    Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+}
+
+impl Guest {
+    fn read(&self, said: types::Verdict, check: &Check) -> Result<Verdict, Fault> {
+        if contract::spoken(&said) > self.output {
+            return Err(Fault::Output(self.output));
+        }
+        contract::read(said, check)
+    }
+
+    /// What the failure of a call means; `other` is for what is neither a limit nor a trap.
+    fn fault(&self, failed: Failed, other: impl FnOnce(String) -> Fault) -> Fault {
+        let Failed::Error(error) = failed else { return Fault::Timeout(self.budget.whole) };
+        if self.memory.refused {
+            return Fault::Memory(self.memory.limit);
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) => Fault::Timeout(self.budget.whole),
+            Some(Trap::StackOverflow) => Fault::Stack,
+            Some(trap) => Fault::Trap(trap.to_string()),
+            // Wasmtime's error for this has no public type; a test sees to it that we notice when its words change.
+            None if error.to_string().contains("hostcalls has been exhausted") => Fault::Output(self.output),
+            None => other(format!("{error:#}")),
+        }
+    }
+}
+
+/// What an instance's memory may be, and is.
+struct Memory {
+    limit: usize,
+    size: usize,
+    /// It asked for more: whatever it does then, it failed for want of memory.
+    refused: bool,
+}
+
+impl ResourceLimiter for Memory {
+    fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if desired > self.limit {
+            self.refused = true;
+            return Err(wasmtime::format_err!("memory of {desired} bytes, {} are allowed", self.limit));
+        }
+        self.size = desired;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if desired > TABLE_ELEMENTS_MAX {
+            self.refused = true;
+            return Err(wasmtime::format_err!("table of {desired} elements, {TABLE_ELEMENTS_MAX} are allowed"));
+        }
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        CORE_INSTANCES_MAX
+    }
+
+    fn tables(&self) -> usize {
+        TABLES_MAX
+    }
+
+    fn memories(&self) -> usize {
+        1
+    }
+}

@@ -1,0 +1,197 @@
+//! The chain: which plugins an event meets, in which order, and what follows from what they say.
+
+use super::pool::{Answer, Pool};
+use super::{Approved, Check, Fault, Judged, Observer, Verdict};
+use confab_config::{JudgedKind, OnFault, Patterns};
+use confab_protocol::{Annotations, Event, Kind, Refusal, Step, Trail, VerdictName};
+use serde::Serialize;
+use std::sync::Arc;
+use tracing::{info, warn};
+
+/// How many bytes all annotations of one event may take together.
+const ANNOTATIONS_BYTES_MAX: usize = 64 << 10;
+
+/// A plugin in a chain.
+pub(super) struct Member {
+    pub(super) name: String,
+    pub(super) pool: Pool,
+    pub(super) on_fault: OnFault,
+}
+
+/// One `[[chain]]` of hub.toml.
+pub(super) struct Rule {
+    pub(super) patterns: Patterns,
+    pub(super) rooms: Vec<String>,
+    pub(super) on: Vec<JudgedKind>,
+    /// The plugins in order, and whether each only watches.
+    pub(super) steps: Vec<(Arc<Member>, bool)>,
+}
+
+/// All plugins and rules of one hub.toml. A message is judged by exactly one chain; a reload makes another and swaps it in.
+pub struct Chain {
+    version: String,
+    rules: Vec<Rule>,
+    check: Arc<Check>,
+    observer: Arc<dyn Observer>,
+}
+
+/// A plugin that judges in a room, and why: for `confab chain explain`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Applies {
+    /// Which `[[chain]]` of the file says so, counted from 1.
+    pub chain: usize,
+    /// That chain's patterns.
+    pub rooms: Vec<String>,
+    /// What it judges.
+    pub on: Vec<JudgedKind>,
+    /// The plugin.
+    pub plugin: String,
+    /// The hash of its module.
+    pub hash: String,
+    /// It only watches.
+    pub shadow: bool,
+}
+
+/// What chains call an event of this kind.
+pub fn judged_kind(kind: Kind) -> JudgedKind {
+    match kind {
+        Kind::Message => JudgedKind::Send,
+        Kind::Edit => JudgedKind::Edit,
+        Kind::Delete => JudgedKind::Delete,
+        Kind::Reaction | Kind::Unreaction => JudgedKind::React,
+    }
+}
+
+/// What follows from a step.
+enum Next {
+    Ask(Event),
+    End(Judged),
+}
+
+impl Chain {
+    pub(super) fn new(version: String, rules: Vec<Rule>, check: Arc<Check>, observer: Arc<dyn Observer>) -> Self {
+        Self { version, rules, check, observer }
+    }
+
+    /// A digest of the plugins, their settings and their order: what a record's trail is marked with.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The plugins that judge in a room, in order, whatever the kind of event.
+    pub fn explain(&self, room: &str) -> Vec<Applies> {
+        let rules = self.rules.iter().enumerate().filter(|(_, rule)| rule.patterns.matches(room));
+        rules
+            .flat_map(|(index, rule)| {
+                rule.steps.iter().map(move |(member, shadow)| Applies {
+                    chain: index + 1,
+                    rooms: rule.rooms.clone(),
+                    on: rule.on.clone(),
+                    plugin: member.name.clone(),
+                    hash: member.pool.module().hash.clone(),
+                    shadow: *shadow,
+                })
+            })
+            .collect()
+    }
+
+    /// Asks the plugins about an event, in order: those of all matching rules. A rewrite goes on down the chain, so that
+    /// every later plugin sees what listeners would see; a rejection or a hold ends it.
+    ///
+    /// Dropping the future is safe: the call that was running is thrown away with its instance.
+    pub async fn judge(&self, mut event: Event, kind: JudgedKind) -> Judged {
+        let mut trail = Trail { chain: self.version.clone(), steps: Vec::new() };
+        for (member, shadow) in self.steps(event.room.as_str(), kind) {
+            let Answer { said, micros } = member.pool.judge(&event, &*self.check).await;
+            let said = said.and_then(|verdict| fits(&event, verdict));
+            self.note(member, shadow, &said, micros, &event, &mut trail);
+            if shadow {
+                continue;
+            }
+            event = match follow(member, said, event, &mut trail) {
+                Next::Ask(event) => event,
+                Next::End(judged) => return judged,
+            };
+        }
+        Judged::Approved(Approved { event, trail })
+    }
+
+    /// The plugins to ask, in file order, and whether each only watches.
+    fn steps(&self, room: &str, kind: JudgedKind) -> Vec<(&Member, bool)> {
+        let rules = self.rules.iter().filter(|rule| rule.on.contains(&kind) && rule.patterns.matches(room));
+        rules.flat_map(|rule| &rule.steps).map(|(member, shadow)| (&**member, *shadow)).collect()
+    }
+
+    /// Puts a step into the trail, the metrics and, where somebody might look, the log.
+    fn note(
+        &self,
+        member: &Member,
+        shadow: bool,
+        said: &Result<Verdict, Fault>,
+        micros: u64,
+        event: &Event,
+        trail: &mut Trail,
+    ) {
+        let (plugin, room, id) = (member.name.as_str(), &event.room, event.id);
+        let verdict = said.as_ref().map_or(VerdictName::Fault, Verdict::name);
+        self.observer.judged(plugin, verdict, micros, shadow);
+        match said {
+            Err(fault) => {
+                self.observer.fault(plugin, fault.name());
+                warn!(plugin, %room, event = %id, fault = fault.name(), shadow, "plugin failed: {fault}");
+            }
+            Ok(verdict) if shadow => {
+                info!(plugin, %room, event = %id, verdict = verdict.name().as_str(), "shadow verdict")
+            }
+            Ok(_) => {}
+        }
+        let hash = member.pool.module().hash.clone();
+        trail.steps.push(Step { plugin: plugin.into(), hash, verdict, us: micros, shadow });
+    }
+}
+
+/// Sees to it that the annotations of all plugins together stay within bounds.
+fn fits(event: &Event, verdict: Verdict) -> Result<Verdict, Fault> {
+    let bytes = |annotations: &Annotations| {
+        annotations.iter().map(|(name, value)| name.len() + value.as_str().len()).sum::<usize>()
+    };
+    match &verdict {
+        Verdict::Accept(new) | Verdict::Replace(_, new)
+            if bytes(&event.annotations) + bytes(new) > ANNOTATIONS_BYTES_MAX =>
+        {
+            Err(Fault::Output(ANNOTATIONS_BYTES_MAX))
+        }
+        _ => Ok(verdict),
+    }
+}
+
+/// Does to the event what the plugin said, or what its `on_fault` says where it failed.
+fn follow(member: &Member, said: Result<Verdict, Fault>, mut event: Event, trail: &mut Trail) -> Next {
+    let plugin = member.name.clone();
+    let mut trail = || std::mem::take(trail);
+    Next::End(match (said, member.on_fault) {
+        (Ok(Verdict::Accept(annotations)), _) => {
+            annotate(&mut event, &plugin, annotations);
+            return Next::Ask(event);
+        }
+        (Ok(Verdict::Replace(body, annotations)), _) => {
+            event.body = body;
+            annotate(&mut event, &plugin, annotations);
+            return Next::Ask(event);
+        }
+        (Err(_), OnFault::Pass) => return Next::Ask(event),
+        (Ok(Verdict::Reject { code, reason, details }), _) => {
+            Judged::Refused(Refusal::Plugin { code, reason, details }, trail())
+        }
+        (Ok(Verdict::Hold { reason }), _) => Judged::Held { event, plugin, reason, trail: trail() },
+        (Err(_), OnFault::Reject) => Judged::Refused(Refusal::PluginFault { plugin }, trail()),
+        (Err(fault), OnFault::Hold) => {
+            Judged::Held { event, plugin, reason: format!("the plugin failed: {fault}"), trail: trail() }
+        }
+    })
+}
+
+/// Adds a plugin's annotations under its name.
+fn annotate(event: &mut Event, plugin: &str, annotations: Annotations) {
+    event.annotations.extend(annotations.into_iter().map(|(name, value)| (format!("{plugin}.{name}"), value)));
+}

@@ -1,0 +1,176 @@
+//! A plugin's module: its file, checked, compiled and linked to what it is granted.
+
+use super::capability;
+use super::contract::{CompletePre, PACKAGE, VERSION};
+use super::{call::Guest, engine::Engine};
+use confab_config::PluginConfig;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use wasmtime::component::{Component, Linker};
+
+/// Why a module cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("could not read the file")]
+    Read(#[source] std::io::Error),
+    /// It is not the file that hub.toml asks for.
+    #[error("the file's BLAKE3 hash is {found}, hub.toml asks for {expected}")]
+    Pin {
+        /// What the file has.
+        found: String,
+        /// What hub.toml says.
+        expected: String,
+    },
+    /// It is no component, or one that this hub cannot compile.
+    #[error("not a WebAssembly component that this hub can run")]
+    Compile(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It is a component, but not a plugin.
+    #[error("a component, but not a plugin: it knows nothing of `{PACKAGE}`")]
+    NotAPlugin,
+    /// It was built for another contract.
+    #[error("built for version {found} of `{PACKAGE}`, this hub speaks {}.{}", VERSION.0, VERSION.1)]
+    Version {
+        /// What it was built for.
+        found: String,
+    },
+    /// It wants a capability that hub.toml does not grant.
+    #[error(
+        "it imports `{interface}`, which is not granted: set `capabilities = {{ {key} = true }}` if it should have it"
+    )]
+    NotGranted {
+        /// The interface.
+        interface: String,
+        /// The key in `capabilities`.
+        key: &'static str,
+    },
+    /// It wants something that no plugin can have.
+    #[error("it imports `{0}`, which this hub gives to no plugin")]
+    UnknownImport(String),
+    /// It does not export what the contract asks for.
+    #[error("its exports are not those of the contract")]
+    Exports(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// A module, ready to be instantiated.
+pub struct Module {
+    /// The plugin's name in hub.toml.
+    pub name: Arc<str>,
+    /// The BLAKE3 hash of the file.
+    pub hash: String,
+    /// The component, compiled and linked.
+    pub pre: CompletePre<Guest>,
+    /// The engine it was compiled for.
+    pub engine: Engine,
+    /// Its settings, as JSON.
+    pub settings: String,
+    /// The most memory of one instance, in bytes.
+    pub memory: usize,
+    /// The largest answer, in bytes.
+    pub output: usize,
+    /// The longest a call may take.
+    pub timeout: Duration,
+}
+
+impl Module {
+    /// Reads, checks, compiles and links a module. Takes tens of milliseconds of a processor.
+    pub fn load(name: &str, file: &Path, config: &PluginConfig, engine: Engine) -> Result<Self, Error> {
+        let bytes = std::fs::read(file).map_err(Error::Read)?;
+        let hash = blake3::hash(&bytes).to_hex().to_string();
+        match &config.blake3 {
+            Some(expected) if !expected.eq_ignore_ascii_case(&hash) => {
+                return Err(Error::Pin { found: hash, expected: expected.clone() });
+            }
+            _ => {}
+        }
+        let component = Component::new(engine.wasmtime(), &bytes).map_err(|error| Error::Compile(error.into()))?;
+        check_imports(&component, engine.wasmtime(), config)?;
+        let mut linker = Linker::new(engine.wasmtime());
+        let linked = capability::link(&mut linker, &config.capabilities)
+            .and_then(|()| linker.instantiate_pre(&component))
+            .and_then(CompletePre::new);
+        Ok(Self {
+            name: name.into(),
+            hash,
+            pre: linked.map_err(|error| Error::Exports(error.into()))?,
+            engine,
+            settings: settings(&config.settings).to_string(),
+            memory: config.memory.bytes(),
+            output: config.output.bytes(),
+            timeout: config.timeout,
+        })
+    }
+}
+
+/// Refuses a component of another contract, and one that wants what it may not have.
+fn check_imports(component: &Component, engine: &wasmtime::Engine, config: &PluginConfig) -> Result<(), Error> {
+    let ty = component.component_type();
+    let names: Vec<&str> = ty.imports(engine).map(|(name, _)| name).chain(ty.exports(engine).map(|(n, _)| n)).collect();
+    let ours = |name: &str| Some(name.strip_prefix(PACKAGE)?.strip_prefix('/')?.to_owned());
+    let mut versions = names.iter().filter_map(|name| ours(name)).peekable();
+    if versions.peek().is_none() {
+        return Err(Error::NotAPlugin);
+    }
+    for import in versions {
+        let version = import.split_once('@').map_or("none", |(_, version)| version);
+        if !speaks(version) {
+            return Err(Error::Version { found: version.into() });
+        }
+    }
+    let known = capability::known(&config.capabilities);
+    for (import, _) in ty.imports(engine) {
+        let interface = ours(import).and_then(|rest| rest.split('@').next().map(str::to_owned));
+        match interface.as_deref() {
+            Some("types") => {}
+            Some(interface) => match known.iter().find(|(name, ..)| *name == interface) {
+                Some((_, _, true)) => {}
+                Some((_, key, false)) => return Err(Error::NotGranted { interface: import.into(), key }),
+                None => return Err(Error::UnknownImport(import.into())),
+            },
+            None => return Err(Error::UnknownImport(import.into())),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a contract's version is one that this hub speaks: the same major and minor number.
+fn speaks(version: &str) -> bool {
+    let mut numbers = version.split('.').map(|number| number.parse::<u64>().ok());
+    matches!((numbers.next(), numbers.next()), (Some(Some(major)), Some(Some(minor))) if (major, minor) == VERSION)
+}
+
+/// Settings as JSON. A date, which JSON does not have, becomes a string.
+fn settings(table: &toml::Table) -> serde_json::Value {
+    table.iter().map(|(key, value)| (key.clone(), setting(value))).collect::<serde_json::Map<_, _>>().into()
+}
+
+fn setting(value: &toml::Value) -> serde_json::Value {
+    match value {
+        toml::Value::String(text) => text.as_str().into(),
+        toml::Value::Integer(number) => (*number).into(),
+        toml::Value::Float(number) => (*number).into(),
+        toml::Value::Boolean(is) => (*is).into(),
+        toml::Value::Datetime(date) => date.to_string().into(),
+        toml::Value::Array(list) => list.iter().map(setting).collect(),
+        toml::Value::Table(table) => settings(table),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_become_json_and_dates_become_strings() {
+        let table: toml::Table = toml::from_str("a = [1, 2.5, true]\nb = { c = \"q\\\"\" }\nd = 2026-01-02").unwrap();
+        assert_eq!(settings(&table).to_string(), r#"{"a":[1,2.5,true],"b":{"c":"q\""},"d":"2026-01-02"}"#);
+    }
+
+    #[test]
+    fn another_minor_version_is_another_contract() {
+        assert!(speaks("0.1.0") && speaks("0.1.9"));
+        assert!(!speaks("0.2.0") && !speaks("1.1.0") && !speaks("none"));
+    }
+}

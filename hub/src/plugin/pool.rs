@@ -1,0 +1,119 @@
+//! A plugin's instances: how many may run at once, and which of them live on.
+
+use super::call::{Budget, Instance};
+use super::module::Module;
+use super::{Check, Fault, Observer, Verdict, contract};
+use confab_config::Isolation;
+use confab_protocol::Event;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// How long a call may wait for one of its plugin's places. It is not the plugin's time: the plugin's clock starts when it
+/// is asked, so that a burst of messages waits for a moment and is not blamed on the plugin.
+pub const PLACE_WAIT: Duration = Duration::from_secs(1);
+
+/// How long a plugin may take to start and be configured, where that does not happen for each message.
+pub const START_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How many calls of one plugin may run at once. Judging is work for a processor: more calls than a few for each would
+/// only make all of them late.
+pub fn places() -> usize {
+    (2 * std::thread::available_parallelism().map_or(1, usize::from)).max(4)
+}
+
+/// A plugin's answer, or how it failed, and how long it took.
+pub struct Answer {
+    /// What it said.
+    pub said: Result<Verdict, Fault>,
+    /// How long the call took, in microseconds, the wait for a place not counted.
+    pub micros: u64,
+}
+
+/// A plugin's instances.
+pub struct Pool {
+    module: Module,
+    isolation: Isolation,
+    observer: Arc<dyn Observer>,
+    places: Semaphore,
+    /// Instances that wait to be asked again. Never more than there are places: each came from one.
+    idle: Mutex<Vec<Instance>>,
+}
+
+impl Pool {
+    /// Starts one instance, to see that it starts and takes its settings; returns how long that took. Where instances live
+    /// on, it is the first of them.
+    pub async fn open(
+        module: Module,
+        isolation: Isolation,
+        observer: Arc<dyn Observer>,
+    ) -> Result<(Self, Duration), Fault> {
+        let begin = Instant::now();
+        let _ticking = module.engine.keep_ticking();
+        let first = Instance::start(&module, &observer, Budget::from_now(START_TIMEOUT)).await?;
+        let took = begin.elapsed();
+        let idle = match isolation {
+            Isolation::Worker => vec![first],
+            Isolation::Message => Vec::new(),
+        };
+        let places = Semaphore::new(places());
+        Ok((Self { module, isolation, observer, places, idle: Mutex::new(idle) }, took))
+    }
+
+    /// The module.
+    pub fn module(&self) -> &Module {
+        &self.module
+    }
+
+    /// Asks the plugin about an event: as soon as there is a place, at most [`PLACE_WAIT`] from now. If the caller goes
+    /// away meanwhile, so does the instance.
+    pub async fn judge(&self, event: &Event, check: &Check) -> Answer {
+        let Some(_place) = self.place().await else {
+            return Answer { said: Err(Fault::Busy(PLACE_WAIT)), micros: 0 };
+        };
+        let begin = Instant::now();
+        let said = self.ask(event, check).await;
+        Answer { said, micros: u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX) }
+    }
+
+    /// A place, if one becomes free in time. Who asked first gets it first.
+    async fn place(&self) -> Option<SemaphorePermit<'_>> {
+        match self.places.try_acquire() {
+            Ok(place) => Some(place),
+            Err(_) => tokio::time::timeout(PLACE_WAIT, self.places.acquire()).await.ok()?.ok(),
+        }
+    }
+
+    async fn ask(&self, event: &Event, check: &Check) -> Result<Verdict, Fault> {
+        let (bytes, most) = (contract::size(event), self.module.memory / 2);
+        if bytes > most {
+            return Err(Fault::Input { bytes, most });
+        }
+        let _ticking = self.module.engine.keep_ticking();
+        match self.isolation {
+            Isolation::Message => {
+                let budget = Budget::from_now(self.module.timeout);
+                let instance = Instance::start(&self.module, &self.observer, budget).await?;
+                let (_used, verdict) = instance.judge(event, check, budget).await?;
+                Ok(verdict)
+            }
+            Isolation::Worker => {
+                let instance = self.resting_or_new().await?;
+                let (used, verdict) = instance.judge(event, check, Budget::from_now(self.module.timeout)).await?;
+                if !used.is_worn() {
+                    self.idle.lock().push(used);
+                }
+                Ok(verdict)
+            }
+        }
+    }
+
+    async fn resting_or_new(&self) -> Result<Instance, Fault> {
+        let resting = self.idle.lock().pop();
+        match resting {
+            Some(instance) => Ok(instance),
+            None => Instance::start(&self.module, &self.observer, Budget::from_now(START_TIMEOUT)).await,
+        }
+    }
+}
