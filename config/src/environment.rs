@@ -10,13 +10,14 @@ pub const PREFIX: &str = "CONFAB_";
 
 /// Names with our prefix that are no settings: the name (a `*` at its end stands for any rest), and what it is for.
 pub const RESERVED: &[(&str, &str)] = &[
-    ("CONFAB_CONFIG", "the path of hub.toml, where no `--config` is given"),
-    ("CONFAB_LOG", "which log lines are written, such as `info` or `info,confab_hub::session=debug`"),
-    ("CONFAB_BLESS", "tests: write the expected files anew"),
-    ("CONFAB_BENCH_*", "benchmarks: where their peers are"),
-    ("CONFAB_FAILPOINT*", "tests: where a process should fail"),
-    ("CONFAB_TEST_*", "tests: where the services are"),
-    ("CONFAB_WASM*", "tests: where the built plugins are"),
+    ("CONFAB_ADMIN_URL", "The admin API of the hub that `confab held`, `send` and `history` ask."),
+    ("CONFAB_CONFIG", "The path of hub.toml, where no `--config` is given."),
+    ("CONFAB_LOG", "Which log lines are written, such as `info` or `info,confab_hub::session=debug`."),
+    ("CONFAB_BENCH_*", "Benchmarks: where their peers are."),
+    ("CONFAB_BLESS", "Tests: write the expected files anew."),
+    ("CONFAB_FAILPOINT*", "Tests: where a process should fail."),
+    ("CONFAB_TEST_*", "Tests: where the services are."),
+    ("CONFAB_WASM*", "Tests: where the built plugins are."),
 ];
 
 /// A setting that was found in the environment.

@@ -33,3 +33,4 @@ pub use problem::Problem;
 pub use rooms::{RoomSettings, Rooms};
 pub use secret::Secret;
 pub use settings::*;
+pub use show::Effective;

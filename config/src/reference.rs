@@ -30,8 +30,10 @@ pub struct Section {
 pub struct Setting {
     /// Its key inside the table.
     pub key: &'static str,
-    /// Its default as TOML writes it, or an example if it is off by default.
+    /// Its default as TOML writes it, or an example if it has none.
     pub value: &'static str,
+    /// Whether it is on in the reference. Off are settings without a default, and those of optional tables.
+    pub on: bool,
     /// What it means.
     pub words: String,
 }
@@ -41,8 +43,10 @@ pub struct Setting {
 pub struct Variable {
     /// The name. `<NAME>` in it stands for the name of a plugin, or of a free key.
     pub name: String,
-    /// The default as TOML writes it, or an example if it is off by default; empty for names that are no settings.
+    /// The default as TOML writes it, or an example if it has none; empty for names that are no settings.
     pub value: &'static str,
+    /// Whether it can be set to this value without changing anything.
+    pub on: bool,
     /// What it means.
     pub words: String,
 }
@@ -56,12 +60,12 @@ pub fn sections() -> Vec<Section> {
             words.push(text);
             continue;
         }
-        let line = line.strip_prefix('#').unwrap_or(line);
+        let (line, on) = line.strip_prefix('#').map_or((line, true), |line| (line, false));
         let said = std::mem::take(&mut words).join(" ");
         if line.starts_with('[') {
             sections.push(Section { header: line, words: said, settings: Vec::new() });
         } else if let (Some((key, value)), Some(section)) = (line.split_once(" = "), sections.last_mut()) {
-            section.settings.push(Setting { key, value, words: said });
+            section.settings.push(Setting { key, value, on, words: said });
         }
     }
     sections
@@ -98,13 +102,14 @@ pub fn variables() -> Vec<Variable> {
         let path = section.path();
         let variable = move |setting: Setting| {
             let keys: Vec<&str> = path.iter().copied().chain(setting.key.split('.')).collect();
-            Variable { name: name_of(&keys), value: setting.value, words: setting.words }
+            Variable { name: name_of(&keys), value: setting.value, on: setting.on, words: setting.words }
         };
         section.settings.into_iter().map(variable)
     };
     let settings = sections().into_iter().filter(|section| !section.is_list()).flat_map(of_section);
-    let reserved = RESERVED.iter().filter(|(_, words)| !words.starts_with("tests") && !words.starts_with("benchmarks"));
-    let others = reserved.map(|(name, words)| Variable { name: (*name).into(), value: "", words: (*words).into() });
+    let reserved = RESERVED.iter().filter(|(_, words)| !is_for_builders(words));
+    let others =
+        reserved.map(|(name, words)| Variable { name: (*name).into(), value: "", on: false, words: (*words).into() });
     settings.chain(others).collect()
 }
 
@@ -122,8 +127,7 @@ pub fn markdown() -> String {
         }
         page += "\n| setting | default | meaning |\n|---|---|---|\n";
         for setting in &section.settings {
-            let off = TEXT.contains(&format!("\n#{} = {}\n", setting.key, setting.value));
-            let example = off && !crate::reference::has_default(&section, setting);
+            let example = !setting.on && !has_default(&section, setting);
             let value =
                 if example { format!("none; such as `{}`", setting.value) } else { format!("`{}`", setting.value) };
             page += &format!("| `{}` | {} | {} |\n", setting.key, escape(&value), escape(&setting.words));
@@ -134,9 +138,14 @@ pub fn markdown() -> String {
         page += &format!("| `{}` | {} |\n", variable.name, escape(&variable.words));
     }
     page += "\nNames that begin with `CONFAB_` and are no settings, for tests and benchmarks only: ";
-    let others = RESERVED.iter().filter(|(_, words)| words.starts_with("tests") || words.starts_with("benchmarks"));
+    let others = RESERVED.iter().filter(|(_, words)| is_for_builders(words));
     page += &others.map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     page + ".\n"
+}
+
+/// Whether a reserved name is of no use to operators.
+fn is_for_builders(words: &str) -> bool {
+    words.starts_with("Tests") || words.starts_with("Benchmarks")
 }
 
 /// Settings that are off have a default only if the tables they stand in are off, too.

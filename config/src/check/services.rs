@@ -3,6 +3,7 @@
 use super::Findings;
 use super::door::twins;
 use crate::human::duration;
+use crate::kafka;
 use crate::path::Path;
 use crate::problem::Problem;
 use crate::settings::{Config, ConsumerConfig, KafkaConfig, PostgresConfig, RedisConfig};
@@ -127,8 +128,8 @@ fn check_kafka(kafka: &KafkaConfig, config: &Config, found: &mut Findings) {
     }
     kafka_times(kafka, config, found);
     for (key, value) in &kafka.options {
-        if let Some(problem) = option_problem(&here.key("options").key(key.as_str()), key, value) {
-            found.add(problem);
+        if let Some(reason) = kafka::refused(key, value) {
+            found.add(option_problem(&here.key("options").key(key.as_str()), key, value, reason));
         }
     }
 }
@@ -166,47 +167,19 @@ fn kafka_times(kafka: &KafkaConfig, config: &Config, found: &mut Findings) {
     }
 }
 
-/// librdkafka's properties that have a setting of ours, and which.
-const OURS: [(&str, &str); 10] = [
-    ("bootstrap.servers", "journal.kafka.brokers"),
-    ("metadata.broker.list", "journal.kafka.brokers"),
-    ("delivery.timeout.ms", "journal.kafka.delivery_timeout"),
-    ("message.timeout.ms", "journal.kafka.delivery_timeout"),
-    ("linger.ms", "journal.kafka.linger"),
-    ("queue.buffering.max.ms", "journal.kafka.linger"),
-    ("group.id", "consumer.group"),
-    ("enable.auto.commit", ""),
-    ("enable.auto.offset.store", ""),
-    ("transactional.id", ""),
-];
-
-/// Options that would take the ground from under "acknowledged is kept", or that are set elsewhere.
-fn option_problem(path: &Path, key: &str, value: &str) -> Option<Problem> {
-    let weak = |why: &str| {
-        Problem::error(path, format!("`{key} = \"{value}\"` would weaken what a receipt means"))
-            .label(why)
-            .note("a sender is told \"it stands\" only when every in-sync replica has the record, exactly once")
-            .help("take this option out: Confab sets it itself")
-    };
-    match (key, value) {
-        ("acks" | "request.required.acks", "all" | "-1") | ("enable.idempotence", "true") => None,
-        ("acks" | "request.required.acks", _) => Some(weak("only `all` is enough")),
-        ("enable.idempotence", _) => Some(weak("a retry of the producer could be written twice, or out of order")),
-        ("max.in.flight" | "max.in.flight.requests.per.connection", n) if n.parse::<u32>().is_ok_and(|n| n <= 5) => {
-            None
+fn option_problem(path: &Path, key: &str, value: &str, reason: kafka::Reason) -> Problem {
+    let elsewhere = || Problem::error(path, format!("`{key}` cannot be set as an option")).at_name();
+    match reason {
+        kafka::Reason::Weakens(why) => {
+            Problem::error(path, format!("`{key} = \"{value}\"` would weaken what a receipt means"))
+                .label(why)
+                .note("a sender is told \"it stands\" only when every in-sync replica has the record, exactly once")
+                .help("take this option out: Confab sets it itself")
         }
-        ("max.in.flight" | "max.in.flight.requests.per.connection", _) => {
-            Some(weak("an idempotent producer can have at most 5"))
+        kafka::Reason::HasSetting(setting) => {
+            elsewhere().label("it has a setting of its own").help(format!("use `{setting}`"))
         }
-        ("retries" | "message.send.max.retries", "0") => Some(weak("one lost packet would be one unknown outcome")),
-        _ => {
-            let (_, setting) = OURS.iter().find(|(option, _)| *option == key)?;
-            let problem = Problem::error(path, format!("`{key}` cannot be set as an option")).at_name();
-            Some(match *setting {
-                "" => problem.label("Confab sets it itself").help("take this option out"),
-                setting => problem.label("it has a setting of its own").help(format!("use `{setting}`")),
-            })
-        }
+        kafka::Reason::Ours(why) => elsewhere().label(why).help("take this option out"),
     }
 }
 
