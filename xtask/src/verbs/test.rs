@@ -3,7 +3,7 @@
 use super::plugins;
 use crate::{cargo, cli};
 use anyhow::Result;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 use xtask::install::{self, Installed};
@@ -14,7 +14,7 @@ use xtask::services::{Kafka, Postgres, Redis, kafka, postgres, process::Scratch,
 pub fn test(arguments: &cli::Test) -> Result<ExitCode> {
     let mut clock = Clock::default();
     let installed = clock.time("install", install::for_tests)?;
-    let components = clock.time("plugins", plugins::build)?;
+    let components = clock.time("plugins", plugins::build_for_tests)?;
     clock.time("build tests", || build(arguments))?;
     let services = clock.time("start services", || Services::start(&installed))?;
     let mut command = cargo_test(arguments);
@@ -75,7 +75,7 @@ impl Services {
     }
 
     /// Tells the tests where everything is.
-    fn tell(&self, command: &mut Command, installed: &Installed, components: &PathBuf) {
+    fn tell(&self, command: &mut Command, installed: &Installed, components: &Path) {
         command
             .env("CONFAB_TEST_REDIS", self.redis.address())
             .env("CONFAB_TEST_KAFKA", self.kafka.address())
