@@ -1,5 +1,27 @@
 //! The hub: clients' sessions on one side, timeline, journal and store on the other, and the chain of plugins between.
+//!
+//! A message walks up one stair, [`publish`], and down another, [`deliver`]; [`recover`] is the way back. Around the
+//! stairs are rooms that do not know one another. [`hub`] builds everyone. Imports point down:
+//!
+//! ```text
+//! 4  hub                          builds everyone
+//! 3  http, admin → session        the doors and the guest
+//! 2  publish  deliver  recover    the way in, the way out, the way back
+//! 1  plugin  timeline  journal  room  auth
+//! 0  outbox  telemetry
+//! ```
 
+pub mod admin;
+pub mod auth;
+pub mod deliver;
+pub mod http;
+pub mod hub;
 pub mod journal;
+pub mod outbox;
 pub mod plugin;
+pub mod publish;
+pub mod recover;
+pub mod room;
+pub mod session;
+pub mod telemetry;
 pub mod timeline;

@@ -1,0 +1,146 @@
+//! The admin port, on a runtime thread of its own: it answers even while the hub's threads are busy.
+
+use crate::hub::Hub;
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use confab_protocol::{EventId, Held, HeldState, Record};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+/// Serves the admin port from a thread of its own until `stop`.
+pub fn spawn(listener: std::net::TcpListener, hub: Arc<Hub>, stop: CancellationToken) -> std::io::Result<std::thread::JoinHandle<()>> {
+    let main = Handle::current();
+    std::thread::Builder::new().name("admin".into()).spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let served = runtime.and_then(|runtime| {
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener)?;
+                axum::serve(listener, router(hub, main)).with_graceful_shutdown(stop.cancelled_owned()).await
+            })
+        });
+        if let Err(error) = served {
+            tracing::error!(%error, "the admin port ended");
+        }
+    })
+}
+
+#[derive(Clone)]
+struct Shared {
+    hub: Arc<Hub>,
+    main: Handle,
+}
+
+fn router(hub: Arc<Hub>, main: Handle) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/api/v1/held", get(held))
+        .route("/api/v1/held/{id}/approve", post(approve))
+        .route("/api/v1/held/{id}/deny", post(deny))
+        .with_state(Shared { hub, main })
+}
+
+async fn metrics(State(shared): State<Shared>) -> Response {
+    let text = shared.hub.exposition();
+    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
+}
+
+async fn ready(State(shared): State<Shared>) -> Response {
+    match shared.hub.ready() {
+        Ok(()) => "ready\n".into_response(),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
+    }
+}
+
+#[derive(Deserialize)]
+struct HeldQuery {
+    state: Option<String>,
+    limit: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct HeldOut {
+    id: EventId,
+    state: &'static str,
+    plugin: String,
+    reason: String,
+    held_at: u64,
+    event: serde_json::Value,
+}
+
+impl HeldOut {
+    fn of(held: Held) -> Self {
+        let json = Record::json_without_place(&held.event, &held.trail);
+        Self {
+            id: held.id(),
+            state: held.state.as_str(),
+            plugin: held.plugin,
+            reason: held.reason,
+            held_at: held.held_at,
+            event: serde_json::from_str(&json).unwrap_or_default(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Problem {
+    error: String,
+}
+
+fn problem(status: StatusCode, error: impl Into<String>) -> Response {
+    (status, Json(Problem { error: error.into() })).into_response()
+}
+
+async fn held(State(shared): State<Shared>, Query(query): Query<HeldQuery>) -> Response {
+    let state = match query.state.as_deref() {
+        None => Some(HeldState::Waiting),
+        Some("all") => None,
+        Some(name) => match HeldState::from_name(name) {
+            Some(state) => Some(state),
+            None => return problem(StatusCode::BAD_REQUEST, format!("`{name}` is no state: waiting, approved, denied or all")),
+        },
+    };
+    let limit = query.limit.unwrap_or(100).min(1000);
+    let store = shared.hub.store.clone();
+    on_main(&shared, async move { store.held(state, limit).await }, |listed| {
+        Json(listed.into_iter().map(HeldOut::of).collect::<Vec<_>>()).into_response()
+    })
+    .await
+}
+
+async fn approve(State(shared): State<Shared>, Path(id): Path<EventId>) -> Response {
+    let hub = shared.hub.clone();
+    match shared.main.spawn(async move { hub.approve_held(id).await }).await {
+        Ok(Ok(receipt)) => Json(receipt).into_response(),
+        Ok(Err(error)) => problem(error.status(), error.to_string()),
+        Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
+}
+
+async fn deny(State(shared): State<Shared>, Path(id): Path<EventId>) -> Response {
+    let store = shared.hub.store.clone();
+    on_main(&shared, async move { store.decide(id, HeldState::Denied, "admin").await }, move |decided| match decided {
+        Some(held) => Json(HeldOut::of(held)).into_response(),
+        None => problem(StatusCode::CONFLICT, format!("no event {id} is waiting")),
+    })
+    .await
+}
+
+/// The store's connections belong to the hub's runtime: the work is done there, and the answer given here.
+async fn on_main<T: Send + 'static>(
+    shared: &Shared,
+    work: impl Future<Output = Result<T, confab_store::Error>> + Send + 'static,
+    answer: impl FnOnce(T) -> Response,
+) -> Response {
+    match shared.main.spawn(work).await {
+        Ok(Ok(value)) => answer(value),
+        Ok(Err(error)) => problem(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+        Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
+}

@@ -1,0 +1,210 @@
+//! The public port: the page at `/`, and the door through which sockets come.
+
+use crate::session::{self, Dialect, Door, NATIVE_JSON, Socket};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{any, get};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// A client that has not sent its request's head by then is cut (slowloris).
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the public port serves from.
+pub struct Http {
+    /// What sessions may call on.
+    pub door: Arc<Door>,
+    /// The pages that may connect, besides our own.
+    pub allowed_origins: Vec<String>,
+    /// The sessions under way: a drain waits for them.
+    pub sessions: TaskTracker,
+}
+
+/// Serves until `stop`, then finishes the requests under way. Past the limit on sessions, connections wait in the
+/// listen queue's place: they are accepted and told to come back elsewhere.
+pub async fn serve(listener: TcpListener, http: Arc<Http>, stop: CancellationToken) {
+    let permits = Arc::new(Semaphore::new(http.door.limits.sessions));
+    let connections = TaskTracker::new();
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of descriptors, most likely: sessions must end before another can begin.
+                    tracing::warn!(%error, "could not accept a connection");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            },
+            () = stop.cancelled() => break,
+        };
+        let permit = permits.clone().try_acquire_owned().ok().map(Arc::new);
+        if permit.is_none() {
+            tracing::warn!(limit = http.door.limits.sessions, "as many connections as may be, refusing one");
+        }
+        let _ = stream.set_nodelay(true); // a socket that is gone already will say so when it is read
+        let router = router(http.clone(), permit);
+        let stop = stop.clone();
+        connections.spawn(async move {
+            let service = hyper_util::service::TowerToHyperService::new(router);
+            let connection = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEADER_TIMEOUT)
+                .max_buf_size(16 * 1024)
+                .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades();
+            tokio::pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = stop.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%error, "connection ended badly");
+            }
+        });
+    }
+    connections.close();
+    connections.wait().await;
+}
+
+type Shared = (Arc<Http>, Option<Arc<OwnedSemaphorePermit>>);
+
+fn router(http: Arc<Http>, permit: Option<Arc<OwnedSemaphorePermit>>) -> Router {
+    Router::new()
+        .route("/", get(page))
+        .route("/connection/websocket", any(native))
+        .with_state((http, permit))
+}
+
+async fn page() -> impl IntoResponse {
+    let policy = "default-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'";
+    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(include_str!("page.html")))
+}
+
+async fn native(State((http, permit)): State<Shared>, request: Request) -> Response {
+    let Some(permit) = permit else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "this hub holds as many connections as it may\n").into_response();
+    };
+    if http.door.draining.is_cancelled() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "this hub is draining\n").into_response();
+    }
+    if let Err(origin) = origin_allowed(request.headers(), &http.allowed_origins) {
+        tracing::warn!(origin, "refused a page that is not in auth.allowed_origins");
+        return (StatusCode::FORBIDDEN, "this page may not connect: its origin is not in auth.allowed_origins\n").into_response();
+    }
+    match upgrade(request.headers()) {
+        Ok(response) => {
+            let door = http.door.clone();
+            http.sessions.spawn(async move {
+                let _permit = permit;
+                match hyper::upgrade::on(request).await {
+                    Ok(upgraded) => {
+                        let socket = Socket::new(TokioIo::new(upgraded), door.limits.frame.bytes()).await;
+                        session::run(socket, door, Dialect::NativeJson).await;
+                    }
+                    Err(error) => tracing::debug!(%error, "upgrade failed"),
+                }
+            });
+            response
+        }
+        Err(why) => (StatusCode::BAD_REQUEST, why).into_response(),
+    }
+}
+
+/// Answers a WebSocket handshake (RFC 6455 §4.2), or says what is wrong with it.
+fn upgrade(headers: &HeaderMap) -> Result<Response, &'static str> {
+    let has = |name: header::HeaderName, token: &str| {
+        headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).any(|value| {
+            value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token))
+        })
+    };
+    if !has(header::CONNECTION, "upgrade") || !has(header::UPGRADE, "websocket") {
+        return Err("this is a WebSocket address: connect with a WebSocket client\n");
+    }
+    if !has(header::SEC_WEBSOCKET_VERSION, "13") {
+        return Err("only WebSocket version 13 is spoken here\n");
+    }
+    let key = headers.get(header::SEC_WEBSOCKET_KEY).ok_or("the Sec-WebSocket-Key header is missing\n")?;
+    let mut response = Response::builder()
+        .status(StatusCode::SWITCHING_PROTOCOLS)
+        .header(header::CONNECTION, "Upgrade")
+        .header(header::UPGRADE, "websocket")
+        .header(header::SEC_WEBSOCKET_ACCEPT, derive_accept_key(key.as_bytes()));
+    if has(header::SEC_WEBSOCKET_PROTOCOL, NATIVE_JSON) {
+        response = response.header(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(NATIVE_JSON));
+    }
+    response.body(Body::empty()).map_err(|_| "the handshake cannot be answered\n")
+}
+
+/// A page may connect if it is ours or listed, exactly; what is no page sends no `Origin`.
+fn origin_allowed<'a>(headers: &'a HeaderMap, allowed: &[String]) -> Result<(), &'a str> {
+    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
+    let origin = origin.to_str().map_err(|_| "not text")?;
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let own = origin.split_once("://").is_some_and(|(scheme, rest)| {
+        matches!(scheme, "http" | "https") && Some(rest) == host
+    });
+    if own || allowed.iter().any(|listed| listed == origin) { Ok(()) } else { Err(origin) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(k, v)| (k.parse().unwrap(), HeaderValue::from_static(v))).collect()
+    }
+
+    #[test]
+    fn only_our_own_pages_and_listed_ones_may_connect() {
+        let allowed = vec!["https://chat.example.com".to_owned()];
+        let ask = |origin: &'static str| origin_allowed(&headers(&[("origin", origin), ("host", "127.0.0.1:8000")]), &allowed).is_ok();
+        assert!(ask("http://127.0.0.1:8000"));
+        assert!(ask("https://chat.example.com"));
+        assert!(origin_allowed(&headers(&[("host", "127.0.0.1:8000")]), &allowed).is_ok());
+        for foreign in [
+            "null",
+            "",
+            "https://chat.example.com.evil.test",
+            "https://evil.chat.example.com",
+            "http://chat.example.com",
+            "https://chat.example.com:444",
+            "https://CHAT.example.com",
+            "http://127.0.0.1:8001",
+            "file://127.0.0.1:8000",
+        ] {
+            assert!(!ask(foreign), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn a_handshake_is_answered_as_the_rfc_has_it() {
+        let good = [
+            ("connection", "keep-alive, Upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+            ("sec-websocket-protocol", "centrifuge-json"),
+        ];
+        let response = upgrade(&headers(&good)).unwrap();
+        assert_eq!(response.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(response.headers()["sec-websocket-protocol"], "centrifuge-json");
+        for missing in 0..4 {
+            let mut pairs = good.to_vec();
+            pairs.remove(missing);
+            assert!(upgrade(&headers(&pairs)).is_err());
+        }
+    }
+}

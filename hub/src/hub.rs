@@ -1,0 +1,321 @@
+//! The hub: builds everyone, introduces them to each other, and ends them in order.
+
+use crate::admin;
+use crate::auth::Auth;
+use crate::deliver::Deliverer;
+use crate::http::{self, Http};
+use crate::journal::{self, Journal};
+use crate::plugin::{Chain, Observer};
+use crate::publish::{Publisher, Receipt};
+use crate::recover::Recoverer;
+use crate::room::Rooms;
+use crate::session::Door;
+use crate::telemetry::Telemetry;
+use crate::timeline::{Relay, Timeline};
+use arc_swap::ArcSwap;
+use axum::http::StatusCode;
+use confab_config::{Config, Loaded, Profile, Rooms as RoomRules};
+use confab_protocol::{EventId, HeldState, Refusal};
+use confab_store::Store;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+mod introduce;
+
+/// Why a hub could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A port cannot be had.
+    #[error("could not listen on {address} (`{setting}`)")]
+    Listen {
+        /// The setting that names it.
+        setting: &'static str,
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The folder for the embedded hub's files cannot be made.
+    #[error("could not make the folder {path} (`data`)")]
+    Data {
+        /// Where.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A setting cannot be used.
+    #[error("{0}")]
+    Setting(String),
+    /// The store cannot be opened.
+    #[error("could not open the store")]
+    Store(#[from] confab_store::Error),
+    /// The timeline cannot be opened.
+    #[error("could not open the timeline")]
+    Timeline(#[from] crate::timeline::Error),
+    /// The journal cannot be opened.
+    #[error("could not open the journal")]
+    Journal(#[from] journal::Error),
+    /// The plugins cannot be loaded.
+    #[error("could not load the plugins")]
+    Plugins(#[from] crate::plugin::Error),
+}
+
+/// A running hub.
+pub struct Hub {
+    /// Its profile.
+    pub profile: Profile,
+    /// The searchable past.
+    pub store: Store,
+    timeline: Timeline,
+    journal: Journal,
+    publisher: Arc<Publisher>,
+    rooms: Arc<Rooms>,
+    telemetry: Arc<Telemetry>,
+    draining: CancellationToken,
+}
+
+/// Why an approval came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ApproveError {
+    /// There is no such event.
+    #[error("no event {0} is held")]
+    Missing(EventId),
+    /// It was denied before.
+    #[error("event {0} was denied")]
+    Denied(EventId),
+    /// It could not be published now; approve it again.
+    #[error("could not publish the approved event: {}; approve it again", .0.message())]
+    Refused(Refusal),
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] confab_store::Error),
+}
+
+impl ApproveError {
+    /// The HTTP status that says the same.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Missing(_) => StatusCode::NOT_FOUND,
+            Self::Denied(_) => StatusCode::CONFLICT,
+            Self::Refused(_) | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+/// How long the journal may take to let go of what it still holds when the hub ends.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Gauges that are read off other parts at each scrape.
+const SAMPLED: [(&str, &str); 15] = [
+    ("sends_under_way", "Sends and reads being worked on"),
+    ("journal_healthy", "1 while the journal takes records"),
+    ("journal_delivered", "Records that the journal took"),
+    ("journal_refused", "Records that the journal certainly did not take"),
+    ("journal_unknown", "Records that the journal may have taken or not"),
+    ("journal_in_flight", "Records on their way into the journal"),
+    ("journal_recreated", "Times that the producer was made anew"),
+    ("timeline_swept", "Pending events written down for another hub, or late"),
+    ("timeline_relay_overflows", "Times that the relay's queue was full, and every room was compared"),
+    ("timeline_resubscriptions", "Times that every room was subscribed again"),
+    ("timeline_generations_opened", "Generations that this hub opened"),
+    ("timeline_stale_appends", "Appends that met another generation"),
+    ("timeline_known_keys", "Appends whose key was known"),
+    ("timeline_forgotten_refusals", "Refusals forgotten before their time"),
+    ("timeline_unreadable_relays", "Relayed events that could not be read"),
+];
+
+impl Hub {
+    /// Publishes an event that a moderator approves; safe to repeat.
+    pub async fn approve_held(&self, id: EventId) -> Result<Receipt, ApproveError> {
+        let held = match self.store.decide(id, HeldState::Approved, "admin").await? {
+            Some(held) => held,
+            None => self.store.held_one(id).await?.ok_or(ApproveError::Missing(id))?,
+        };
+        if held.state == HeldState::Denied {
+            return Err(ApproveError::Denied(id));
+        }
+        self.publisher.approve(held).await.map_err(ApproveError::Refused)
+    }
+
+    /// Whether clients should be sent here.
+    pub fn ready(&self) -> Result<(), &'static str> {
+        if self.draining.is_cancelled() {
+            Err("draining")
+        } else if !self.journal.healthy() {
+            Err("the journal is unavailable")
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The metrics as text.
+    pub fn exposition(&self) -> String {
+        let (journal, timeline) = (self.journal.counters(), self.timeline.counters());
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let t = &self.telemetry;
+        t.rooms.set(self.rooms.len() as i64);
+        let values = [
+            self.publisher.tasks.len() as u64,
+            u64::from(self.journal.healthy()),
+            journal.delivered(),
+            journal.refused(),
+            journal.unknown(),
+            journal.in_flight(),
+            journal.recreated(),
+            read(&timeline.swept),
+            read(&timeline.relay_overflows),
+            read(&timeline.resubscriptions),
+            read(&timeline.generations_opened),
+            read(&timeline.stale_appends),
+            read(&timeline.known_keys),
+            read(&timeline.forgotten_refusals),
+            read(&timeline.unreadable_relays),
+        ];
+        for ((name, _), value) in SAMPLED.iter().zip(values) {
+            t.set(name, value as f64);
+        }
+        t.exposition()
+    }
+}
+
+/// Runs a hub until `stop`, then drains it: it stops accepting, finishes what is under way, and sends clients elsewhere.
+pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl FnOnce(&Started)) -> Result<(), Error> {
+    let config = &loaded.config;
+    // Ports first: a second hub on the same machine should fail before it opens anything.
+    let public = TcpListener::bind(config.listen).await.map_err(|source| listen("listen", config.listen, source))?;
+    let private = std::net::TcpListener::bind(config.admin).map_err(|source| listen("admin", config.admin, source))?;
+    private.set_nonblocking(true).map_err(|source| listen("admin", config.admin, source))?;
+
+    let mut telemetry = Telemetry::new();
+    telemetry.sampled(&SAMPLED);
+    let telemetry = Arc::new(telemetry);
+    let (chain, warnings) = build_chain(config, &loaded.base_dir, telemetry.clone()).await?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let parts = introduce::open(config).await?;
+    let rules = RoomRules::new(config);
+    let secret = config.hmac_secret().map_err(|error| Error::Setting(error.to_string()))?;
+
+    let draining = CancellationToken::new();
+    let rooms = Arc::new(Rooms::default());
+    let publisher = Arc::new(Publisher {
+        timeline: parts.timeline.clone(),
+        journal: parts.journal.clone(),
+        store: parts.store.clone(),
+        chain: ArcSwap::from_pointee(chain),
+        limits: config.limits.clone(),
+        rules: rules.clone(),
+        telemetry: telemetry.clone(),
+        tasks: TaskTracker::new(),
+        draining: draining.clone(),
+    });
+    let recoverer = Arc::new(Recoverer {
+        timeline: parts.timeline.clone(),
+        store: parts.store.clone(),
+        rooms: rooms.clone(),
+        limits: config.limits.clone(),
+        rules,
+        telemetry: telemetry.clone(),
+    });
+    let door = Arc::new(Door {
+        publisher: publisher.clone(),
+        recoverer,
+        auth: Auth::new(secret.as_ref().map(|secret| secret.expose().as_bytes()), config.auth.insecure),
+        limits: config.limits.clone(),
+        telemetry: telemetry.clone(),
+        draining: draining.clone(),
+    });
+    let hub = Arc::new(Hub {
+        profile: config.profile(),
+        store: parts.store.clone(),
+        timeline: parts.timeline.clone(),
+        journal: parts.journal.clone(),
+        publisher,
+        rooms: rooms.clone(),
+        telemetry: telemetry.clone(),
+        draining: draining.clone(),
+    });
+    let deliver = deliver(&hub, parts.relay);
+    let addresses = Started {
+        listen: public.local_addr().map_err(|source| listen("listen", config.listen, source))?,
+        admin: private.local_addr().map_err(|source| listen("admin", config.admin, source))?,
+        profile: hub.profile,
+    };
+
+    let closed = CancellationToken::new();
+    let admin = admin::spawn(private, hub.clone(), closed.clone()).map_err(|source| listen("admin", config.admin, source))?;
+    let sessions = TaskTracker::new();
+    let http = Arc::new(Http { door, allowed_origins: config.auth.allowed_origins.clone(), sessions: sessions.clone() });
+    let serving = tokio::spawn(http::serve(public, http, draining.clone()));
+    started(&addresses);
+
+    stop.await;
+    tracing::info!(sessions = sessions.len(), "draining");
+    draining.cancel();
+    let drained = timeout(config.drain_timeout, drain(&hub, serving, &sessions)).await;
+    if drained.is_err() {
+        tracing::warn!("drain took longer than drain_timeout, ending what is left");
+    }
+    hub.timeline.close().await;
+    deliver.abort();
+    hub.journal.close(FLUSH_TIMEOUT).await;
+    hub.store.close().await;
+    closed.cancel();
+    // The admin thread ends with its token; a panic in it has been logged by its own runtime.
+    let _ = tokio::task::spawn_blocking(move || admin.join()).await;
+    tracing::info!("drained");
+    Ok(())
+}
+
+/// Where a hub serves, once it does.
+#[derive(Clone, Copy, Debug)]
+pub struct Started {
+    /// The public port.
+    pub listen: std::net::SocketAddr,
+    /// The admin port.
+    pub admin: std::net::SocketAddr,
+    /// Its profile.
+    pub profile: Profile,
+}
+
+async fn drain(hub: &Hub, serving: JoinHandle<()>, sessions: &TaskTracker) {
+    let _ = serving.await; // it only ends by our token
+    hub.publisher.tasks.close();
+    hub.publisher.tasks.wait().await;
+    sessions.close();
+    sessions.wait().await;
+}
+
+fn deliver(hub: &Arc<Hub>, relay: mpsc::Receiver<Relay>) -> JoinHandle<()> {
+    let deliverer =
+        Deliverer { rooms: hub.rooms.clone(), timeline: hub.timeline.clone(), telemetry: hub.telemetry.clone() };
+    tokio::spawn(deliverer.run(relay))
+}
+
+fn listen(setting: &'static str, address: std::net::SocketAddr, source: std::io::Error) -> Error {
+    Error::Listen { setting, address, source }
+}
+
+/// Loads the plugins and chains that the settings name; with warnings for the operator.
+pub async fn build_chain(
+    config: &Config,
+    base_dir: &std::path::Path,
+    observer: Arc<dyn Observer>,
+) -> Result<(Chain, Vec<String>), crate::plugin::Error> {
+    Chain::build(config, base_dir, introduce::checker(&config.limits), observer).await
+}
+
+/// Opens the store that the settings ask for, for the command line.
+pub async fn open_store(config: &Config) -> Result<Store, Error> {
+    introduce::store(config).await
+}

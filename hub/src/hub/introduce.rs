@@ -1,0 +1,185 @@
+//! Opens timeline, journal and store, and introduces them: they do not know one another.
+
+use super::Error;
+use crate::journal::{self, Journal, Kafka, Sqlite};
+use crate::timeline::{
+    Commit, Failure, Memory, MemoryOptions, Past, Redis, RedisOptions, Relay, Timeline, Truth,
+};
+use confab_config::{Config, Limits, PostgresConfig, Profile};
+use confab_protocol::{Cursor, Millis, Record, Room};
+use confab_store::{KeyUse, PostgresOptions, Query, Store};
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use futures_util::StreamExt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+/// The three back-ends of a profile, and what is heard from the timeline.
+pub(super) struct Parts {
+    pub timeline: Timeline,
+    pub relay: mpsc::Receiver<Relay>,
+    pub journal: Journal,
+    pub store: Store,
+}
+
+/// How long reading the journal's tail may take when a generation is opened.
+const TAIL_DEADLINE: Duration = Duration::from_secs(60);
+/// How many of the tail's keys may wait for the timeline to take them.
+const TAIL_QUEUE: usize = 1024;
+
+/// Opens what the profile asks for.
+pub(super) async fn open(config: &Config) -> Result<Parts, Error> {
+    match config.profile() {
+        Profile::Embedded => embedded(config).await,
+        Profile::Cluster => cluster(config).await,
+    }
+}
+
+/// Opens the store of the profile; in the cluster it connects when it is first asked.
+pub(super) async fn store(config: &Config) -> Result<Store, Error> {
+    match &config.store.postgres {
+        Some(postgres) => Ok(Store::postgres(&postgres_options(postgres)?)?),
+        None => {
+            let path = &config.data;
+            std::fs::create_dir_all(path).map_err(|source| Error::Data { path: path.clone(), source })?;
+            Ok(Store::sqlite(&path.join("confab.db")).await?)
+        }
+    }
+}
+
+fn postgres_options(postgres: &PostgresConfig) -> Result<PostgresOptions, Error> {
+    let url = postgres.read_url().map_err(|error| Error::Setting(error.to_string()))?;
+    Ok(PostgresOptions {
+        url: url.expose().to_owned(),
+        ca_file: postgres.ca_file.clone(),
+        connections: postgres.connections,
+        timeout: postgres.timeout,
+    })
+}
+
+async fn embedded(config: &Config) -> Result<Parts, Error> {
+    let store = store(config).await?;
+    store.migrate().await?;
+    let sqlite = Sqlite::new(store.clone());
+    let options = MemoryOptions {
+        epoch: store.generation().await?,
+        dedupe_window: config.limits.dedupe_window,
+        window_events: config.limits.history_page.max(1000),
+        ..MemoryOptions::default()
+    };
+    let commit = Arc::new(Committer(sqlite.clone()));
+    let (timeline, relay) = Memory::open(options, commit, Arc::new(Stored(store.clone())));
+    Ok(Parts { timeline, relay, journal: Journal::Sqlite(sqlite), store })
+}
+
+async fn cluster(config: &Config) -> Result<Parts, Error> {
+    let missing = |what: &str| Error::Setting(format!("the cluster profile needs `{what}`"));
+    let redis = config.timeline.redis.as_ref().ok_or_else(|| missing("timeline.redis"))?;
+    let kafka = config.journal.kafka.as_ref().ok_or_else(|| missing("journal.kafka"))?;
+    let store = store(config).await?;
+    let journal = Kafka::connect(kafka.clone())?;
+    let url = redis.read_url().map_err(|error| Error::Setting(error.to_string()))?;
+    let hub_id = Uuid::now_v7().to_string();
+    let options = RedisOptions {
+        ca_file: redis.ca_file.clone(),
+        prefix: redis.prefix.clone(),
+        buckets: redis.buckets,
+        timeout: redis.timeout,
+        hub_lease: redis.hub_lease,
+        dedupe_window: config.limits.dedupe_window,
+        delivery_timeout: kafka.delivery_timeout,
+        ..RedisOptions::new(url.expose(), &hub_id)
+    };
+    let truth = Arc::new(Journaled { kafka: journal.clone(), hub_id });
+    let (timeline, relay) = Redis::connect(options, truth).await?;
+    Ok(Parts { timeline, relay, journal: Journal::Kafka(journal), store })
+}
+
+/// The embedded timeline commits into the journal.
+struct Committer(Sqlite);
+
+impl Commit for Committer {
+    fn commit(&self, records: Vec<Arc<Record>>) -> BoxFuture<'_, Result<(), Arc<journal::Error>>> {
+        Box::pin(async move { self.0.append_all(&records).await.map_err(Arc::new) })
+    }
+}
+
+/// The embedded timeline goes on where the store ends.
+struct Stored(Store);
+
+impl Past for Stored {
+    fn top<'a>(&'a self, room: &'a Room) -> BoxFuture<'a, Result<Option<Cursor>, Failure>> {
+        Box::pin(async move { Ok(self.0.tops(room).await?) })
+    }
+
+    fn window<'a>(&'a self, room: &'a Room, count: usize) -> BoxFuture<'a, Result<Vec<Record>, Failure>> {
+        Box::pin(async move {
+            let query = Query { since: None, reverse: true, limit: count };
+            let mut records = self.0.page(room, query).await?.records;
+            records.reverse();
+            Ok(records)
+        })
+    }
+
+    fn keys<'a>(&'a self, room: &'a Room, since: Millis) -> BoxFuture<'a, Result<Vec<KeyUse>, Failure>> {
+        Box::pin(async move {
+            let used = self.0.recent_keys(Some(room), since).await?;
+            Ok(used.into_iter().map(|(_, key)| key).collect())
+        })
+    }
+}
+
+/// The timeline in Redis opens its generations in the journal, refills from it, and sweeps into it.
+struct Journaled {
+    kafka: Kafka,
+    hub_id: String,
+}
+
+impl Truth for Journaled {
+    fn open_generation(&self) -> BoxFuture<'_, Result<u64, Failure>> {
+        Box::pin(async move { Ok(self.kafka.open_generation(&self.hub_id).await?) })
+    }
+
+    fn tail(&self, since: Millis) -> BoxStream<'_, Result<(Room, KeyUse), Failure>> {
+        let (keys, read) = mpsc::channel(TAIL_QUEUE);
+        let (kafka, last) = (self.kafka.clone(), keys.clone());
+        tokio::spawn(async move {
+            // Called on a thread that may block: a full queue holds up the reading, which is the bound.
+            let each = move |record: Record| drop(keys.blocking_send(Ok(key_use(record))));
+            if let Err(error) = kafka.tail(since, TAIL_DEADLINE, each).await {
+                drop(last.send(Err(error.into())).await);
+            }
+        });
+        futures_util::stream::unfold(read, |mut read| async move { read.recv().await.map(|next| (next, read)) }).boxed()
+    }
+
+    fn append<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async move { Ok(self.kafka.append(record).await?) })
+    }
+}
+
+fn key_use(record: Record) -> (Room, KeyUse) {
+    let Record { event, cursor, .. } = record;
+    let key = KeyUse {
+        sender: event.sender.user,
+        key: event.key,
+        id: event.id,
+        cursor,
+        digest: event.digest,
+        at: event.at,
+    };
+    (event.room, key)
+}
+
+/// The limits that decide how a chain checks what plugins say.
+pub(super) fn checker(limits: &Limits) -> crate::plugin::Checker {
+    let (depth, bytes_max) = (limits.json_depth, limits.body.bytes());
+    Arc::new(move |body| {
+        if body.as_str().len() > bytes_max {
+            return Err(format!("it has more than {bytes_max} bytes"));
+        }
+        crate::publish::check_json(body, depth)
+    })
+}

@@ -1,0 +1,190 @@
+//! The outbox: a session's bounded queue of frames toward its client.
+//!
+//! Full means slow: the session is closed with a code that makes the client come back and recover. A frame is never
+//! dropped and the session kept.
+
+use bytes::Bytes;
+use confab_protocol::Close;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use tokio::sync::Notify;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+/// Bytes for a client, encoded once and shared by every listener that speaks the same dialect.
+#[derive(Clone, Debug)]
+pub enum Frame {
+    /// Text.
+    Text(Utf8Bytes),
+    /// Binary.
+    Binary(Bytes),
+}
+
+impl Frame {
+    /// The length in bytes.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl From<String> for Frame {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+/// A session's queue. Writers never wait; the session drains it.
+#[derive(Debug)]
+pub struct Outbox {
+    queue: Mutex<Queue>,
+    filled: Notify,
+    bytes_max: usize,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    frames: VecDeque<Frame>,
+    bytes: usize,
+    close: Option<Close>,
+}
+
+/// What the session finds in its outbox.
+#[derive(Debug)]
+pub enum Drained {
+    /// Frames to send, oldest first.
+    Frames,
+    /// The session must end now.
+    Close(Close),
+}
+
+/// The most frames that leave in one flush: enough to batch, few enough to look at the socket again.
+pub const FRAMES_PER_FLUSH: usize = 64;
+/// The most bytes that leave in one flush.
+const BYTES_PER_FLUSH: usize = 64 * 1024;
+
+impl Outbox {
+    /// An empty outbox that may hold `bytes_max` bytes.
+    pub fn new(bytes_max: usize) -> Self {
+        Self { queue: Mutex::default(), filled: Notify::new(), bytes_max }
+    }
+
+    /// Queues a frame. Where there is no room, the session is closed as slow instead.
+    pub fn push(&self, frame: Frame) {
+        let mut queue = self.queue.lock();
+        if queue.close.is_some() {
+            return; // the session is ending and says so; what it missed it will recover
+        }
+        if queue.bytes + frame.len() > self.bytes_max && queue.bytes > 0 {
+            queue.frames.clear();
+            queue.bytes = 0;
+            queue.close = Some(Close::Slow);
+        } else {
+            queue.bytes += frame.len();
+            queue.frames.push_back(frame);
+        }
+        drop(queue);
+        self.filled.notify_one();
+    }
+
+    /// Ends the session once what is queued before has left; `Close::Slow` does not wait for that.
+    pub fn close(&self, close: Close) {
+        self.queue.lock().close.get_or_insert(close);
+        self.filled.notify_one();
+    }
+
+    /// Waits until there is something to do.
+    pub async fn filled(&self) {
+        loop {
+            let notified = self.filled.notified();
+            {
+                let queue = self.queue.lock();
+                if !queue.frames.is_empty() || queue.close.is_some() {
+                    return;
+                }
+            }
+            notified.await;
+        }
+    }
+
+    /// Takes the next frames, as many as leave in one flush, into `frames`; or says that the session must end.
+    pub fn drain(&self, frames: &mut Vec<Frame>) -> Drained {
+        let mut queue = self.queue.lock();
+        let mut bytes = 0;
+        while frames.len() < FRAMES_PER_FLUSH && bytes < BYTES_PER_FLUSH {
+            let Some(frame) = queue.frames.pop_front() else { break };
+            bytes += frame.len();
+            frames.push(frame);
+        }
+        queue.bytes -= bytes;
+        match queue.close {
+            Some(close) if frames.is_empty() => Drained::Close(close),
+            _ => Drained::Frames,
+        }
+    }
+
+    /// Waits until the session has been found slow.
+    pub async fn slow(&self) {
+        loop {
+            let notified = self.filled.notified();
+            if self.queue.lock().close == Some(Close::Slow) {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    /// How many bytes wait.
+    pub fn bytes(&self) -> usize {
+        self.queue.lock().bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(len: usize) -> Frame {
+        "x".repeat(len).into()
+    }
+
+    #[tokio::test]
+    async fn what_is_queued_leaves_in_order_and_then_the_session_closes() {
+        let outbox = Outbox::new(1000);
+        outbox.push("a".to_owned().into());
+        outbox.push("b".to_owned().into());
+        outbox.close(Close::Shutdown);
+        outbox.push("late".to_owned().into());
+        outbox.filled().await;
+        let mut frames = Vec::new();
+        assert!(matches!(outbox.drain(&mut frames), Drained::Frames));
+        assert_eq!(frames.len(), 2);
+        frames.clear();
+        assert!(matches!(outbox.drain(&mut frames), Drained::Close(Close::Shutdown)));
+    }
+
+    #[test]
+    fn a_full_outbox_closes_the_session_as_slow_and_lets_go_of_its_memory() {
+        let outbox = Outbox::new(100);
+        outbox.push(frame(60));
+        outbox.push(frame(60));
+        let mut frames = Vec::new();
+        assert!(matches!(outbox.drain(&mut frames), Drained::Close(Close::Slow)));
+        assert_eq!(outbox.bytes(), 0);
+    }
+
+    #[test]
+    fn one_frame_larger_than_the_bound_still_leaves_when_nothing_else_waits() {
+        let outbox = Outbox::new(100);
+        outbox.push(frame(500));
+        let mut frames = Vec::new();
+        assert!(matches!(outbox.drain(&mut frames), Drained::Frames));
+        assert_eq!(frames.len(), 1);
+    }
+}

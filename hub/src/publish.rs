@@ -1,0 +1,351 @@
+//! The way in: admit → stamp → judge → append → journal → receipt.
+//!
+//! A send that has been started is carried to its end even if its sender goes away or is told that the outcome is
+//! unknown: it runs as a task of the hub, not of the session.
+
+mod admit;
+mod failpoint;
+mod json;
+mod turn;
+
+pub use json::check as check_json;
+pub use turn::{Turn, Turns};
+
+use crate::journal::{self, Journal};
+use crate::plugin::{Approved, Chain, Judged, judged_kind};
+use crate::telemetry::{Stage as Timed, Telemetry};
+use crate::timeline::{self, Appended, Known, Outcome, Placed, Settled, Timeline};
+use arc_swap::ArcSwap;
+use confab_config::{Limits, Rooms as RoomRules};
+use confab_protocol::{
+    Body, Cursor, Draft, Event, EventId, Held, HeldState, Key, Kind, Millis, Refusal, Sender, Trail, VerdictName,
+};
+use confab_store::Store;
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The answer to a send that stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Receipt {
+    /// The event.
+    pub id: EventId,
+    /// Its place.
+    #[serde(flatten)]
+    pub cursor: Cursor,
+    /// When the hub stamped it.
+    pub at: Millis,
+    /// Whether plugins let it stand as it was (`accept`) or gave it another body (`replace`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<VerdictName>,
+}
+
+/// A draft with all that the way in needs to know of it.
+#[derive(Clone, Debug)]
+pub struct Sending {
+    /// Who sends it.
+    pub sender: Sender,
+    /// What they send.
+    pub draft: Draft,
+    /// Whether the key is the client's own, so that it may have come before.
+    pub keyed: bool,
+}
+
+/// How far a send has come.
+#[derive(Debug)]
+enum Stage {
+    /// Every plugin has let it through.
+    Judged(Approved),
+    /// It has its place, and listeners hear it; it is not known to be durable.
+    Appended(Placed),
+    /// It is in the journal; its pending entry is still there.
+    Journaled(Placed),
+    /// It stands.
+    Done(Receipt),
+}
+
+/// Everything that the way in passes.
+pub struct Publisher {
+    /// Gives events their place.
+    pub timeline: Timeline,
+    /// Keeps them.
+    pub journal: Journal,
+    /// Knows older events, and those that wait for a moderator.
+    pub store: Store,
+    /// Judges them.
+    pub chain: ArcSwap<Chain>,
+    /// How large, how deep, how long.
+    pub limits: Limits,
+    /// What rooms are.
+    pub rules: RoomRules,
+    /// Counts and times.
+    pub telemetry: Arc<Telemetry>,
+    /// The sends under way: a drain waits for them.
+    pub tasks: TaskTracker,
+    /// Whether the hub takes nothing new.
+    pub draining: CancellationToken,
+}
+
+/// How long a send in another hub's hands is asked after again, at first and at most.
+const ASK_AGAIN: std::ops::Range<Duration> = Duration::from_millis(3)..Duration::from_millis(100);
+
+impl Publisher {
+    /// Carries a draft in and answers with its receipt. Past the send deadline the answer is "unknown", and the send
+    /// goes on by itself.
+    pub async fn publish(self: &Arc<Self>, sending: Sending, turn: Turn) -> Result<Receipt, Refusal> {
+        let walk = self.tasks.spawn(self.clone().walk(sending, turn));
+        let answer = match timeout(self.limits.send_deadline, walk).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(panic)) => Err(self.internal("a send panicked", &panic)),
+            Err(_) => Err(Refusal::Unknown),
+        };
+        self.telemetry.sent(answer.as_ref().err());
+        answer
+    }
+
+    async fn walk(self: Arc<Self>, sending: Sending, mut turn: Turn) -> Result<Receipt, Refusal> {
+        let begun = Instant::now();
+        self.admit(&sending).await?;
+        let Sending { sender, draft, keyed } = sending;
+        let event = stamp(sender, draft);
+        self.telemetry.stage(Timed::Admit, begun.elapsed());
+
+        let judging = Instant::now();
+        let chain = self.chain.load_full();
+        // Asking what is known of the key takes a round trip, judging takes none: side by side.
+        let (known, judged) = tokio::join!(self.known(&event, keyed), chain.judge(event.clone(), judged_kind(event.kind)));
+        if let Some(known) = known? {
+            return self.resolve(known, &event).await;
+        }
+        self.telemetry.stage(Timed::Judge, judging.elapsed());
+        let approved = match judged {
+            Judged::Approved(approved) => approved,
+            Judged::Refused(refusal, _) => return Err(self.remember(&event, refusal).await),
+            Judged::Held { event: held, plugin, reason, trail } => {
+                return Err(self.hold(&event, held, plugin, reason, trail).await);
+            }
+        };
+        turn.wait().await;
+        self.carry(approved, turn).await
+    }
+
+    /// Publishes an event that a moderator approved: a new place, its own id and time.
+    pub async fn approve(self: &Arc<Self>, held: Held) -> Result<Receipt, Refusal> {
+        if !self.journal.healthy() {
+            return Err(Refusal::JournalUnavailable);
+        }
+        let Held { mut event, trail, .. } = held;
+        // The sender's own key stays bound to the answer "held": the approved event goes by its id.
+        event.key = Key::new(format!("approved:{}", event.id)).expect("an id is short and has no control characters");
+        let walk = self.tasks.spawn({
+            let publisher = self.clone();
+            async move { publisher.carry(Approved { event, trail }, Turn::free()).await }
+        });
+        match timeout(self.limits.send_deadline, walk).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(panic)) => Err(self.internal("an approval panicked", &panic)),
+            Err(_) => Err(Refusal::Unknown),
+        }
+    }
+
+    /// From judged to done. Only here does an event become visible and durable.
+    async fn carry(&self, approved: Approved, turn: Turn) -> Result<Receipt, Refusal> {
+        let mut stage = Stage::Judged(approved);
+        let mut turn = Some(turn);
+        loop {
+            let begun = Instant::now();
+            stage = match stage {
+                Stage::Judged(approved) => {
+                    let next = self.append(approved).await?;
+                    turn.take(); // the next draft of this session may enter the room
+                    self.telemetry.stage(Timed::Append, begun.elapsed());
+                    failpoint::after_append();
+                    next
+                }
+                Stage::Appended(placed) => {
+                    let next = self.write_down(placed).await?;
+                    self.telemetry.stage(Timed::Journal, begun.elapsed());
+                    next
+                }
+                Stage::Journaled(placed) => self.settle(placed).await?,
+                Stage::Done(receipt) => return Ok(receipt),
+            };
+        }
+    }
+
+    async fn append(&self, approved: Approved) -> Result<Stage, Refusal> {
+        let window = self.rules.settings(approved.event.room.as_str()).hot_window;
+        let entry = timeline::Entry {
+            event: approved.event,
+            trail: approved.trail,
+            window_events: window.events,
+            window_age: window.age,
+        };
+        let mut pause = ASK_AGAIN.start;
+        loop {
+            match self.timeline.append(&entry).await {
+                Ok(Appended::Placed(placed)) if placed.pending.is_none() => return Ok(Stage::Done(receipt(&placed.record))),
+                Ok(Appended::Placed(placed)) => return Ok(Stage::Appended(placed)),
+                Ok(Appended::Known(known)) => return self.ours_or_known(known, &entry.event).await,
+                Err(timeline::Error::Unavailable(why)) => {
+                    tracing::warn!(room = %entry.event.room, why, "timeline unavailable");
+                    return Err(Refusal::TimelineUnavailable);
+                }
+                Err(timeline::Error::Journal(error)) => {
+                    tracing::error!(room = %entry.event.room, %error, "could not commit");
+                    return Err(Refusal::JournalUnavailable);
+                }
+                // The step may have happened: only the same step, with the same id and key, may be tried again.
+                Err(timeline::Error::Unknown(why)) => {
+                    tracing::warn!(room = %entry.event.room, id = %entry.event.id, why, "append unanswered, asking again");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(ASK_AGAIN.end);
+                    if self.tasks.is_closed() {
+                        return Err(Refusal::Unknown);
+                    }
+                }
+                Err(error @ timeline::Error::Damaged(_)) => return Err(self.internal("timeline damaged", &error)),
+            }
+        }
+    }
+
+    /// The key is known after all: by our own unanswered step, or by a send that overtook us.
+    async fn ours_or_known(&self, known: Known, event: &Event) -> Result<Stage, Refusal> {
+        if let Outcome::Pending { id, cursor, pending } = &known.outcome
+            && *id == event.id
+        {
+            let found = self.timeline.find(&event.room, *id).await.ok().flatten();
+            if let Some(record) = found.filter(|record| record.cursor == *cursor) {
+                return Ok(Stage::Appended(Placed { record, pending: Some(pending.clone()) }));
+            }
+        }
+        self.resolve(known, event).await.map(Stage::Done)
+    }
+
+    async fn write_down(&self, placed: Placed) -> Result<Stage, Refusal> {
+        match self.journal.append(&placed.record).await {
+            Ok(()) => Ok(Stage::Journaled(placed)),
+            // It has a place and has been heard, so there is no refusing it any more. Its pending entry stays, and the
+            // sweep writes it down once the journal takes it; until then a retry hears the same.
+            Err(error @ (journal::Error::Refused(_) | journal::Error::Unknown(_))) => {
+                let record = &placed.record;
+                tracing::error!(room = %record.event.room, id = %record.event.id, %error, "pending event left to the sweep");
+                Err(Refusal::Unknown)
+            }
+        }
+    }
+
+    async fn settle(&self, placed: Placed) -> Result<Stage, Refusal> {
+        let Some(pending) = &placed.pending else { return Ok(Stage::Done(receipt(&placed.record))) };
+        match self.timeline.settle(pending).await {
+            Ok(Settled::Done) => Ok(Stage::Done(receipt(&placed.record))),
+            // Redis began anew meanwhile and may have forgotten it: the event is told again, same id and key.
+            Ok(Settled::Stale) => {
+                let record = placed.record.as_ref().clone();
+                Ok(Stage::Judged(Approved { event: record.event, trail: record.trail }))
+            }
+            // It is durable, which is what a receipt promises; the sweep will find the entry and write a legal copy.
+            Err(error) => {
+                tracing::warn!(id = %placed.record.event.id, %error, "could not settle, left to the sweep");
+                Ok(Stage::Done(receipt(&placed.record)))
+            }
+        }
+    }
+
+    async fn known(&self, event: &Event, keyed: bool) -> Result<Option<Known>, Refusal> {
+        if !keyed {
+            return Ok(None);
+        }
+        match self.timeline.lookup(&event.room, &event.sender.user, &event.key).await {
+            Ok(known) => Ok(known),
+            Err(error) => {
+                tracing::warn!(room = %event.room, %error, "could not look up a key");
+                Err(Refusal::TimelineUnavailable)
+            }
+        }
+    }
+
+    /// Answers a retry with what became of the first send, waiting while that is not known to stand.
+    async fn resolve(&self, mut known: Known, event: &Event) -> Result<Receipt, Refusal> {
+        let mut pause = ASK_AGAIN.start;
+        loop {
+            if known.digest != event.digest {
+                return Err(Refusal::KeyConflict);
+            }
+            match known.outcome {
+                Outcome::Refused(refusal) => return Err(refusal),
+                Outcome::Journaled { id, cursor } => return Ok(self.first_receipt(event, id, cursor).await),
+                Outcome::Pending { .. } => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(ASK_AGAIN.end);
+                    let asked = self.timeline.lookup(&event.room, &event.sender.user, &event.key).await;
+                    known = asked.ok().flatten().ok_or(Refusal::Unknown)?;
+                }
+            }
+        }
+    }
+
+    async fn first_receipt(&self, event: &Event, id: EventId, cursor: Cursor) -> Receipt {
+        let first = match self.timeline.find(&event.room, id).await {
+            Ok(Some(record)) => Some(record),
+            _ => self.store.event(&event.room, id).await.ok().flatten().map(Arc::new),
+        };
+        match first {
+            Some(record) => Receipt { cursor, ..receipt(&record) },
+            None => Receipt { id, cursor, at: stamped_at(id), verdict: None },
+        }
+    }
+
+    /// Keeps a refusal for the retries. Where it cannot be kept, a retry is judged again, which is no harm.
+    async fn remember(&self, event: &Event, refusal: Refusal) -> Refusal {
+        let kept = self.timeline.remember(&event.room, &event.sender.user, &event.key, &event.digest, &refusal).await;
+        if let Err(error) = kept {
+            tracing::warn!(room = %event.room, %error, "could not remember a refusal");
+        }
+        refusal
+    }
+
+    async fn hold(&self, draft: &Event, event: Event, plugin: String, reason: String, trail: Trail) -> Refusal {
+        let refusal = Refusal::Held { id: event.id, reason: reason.clone() };
+        let held = Held { held_at: event.at, event, trail, plugin, reason, state: HeldState::Waiting };
+        match self.store.hold(&held).await {
+            Ok(()) => self.remember(draft, refusal).await,
+            Err(error) => {
+                tracing::warn!(room = %draft.room, %error, "could not hold an event");
+                Refusal::StoreUnavailable
+            }
+        }
+    }
+
+    fn internal(&self, what: &str, error: &(dyn std::fmt::Display + Send + Sync)) -> Refusal {
+        let incident = EventId::fresh().to_string();
+        tracing::error!(incident, %error, "{what}");
+        Refusal::Internal { incident }
+    }
+}
+
+/// Gives a draft its id, its sender and its time. The id's own milliseconds are the time, so that both always agree.
+fn stamp(sender: Sender, draft: Draft) -> Event {
+    let id = EventId::fresh();
+    let digest = draft.digest();
+    let Draft { kind, room, key, body, target, thread } = draft;
+    let body = if kind == Kind::Delete { Body::null() } else { body };
+    let annotations = confab_protocol::Annotations::new();
+    Event { kind, id, room, sender, key, digest, at: stamped_at(id), body, target, thread, annotations }
+}
+
+fn stamped_at(id: EventId) -> Millis {
+    id.0.get_timestamp().map_or(0, |time| {
+        let (seconds, nanos) = time.to_unix();
+        seconds * 1000 + u64::from(nanos / 1_000_000)
+    })
+}
+
+fn receipt(record: &confab_protocol::Record) -> Receipt {
+    let replaced = record.trail.steps.iter().any(|step| step.verdict == VerdictName::Replace && !step.shadow);
+    let verdict = if replaced { VerdictName::Replace } else { VerdictName::Accept };
+    Receipt { id: record.event.id, cursor: record.cursor, at: record.event.at, verdict: Some(verdict) }
+}

@@ -1,0 +1,62 @@
+//! The first question to a draft: may this be, here, now, as it is? Nothing has been started yet.
+
+use super::{Publisher, Sending, json};
+use confab_protocol::{EventId, Kind, Record, Refusal};
+use std::sync::Arc;
+
+impl Publisher {
+    /// Answers the first question: no, or nothing.
+    pub(super) async fn admit(&self, sending: &Sending) -> Result<(), Refusal> {
+        let draft = &sending.draft;
+        if self.draining.is_cancelled() {
+            return Err(Refusal::Draining);
+        }
+        let bytes_max = self.limits.body.bytes();
+        if draft.body.as_str().len() > bytes_max {
+            return Err(Refusal::LimitExceeded(format!("a body has at most {bytes_max} bytes").into()));
+        }
+        json::check(&draft.body, self.limits.json_depth).map_err(|why| Refusal::BadRequest(why.into()))?;
+        if !self.journal.healthy() {
+            return Err(Refusal::JournalUnavailable);
+        }
+        match draft.kind {
+            Kind::Message => Ok(()),
+            kind => self.admit_change(sending, kind).await,
+        }
+    }
+
+    /// An edit, a deletion or a reaction needs a message to act on; the first two need it to be the sender's own.
+    async fn admit_change(&self, sending: &Sending, kind: Kind) -> Result<(), Refusal> {
+        let Some(target) = sending.draft.target else {
+            return Err(Refusal::BadRequest(format!("`{}` needs a `target`", kind.as_str()).into()));
+        };
+        let message = self.target(sending, target).await?;
+        if message.event.kind != Kind::Message {
+            return Err(Refusal::BadRequest("the target is not a message".into()));
+        }
+        let own = message.event.sender.user == sending.sender.user;
+        match kind {
+            Kind::Edit | Kind::Delete if !own => Err(Refusal::PermissionDenied),
+            _ => Ok(()),
+        }
+    }
+
+    async fn target(&self, sending: &Sending, id: EventId) -> Result<Arc<Record>, Refusal> {
+        let room = &sending.draft.room;
+        match self.timeline.find(room, id).await {
+            Ok(Some(record)) => return Ok(record),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(%room, %error, "could not look for a target");
+                return Err(Refusal::TimelineUnavailable);
+            }
+        }
+        match self.store.event(room, id).await {
+            Ok(found) => found.map(Arc::new).ok_or(Refusal::UnknownTarget),
+            Err(error) => {
+                tracing::warn!(%room, %error, "could not look for a target");
+                Err(Refusal::StoreUnavailable)
+            }
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! A session: the life of one socket, in one task with one loop.
+//!
+//! Joins and leaves are done in the loop, one after another; sends and reads run beside it and put their answers into
+//! the outbox themselves, so that a slow one holds up nothing. The loop takes commands while fewer than the limit are
+//! under way, then stops reading: that is the back-pressure.
+
+pub mod command;
+mod dialect;
+mod native;
+mod socket;
+mod verb;
+
+pub use dialect::Dialect;
+pub use native::SUBPROTOCOL as NATIVE_JSON;
+pub use socket::Socket;
+
+use crate::auth::{Auth, Denied, Identity};
+use crate::outbox::{Drained, FRAMES_PER_FLUSH, Outbox};
+use crate::publish::{Publisher, Sending, Turn, Turns};
+use crate::recover::{Asked, Recoverer};
+use crate::room::SessionId;
+use crate::telemetry::Telemetry;
+use command::{Command, Done, Numbered, Reply, Since};
+use confab_config::Limits;
+use confab_protocol::{Body, Close, Draft, Key, Kind, Refusal, Room, Sender};
+use socket::Incoming;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// After a token's end the client has this long to bring a new one.
+const EXPIRED_GRACE: Duration = Duration::from_secs(25);
+/// Frames read in a row before what is queued must leave.
+const READS_PER_FLUSH: usize = 64;
+
+/// What a session may call on.
+pub struct Door {
+    /// The way in.
+    pub publisher: Arc<Publisher>,
+    /// The way back.
+    pub recoverer: Arc<Recoverer>,
+    /// Who may come in.
+    pub auth: Auth,
+    /// What one session may do.
+    pub limits: Limits,
+    /// Counts.
+    pub telemetry: Arc<Telemetry>,
+    /// Cancelled when the hub drains.
+    pub draining: CancellationToken,
+}
+
+struct Session {
+    door: Arc<Door>,
+    dialect: Dialect,
+    id: SessionId,
+    client: String,
+    outbox: Arc<Outbox>,
+    identity: Option<Identity>,
+    rooms: HashSet<Room>,
+    turns: Turns,
+    in_flight: Arc<Semaphore>,
+    clock: Clock,
+}
+
+/// When the session must next look up.
+struct Clock {
+    stale_at: Option<Instant>,
+    ping_at: Option<Instant>,
+    pong_by: Option<Instant>,
+    expires_at: Option<Instant>,
+}
+
+impl Clock {
+    fn next(&self) -> Instant {
+        let far = || Instant::now() + Duration::from_secs(3600);
+        [self.stale_at, self.ping_at, self.pong_by, self.expires_at].into_iter().flatten().min().unwrap_or_else(far)
+    }
+}
+
+/// Lives a socket's life and ends it in order.
+pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(mut socket: Socket<S>, door: Arc<Door>, dialect: Dialect) {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let now = Instant::now();
+    let mut session = Session {
+        id: NEXT.fetch_add(1, Ordering::Relaxed),
+        client: Uuid::new_v4().to_string(),
+        outbox: Arc::new(Outbox::new(door.limits.outbox.bytes())),
+        identity: None,
+        rooms: HashSet::new(),
+        turns: Turns::default(),
+        in_flight: Arc::new(Semaphore::new(door.limits.commands_in_flight)),
+        clock: Clock { stale_at: Some(now + door.limits.stale_timeout), ping_at: None, pong_by: None, expires_at: None },
+        dialect,
+        door,
+    };
+    let telemetry = session.door.telemetry.clone();
+    telemetry.sessions.inc();
+    telemetry.sessions_opened.inc();
+    let close = session.live(&mut socket).await;
+    session.outbox.close(close.unwrap_or(Close::Normal));
+    for room in std::mem::take(&mut session.rooms) {
+        session.door.recoverer.leave(&room, session.id).await;
+    }
+    if let Some(close) = close {
+        telemetry.closed(close);
+        tracing::debug!(client = session.client, reason = close.reason(), "closing a session");
+        socket.close(close).await;
+    }
+    telemetry.sessions.dec();
+}
+
+impl Session {
+    /// The loop. `None`: the client went away.
+    async fn live<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Option<Close> {
+        let outbox = self.outbox.clone();
+        let in_flight = self.in_flight.clone();
+        let draining = self.door.draining.clone();
+        let alarm = sleep_until(self.clock.next());
+        tokio::pin!(alarm);
+        let (mut reads, mut leaving) = (0, false);
+        loop {
+            tokio::select! {
+                biased;
+                incoming = read(socket, &in_flight), if reads < READS_PER_FLUSH => {
+                    reads += 1;
+                    match incoming {
+                        Incoming::Frame(frame) => {
+                            self.door.telemetry.bytes_in.inc_by(frame.len() as u64);
+                            if let Err(close) = self.frame(&frame).await {
+                                self.outbox.close(close);
+                            }
+                        }
+                        Incoming::Broken(close) => return Some(close),
+                        Incoming::Gone => return None,
+                    }
+                    rearm(alarm.as_mut(), &self.clock);
+                }
+                () = outbox.filled() => {
+                    reads = 0;
+                    if let Some(close) = self.flush(socket, &outbox).await {
+                        return close;
+                    }
+                }
+                () = alarm.as_mut() => {
+                    reads = 0;
+                    self.look_up();
+                    rearm(alarm.as_mut(), &self.clock);
+                }
+                () = draining.cancelled(), if !leaving => {
+                    leaving = true;
+                    self.outbox.close(Close::Shutdown); // what is queued still leaves
+                }
+            }
+        }
+    }
+
+    /// Sends what is queued, as much as leaves in one flush. `Some`: the session ends.
+    async fn flush<S: AsyncRead + AsyncWrite + Unpin>(&self, socket: &mut Socket<S>, outbox: &Outbox) -> Option<Option<Close>> {
+        let mut frames = Vec::with_capacity(FRAMES_PER_FLUSH.min(8));
+        match outbox.drain(&mut frames) {
+            Drained::Close(close) => Some(Some(close)),
+            Drained::Frames => {
+                let bytes: usize = frames.iter().map(crate::outbox::Frame::len).sum();
+                self.door.telemetry.bytes_out.inc_by(bytes as u64);
+                // A client that does not read holds the flush; what then gathers behind it makes it slow.
+                tokio::select! {
+                    biased;
+                    sent = socket.send(frames) => if sent.is_err() { Some(None) } else { None },
+                    () = outbox.slow() => Some(Some(Close::Slow)),
+                    () = tokio::time::sleep(self.door.limits.ping_interval + self.door.limits.pong_timeout) => Some(Some(Close::NoPong)),
+                }
+            }
+        }
+    }
+
+    /// Something is due: a ping, a missing pong, a token's end, or a socket that never said who it is.
+    fn look_up(&mut self) {
+        let now = Instant::now();
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if due(self.clock.stale_at) {
+            self.outbox.close(Close::Stale);
+        } else if due(self.clock.pong_by) {
+            self.outbox.close(Close::NoPong);
+        } else if due(self.clock.expires_at) {
+            self.outbox.close(Close::Expired);
+        } else if due(self.clock.ping_at) {
+            self.outbox.push(self.dialect.ping());
+            self.clock.ping_at = Some(now + self.door.limits.ping_interval);
+            self.clock.pong_by = Some(now + self.door.limits.pong_timeout);
+            return;
+        } else {
+            return;
+        }
+        self.clock = Clock { stale_at: None, ping_at: None, pong_by: None, expires_at: None };
+    }
+
+    async fn frame(&mut self, frame: &str) -> Result<(), Close> {
+        let commands = self.dialect.decode(frame).map_err(|error| {
+            tracing::debug!(client = self.client, %error, "malformed frame");
+            Close::BadRequest
+        })?;
+        for command in commands {
+            self.command(command).await?;
+        }
+        Ok(())
+    }
+
+    async fn command(&mut self, Numbered { number, command }: Numbered) -> Result<(), Close> {
+        if let Command::Pong = command {
+            self.clock.pong_by = None;
+            return Ok(());
+        }
+        let Some(identity) = self.identity.clone() else {
+            return match command {
+                Command::Connect { token, data } => self.connect(number, &token, data.as_ref()),
+                _ => Err(Close::BadRequest), // the first command must be connect
+            };
+        };
+        let number = number.unwrap_or_default();
+        match command {
+            Command::Connect { .. } => return Err(Close::BadRequest),
+            Command::Subscribe { room, since } => {
+                if let Err(refusal) = self.subscribe(number, &room, since).await {
+                    self.answer(number, &Reply::Refused(refusal));
+                }
+            }
+            Command::Unsubscribe { room } => {
+                if let Ok(room) = Room::new(room)
+                    && self.rooms.remove(&room)
+                {
+                    self.door.recoverer.leave(&room, self.id).await;
+                }
+                self.answer(number, &Reply::Empty(Done::Unsubscribe));
+            }
+            Command::Refresh { token } => self.refresh(number, &identity, &token)?,
+            Command::Publish { room, data } => self.publish(number, &identity, &room, data).await,
+            Command::Rpc { method, data } => self.rpc(number, &identity, &method, data).await,
+            Command::History { room, since, reverse, limit } => self.history(number, room, since, reverse, limit).await,
+            Command::Send => {} // nobody listens to a client's asynchronous messages; the protocol expects no answer
+            Command::Unavailable => self.answer(number, &Reply::Refused(Refusal::NotAvailable)),
+            Command::Unknown => self.answer(number, &Reply::Refused(Refusal::MethodNotFound)),
+            Command::Pong => {}
+        }
+        Ok(())
+    }
+
+    fn answer(&self, number: u32, reply: &Reply) {
+        self.outbox.push(self.dialect.reply(number, reply));
+    }
+
+    fn connect(&mut self, number: Option<u32>, token: &str, data: Option<&Body>) -> Result<(), Close> {
+        let number = number.ok_or(Close::BadRequest)?;
+        match self.door.auth.identify(token, data, &self.client) {
+            Ok(identity) => {
+                let now = Instant::now();
+                let ttl = identity.ttl();
+                self.clock.stale_at = None;
+                self.clock.ping_at = Some(now + self.door.limits.ping_interval);
+                self.clock.expires_at = ttl.map(|ttl| now + Duration::from_secs(ttl) + EXPIRED_GRACE);
+                let ping_s = self.door.limits.ping_interval.as_secs().max(1);
+                tracing::debug!(client = self.client, user = %identity.user, "connected");
+                self.identity = Some(identity);
+                self.answer(number, &Reply::Connected { client: self.client.clone(), ping_s, ttl });
+                Ok(())
+            }
+            Err(Denied::Refused(refusal)) => {
+                self.answer(number, &Reply::Refused(refusal));
+                Ok(())
+            }
+            Err(Denied::Closed(close)) => Err(close),
+        }
+    }
+
+    fn refresh(&mut self, number: u32, identity: &Identity, token: &str) -> Result<(), Close> {
+        match self.door.auth.verify(token) {
+            Ok(fresh) if fresh.user != identity.user => Err(Close::InvalidToken),
+            Ok(fresh) => {
+                let ttl = fresh.ttl();
+                self.clock.expires_at = ttl.map(|ttl| Instant::now() + Duration::from_secs(ttl) + EXPIRED_GRACE);
+                self.identity = Some(fresh);
+                self.answer(number, &Reply::Refreshed { client: self.client.clone(), ttl });
+                Ok(())
+            }
+            Err(Denied::Refused(refusal)) => {
+                self.answer(number, &Reply::Refused(refusal));
+                Ok(())
+            }
+            Err(Denied::Closed(close)) => Err(close),
+        }
+    }
+
+    async fn subscribe(&mut self, number: u32, name: &str, since: Option<Since>) -> Result<(), Refusal> {
+        let room = command::room(name, self.door.limits.room_name_bytes)?;
+        if self.rooms.contains(&room) {
+            if self.door.recoverer.rooms.get(&room).is_some_and(|local| local.holds(self.id)) {
+                return Err(Refusal::AlreadyJoined);
+            }
+        } else if self.rooms.len() >= self.door.limits.rooms_per_session {
+            return Err(Refusal::LimitExceeded("rooms per session".into()));
+        }
+        let joining = self.door.recoverer.join(&room, self.id, &self.outbox, self.dialect, since).await?;
+        self.rooms.insert(room);
+        joining.finish(self.dialect.reply(number, &Reply::Subscribed(joining.joined.clone())));
+        Ok(())
+    }
+
+    async fn publish(&mut self, number: u32, identity: &Identity, room: &str, body: Body) {
+        match command::room(room, self.door.limits.room_name_bytes) {
+            Ok(room) => {
+                let draft = Draft { kind: Kind::Message, room, key: Key::fresh(), body, target: None, thread: None };
+                self.send(number, identity, draft, false, |_| Reply::Empty(Done::Publish)).await;
+            }
+            Err(refusal) => self.answer(number, &Reply::Refused(refusal)),
+        }
+    }
+
+    async fn rpc(&mut self, number: u32, identity: &Identity, method: &str, data: Option<Body>) {
+        match verb::parse(method, data.as_ref(), &self.door.limits) {
+            Ok(verb::Verb::Send { draft, keyed }) => {
+                self.send(number, identity, draft, keyed, |receipt| Reply::Rpc(Body::of(&receipt))).await;
+            }
+            Ok(verb::Verb::History { room, asked }) => {
+                let recoverer = self.door.recoverer.clone();
+                self.beside(number, async move {
+                    recoverer.history(&room, asked).await.map(|page| Reply::Rpc(verb::history(&page)))
+                })
+                .await;
+            }
+            Err(refusal) => self.answer(number, &Reply::Refused(refusal)),
+        }
+    }
+
+    async fn history(&mut self, number: u32, room: String, since: Option<Since>, reverse: bool, limit: i64) {
+        let page = self.door.limits.history_page;
+        let limit = usize::try_from(limit).map_or(page, |limit| limit.min(page));
+        let recoverer = self.door.recoverer.clone();
+        let bytes_max = self.door.limits.room_name_bytes;
+        self.beside(number, async move {
+            let room = command::room(&room, bytes_max)?;
+            let page = recoverer.history(&room, Asked { since, reverse, limit }).await?;
+            Ok(Reply::History { records: page.records, top: page.top })
+        })
+        .await;
+    }
+
+    async fn send(
+        &mut self,
+        number: u32,
+        identity: &Identity,
+        draft: Draft,
+        keyed: bool,
+        reply: impl FnOnce(crate::publish::Receipt) -> Reply + Send + 'static,
+    ) {
+        let turn: Turn = self.turns.next(&draft.room);
+        let (user, info) = (identity.user.clone(), identity.info.clone());
+        let sender = Sender { user, client: Some(self.client.clone()), info };
+        let publisher = self.door.publisher.clone();
+        self.beside(number, async move { publisher.publish(Sending { sender, draft, keyed }, turn).await.map(reply) }).await;
+    }
+
+    /// Runs a command beside the loop; its answer goes into the outbox when it is there.
+    async fn beside(&self, number: u32, work: impl Future<Output = Result<Reply, Refusal>> + Send + 'static) {
+        let permit = self.in_flight.clone().acquire_owned().await.expect("nobody closes the semaphore");
+        let (outbox, dialect) = (self.outbox.clone(), self.dialect);
+        self.door.publisher.tasks.spawn(async move {
+            let reply = work.await.unwrap_or_else(Reply::Refused);
+            outbox.push(dialect.reply(number, &reply));
+            drop(permit);
+        });
+    }
+}
+
+/// The next frame, once another command may be begun.
+async fn read<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut Socket<S>, in_flight: &Semaphore) -> Incoming {
+    drop(in_flight.acquire().await);
+    socket.next().await
+}
+
+fn rearm(alarm: std::pin::Pin<&mut Sleep>, clock: &Clock) {
+    let next = clock.next();
+    if alarm.deadline() != next {
+        alarm.reset(next);
+    }
+}

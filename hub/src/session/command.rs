@@ -1,0 +1,162 @@
+//! What a client can ask of a session, and what a session answers: the same for every dialect.
+
+use confab_protocol::{Body, Cursor, Epoch, Record, Refusal, Room};
+use std::sync::Arc;
+
+/// A command with the number by which its answer is found; `None` where no answer is expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Numbered {
+    /// The client's number for it.
+    pub number: Option<u32>,
+    /// What is asked.
+    pub command: Command,
+}
+
+/// What a client asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Who I am.
+    Connect {
+        /// A token, or empty.
+        token: String,
+        /// Anything.
+        data: Option<Body>,
+    },
+    /// Let me listen to a room.
+    Subscribe {
+        /// The room, not yet checked.
+        room: String,
+        /// Give me what I missed since this place.
+        since: Option<Since>,
+    },
+    /// I stop listening.
+    Unsubscribe {
+        /// The room, not yet checked.
+        room: String,
+    },
+    /// Say this (the hub makes the key).
+    Publish {
+        /// The room, not yet checked.
+        room: String,
+        /// The body.
+        data: Body,
+    },
+    /// A verb.
+    Rpc {
+        /// Its name.
+        method: String,
+        /// Its arguments.
+        data: Option<Body>,
+    },
+    /// What was said?
+    History {
+        /// The room, not yet checked.
+        room: String,
+        /// Read from here.
+        since: Option<Since>,
+        /// From new to old.
+        reverse: bool,
+        /// The most events; 0 asks only for the position, a negative number for as many as a page holds.
+        limit: i64,
+    },
+    /// Here is a new token.
+    Refresh {
+        /// The token.
+        token: String,
+    },
+    /// A message that expects no answer.
+    Send,
+    /// The answer to a ping.
+    Pong,
+    /// Known to the protocol, but not served by this hub.
+    Unavailable,
+    /// Not known to the protocol.
+    Unknown,
+}
+
+/// A place that a client holds. An empty epoch means: whichever is current.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Since {
+    /// The epoch, if the client knows one.
+    pub epoch: Option<Epoch>,
+    /// The last offset that it has.
+    pub offset: u64,
+}
+
+/// What a session answers.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// You are in.
+    Connected {
+        /// The session's name.
+        client: String,
+        /// Seconds between pings.
+        ping_s: u64,
+        /// Seconds until the token runs out.
+        ttl: Option<u64>,
+    },
+    /// You listen, from here.
+    Subscribed(Joined),
+    /// Done, and there is nothing to tell.
+    Empty(Done),
+    /// The verb's result.
+    Rpc(Body),
+    /// What was said.
+    History {
+        /// The events.
+        records: Vec<Arc<Record>>,
+        /// The room's last place.
+        top: Cursor,
+    },
+    /// The token is taken.
+    Refreshed {
+        /// The session's name.
+        client: String,
+        /// Seconds until it runs out.
+        ttl: Option<u64>,
+    },
+    /// No.
+    Refused(Refusal),
+}
+
+/// Which command is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// An unsubscribe.
+    Unsubscribe,
+    /// A publish.
+    Publish,
+}
+
+/// What a session is told when it joins a room.
+#[derive(Clone, Debug)]
+pub struct Joined {
+    /// The place it listens from.
+    pub cursor: Cursor,
+    /// What it missed, if it asked.
+    pub missed: Vec<Arc<Record>>,
+    /// Whether it asked, and whether it was given everything.
+    pub recovery: Recovery,
+}
+
+/// What became of a wish to recover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recovery {
+    /// It did not ask.
+    NotAsked,
+    /// It has everything.
+    Complete,
+    /// Something is missing; this is the oldest place that can be read.
+    Incomplete {
+        /// The oldest place, if anything can be read.
+        oldest: Option<Cursor>,
+    },
+}
+
+/// Checks a room's name against what a room can be called and the hub's own limit.
+pub fn room(name: &str, bytes_max: usize) -> Result<Room, Refusal> {
+    if name.len() > bytes_max {
+        return Err(Refusal::BadRequest(format!("room name is longer than {bytes_max} bytes").into()));
+    }
+    Room::new(name).map_err(|error| Refusal::BadRequest(error.to_string().into()))
+}

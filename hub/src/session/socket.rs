@@ -1,0 +1,89 @@
+//! The WebSocket under a session. Only this file knows tungstenite's protocol types.
+
+use crate::outbox::Frame;
+use confab_protocol::Close;
+use futures_util::{SinkExt, StreamExt};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Utf8Bytes};
+
+/// A kilobyte or four is one read of chat; tungstenite's own default is 128 KiB, allocated at once for each socket.
+const READ_BUFFER: usize = 4 * 1024;
+/// Frames gather here until the flush.
+const WRITE_BUFFER: usize = 4 * 1024;
+/// How long the client may take to answer our close frame.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// One WebSocket, after the handshake.
+pub struct Socket<S> {
+    stream: WebSocketStream<S>,
+}
+
+/// What came in.
+#[derive(Debug)]
+pub enum Incoming {
+    /// A text frame.
+    Frame(Utf8Bytes),
+    /// The client broke the protocol or a limit: this is why it is closed.
+    Broken(Close),
+    /// The client closed, or the link is gone.
+    Gone,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    /// Takes over a link whose handshake is done. Frames larger than `frame_max` bytes close it.
+    pub async fn new(link: S, frame_max: usize) -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
+            .write_buffer_size(WRITE_BUFFER)
+            .max_write_buffer_size(usize::MAX) // the outbox bounds what is fed; one flush is at most its share
+            .max_message_size(Some(frame_max))
+            .max_frame_size(Some(frame_max));
+        Self { stream: WebSocketStream::from_raw_socket(link, Role::Server, Some(config)).await }
+    }
+
+    /// The next frame. WebSocket's own pings are answered below.
+    pub async fn next(&mut self) -> Incoming {
+        loop {
+            return match self.stream.next().await {
+                Some(Ok(Message::Text(text))) => Incoming::Frame(text),
+                Some(Ok(Message::Binary(_))) => Incoming::Broken(Close::BadRequest), // this dialect is text
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
+                Some(Ok(Message::Close(_))) | None => Incoming::Gone,
+                Some(Err(Error::Capacity(_))) => Incoming::Broken(Close::TooLarge),
+                Some(Err(Error::Protocol(_) | Error::Utf8(_))) => Incoming::Broken(Close::BadRequest),
+                Some(Err(_)) => Incoming::Gone,
+            };
+        }
+    }
+
+    /// Sends all of `frames`, then flushes once.
+    pub async fn send(&mut self, frames: Vec<Frame>) -> Result<(), Error> {
+        for frame in frames {
+            let message = match frame {
+                Frame::Text(text) => Message::Text(text),
+                Frame::Binary(bytes) => Message::Binary(bytes),
+            };
+            self.stream.feed(message).await?;
+        }
+        self.stream.flush().await
+    }
+
+    /// Says why the session ends, and waits a moment for the client to hear it.
+    pub async fn close(&mut self, close: Close) {
+        let frame = CloseFrame { code: close.code().into(), reason: close.reason().into() };
+        let farewell = async {
+            self.stream.close(Some(frame)).await?;
+            while let Some(message) = self.stream.next().await {
+                message?;
+            }
+            Ok::<_, Error>(())
+        };
+        // Whether it was heard changes nothing: the link ends now.
+        let _ = timeout(CLOSE_TIMEOUT, farewell).await;
+    }
+}

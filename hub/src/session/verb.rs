@@ -1,0 +1,148 @@
+//! The chat verbs that travel as remote procedure calls, the same for every dialect.
+
+use super::command::{Since, room};
+use crate::recover::{Asked, History};
+use confab_config::Limits;
+use confab_protocol::{Body, Cursor, Draft, Epoch, EventId, Key, Kind, Record, Refusal, Room};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A verb with its arguments read.
+pub enum Verb {
+    /// Something is to happen in a room.
+    Send {
+        /// What.
+        draft: Draft,
+        /// Whether the client named it.
+        keyed: bool,
+    },
+    /// What was said?
+    History {
+        /// Where.
+        room: Room,
+        /// Which part.
+        asked: Asked,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SendIn {
+    room: String,
+    key: Option<Key>,
+    body: Body,
+    thread: Option<EventId>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EditIn {
+    room: String,
+    key: Option<Key>,
+    target: EventId,
+    body: Body,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeleteIn {
+    room: String,
+    key: Option<Key>,
+    target: EventId,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReactIn {
+    room: String,
+    key: Option<Key>,
+    target: EventId,
+    reaction: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HistoryIn {
+    room: String,
+    since: Option<SinceIn>,
+    #[serde(default)]
+    reverse: bool,
+    limit: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SinceIn {
+    epoch: Option<Epoch>,
+    offset: u64,
+}
+
+#[derive(Serialize)]
+struct Reaction<'a> {
+    reaction: &'a str,
+}
+
+/// The longest reaction, in bytes: an emoji with all its modifiers, or a short name.
+const REACTION_BYTES_MAX: usize = 64;
+
+/// Reads a call. An unknown method is error 108, as the protocol has it.
+pub fn parse(method: &str, data: Option<&Body>, limits: &Limits) -> Result<Verb, Refusal> {
+    let named = |name: &str| room(name, limits.room_name_bytes);
+    match method {
+        "send" => {
+            let SendIn { room, key, body, thread } = arguments(method, data)?;
+            send(Kind::Message, named(&room)?, key, body, None, thread)
+        }
+        "edit" => {
+            let EditIn { room, key, target, body } = arguments(method, data)?;
+            send(Kind::Edit, named(&room)?, key, body, Some(target), None)
+        }
+        "delete" => {
+            let DeleteIn { room, key, target } = arguments(method, data)?;
+            send(Kind::Delete, named(&room)?, key, Body::null(), Some(target), None)
+        }
+        "react" | "unreact" => {
+            let ReactIn { room, key, target, reaction } = arguments(method, data)?;
+            if reaction.is_empty() || reaction.len() > REACTION_BYTES_MAX {
+                return Err(bad(format!("a reaction has 1 to {REACTION_BYTES_MAX} bytes")));
+            }
+            let kind = if method == "react" { Kind::Reaction } else { Kind::Unreaction };
+            send(kind, named(&room)?, key, Body::of(&Reaction { reaction: &reaction }), Some(target), None)
+        }
+        "history" => {
+            let HistoryIn { room, since, reverse, limit } = arguments(method, data)?;
+            let since = since.map(|since| Since { epoch: since.epoch, offset: since.offset });
+            let limit = limit.unwrap_or(limits.history_page).min(limits.history_page);
+            Ok(Verb::History { room: named(&room)?, asked: Asked { since, reverse, limit } })
+        }
+        _ => Err(Refusal::NotAvailable),
+    }
+}
+
+fn send(kind: Kind, room: Room, key: Option<Key>, body: Body, target: Option<EventId>, thread: Option<EventId>) -> Result<Verb, Refusal> {
+    let keyed = key.is_some();
+    let draft = Draft { kind, room, key: key.unwrap_or_else(Key::fresh), body, target, thread };
+    Ok(Verb::Send { draft, keyed })
+}
+
+fn arguments<'a, T: Deserialize<'a>>(method: &str, data: Option<&'a Body>) -> Result<T, Refusal> {
+    let data = data.ok_or_else(|| bad(format!("`{method}` needs arguments")))?;
+    data.read().map_err(|error| bad(format!("`{method}`: {error}")))
+}
+
+fn bad(what: String) -> Refusal {
+    Refusal::BadRequest(what.into())
+}
+
+/// The result of `history`: events as JSON objects, where to go on, and the room's last place.
+pub fn history(page: &History) -> Body {
+    #[derive(Serialize)]
+    struct HistoryOut<'a> {
+        events: Vec<&'a Record>,
+        next: Option<Cursor>,
+        epoch: Epoch,
+        offset: u64,
+    }
+    let Cursor { epoch, offset } = page.top;
+    Body::of(&HistoryOut { events: page.records.iter().map(Arc::as_ref).collect(), next: page.next, epoch, offset })
+}

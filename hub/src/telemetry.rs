@@ -1,0 +1,207 @@
+//! What the hub counts and times, declared in one place and served at `/metrics`.
+
+use crate::session::command::Recovery;
+use confab_protocol::{Close, Refusal, VerdictName};
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+/// The steps of a send that are timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// May it be?
+    Admit,
+    /// What do the plugins say?
+    Judge,
+    /// Its place.
+    Append,
+    /// Written down.
+    Journal,
+}
+
+/// The hub's metrics. One instance per hub, so that hubs in one process do not share counts.
+pub struct Telemetry {
+    registry: Registry,
+    /// Open sessions.
+    pub sessions: Gauge,
+    /// Sessions ever opened.
+    pub sessions_opened: Counter,
+    /// Rooms with a local listener.
+    pub rooms: Gauge,
+    /// Events given to local listeners, counted per listener.
+    pub delivered: Counter,
+    /// Rooms repaired from the timeline.
+    pub gaps_repaired: Counter,
+    /// Rooms whose listeners were told to come back.
+    pub rooms_started_over: Counter,
+    /// Reads of the store for history and recovery.
+    pub store_reads: Counter,
+    /// Bytes received in frames.
+    pub bytes_in: Counter,
+    /// Bytes sent in frames.
+    pub bytes_out: Counter,
+    closes: Family<[(&'static str, &'static str); 1], Counter>,
+    sends: Family<[(&'static str, &'static str); 1], Counter>,
+    recoveries: Family<[(&'static str, &'static str); 1], Counter>,
+    recovered_events: Counter,
+    stages: [Histogram; 4],
+    judged: Family<PluginVerdict, Counter>,
+    judge_seconds: Family<Plugin, Histogram>,
+    faults: Family<PluginFault, Counter>,
+    log_cut_bytes: Family<Plugin, Counter>,
+    sampled: std::sync::Mutex<std::collections::BTreeMap<&'static str, Gauge<f64, AtomicU64>>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Plugin {
+    plugin: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PluginVerdict {
+    plugin: String,
+    verdict: &'static str,
+    shadow: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PluginFault {
+    plugin: String,
+    fault: &'static str,
+}
+
+/// 10 µs to 20 s.
+fn seconds() -> Histogram {
+    Histogram::new([1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 20.0])
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Telemetry {
+    /// Registers everything.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("confab");
+        let judge_seconds = Family::<Plugin, Histogram>::new_with_constructor(seconds);
+        let telemetry = Self {
+            sessions: Gauge::default(),
+            sessions_opened: Counter::default(),
+            rooms: Gauge::default(),
+            delivered: Counter::default(),
+            gaps_repaired: Counter::default(),
+            rooms_started_over: Counter::default(),
+            store_reads: Counter::default(),
+            bytes_in: Counter::default(),
+            bytes_out: Counter::default(),
+            closes: Family::default(),
+            sends: Family::default(),
+            recoveries: Family::default(),
+            recovered_events: Counter::default(),
+            stages: [seconds(), seconds(), seconds(), seconds()],
+            judged: Family::default(),
+            judge_seconds,
+            faults: Family::default(),
+            log_cut_bytes: Family::default(),
+            sampled: std::sync::Mutex::default(),
+            registry: Registry::default(),
+        };
+        let t = &telemetry;
+        registry.register("sessions", "Open sessions", t.sessions.clone());
+        registry.register("sessions_opened", "Sessions ever opened", t.sessions_opened.clone());
+        registry.register("rooms", "Rooms with a local listener", t.rooms.clone());
+        registry.register("delivered_events", "Events given to local listeners, per listener", t.delivered.clone());
+        registry.register("gaps_repaired", "Rooms repaired from the timeline", t.gaps_repaired.clone());
+        registry.register("rooms_started_over", "Rooms whose listeners were told to come back", t.rooms_started_over.clone());
+        registry.register("store_reads", "Reads of the store for history and recovery", t.store_reads.clone());
+        registry.register("received_bytes", "Bytes received in frames", t.bytes_in.clone());
+        registry.register("sent_bytes", "Bytes sent in frames", t.bytes_out.clone());
+        registry.register("closes", "Sessions ended by the hub, by reason", t.closes.clone());
+        registry.register("sends", "Sends, by what became of them", t.sends.clone());
+        registry.register("recoveries", "Joins, by what became of the wish to recover", t.recoveries.clone());
+        registry.register("recovered_events", "Events given to recovering clients", t.recovered_events.clone());
+        let names = ["admit_seconds", "judge_seconds", "append_seconds", "journal_seconds"];
+        for (name, histogram) in names.into_iter().zip(&t.stages) {
+            registry.register(name, "Time of this stage of a send", histogram.clone());
+        }
+        registry.register("plugin_verdicts", "What plugins said", t.judged.clone());
+        registry.register("plugin_seconds", "Time of a plugin's call", t.judge_seconds.clone());
+        registry.register("plugin_faults", "How plugins failed", t.faults.clone());
+        registry.register("plugin_log_cut_bytes", "Log bytes of plugins past what a call may write", t.log_cut_bytes.clone());
+        Self { registry, ..telemetry }
+    }
+
+    /// Adds gauges whose values are set, by name, before each scrape ([`Self::set`]).
+    pub fn sampled(&mut self, names: &[(&'static str, &'static str)]) {
+        let mut sampled = self.sampled.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for (name, help) in names {
+            let gauge = Gauge::<f64, AtomicU64>::default();
+            self.registry.register(*name, *help, gauge.clone());
+            sampled.insert(name, gauge);
+        }
+    }
+
+    /// Sets a sampled gauge.
+    pub fn set(&self, name: &'static str, value: f64) {
+        let sampled = self.sampled.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(gauge) = sampled.get(name) {
+            gauge.set(value);
+        }
+    }
+
+    /// Times a stage.
+    pub fn stage(&self, stage: Stage, took: Duration) {
+        self.stages[stage as usize].observe(took.as_secs_f64());
+    }
+
+    /// Counts a send by what became of it.
+    pub fn sent(&self, refused: Option<&Refusal>) {
+        self.sends.get_or_create(&[("outcome", refused.map_or("receipt", Refusal::name))]).inc();
+    }
+
+    /// Counts a session that the hub ended.
+    pub fn closed(&self, close: Close) {
+        self.closes.get_or_create(&[("reason", close.reason())]).inc();
+    }
+
+    /// Counts a join.
+    pub fn recovered(&self, recovery: Recovery, events: usize) {
+        let outcome = match recovery {
+            Recovery::NotAsked => "not_asked",
+            Recovery::Complete => "complete",
+            Recovery::Incomplete { .. } => "incomplete",
+        };
+        self.recoveries.get_or_create(&[("outcome", outcome)]).inc();
+        self.recovered_events.inc_by(events as u64);
+    }
+
+    /// The text that Prometheus reads (OpenMetrics).
+    pub fn exposition(&self) -> String {
+        let mut out = String::new();
+        text::encode(&mut out, &self.registry).expect("writing to a string does not fail");
+        out
+    }
+}
+
+impl crate::plugin::Observer for Telemetry {
+    fn judged(&self, plugin: &str, verdict: VerdictName, micros: u64, shadow: bool) {
+        let plugin = plugin.to_owned();
+        self.judge_seconds.get_or_create(&Plugin { plugin: plugin.clone() }).observe(micros as f64 / 1e6);
+        let shadow = if shadow { "true" } else { "false" };
+        self.judged.get_or_create(&PluginVerdict { plugin, verdict: verdict.as_str(), shadow }).inc();
+    }
+
+    fn fault(&self, plugin: &str, fault: &'static str) {
+        self.faults.get_or_create(&PluginFault { plugin: plugin.to_owned(), fault }).inc();
+    }
+    fn log_cut(&self, plugin: &str, bytes: u64) {
+        self.log_cut_bytes.get_or_create(&Plugin { plugin: plugin.to_owned() }).inc_by(bytes);
+    }
+}

@@ -1,0 +1,25 @@
+//! Confab from the outside: real services, real processes, stock clients, and a checker that judges what they saw.
+
+pub mod checker;
+pub mod client;
+pub mod process;
+pub mod stock;
+pub mod topic;
+pub mod world;
+
+use std::time::{Duration, Instant};
+
+/// How long a test waits for a state that must come.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until `look` finds the state, asking again and again; fails with `what` when it does not come.
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "did not come to be within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,153 @@
+//! Our own programs as processes: started with a hub.toml of the test's, watched by what they serve, ended by pid.
+
+use crate::eventually;
+use anyhow::{Context, Result};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+use xtask::services::port::Port;
+use xtask::services::{Life, Process, Signal};
+
+/// The folder in which cargo puts our programs: tests run from its `deps`.
+pub fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a running test has a path");
+    let folder = test.ancestors().nth(2).expect("tests run from target/<profile>/deps");
+    folder.join(name)
+}
+
+/// A hub or a consumer of a test.
+pub struct Running {
+    name: String,
+    config: PathBuf,
+    log: PathBuf,
+    binary: &'static str,
+    environment: Vec<(String, String)>,
+    process: Option<Process>,
+    /// Where clients connect.
+    pub listen: String,
+    /// Where its metrics are.
+    pub admin: String,
+    _ports: [Port; 2],
+}
+
+impl Running {
+    /// A program with ports of its own; `config` writes its hub.toml, given the two addresses.
+    pub fn new(folder: &Path, name: &str, binary: &'static str, config: impl FnOnce(&str, &str) -> String) -> Result<Self> {
+        let ports = [Port::free()?, Port::free()?];
+        let [listen, admin] = [&ports[0], &ports[1]].map(|port| format!("127.0.0.1:{}", port.number()));
+        let path = folder.join(format!("{name}.toml"));
+        std::fs::write(&path, config(&listen, &admin))?;
+        let log = folder.join(format!("{name}.log"));
+        let name = name.to_owned();
+        Ok(Self { name, config: path, log, binary, environment: Vec::new(), process: None, listen, admin, _ports: ports })
+    }
+
+    /// Sets a variable for the next start.
+    pub fn set(&mut self, variable: &str, value: &str) {
+        self.environment.push((variable.to_owned(), value.to_owned()));
+    }
+
+    /// Forgets the variables that were set.
+    pub fn unset_all(&mut self) {
+        self.environment.clear();
+    }
+
+    /// Runs one of the program's own verbs to its end and gives what it printed.
+    pub fn verb(&self, arguments: &[&str]) -> Result<(ExitStatus, String, String)> {
+        let output = self.command().args(arguments).arg("--config").arg(&self.config).output()?;
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Ok((output.status, text(output.stdout), text(output.stderr)))
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(program(self.binary));
+        // A hub of a test reads its own file and nothing else.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CONFAB_")) {
+            command.env_remove(name);
+        }
+        command.env("CONFAB_LOG", "info").envs(self.environment.iter().map(|(k, v)| (k, v)));
+        command
+    }
+
+    /// Starts it and waits until it is ready.
+    pub async fn start(&mut self) -> Result<()> {
+        self.launch()?;
+        self.ready().await
+    }
+
+    /// Starts it and does not wait.
+    pub fn launch(&mut self) -> Result<()> {
+        let mut command = self.command();
+        command.arg("--config").arg(&self.config);
+        self.process = Some(Process::spawn(command, &self.log, Life::WithUs)?);
+        Ok(())
+    }
+
+    /// Waits until it is ready.
+    pub async fn ready(&mut self) -> Result<()> {
+        let url = format!("http://{}/readyz", self.admin);
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < crate::PATIENCE {
+            if matches!(get(&url).await, Ok((200, _))) {
+                return Ok(());
+            }
+            if let Some(status) = self.process.as_mut().context("not started")?.exited()? {
+                anyhow::bail!("{} ended with {status}:\n{}", self.name, self.said());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        anyhow::bail!("{} did not get ready:\n{}", self.name, self.said())
+    }
+
+    /// What it has logged.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Asks it to end (SIGTERM) and waits; gives how it ended.
+    pub fn stop(&mut self) -> Result<ExitStatus> {
+        self.process.take().context("not started")?.end(Signal::Term, Duration::from_secs(40))
+    }
+
+    /// Kills it (SIGKILL).
+    pub fn kill(&mut self) -> Result<ExitStatus> {
+        self.process.take().context("not started")?.kill()
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let mut process = self.process.take().expect("it was started");
+        eventually("the process ends", async || process.exited().expect("its state can be asked")).await
+    }
+
+    /// Stops it in its tracks (SIGSTOP), or lets it go on.
+    pub fn pause(&self, paused: bool) -> Result<()> {
+        let signal = if paused { Signal::Stop } else { Signal::Continue };
+        self.process.as_ref().context("not started")?.signal(signal)
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::pid)
+    }
+
+    /// The value of a metric, `name` with its labels as it is exposed; 0 where it has not been counted yet.
+    pub async fn metric(&self, name: &str) -> Result<f64> {
+        let (_, text) = get(&format!("http://{}/metrics", self.admin)).await?;
+        let line = text.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
+        Ok(line.and_then(|line| line.rsplit(' ').next()).map_or(Ok(0.0), str::parse)?)
+    }
+}
+
+/// Fetches a page: status and text.
+pub async fn get(url: &str) -> Result<(u16, String)> {
+    let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let response = tokio::time::timeout(Duration::from_secs(5), client.get(url.parse()?)).await.context("no answer in 5 s")??;
+    let status = response.status().as_u16();
+    let bytes = response.into_body().collect().await?.to_bytes();
+    Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
+}

@@ -1,0 +1,34 @@
+//! Runs the scripts of `clients/`, which use stock SDKs only, and fails with what they said when they fail.
+
+use crate::world::service;
+use anyhow::{Context, Result, ensure};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// Runs a script of `clients/node` against hubs, given as `host:port`.
+pub async fn node(script: &str, hubs: &[&str]) -> Result<String> {
+    let folder = PathBuf::from(service("CONFAB_TEST_NODE")?);
+    run("node".into(), folder.join(script), hubs).await
+}
+
+/// Runs a script of `clients/python` against hubs, given as `host:port`.
+pub async fn python(script: &str, hubs: &[&str]) -> Result<String> {
+    let python = service("CONFAB_TEST_PYTHON")?;
+    let folder = PathBuf::from(service("CONFAB_TEST_NODE")?).with_file_name("python");
+    run(python.into(), folder.join(script), hubs).await
+}
+
+/// How long a script may take; `timeout` ends one that hangs.
+const SECONDS_MAX: &str = "90";
+
+async fn run(program: PathBuf, script: PathBuf, hubs: &[&str]) -> Result<String> {
+    let urls: Vec<String> = hubs.iter().map(|hub| format!("ws://{hub}/connection/websocket")).collect();
+    let name = script.display().to_string();
+    let mut command = Command::new("timeout");
+    command.arg(SECONDS_MAX).arg(program).arg(script).args(urls).stdin(Stdio::null());
+    let output = tokio::task::spawn_blocking(move || command.output()).await?;
+    let output = output.with_context(|| format!("could not start {name}"))?;
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    ensure!(output.status.success(), "{name}: {}\n{out}\n{err}", output.status);
+    Ok(out.into_owned())
+}

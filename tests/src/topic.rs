@@ -1,0 +1,53 @@
+//! The journal from the outside: reads a topic of Kafka from its beginning to its end.
+
+use crate::checker::Seen;
+use anyhow::{Context, Result};
+use confab_protocol::Record;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::Message;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use std::time::{Duration, Instant};
+
+/// Every value of the topic, per partition in order.
+pub fn values(brokers: &str, topic: &str) -> Result<Vec<Vec<u8>>> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", "confab-tests")
+        .set("enable.auto.commit", "false")
+        .create()?;
+    let patience = Duration::from_secs(20);
+    let metadata = consumer.fetch_metadata(Some(topic), patience)?;
+    let found = metadata.topics().first().context("the topic is in its metadata")?;
+    let mut assignment = TopicPartitionList::new();
+    let mut left = 0;
+    for partition in found.partitions() {
+        let (low, high) = consumer.fetch_watermarks(topic, partition.id(), patience)?;
+        left += high - low;
+        assignment.add_partition_offset(topic, partition.id(), Offset::Beginning)?;
+    }
+    consumer.assign(&assignment)?;
+    let begun = Instant::now();
+    let mut values = Vec::new();
+    while (values.len() as i64) < left {
+        anyhow::ensure!(begun.elapsed() < patience, "{} of {left} records read in {patience:?}", values.len());
+        if let Some(message) = consumer.poll(Duration::from_millis(200)) {
+            values.push(message?.payload().unwrap_or_default().to_vec());
+        }
+    }
+    Ok(values)
+}
+
+/// Every record of the topic, as the checker sees it.
+pub async fn records(brokers: &str, topic: &str) -> Result<Vec<Seen>> {
+    let (brokers, topic) = (brokers.to_owned(), topic.to_owned());
+    let values = tokio::task::spawn_blocking(move || values(&brokers, &topic)).await??;
+    values
+        .iter()
+        .map(|value| {
+            let Record { event, cursor, .. } = Record::from_json(value)?;
+            let [room, sender, key] = [event.room.as_str(), event.sender.user.as_str(), event.key.as_str()].map(str::to_owned);
+            Ok(Seen { room, id: event.id.to_string(), cursor, sender, key })
+        })
+        .collect()
+}

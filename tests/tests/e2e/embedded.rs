@@ -1,0 +1,138 @@
+//! The hub on its own: memory and SQLite, no service.
+
+use anyhow::Result;
+use confab_tests::client::Client;
+use confab_tests::world::Embedded;
+use serde_json::json;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_people_talk_and_each_hears_the_other_once_and_in_order() -> Result<()> {
+    let world = Embedded::start("").await?;
+    let mut ada = Client::connect(&world.hub.listen, "ada").await?;
+    let mut bob = Client::connect(&world.hub.listen, "bob").await?;
+    for client in [&ada, &bob] {
+        client.subscribe("lobby", None).await?.unwrap();
+    }
+    let receipt = ada.say("lobby", "k1", "hello").await?.unwrap();
+    bob.ask("publish", json!({"channel": "lobby", "data": {"anything": [1, 2, 3]}})).await?.unwrap();
+    for client in [&mut ada, &mut bob] {
+        let hello = client.publication().await?;
+        assert_eq!(hello["channel"], "lobby");
+        assert_eq!(hello["pub"]["data"], json!({"text": "hello"}));
+        assert_eq!(hello["pub"]["offset"], 1);
+        assert_eq!(hello["pub"]["info"]["user"], "ada");
+        assert_eq!(hello["pub"]["tags"]["type"], "message");
+        assert_eq!(hello["pub"]["tags"]["id"], receipt["id"]);
+        assert_eq!(hello["pub"]["time"], receipt["at"]);
+        let other = client.publication().await?;
+        assert_eq!(other["pub"]["data"], json!({"anything": [1, 2, 3]}));
+        assert_eq!(other["pub"]["offset"], 2);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_keeps_what_was_acknowledged_and_the_order_goes_on_where_it_was() -> Result<()> {
+    let mut world = Embedded::start("").await?;
+    let ada = Client::connect(&world.hub.listen, "ada").await?;
+    let joined = ada.subscribe("lobby", None).await?.unwrap();
+    let epoch = joined["epoch"].as_str().unwrap().to_owned();
+    let mut receipts = Vec::new();
+    for n in 1..=20 {
+        receipts.push(ada.say("lobby", &format!("k{n}"), &format!("message {n}")).await?.unwrap());
+    }
+    world.hub.kill()?;
+    world.hub.start().await?;
+
+    let mut ada = Client::connect(&world.hub.listen, "ada").await?;
+    let joined = ada.subscribe("lobby", Some((&epoch, 5))).await?.unwrap();
+    assert_eq!(joined["recovered"], true);
+    let missed: Vec<u64> = joined["publications"].as_array().unwrap().iter().map(|p| p["offset"].as_u64().unwrap()).collect();
+    assert_eq!(missed, (6..=20).collect::<Vec<_>>());
+    let again = ada.say("lobby", "k7", "message 7").await?.unwrap();
+    assert_eq!(again, receipts[6], "a retry gets the first receipt, also after a restart");
+    ada.say("lobby", "k21", "message 21").await?.unwrap();
+    let next = ada.publication().await?;
+    assert_eq!(next["pub"]["offset"], 21);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_reads_both_ways_from_memory_to_the_store_with_one_cursor() -> Result<()> {
+    let rooms = "\n[[room]]\nmatch = [\"small:*\"]\nhot_window = { events = 10 }\n";
+    let world = Embedded::start(rooms).await?;
+    let ada = Client::connect(&world.hub.listen, "ada").await?;
+    for n in 1..=35 {
+        ada.say("small:1", &format!("k{n}"), &format!("message {n}")).await?.unwrap();
+    }
+    for reverse in [false, true] {
+        let mut offsets = Vec::new();
+        let mut since = serde_json::Value::Null;
+        loop {
+            let mut arguments = json!({"room": "small:1", "limit": 7, "reverse": reverse});
+            if !since.is_null() {
+                arguments["since"] = since;
+            }
+            let page = ada.rpc("history", arguments).await?.unwrap();
+            offsets.extend(page["events"].as_array().unwrap().iter().map(|event| event["offset"].as_u64().unwrap()));
+            since = page["next"].clone();
+            if since.is_null() {
+                break;
+            }
+        }
+        if reverse {
+            offsets.reverse();
+        }
+        assert_eq!(offsets, (1..=35).collect::<Vec<_>>(), "reverse: {reverse}");
+    }
+    let page = ada.ask("history", json!({"channel": "small:1", "limit": 3, "reverse": true})).await?.unwrap();
+    assert_eq!(page["offset"], 35);
+    assert_eq!(page["publications"][0]["offset"], 35);
+    let page = ada.ask("history", json!({"channel": "small:1", "limit": 0})).await?.unwrap();
+    assert_eq!(page["publications"], json!([]));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_changes_and_a_delete_blanks_for_everyone_who_reads_later() -> Result<()> {
+    let world = Embedded::start("").await?;
+    let mut ada = Client::connect(&world.hub.listen, "ada").await?;
+    let bob = Client::connect(&world.hub.listen, "bob").await?;
+    ada.subscribe("lobby", None).await?.unwrap();
+    let hello = ada.say("lobby", "k1", "helo").await?.unwrap();
+    let edit = |room: &str| json!({"room": room, "target": hello["id"], "body": {"text": "hello"}});
+    assert_eq!(bob.rpc("edit", edit("lobby")).await?.unwrap_err()["code"], 103, "only one's own");
+    assert_eq!(ada.rpc("edit", edit("elsewhere")).await?.unwrap_err()["code"], 209);
+    ada.rpc("edit", edit("lobby")).await?.unwrap();
+    bob.rpc("react", json!({"room": "lobby", "target": hello["id"], "reaction": "👍"})).await?.unwrap();
+    ada.rpc("delete", json!({"room": "lobby", "target": hello["id"]})).await?.unwrap();
+    let types = ["message", "edit", "reaction", "delete"];
+    for (n, name) in types.into_iter().enumerate() {
+        let heard = ada.publication().await?;
+        assert_eq!(heard["pub"]["tags"]["type"], name);
+        assert_eq!(heard["pub"]["offset"], n + 1);
+        if n > 0 {
+            assert_eq!(heard["pub"]["tags"]["target"], hello["id"]);
+        }
+    }
+    let page = ada.rpc("history", json!({"room": "lobby"})).await?.unwrap();
+    let events = page["events"].as_array().unwrap();
+    assert_eq!(events.len(), 4, "every place is still there");
+    assert_eq!(events[0]["body"], json!(null));
+    assert_eq!(events[1]["body"], json!(null));
+    assert_eq!(events[2]["body"], json!({"reaction": "👍"}));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_tells_clients_to_come_back_and_ends_in_order() -> Result<()> {
+    let mut world = Embedded::start("").await?;
+    let mut ada = Client::connect(&world.hub.listen, "ada").await?;
+    ada.subscribe("lobby", None).await?.unwrap();
+    ada.say("lobby", "k1", "last words").await?.unwrap();
+    let status = world.hub.stop()?;
+    assert!(status.success(), "{status}: {}", world.hub.said());
+    assert_eq!(ada.publication().await?["pub"]["data"]["text"], "last words");
+    assert_eq!(ada.close_code().await?, 3001);
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! Confab from the outside. Run with `cargo xtask test`, which starts the services that these need.
+
+mod cluster;
+mod embedded;
+mod faults;
+mod keys;
+mod page;
+mod plugins;
+mod protocol;
+mod schedules;
+mod stock;

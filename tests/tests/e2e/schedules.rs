@@ -1,0 +1,121 @@
+//! Schedules that naive code gets wrong, one test each.
+
+use crate::faults::{own_kafka, own_redis};
+use anyhow::Result;
+use confab_tests::client::Client;
+use confab_tests::world::{Cluster, Embedded, Plan, plugin};
+use confab_tests::{eventually, topic};
+use serde_json::json;
+use tempfile::TempDir;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_receipt_before_the_record_is_durable_even_if_the_hub_and_redis_die_meanwhile() -> Result<()> {
+    let folder = TempDir::with_prefix("confab-own-")?;
+    let (mut kafka, mut redis) = (own_kafka(&folder).await?, own_redis(&folder).await?);
+    let plan = Plan {
+        kafka: Some(kafka.address()),
+        redis: Some(redis.address()),
+        more: "\n[limits]\nsend_deadline = \"2s\"\n".to_owned(),
+        ..Plan::default()
+    };
+    let mut cluster = Cluster::planned(plan).await?;
+    let on_a = Client::connect(&cluster.hubs[0].listen, "ada").await?;
+    let on_b = Client::connect(&cluster.hubs[1].listen, "ada").await?;
+    on_a.say("lobby", "warm", "everything works").await?.unwrap();
+    // A's produce hangs …
+    kafka.pause()?;
+    assert_eq!(on_a.say("lobby", "k1", "hanging").await?.unwrap_err()["temporary"], true);
+    // … the client retries on B …
+    let retried = on_b.say("lobby", "k1", "hanging").await?.unwrap_err();
+    assert_eq!(retried["temporary"], true, "{retried}");
+    // … A and Redis die.
+    cluster.hubs[0].kill()?;
+    redis.kill()?;
+    redis.restart_empty()?;
+    let still = on_b.say("lobby", "k1", "hanging").await?.unwrap_err();
+    assert_eq!(still["temporary"], true, "no receipt: Kafka is still away: {still}");
+    kafka.resume()?;
+    let receipt = eventually("the retry gets a receipt", async || on_b.say("lobby", "k1", "hanging").await.ok()?.ok()).await;
+    let records = topic::records(&cluster.kafka, &format!("{}-events", cluster.prefix)).await?;
+    assert!(records.iter().any(|record| receipt["id"] == record.id.as_str()), "what has a receipt is in the journal");
+    let messages = eventually("it is stored", async || {
+        let rows = cluster.messages().await.ok()?;
+        rows.iter().any(|row| row.key == "k1").then_some(rows)
+    })
+    .await;
+    assert_eq!(messages.iter().filter(|row| row.key == "k1").count(), 1, "said once");
+    assert_eq!(on_b.say("lobby", "k1", "hanging").await?.unwrap(), receipt);
+    cluster.end().await?;
+    kafka.kill()?;
+    redis.kill().map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_kafka_times_out_after_the_relay_the_retry_gets_the_one_receipt() -> Result<()> {
+    let folder = TempDir::with_prefix("confab-own-")?;
+    let mut kafka = own_kafka(&folder).await?;
+    let more = "\n[limits]\nsend_deadline = \"1s\"\n".to_owned();
+    let cluster = Cluster::planned(Plan { kafka: Some(kafka.address()), more, ..Plan::default() }).await?;
+    let ada = Client::connect(&cluster.hubs[0].listen, "ada").await?;
+    let mut bob = Client::connect(&cluster.hubs[1].listen, "bob").await?;
+    bob.subscribe("lobby", None).await?.unwrap();
+    ada.say("lobby", "warm", "everything works").await?.unwrap();
+    assert_eq!(bob.publication().await?["pub"]["offset"], 1);
+    kafka.pause()?;
+    let unknown = ada.say("lobby", "k1", "heard, not yet kept").await?.unwrap_err();
+    assert_eq!((&unknown["code"], &unknown["temporary"]), (&json!(202), &json!(true)));
+    let heard = bob.publication().await?;
+    assert_eq!(heard["pub"]["data"]["text"], "heard, not yet kept");
+    kafka.resume()?;
+    let receipt = eventually("the retry gets the receipt", async || {
+        ada.say("lobby", "k1", "heard, not yet kept").await.ok()?.ok()
+    })
+    .await;
+    assert_eq!(receipt["id"], heard["pub"]["tags"]["id"]);
+    assert_eq!(receipt["offset"], 2);
+    ada.say("lobby", "k2", "next").await?.unwrap();
+    assert_eq!(bob.publication().await?["pub"]["offset"], 3, "heard once");
+    cluster.end().await?;
+    kafka.kill().map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_whose_window_overflowed_while_the_consumer_slept_is_told_to_wait_and_then_gets_everything() -> Result<()> {
+    let rooms = "\n[[room]]\nmatch = [\"small:*\"]\nhot_window = { events = 20 }\n";
+    let mut cluster = Cluster::start(rooms).await?;
+    let ada = Client::connect(&cluster.hubs[0].listen, "ada").await?;
+    let epoch = ada.subscribe("small:1", None).await?.unwrap()["epoch"].as_str().unwrap().to_owned();
+    assert!(cluster.consumer.stop()?.success());
+    for n in 1..=200 {
+        ada.say("small:1", &format!("k{n}"), &format!("message {n}")).await?.unwrap();
+    }
+    let back = Client::connect(&cluster.hubs[1].listen, "bob").await?;
+    let behind = back.subscribe("small:1", Some((&epoch, 5))).await?.unwrap_err();
+    assert_eq!((&behind["code"], &behind["temporary"]), (&json!(200), &json!(true)));
+    let paging = back.rpc("history", json!({"room": "small:1", "since": {"epoch": epoch, "offset": 5}})).await?.unwrap_err();
+    assert_eq!(paging["code"], 200);
+    cluster.consumer.start().await?;
+    let joined = eventually("the client recovers", async || back.subscribe("small:1", Some((&epoch, 5))).await.ok()?.ok()).await;
+    assert_eq!(joined["recovered"], true);
+    let offsets: Vec<_> = joined["publications"].as_array().unwrap().iter().map(|p| p["offset"].as_u64().unwrap()).collect();
+    assert_eq!(offsets, (6..=200).collect::<Vec<_>>());
+    cluster.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_says_hello_and_world_is_heard_saying_hello_and_world() -> Result<()> {
+    let slow = plugin("slow", "misbehave", "timeout = \"2s\"\nsettings = { mode = \"by-text\", n = 30 }")?;
+    let world = Embedded::start(&format!("{slow}[[chain]]\nplugins = [\"slow\"]\n")).await?;
+    let mut ada = Client::connect(&world.hub.listen, "ada").await?;
+    ada.subscribe("lobby", None).await?.unwrap();
+    for round in 0..5 {
+        let hello = ada.begin_rpc("send", json!({"room": "lobby", "body": {"text": "spin"}}));
+        let world = ada.begin_rpc("send", json!({"room": "lobby", "body": {"text": "world"}}));
+        let (hello, world) = tokio::join!(hello, world);
+        assert_eq!(hello?.unwrap()["offset"], 2 * round + 1);
+        assert_eq!(world?.unwrap()["offset"], 2 * round + 2);
+        assert_eq!(ada.publication().await?["pub"]["data"]["text"], "spin");
+        assert_eq!(ada.publication().await?["pub"]["data"]["text"], "world");
+    }
+    Ok(())
+}
