@@ -6,17 +6,17 @@ import WebSocket from 'ws';
 /** Where `cargo xtask run` and `cargo xtask up` have a hub. */
 const URL_DEFAULT = 'ws://127.0.0.1:8000/connection/websocket';
 
-/** Reads the flags. Every script has --url, --user and --token (or CONFAB_TOKEN). */
+/** Reads the hubs' addresses and the flags. Every script has --user and --token (or CONFAB_TOKEN). */
 export function flags(own = {}) {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
     options: {
-      url: { type: 'string', default: URL_DEFAULT },
       user: { type: 'string', default: 'ada' },
       token: { type: 'string', default: process.env.CONFAB_TOKEN },
       ...own,
     },
   });
-  return values;
+  return { ...values, urls: positionals.length > 0 ? positionals : [URL_DEFAULT] };
 }
 
 /** A stock client. Without a token it says who it is, which a hub believes only in development mode. */

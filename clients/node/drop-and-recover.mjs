@@ -1,16 +1,16 @@
 // A cut link loses nothing: A listens, A's link is cut, B speaks meanwhile, A comes back by itself and must be given
 // exactly what it missed, in order. Prints a JSON summary; exit code 0 only if that is what happened.
 //
-//   node drop-and-recover.mjs --missed 20
+//   node drop-and-recover.mjs [URL [URL of B's hub]] --missed 20
 import { client, flags, freshRoom, main, next, within } from './common.mjs';
 import { LossyLink } from './lossy-link.mjs';
 
-const { url, url2, user, token, token2, room, ...numbers } = flags({
-  url2: { type: 'string' }, // B may be on another hub
+const { urls, user, token, token2, room, ...numbers } = flags({
   token2: { type: 'string' },
   room: { type: 'string', default: freshRoom('drop-and-recover') },
   missed: { type: 'string', default: '10' },
 });
+const [url, urlOfB = url] = urls;
 const missed = Number(numbers.missed);
 const before = 3; // heard while the link is whole
 const after = 3; // heard once it is whole again
@@ -18,7 +18,7 @@ const after = 3; // heard once it is whole again
 await main(async () => {
   const link = await LossyLink.toward(url);
   const a = client(link.url, { user, token });
-  const b = client(url2 ?? url, { user: 'bob', token: token2 ?? token });
+  const b = client(urlOfB, { user: 'bob', token: token2 ?? token });
   const heard = [];
   const comebacks = [];
   try {

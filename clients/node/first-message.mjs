@@ -1,12 +1,13 @@
 // A first message: joins a room, says something, prints what everyone in the room hears, leaves.
 //
-//   node first-message.mjs --user ada --room lobby --text "hello"
+//   node first-message.mjs [URL] --user ada --room lobby --text "hello"
 import { client, flags, main, next, within } from './common.mjs';
 
-const { url, user, token, room, text } = flags({
+const { user, token, room, text, urls } = flags({
   room: { type: 'string', default: 'lobby' },
   text: { type: 'string', default: 'hello, everyone' },
 });
+const [url] = urls;
 
 await main(async () => {
   const me = client(url, { user, token });

@@ -14,9 +14,9 @@ URL_DEFAULT = "ws://127.0.0.1:8000/connection/websocket"
 
 
 def flags(description):
-    """A parser with the flags that every script has: --url, --user and --token (or CONFAB_TOKEN)."""
+    """A parser with what every script takes: a hub's address, --user and --token (or CONFAB_TOKEN)."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--url", default=URL_DEFAULT)
+    parser.add_argument("url", nargs="?", default=URL_DEFAULT)
     parser.add_argument("--user", default="ada")
     parser.add_argument("--token", default=os.environ.get("CONFAB_TOKEN", ""))
     return parser
@@ -91,6 +91,7 @@ class LossyLink:
         target = urlparse(url)
         self._host, self._port, self._path = target.hostname, target.port or 80, target.path
         self._ends = set()
+        self._carrying = set()
         self._cut = False
 
     async def open(self):
@@ -111,22 +112,30 @@ class LossyLink:
         """Lets connections through again."""
         self._cut = False
 
-    def close(self):
+    async def close(self):
         """Ends it for good."""
         self.cut()
         self._server.close()
+        await asyncio.gather(*self._carrying)
 
     async def _join(self, reader, writer):
         if self._cut:
             writer.transport.abort()
             return
-        far_reader, far_writer = await asyncio.open_connection(self._host, self._port)
-        ends = {writer, far_writer}
-        self._ends |= ends
+        carrying = asyncio.current_task()
+        self._carrying.add(carrying)
+        ends = {writer}
         try:
+            far_reader, far_writer = await asyncio.open_connection(self._host, self._port)
+            ends.add(far_writer)
+            self._ends |= ends
             await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+        except OSError:
+            # The hub does not answer: the client sees its link end, and tries again.
+            writer.transport.abort()
         finally:
             self._ends -= ends
+            self._carrying.discard(carrying)
 
     @staticmethod
     async def _pump(reader, writer):

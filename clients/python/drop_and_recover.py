@@ -1,7 +1,7 @@
 """A cut link loses nothing: A listens, A's link is cut, B speaks meanwhile, A comes back by itself and must be given
 exactly what it missed, in order. Prints a JSON summary; exit code 0 only if that is what happened.
 
-    python drop_and_recover.py --missed 20
+    python drop_and_recover.py [URL [URL of B's hub]] --missed 20
 """
 
 import json
@@ -18,7 +18,7 @@ async def story(args):
     await link.open()
     connection, ear, other = Connection(), Listener(), Listener()
     a = client(link.url, args.user, args.token, connection)
-    b = client(args.url2 or args.url, "bob", args.token2 or args.token)
+    b = client(args.url_of_b or args.url, "bob", args.token2 or args.token)
     try:
         listening = a.new_subscription(args.room, events=ear)
         speaking = b.new_subscription(args.room, events=other)
@@ -65,12 +65,12 @@ async def story(args):
     finally:
         for one in (a, b):
             await one.disconnect()
-        link.close()
+        await link.close()
 
 
 if __name__ == "__main__":
     parser = flags("Cut a listener's link and see that it misses nothing.")
-    parser.add_argument("--url2", help="B's hub, if it is another one")
+    parser.add_argument("url_of_b", nargs="?", help="B's hub, if it is another one")
     parser.add_argument("--token2", default="", help="B's token, if it is another user")
     parser.add_argument("--room", default=f"drop-and-recover:{uuid.uuid4().hex[:12]}")
     parser.add_argument("--missed", type=int, default=10, help="what B says while A is away")

@@ -1,6 +1,6 @@
 """A first message: joins a room, says something, prints what everyone in the room hears, leaves.
 
-    python first_message.py --user ada --room lobby --text "hello"
+    python first_message.py [URL] --user ada --room lobby --text "hello"
 """
 
 from common import Connection, Listener, client, flags, main, within

@@ -32,19 +32,25 @@ pub fn test(arguments: &cli::Test) -> Result<ExitCode> {
 }
 
 fn cargo_test(arguments: &cli::Test) -> Command {
-    let mut command = select_tests(arguments);
+    let mut command = select("test", arguments);
     command.arg("--no-fail-fast").arg("--").args(&arguments.filters).args(&arguments.more);
     command
 }
 
-/// Compiles first, so that the services do not idle meanwhile and the summary tells building from testing.
+/// Compiles first, so that the services do not idle meanwhile and the summary tells building from testing. The
+/// programs are built as well: tests from the outside start them, and `cargo test` alone builds only what it runs.
 fn build(arguments: &cli::Test) -> Result<()> {
-    cargo::run(select_tests(arguments).arg("--no-run"))
+    let mut command = select("build", arguments);
+    if arguments.packages.iter().any(|package| package == "confab-tests") {
+        command.args(["--package", "confab-hub", "--package", "confab-consumer"]);
+    }
+    // One call for all, so that every crate is compiled once, with the features that the tests need.
+    cargo::run(command.args(["--lib", "--bins", "--tests", "--examples"]))
 }
 
-fn select_tests(arguments: &cli::Test) -> Command {
+fn select(verb: &str, arguments: &cli::Test) -> Command {
     let mut command = cargo::cargo();
-    command.arg("test");
+    command.arg(verb);
     match arguments.packages.as_slice() {
         [] => command.arg("--workspace"),
         packages => command.args(packages.iter().flat_map(|package| ["--package", package])),
