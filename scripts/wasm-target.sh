@@ -1,107 +1,80 @@
 #!/usr/bin/env bash
-# A Rust compiler that can build plugins, on machines where rustup has no wasm32-unknown-unknown.
+# Makes sure that plugins can be compiled. Prints nothing if the active toolchain has the target, after asking rustup for
+# it if need be; else lines of `export NAME='value'` for a private compiler that has it.
 #
-#   eval "$(scripts/wasm-target.sh)"
-#   cargo build --profile plugin --target wasm32-unknown-unknown -p word-filter
+# The private compiler is Debian's rustc-web. Its packages are unpacked into the cache, nothing is installed, and its own
+# standard library is compiled for the target once: library and compiler must be of one version, so no other will do.
 #
-# It prints nothing when the active toolchain has the target, or rustup could add it. Else it takes Debian's compiler for the
-# web with its own library sources (about 140 MB), unpacks them under ~/.cache/confab-wasm without installing anything, builds
-# the standard library once (a minute or two), and prints the variables that make cargo use it.
-#
-# CONFAB_WASM=debian goes straight to Debian's. `cargo xtask plugins` understands the same variable.
+#   eval "$(scripts/wasm-target.sh)"        CONFAB_WASM=debian takes the private compiler in any case
 set -euo pipefail
 
 target=wasm32-unknown-unknown
 
-say() { printf '%s\n' "$*" >&2; }
-
-# Whether this rustc ($1) finds a standard library for the target.
 has_target() {
   local folder
-  folder=$("$1" --print target-libdir --target "$target" 2>/dev/null) || return 1
-  compgen -G "$folder/libstd-*.rlib" >/dev/null
+  folder=$("$1" --print target-libdir --target "$target" 2>/dev/null) && compgen -G "$folder/libstd-*.rlib" >/dev/null
 }
 
-from_rustup() {
-  command -v rustup >/dev/null || return 1
-  timeout 120 rustup target add "$target" >&2 && has_target rustc
-}
+if [ "${CONFAB_WASM:-}" != debian ]; then
+  has_target rustc && exit 0
+  if command -v rustup >/dev/null; then
+    timeout 120 rustup target add "$target" >&2 && has_target rustc && exit 0
+    echo "rustup could not bring $target: building it with Debian's compiler instead" >&2
+  fi
+fi
 
-# The packages that the compiler is made of: itself, its sources, and the libraries it depends on and nothing else does.
-packages() {
-  printf '%s\n' rustc-web rust-web-src
-  apt-cache depends --recurse --no-{recommends,suggests,conflicts,breaks,replaces,enhances} rustc-web rust-web-src |
-    grep -oE '^(libllvm[0-9]+|libstd-rust-web[a-z0-9.-]*)$' | sort -u
-}
+command -v apt-get >/dev/null || { echo "no $target here: run 'rustup target add $target'" >&2; exit 1; }
+machine=$(uname -m)
+[ "$machine" = x86_64 ] || { echo "no $target here, and Debian's compiler is only prepared for x86_64" >&2; exit 1; }
 
-# Debian's rustc looks for its libraries where a package would have put them; this one looks beside itself.
-write_wrapper() {
-  cat >"$1" <<'WRAPPER'
+apt-cache show rustc-web >/dev/null 2>&1 || apt-get -q update >&2
+version=$(apt-cache show --no-all-versions rustc-web | sed -n 's/^Version: //p')
+home="${XDG_CACHE_HOME:-$HOME/.cache}/confab/wasm-$version"
+
+unpack() { # into $1/root, everything that rustc-web needs to run
+  local libraries
+  libraries=$(apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
+    --no-enhances rustc-web rust-web-src | grep -oE '^(libllvm[0-9]+|libstd-rust-web[a-z0-9.-]*)$' | sort -u)
+  mkdir -p "$1/packages" "$1/root/bin"
+  # apt drops its rights for a download and warns where it cannot: as root the folder would have to be open to `_apt`.
+  # shellcheck disable=SC2086 # one word a package
+  (cd "$1/packages" && apt-get -q -o APT::Sandbox::User=root download rustc-web rust-web-src $libraries >&2)
+  for package in "$1"/packages/*.deb; do dpkg -x "$package" "$1/root"; done
+  cat >"$1/root/bin/rustc" <<'SH'
 #!/bin/sh
 home=$(dirname "$(dirname "$(readlink -f "$0")")")
-LD_LIBRARY_PATH="$home/usr/lib/x86_64-linux-gnu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
-export LD_LIBRARY_PATH
+export LD_LIBRARY_PATH="$home/usr/lib/x86_64-linux-gnu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 exec "$home/usr/bin/rustc" "$@"
-WRAPPER
-  chmod +x "$1"
+SH
+  chmod +x "$1/root/bin/rustc"
 }
 
-# Builds the standard library with the compiler in $1, and leaves it where that compiler looks for it.
-build_std() {
-  local root=$1 work=$2
-  mkdir -p "$work/empty/src"
-  : >"$work/empty/src/lib.rs"
-  printf '%s\n' '[package]' 'name = "empty"' 'edition = "2021"' '[profile.release]' 'panic = "abort"' '[workspace]' \
-    >"$work/empty/Cargo.toml"
-  # The bitcode is for plugins that are linked with `lto`.
-  (cd "$work/empty" && RUSTC="$root/bin/rustc" RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Cembed-bitcode=yes \
-    CARGO_TARGET_DIR="$work/target" cargo build --quiet --release -Zbuild-std=std,panic_abort --target "$target" >&2)
-  local libraries="$root/usr/lib/rustlib/$target/lib"
+build_std() { # into the unpacked compiler's own folder of libraries
+  mkdir -p "$1/std/src"
+  : >"$1/std/src/lib.rs"
+  printf '%s\n' '[package]' 'name = "std-for-plugins"' 'version = "0.0.0"' 'edition = "2021"' \
+    '[profile.release]' 'panic = "abort"' 'debug = 0' '[workspace]' >"$1/std/Cargo.toml"
+  # Bitcode, because plugins are linked with LTO.
+  (cd "$1/std" && RUSTC="$1/root/bin/rustc" RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Cembed-bitcode=yes CARGO_TARGET_DIR="$1/built" \
+    "${CARGO:-cargo}" build --release --quiet -Zbuild-std=std,panic_abort --target "$target" >&2)
+  local libraries="$1/root/usr/lib/rustlib/$target/lib"
   mkdir -p "$libraries"
-  cp "$work/target/$target/release/deps/"lib*.rlib "$libraries/"
-  rm -f "$libraries"/libempty-*.rlib
+  cp "$1/built/$target/release/deps/"lib*.rlib "$libraries/"
+  rm -f "$libraries"/libstd_for_plugins-*.rlib
+  rm -rf "$1/root/usr/src" "$1/root/usr/share" "$1/root/usr/bin/rustdoc"
 }
 
-# Makes the compiler, whole or not at all, in the folder $1.
-make_compiler() {
-  local home=$1 work list
-  work=$(mktemp -d "$(dirname "$home")/making.XXXXXX")
-  # shellcheck disable=SC2064 # the folder's name is needed now, not when the trap runs
-  trap "rm -rf '$work'" EXIT
-  mapfile -t list < <(packages)
-  say "downloading ${list[*]}"
-  (cd "$work" && apt-get download "${list[@]}" >&2)
-  mkdir -p "$work/root/bin"
-  local package
-  for package in "$work"/*.deb; do dpkg -x "$package" "$work/root"; done
-  write_wrapper "$work/root/bin/rustc"
-  say "building the standard library for $target"
-  build_std "$work/root" "$work"
-  rm -rf "$work/root/usr/src" "$work/root/usr/share"
-  mv "$work/root" "$home"
-}
+if ! [ -d "$home" ]; then
+  mkdir -p "$(dirname "$home")"
+  # Made beside its place and then moved, so that a folder with the right name is always whole.
+  fresh=$(mktemp -d "$home.XXXXXX")
+  trap 'rm -rf "$fresh"' EXIT
+  unpack "$fresh"
+  build_std "$fresh"
+  mv -T "$fresh/root" "$home" 2>/dev/null || [ -d "$home" ]
+fi
 
-from_debian() {
-  if ! command -v apt-get >/dev/null || [[ $(uname -m) != x86_64 ]]; then
-    say "no $target here, and no Debian on x86_64 to take it from: run \`rustup target add $target\`"
-    return 1
-  fi
-  apt-cache show rustc-web >/dev/null 2>&1 || apt-get update >&2
-  local version cache home
-  version=$(apt-cache show --no-all-versions rustc-web | sed -n 's/^Version: //p')
-  cache=${XDG_CACHE_HOME:-$HOME/.cache}/confab-wasm
-  home=$cache/$version
-  mkdir -p "$cache"
-  exec 9>"$cache/lock" # two builds at once would make it twice
-  flock 9
-  [[ -d $home ]] || make_compiler "$home"
-  # Debian's compiler brings no linker for the target, the toolchain that is here does. And cargo does not notice when a
-  # standard library changes: each compiler works in a folder of its own.
-  printf "export RUSTC='%s'\n" "$home/bin/rustc"
-  printf "export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER='%s'\n" \
-    "$(rustc --print sysroot)/lib/rustlib/x86_64-unknown-linux-gnu/bin/rust-lld"
-  printf "export CARGO_TARGET_DIR='%s'\n" "${CARGO_TARGET_DIR:-$PWD/target}/plugins-$version"
-}
-
-if [[ ${CONFAB_WASM:-} != debian ]] && { has_target rustc || from_rustup; }; then exit 0; fi
-from_debian
+# Debian's compiler brings no linker for this target; ours does.
+linker="$(rustc --print sysroot)/lib/rustlib/x86_64-unknown-linux-gnu/bin/rust-lld"
+echo "export RUSTC='$home/bin/rustc'"
+echo "export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER='$linker'"

@@ -13,7 +13,11 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 /// Serves the admin port from a thread of its own until `stop`.
-pub fn spawn(listener: std::net::TcpListener, hub: Arc<Hub>, stop: CancellationToken) -> std::io::Result<std::thread::JoinHandle<()>> {
+pub fn spawn(
+    listener: std::net::TcpListener,
+    hub: Arc<Hub>,
+    stop: CancellationToken,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
     let main = Handle::current();
     std::thread::Builder::new().name("admin".into()).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -103,7 +107,12 @@ async fn held(State(shared): State<Shared>, Query(query): Query<HeldQuery>) -> R
         Some("all") => None,
         Some(name) => match HeldState::from_name(name) {
             Some(state) => Some(state),
-            None => return problem(StatusCode::BAD_REQUEST, format!("`{name}` is no state: waiting, approved, denied or all")),
+            None => {
+                return problem(
+                    StatusCode::BAD_REQUEST,
+                    format!("`{name}` is no state: waiting, approved, denied or all"),
+                );
+            }
         },
     };
     let limit = query.limit.unwrap_or(100).min(1000);

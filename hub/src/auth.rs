@@ -82,9 +82,7 @@ impl Auth {
     pub fn verify(&self, token: &str) -> Result<Identity, Denied> {
         let key = self.key.as_ref().ok_or(Denied::Closed(Close::InvalidToken))?;
         match jsonwebtoken::decode::<Claims>(token, key, &self.validation) {
-            Ok(token) => {
-                Ok(Identity { user: token.claims.sub, info: token.claims.info, expires_at: token.claims.exp })
-            }
+            Ok(token) => Ok(Identity { user: token.claims.sub, info: token.claims.info, expires_at: token.claims.exp }),
             Err(error) if matches!(error.kind(), ErrorKind::ExpiredSignature) => {
                 Err(Denied::Refused(Refusal::TokenExpired))
             }
@@ -115,7 +113,11 @@ mod tests {
     #[test]
     fn a_good_token_says_who_its_bearer_is() {
         let identity = auth()
-            .verify(&token("secret", Algorithm::HS256, json!({"sub": "ada", "exp": now_s() + 60, "info": {"name": "Ada"}})))
+            .verify(&token(
+                "secret",
+                Algorithm::HS256,
+                json!({"sub": "ada", "exp": now_s() + 60, "info": {"name": "Ada"}}),
+            ))
             .unwrap();
         assert_eq!(identity.user.as_str(), "ada");
         assert!(identity.ttl().unwrap() > 50);
@@ -124,7 +126,8 @@ mod tests {
 
     #[test]
     fn forged_and_malformed_tokens_close_the_session_and_an_expired_one_asks_for_another() {
-        let closed = |token: &str| assert_eq!(auth().verify(token), Err(Denied::Closed(Close::InvalidToken)), "{token}");
+        let closed =
+            |token: &str| assert_eq!(auth().verify(token), Err(Denied::Closed(Close::InvalidToken)), "{token}");
         closed(&token("other", Algorithm::HS256, json!({"sub": "ada"})));
         closed(&token("secret", Algorithm::HS512, json!({"sub": "ada"})));
         closed(&token("secret", Algorithm::HS256, json!({"exp": now_s() + 60})));

@@ -82,10 +82,7 @@ pub async fn serve(listener: TcpListener, http: Arc<Http>, stop: CancellationTok
 type Shared = (Arc<Http>, Option<Arc<OwnedSemaphorePermit>>);
 
 fn router(http: Arc<Http>, permit: Option<Arc<OwnedSemaphorePermit>>) -> Router {
-    Router::new()
-        .route("/", get(page))
-        .route("/connection/websocket", any(native))
-        .with_state((http, permit))
+    Router::new().route("/", get(page)).route("/connection/websocket", any(native)).with_state((http, permit))
 }
 
 async fn page() -> impl IntoResponse {
@@ -102,7 +99,8 @@ async fn native(State((http, permit)): State<Shared>, request: Request) -> Respo
     }
     if let Err(origin) = origin_allowed(request.headers(), &http.allowed_origins) {
         tracing::warn!(origin, "refused a page that is not in auth.allowed_origins");
-        return (StatusCode::FORBIDDEN, "this page may not connect: its origin is not in auth.allowed_origins\n").into_response();
+        return (StatusCode::FORBIDDEN, "this page may not connect: its origin is not in auth.allowed_origins\n")
+            .into_response();
     }
     match upgrade(request.headers()) {
         Ok(response) => {
@@ -126,9 +124,11 @@ async fn native(State((http, permit)): State<Shared>, request: Request) -> Respo
 /// Answers a WebSocket handshake (RFC 6455 §4.2), or says what is wrong with it.
 fn upgrade(headers: &HeaderMap) -> Result<Response, &'static str> {
     let has = |name: header::HeaderName, token: &str| {
-        headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).any(|value| {
-            value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token))
-        })
+        headers
+            .get_all(name)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .any(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))
     };
     if !has(header::CONNECTION, "upgrade") || !has(header::UPGRADE, "websocket") {
         return Err("this is a WebSocket address: connect with a WebSocket client\n");
@@ -153,9 +153,8 @@ fn origin_allowed<'a>(headers: &'a HeaderMap, allowed: &[String]) -> Result<(), 
     let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
     let origin = origin.to_str().map_err(|_| "not text")?;
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let own = origin.split_once("://").is_some_and(|(scheme, rest)| {
-        matches!(scheme, "http" | "https") && Some(rest) == host
-    });
+    let own =
+        origin.split_once("://").is_some_and(|(scheme, rest)| matches!(scheme, "http" | "https") && Some(rest) == host);
     if own || allowed.iter().any(|listed| listed == origin) { Ok(()) } else { Err(origin) }
 }
 
@@ -170,7 +169,9 @@ mod tests {
     #[test]
     fn only_our_own_pages_and_listed_ones_may_connect() {
         let allowed = vec!["https://chat.example.com".to_owned()];
-        let ask = |origin: &'static str| origin_allowed(&headers(&[("origin", origin), ("host", "127.0.0.1:8000")]), &allowed).is_ok();
+        let ask = |origin: &'static str| {
+            origin_allowed(&headers(&[("origin", origin), ("host", "127.0.0.1:8000")]), &allowed).is_ok()
+        };
         assert!(ask("http://127.0.0.1:8000"));
         assert!(ask("https://chat.example.com"));
         assert!(origin_allowed(&headers(&[("host", "127.0.0.1:8000")]), &allowed).is_ok());

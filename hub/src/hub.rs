@@ -253,9 +253,11 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
     };
 
     let closed = CancellationToken::new();
-    let admin = admin::spawn(private, hub.clone(), closed.clone()).map_err(|source| listen("admin", config.admin, source))?;
+    let admin =
+        admin::spawn(private, hub.clone(), closed.clone()).map_err(|source| listen("admin", config.admin, source))?;
     let sessions = TaskTracker::new();
-    let http = Arc::new(Http { door, allowed_origins: config.auth.allowed_origins.clone(), sessions: sessions.clone() });
+    let http =
+        Arc::new(Http { door, allowed_origins: config.auth.allowed_origins.clone(), sessions: sessions.clone() });
     let serving = tokio::spawn(http::serve(public, http, draining.clone()));
     started(&addresses);
 

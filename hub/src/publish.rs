@@ -116,7 +116,8 @@ impl Publisher {
         let judging = Instant::now();
         let chain = self.chain.load_full();
         // Asking what is known of the key takes a round trip, judging takes none: side by side.
-        let (known, judged) = tokio::join!(self.known(&event, keyed), chain.judge(event.clone(), judged_kind(event.kind)));
+        let (known, judged) =
+            tokio::join!(self.known(&event, keyed), chain.judge(event.clone(), judged_kind(event.kind)));
         if let Some(known) = known? {
             return self.resolve(known, &event).await;
         }
@@ -187,7 +188,9 @@ impl Publisher {
         let mut pause = ASK_AGAIN.start;
         loop {
             match self.timeline.append(&entry).await {
-                Ok(Appended::Placed(placed)) if placed.pending.is_none() => return Ok(Stage::Done(receipt(&placed.record))),
+                Ok(Appended::Placed(placed)) if placed.pending.is_none() => {
+                    return Ok(Stage::Done(receipt(&placed.record)));
+                }
                 Ok(Appended::Placed(placed)) => return Ok(Stage::Appended(placed)),
                 Ok(Appended::Known(known)) => return self.ours_or_known(known, &entry.event).await,
                 Err(timeline::Error::Unavailable(why)) => {

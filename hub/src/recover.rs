@@ -194,13 +194,24 @@ impl Recoverer {
         if since.is_some_and(|since| since > top) {
             return Err(Refusal::UnrecoverablePosition);
         }
-        if asked.reverse { self.backwards(room, since, asked.limit, window).await } else { self.forwards(room, since, asked.limit, window).await }
+        if asked.reverse {
+            self.backwards(room, since, asked.limit, window).await
+        } else {
+            self.forwards(room, since, asked.limit, window).await
+        }
     }
 
-    async fn forwards(&self, room: &Room, since: Option<Cursor>, limit: usize, window: Window) -> Result<History, Refusal> {
+    async fn forwards(
+        &self,
+        room: &Room,
+        since: Option<Cursor>,
+        limit: usize,
+        window: Window,
+    ) -> Result<History, Refusal> {
         let top = window.top;
         let from = since.unwrap_or_default();
-        let hot = from.epoch == top.epoch && window.oldest.map_or(from.offset == top.offset, |oldest| oldest <= from.offset + 1);
+        let hot = from.epoch == top.epoch
+            && window.oldest.map_or(from.offset == top.offset, |oldest| oldest <= from.offset + 1);
         // An epoch's first event in the window is the room's first only if there was no epoch before.
         if hot && (since.is_some() || window.oldest.is_none()) {
             return Ok(page_of(window.records, top, limit));
@@ -221,7 +232,13 @@ impl Recoverer {
         Ok(History { records, next, top })
     }
 
-    async fn backwards(&self, room: &Room, since: Option<Cursor>, limit: usize, window: Window) -> Result<History, Refusal> {
+    async fn backwards(
+        &self,
+        room: &Room,
+        since: Option<Cursor>,
+        limit: usize,
+        window: Window,
+    ) -> Result<History, Refusal> {
         let top = window.top;
         let from = since.unwrap_or(Cursor { epoch: top.epoch, offset: top.offset + 1 });
         let mut records = if from.epoch == top.epoch { window.records } else { Vec::new() };
@@ -230,9 +247,10 @@ impl Recoverer {
             let contiguous = reached.epoch == top.epoch && reached.offset == 1;
             let query = Query { since: Some(reached), reverse: true, limit: limit - records.len() };
             let page = self.page(room, query).await?;
-            let continues = page.records.first().is_none_or(|record| {
-                record.cursor.epoch < reached.epoch || record.cursor.offset + 1 == reached.offset
-            });
+            let continues = page
+                .records
+                .first()
+                .is_none_or(|record| record.cursor.epoch < reached.epoch || record.cursor.offset + 1 == reached.offset);
             let behind = page.records.is_empty() && !contiguous && reached.offset > 1;
             if !continues || behind {
                 // The store has not caught up to where the window begins: what the window holds is still true.

@@ -69,7 +69,11 @@ impl Rooms {
         rooms
             .entry(name.clone())
             .or_insert_with(|| {
-                Arc::new(LocalRoom { name: name.clone(), link: tokio::sync::Mutex::new(false), state: Mutex::default() })
+                Arc::new(LocalRoom {
+                    name: name.clone(),
+                    link: tokio::sync::Mutex::new(false),
+                    state: Mutex::default(),
+                })
             })
             .clone()
     }
@@ -195,8 +199,8 @@ impl State {
             match &mut listener.stage {
                 Stage::Joining(waiting) if waiting.len() <= JOINING_EVENTS_MAX => waiting.push(record.clone()),
                 Stage::Live(after) if record.cursor > *after => {
-                    let frame = encoded[listener.dialect.index()]
-                        .get_or_insert_with(|| listener.dialect.publication(record));
+                    let frame =
+                        encoded[listener.dialect.index()].get_or_insert_with(|| listener.dialect.publication(record));
                     listener.outbox.push(frame.clone());
                 }
                 Stage::Joining(_) | Stage::Live(_) | Stage::Unhinged => {}

@@ -95,7 +95,12 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(mut socket: Socket<S>, door:
         rooms: HashSet::new(),
         turns: Turns::default(),
         in_flight: Arc::new(Semaphore::new(door.limits.commands_in_flight)),
-        clock: Clock { stale_at: Some(now + door.limits.stale_timeout), ping_at: None, pong_by: None, expires_at: None },
+        clock: Clock {
+            stale_at: Some(now + door.limits.stale_timeout),
+            ping_at: None,
+            pong_by: None,
+            expires_at: None,
+        },
         dialect,
         door,
     };
@@ -161,7 +166,11 @@ impl Session {
     }
 
     /// Sends what is queued, as much as leaves in one flush. `Some`: the session ends.
-    async fn flush<S: AsyncRead + AsyncWrite + Unpin>(&self, socket: &mut Socket<S>, outbox: &Outbox) -> Option<Option<Close>> {
+    async fn flush<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        socket: &mut Socket<S>,
+        outbox: &Outbox,
+    ) -> Option<Option<Close>> {
         let mut frames = Vec::with_capacity(FRAMES_PER_FLUSH.min(8));
         match outbox.drain(&mut frames) {
             Drained::Close(close) => Some(Some(close)),
@@ -361,7 +370,8 @@ impl Session {
         let (user, info) = (identity.user.clone(), identity.info.clone());
         let sender = Sender { user, client: Some(self.client.clone()), info };
         let publisher = self.door.publisher.clone();
-        self.beside(number, async move { publisher.publish(Sending { sender, draft, keyed }, turn).await.map(reply) }).await;
+        self.beside(number, async move { publisher.publish(Sending { sender, draft, keyed }, turn).await.map(reply) })
+            .await;
     }
 
     /// Runs a command beside the loop; its answer goes into the outbox when it is there.

@@ -77,7 +77,10 @@ struct PluginFault {
 
 /// 10 µs to 20 s.
 fn seconds() -> Histogram {
-    Histogram::new([1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 20.0])
+    Histogram::new([
+        1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+        20.0,
+    ])
 }
 
 impl Default for Telemetry {
@@ -119,7 +122,11 @@ impl Telemetry {
         registry.register("rooms", "Rooms with a local listener", t.rooms.clone());
         registry.register("delivered_events", "Events given to local listeners, per listener", t.delivered.clone());
         registry.register("gaps_repaired", "Rooms repaired from the timeline", t.gaps_repaired.clone());
-        registry.register("rooms_started_over", "Rooms whose listeners were told to come back", t.rooms_started_over.clone());
+        registry.register(
+            "rooms_started_over",
+            "Rooms whose listeners were told to come back",
+            t.rooms_started_over.clone(),
+        );
         registry.register("store_reads", "Reads of the store for history and recovery", t.store_reads.clone());
         registry.register("received_bytes", "Bytes received in frames", t.bytes_in.clone());
         registry.register("sent_bytes", "Bytes sent in frames", t.bytes_out.clone());
@@ -134,7 +141,11 @@ impl Telemetry {
         registry.register("plugin_verdicts", "What plugins said", t.judged.clone());
         registry.register("plugin_seconds", "Time of a plugin's call", t.judge_seconds.clone());
         registry.register("plugin_faults", "How plugins failed", t.faults.clone());
-        registry.register("plugin_log_cut_bytes", "Log bytes of plugins past what a call may write", t.log_cut_bytes.clone());
+        registry.register(
+            "plugin_log_cut_bytes",
+            "Log bytes of plugins past what a call may write",
+            t.log_cut_bytes.clone(),
+        );
         Self { registry, ..telemetry }
     }
 

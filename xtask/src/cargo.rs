@@ -47,7 +47,11 @@ pub fn build(packages: &[&str], release: bool) -> Result<PathBuf> {
         command.arg("--release");
     }
     run(&mut command)?;
+    Ok(target_folder()?.join(if release { "release" } else { "debug" }))
+}
+
+/// Where cargo puts what it builds.
+pub fn target_folder() -> Result<PathBuf> {
     let metadata = metadata()?;
-    let target = metadata["target_directory"].as_str().context("cargo names no target folder")?;
-    Ok(PathBuf::from(target).join(if release { "release" } else { "debug" }))
+    Ok(metadata["target_directory"].as_str().context("cargo names no target folder")?.into())
 }

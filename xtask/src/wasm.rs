@@ -19,8 +19,8 @@ pub const FIXTURES: &[&str] = &["misbehave"];
 /// Builds each of these packages of the workspace into `<out>/<name>.wasm` and returns the files. What has not changed is
 /// not built again.
 ///
-/// The environment variable `CONFAB_WASM=debian` builds with a compiler that `scripts/wasm-target.sh` makes from Debian's
-/// packages, for machines that rustup's server cannot be reached from.
+/// Where the active toolchain lacks the target, `scripts/wasm-target.sh` asks rustup for it, and where rustup's server
+/// cannot be reached it makes a compiler from Debian's packages; the environment variable `CONFAB_WASM=debian` forces that.
 pub fn build(names: &[&str], out: &Path) -> Result<Vec<PathBuf>> {
     let toolchain = Toolchain::find()?;
     fs::create_dir_all(out).with_context(|| format!("could not create {}", out.display()))?;
@@ -45,31 +45,24 @@ struct Toolchain {
 
 impl Toolchain {
     fn find() -> Result<Self> {
-        if std::env::var_os("CONFAB_WASM").is_some_and(|way| way == "debian") {
-            return Self::debian();
+        let forced = std::env::var_os("CONFAB_WASM").is_some_and(|way| way == "debian");
+        if !forced && has_target()? {
+            return Ok(Self { environment: Vec::new(), target_dir: target_dir()?.join("plugins") });
         }
-        ensure!(
-            has_target()?,
-            "the target {TARGET} is not installed\n\
-             hint: run `rustup target add {TARGET}`; where its server cannot be reached, set CONFAB_WASM=debian"
-        );
-        Ok(Self { environment: Vec::new(), target_dir: target_dir()?.join("plugins") })
+        // The script asks rustup first, unless it is forced to the other way.
+        Self::by_script()
     }
 
-    /// A compiler of its own needs a folder of its own, which the script names: cargo does not notice when a standard library
-    /// changes.
-    fn debian() -> Result<Self> {
+    /// A compiler of its own needs a folder of its own: cargo does not notice that the standard library was rebuilt.
+    fn by_script() -> Result<Self> {
         let script = root().join("scripts/wasm-target.sh");
         let output = Command::new(&script)
-            .current_dir(root())
             .stderr(std::process::Stdio::inherit())
             .output()
             .with_context(|| format!("could not run {}", script.display()))?;
-        ensure!(output.status.success(), "{} failed", script.display());
+        ensure!(output.status.success(), "no compiler for plugins: {} failed", script.display());
         let environment = exports(&String::from_utf8(output.stdout).context("the script's answer is not text")?)?;
-        let folder = environment.iter().find(|(name, _)| name == "CARGO_TARGET_DIR");
-        let target_dir = folder.context("the script names no CARGO_TARGET_DIR")?.1.clone().into();
-        Ok(Self { environment, target_dir })
+        Ok(Self { environment, target_dir: target_dir()?.join("plugins-debian") })
     }
 
     /// Compiles one package and returns its core module. One at a time, so that no package's features reach another's.

@@ -2,15 +2,13 @@
 
 use super::Error;
 use crate::journal::{self, Journal, Kafka, Sqlite};
-use crate::timeline::{
-    Commit, Failure, Memory, MemoryOptions, Past, Redis, RedisOptions, Relay, Timeline, Truth,
-};
+use crate::timeline::{Commit, Failure, Memory, MemoryOptions, Past, Redis, RedisOptions, Relay, Timeline, Truth};
 use confab_config::{Config, Limits, PostgresConfig, Profile};
 use confab_protocol::{Cursor, Millis, Record, Room};
 use confab_store::{KeyUse, PostgresOptions, Query, Store};
+use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use futures_util::StreamExt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -162,14 +160,8 @@ impl Truth for Journaled {
 
 fn key_use(record: Record) -> (Room, KeyUse) {
     let Record { event, cursor, .. } = record;
-    let key = KeyUse {
-        sender: event.sender.user,
-        key: event.key,
-        id: event.id,
-        cursor,
-        digest: event.digest,
-        at: event.at,
-    };
+    let key =
+        KeyUse { sender: event.sender.user, key: event.key, id: event.id, cursor, digest: event.digest, at: event.at };
     (event.room, key)
 }
 

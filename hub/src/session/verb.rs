@@ -119,7 +119,14 @@ pub fn parse(method: &str, data: Option<&Body>, limits: &Limits) -> Result<Verb,
     }
 }
 
-fn send(kind: Kind, room: Room, key: Option<Key>, body: Body, target: Option<EventId>, thread: Option<EventId>) -> Result<Verb, Refusal> {
+fn send(
+    kind: Kind,
+    room: Room,
+    key: Option<Key>,
+    body: Body,
+    target: Option<EventId>,
+    thread: Option<EventId>,
+) -> Result<Verb, Refusal> {
     let keyed = key.is_some();
     let draft = Draft { kind, room, key: key.unwrap_or_else(Key::fresh), body, target, thread };
     Ok(Verb::Send { draft, keyed })

@@ -12,9 +12,11 @@ use xtask::workspace;
 /// A file longer than this is asked whether it is two.
 const LINES_MAX: usize = 500;
 
+type Stage = fn() -> Result<()>;
+
 /// All checks, the quick ones first. Every one runs, so that one call shows all there is to mend.
 pub fn check() -> Result<()> {
-    let stages: [(&str, fn() -> Result<()>); 7] = [
+    let stages: [(&str, Stage); 7] = [
         ("format", format),
         ("arrows between crates", arrows::check),
         ("versions stand once", versions_stand_once),

@@ -3,7 +3,7 @@
 use super::plugins;
 use crate::{cargo, cli};
 use anyhow::Result;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 use xtask::install::{self, Installed};
@@ -14,7 +14,7 @@ use xtask::services::{Kafka, Postgres, Redis, kafka, postgres, process::Scratch,
 pub fn test(arguments: &cli::Test) -> Result<ExitCode> {
     let mut clock = Clock::default();
     let installed = clock.time("install", install::for_tests)?;
-    let components = clock.time("plugins", plugins::build)?;
+    let components = clock.time("plugins", plugins::build_for_tests)?;
     clock.time("build tests", || build(arguments))?;
     let services = clock.time("start services", || Services::start(&installed))?;
     let mut command = cargo_test(arguments);
@@ -32,19 +32,25 @@ pub fn test(arguments: &cli::Test) -> Result<ExitCode> {
 }
 
 fn cargo_test(arguments: &cli::Test) -> Command {
-    let mut command = select_tests(arguments);
+    let mut command = select("test", arguments);
     command.arg("--no-fail-fast").arg("--").args(&arguments.filters).args(&arguments.more);
     command
 }
 
-/// Compiles first, so that the services do not idle meanwhile and the summary tells building from testing.
+/// Compiles first, so that the services do not idle meanwhile and the summary tells building from testing. The
+/// programs are built as well: tests from the outside start them, and `cargo test` alone builds only what it runs.
 fn build(arguments: &cli::Test) -> Result<()> {
-    cargo::run(select_tests(arguments).arg("--no-run"))
+    let mut command = select("build", arguments);
+    if arguments.packages.iter().any(|package| package == "confab-tests") {
+        command.args(["--package", "confab-hub", "--package", "confab-consumer"]);
+    }
+    // One call for all, so that every crate is compiled once, with the features that the tests need.
+    cargo::run(command.args(["--lib", "--bins", "--tests", "--examples"]))
 }
 
-fn select_tests(arguments: &cli::Test) -> Command {
+fn select(verb: &str, arguments: &cli::Test) -> Command {
     let mut command = cargo::cargo();
-    command.arg("test");
+    command.arg(verb);
     match arguments.packages.as_slice() {
         [] => command.arg("--workspace"),
         packages => command.args(packages.iter().flat_map(|package| ["--package", package])),
@@ -75,7 +81,7 @@ impl Services {
     }
 
     /// Tells the tests where everything is.
-    fn tell(&self, command: &mut Command, installed: &Installed, components: &PathBuf) {
+    fn tell(&self, command: &mut Command, installed: &Installed, components: &Path) {
         command
             .env("CONFAB_TEST_REDIS", self.redis.address())
             .env("CONFAB_TEST_KAFKA", self.kafka.address())

@@ -219,9 +219,9 @@ fn what_to_try() -> String {
   postgres   psql postgres://postgres@127.0.0.1:{}/postgres
 
   said on one hub, heard on the other:
-    node clients/node/first-message.mjs --url ws://127.0.0.1:8001/connection/websocket --user ada
+    node clients/node/first-message.mjs ws://127.0.0.1:8001/connection/websocket --user ada
   a link is cut, and nothing is missed:
-    node clients/node/drop-and-recover.mjs --url ws://127.0.0.1:8000/connection/websocket
+    node clients/node/drop-and-recover.mjs ws://127.0.0.1:8000/connection/websocket ws://127.0.0.1:8001/connection/websocket
   what runs: cargo xtask status     the end: cargo xtask down\n",
         cluster::REDIS,
         cluster::KAFKA,
