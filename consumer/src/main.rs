@@ -2,10 +2,11 @@
 
 use anyhow::Context;
 use clap::Parser;
-use confab_config::Config;
+use confab_config::{Config, Diagnostics, wants_colour};
 use confab_consumer::{Consumer, Error, Metrics, admin};
 use confab_store::{PostgresOptions, Store};
-use std::path::{Path, PathBuf};
+use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -24,9 +25,9 @@ use tracing::{error, info};
 #[derive(Parser)]
 #[command(version, name = "confab-consumer", after_help = AFTER_HELP)]
 struct Arguments {
-    /// The configuration file.
-    #[arg(long, value_name = "FILE", default_value = "hub.toml", env = "CONFAB_CONFIG")]
-    config: PathBuf,
+    /// The file of settings [default: ./hub.toml, if it exists].
+    #[arg(short, long, value_name = "FILE", env = "CONFAB_CONFIG")]
+    config: Option<PathBuf>,
 }
 
 const AFTER_HELP: &str = "\
@@ -35,19 +36,26 @@ Look at it while it runs (the address is `consumer.admin`):
   curl http://127.0.0.1:9001/metrics    lag, batches, dead letters …
 
 Exit codes: 0 stopped as asked, 1 failed, 78 the configuration is wrong.
-The log's detail is set by RUST_LOG, as in RUST_LOG=debug.";
+CONFAB_LOG says which log lines are written, such as `info` or `debug`.";
 
 /// `EX_CONFIG` of sysexits.
 const WRONG_CONFIGURATION: u8 = 78;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let config = match read(&arguments.config) {
-        Ok(config) => config,
-        Err(error) => {
-            error!("{error:#}");
+    let filter = std::env::var("CONFAB_LOG").unwrap_or_else(|_| "info".to_owned());
+    let filter = tracing_subscriber::EnvFilter::try_new(&filter).unwrap_or_else(|_| "info".into());
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        lines.init();
+    } else {
+        lines.json().flatten_event(true).init();
+    }
+    let loaded = confab_config::load(arguments.config.as_deref(), confab_config::process_environment(), Vec::new());
+    let config = match loaded {
+        Ok(loaded) => loaded.config,
+        Err(errors) => {
+            say(&errors);
             return ExitCode::from(WRONG_CONFIGURATION);
         }
     };
@@ -62,9 +70,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn read(path: &Path) -> anyhow::Result<Config> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("{} is not understood", path.display()))
+#[allow(clippy::print_stderr, reason = "findings are read before anything is logged")]
+fn say(findings: &Diagnostics) {
+    eprint!("{}", findings.render(wants_colour(&std::io::stderr())));
 }
 
 async fn run(config: &Config) -> anyhow::Result<()> {
@@ -95,15 +103,8 @@ async fn run(config: &Config) -> anyhow::Result<()> {
 }
 
 fn postgres_options(postgres: &confab_config::PostgresConfig) -> anyhow::Result<PostgresOptions> {
-    let url = match (&postgres.url, &postgres.url_file) {
-        (Some(url), _) => url.clone(),
-        (None, Some(file)) => std::fs::read_to_string(file).map(|url| url.trim().to_owned()).map_err(|error| {
-            Error::Settings(format!("could not read {} (`store.postgres.url_file`): {error}", file.display()))
-        })?,
-        (None, None) => {
-            return Err(Error::Settings("`[store.postgres]` has no `url` and no `url_file`".into()).into());
-        }
-    };
+    let url = postgres.read_url().map_err(|error| Error::Settings(format!("`store.postgres` cannot be used: {error}")))?;
+    let url = url.expose().to_owned();
     Ok(PostgresOptions {
         url,
         ca_file: postgres.ca_file.clone(),

@@ -6,7 +6,11 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use confab_protocol::{EventId, Held, HeldState, Record};
+use crate::publish::{Sending, Turn};
+use crate::recover::Asked;
+use crate::session::command::Since;
+use crate::session::verb;
+use confab_protocol::{Draft, Epoch, EventId, Held, HeldState, Key, Kind, Record, Refusal, Room, Sender, UserId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -47,6 +51,8 @@ fn router(hub: Arc<Hub>, main: Handle) -> Router {
         .route("/api/v1/held", get(held))
         .route("/api/v1/held/{id}/approve", post(approve))
         .route("/api/v1/held/{id}/deny", post(deny))
+        .route("/api/v1/send", post(send))
+        .route("/api/v1/history", get(history))
         .with_state(Shared { hub, main })
 }
 
@@ -65,6 +71,7 @@ async fn ready(State(shared): State<Shared>) -> Response {
 #[derive(Deserialize)]
 struct HeldQuery {
     state: Option<String>,
+    room: Option<String>,
     limit: Option<usize>,
 }
 
@@ -118,7 +125,8 @@ async fn held(State(shared): State<Shared>, Query(query): Query<HeldQuery>) -> R
     let limit = query.limit.unwrap_or(100).min(1000);
     let store = shared.hub.store.clone();
     on_main(&shared, async move { store.held(state, limit).await }, |listed| {
-        Json(listed.into_iter().map(HeldOut::of).collect::<Vec<_>>()).into_response()
+        let meant = |held: &Held| query.room.as_deref().is_none_or(|room| held.event.room.as_str() == room);
+        Json(listed.into_iter().filter(meant).map(HeldOut::of).collect::<Vec<_>>()).into_response()
     })
     .await
 }
@@ -132,13 +140,75 @@ async fn approve(State(shared): State<Shared>, Path(id): Path<EventId>) -> Respo
     }
 }
 
-async fn deny(State(shared): State<Shared>, Path(id): Path<EventId>) -> Response {
+#[derive(Deserialize, Default)]
+struct Denial {
+    reason: Option<String>,
+}
+
+async fn deny(State(shared): State<Shared>, Path(id): Path<EventId>, denial: Option<Json<Denial>>) -> Response {
     let store = shared.hub.store.clone();
-    on_main(&shared, async move { store.decide(id, HeldState::Denied, "admin").await }, move |decided| match decided {
+    let by = match denial.and_then(|Json(denial)| denial.reason) {
+        Some(reason) => format!("admin: {reason}"),
+        None => "admin".to_owned(),
+    };
+    on_main(&shared, async move { store.decide(id, HeldState::Denied, &by).await }, move |decided| match decided {
         Some(held) => Json(HeldOut::of(held)).into_response(),
         None => problem(StatusCode::CONFLICT, format!("no event {id} is waiting")),
     })
     .await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SendIn {
+    room: Room,
+    user: UserId,
+    key: Option<Key>,
+    body: confab_protocol::Body,
+}
+
+/// An operator speaks in a room: the same way in as every client's, plugins included.
+async fn send(State(shared): State<Shared>, Json(send): Json<SendIn>) -> Response {
+    let (keyed, key) = (send.key.is_some(), send.key.unwrap_or_else(Key::fresh));
+    let draft = Draft { kind: Kind::Message, room: send.room, key, body: send.body, target: None, thread: None };
+    let sender = Sender { user: send.user, client: None, info: None };
+    let publisher = shared.hub.publisher().clone();
+    let sending = Sending { sender, draft, keyed };
+    answer(shared.main.spawn(async move { publisher.publish(sending, Turn::free()).await }).await, |receipt| {
+        Json(receipt).into_response()
+    })
+}
+
+#[derive(Deserialize)]
+struct HistoryQuery {
+    room: Room,
+    limit: Option<usize>,
+    epoch: Option<Epoch>,
+    offset: Option<u64>,
+}
+
+/// The newest events of a room, or those before a place.
+async fn history(State(shared): State<Shared>, Query(query): Query<HistoryQuery>) -> Response {
+    let since = query.offset.map(|offset| Since { epoch: query.epoch, offset });
+    let asked = Asked { since, reverse: true, limit: query.limit.unwrap_or(50).min(1000) };
+    let recoverer = shared.hub.recoverer().clone();
+    answer(shared.main.spawn(async move { recoverer.history(&query.room, asked).await }).await, |page| {
+        Json(verb::history(&page)).into_response()
+    })
+}
+
+fn answer<T>(
+    done: Result<Result<T, Refusal>, tokio::task::JoinError>,
+    tell: impl FnOnce(T) -> Response,
+) -> Response {
+    match done {
+        Ok(Ok(value)) => tell(value),
+        Ok(Err(refusal)) => {
+            let status = if refusal.temporary() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNPROCESSABLE_ENTITY };
+            problem(status, format!("{} ({})", refusal.message(), refusal.code()))
+        }
+        Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
 }
 
 /// The store's connections belong to the hub's runtime: the work is done there, and the answer given here.

@@ -1,7 +1,11 @@
 //! The command line, `confab`: its verbs and what they take. What a verb does stands in a file of its own.
 
+pub mod chain;
 pub mod config_commands;
 pub mod exit;
+pub mod migrate;
+pub mod remote;
+pub mod run;
 pub mod screen;
 #[cfg(test)]
 mod tests_support;
@@ -262,7 +266,7 @@ pub enum HeldCommand {
     Deny {
         /// The event's id.
         id: String,
-        /// Why; the sender is told.
+        /// Why; kept beside the decision.
         #[arg(long)]
         reason: Option<String>,
         /// Print JSON.

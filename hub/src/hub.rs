@@ -78,6 +78,7 @@ pub struct Hub {
     timeline: Timeline,
     journal: Journal,
     publisher: Arc<Publisher>,
+    recoverer: Arc<Recoverer>,
     rooms: Arc<Rooms>,
     telemetry: Arc<Telemetry>,
     draining: CancellationToken,
@@ -144,6 +145,16 @@ impl Hub {
             return Err(ApproveError::Denied(id));
         }
         self.publisher.approve(held).await.map_err(ApproveError::Refused)
+    }
+
+    /// The way in.
+    pub fn publisher(&self) -> &Arc<Publisher> {
+        &self.publisher
+    }
+
+    /// The way back.
+    pub fn recoverer(&self) -> &Arc<Recoverer> {
+        &self.recoverer
     }
 
     /// Whether clients should be sent here.
@@ -229,7 +240,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
     });
     let door = Arc::new(Door {
         publisher: publisher.clone(),
-        recoverer,
+        recoverer: recoverer.clone(),
         auth: Auth::new(secret.as_ref().map(|secret| secret.expose().as_bytes()), config.auth.insecure),
         limits: config.limits.clone(),
         telemetry: telemetry.clone(),
@@ -241,6 +252,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
         timeline: parts.timeline.clone(),
         journal: parts.journal.clone(),
         publisher,
+        recoverer,
         rooms: rooms.clone(),
         telemetry: telemetry.clone(),
         draining: draining.clone(),

@@ -64,6 +64,15 @@ impl Journal {
         }
     }
 
+    /// Lets go of what is still on its way, at most for `deadline`. What does not make it is found by the sweep.
+    pub async fn close(&self, deadline: std::time::Duration) {
+        if let Self::Kafka(kafka) = self
+            && let Err(error) = kafka.flush(deadline).await
+        {
+            tracing::warn!(%error, "the journal still held records when the hub ended");
+        }
+    }
+
     /// What has become of appends since the start.
     pub fn counters(&self) -> &Counters {
         match self {

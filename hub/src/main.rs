@@ -1,3 +1,29 @@
 //! `confab`: the hub and its command line.
 
-fn main() {}
+use confab_hub::cli::{self, Command, Exit, Screen};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Two crypto libraries could be chosen by what is linked; this one is ours.
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        return Exit::Failed.into(); // somebody else did: there is nobody else before main
+    }
+    let (settings, command) = cli::parse();
+    if let Command::Run(run) = &command {
+        return cli::run::run(&settings, run).into();
+    }
+    let done = Screen::of_process(|screen| match &command {
+        Command::Run(_) => Ok(Exit::Done),
+        Command::Config(command) => cli::config_commands::run(&settings, command, screen),
+        Command::Chain(command) => cli::chain::run(&settings, command, screen),
+        Command::Token(command) => cli::token::run(&settings, command, screen),
+        Command::Migrate(migrate) => cli::migrate::run(&settings, migrate, screen),
+        Command::Held(command) => cli::remote::held(&settings, command, screen),
+        Command::Send(send) => cli::remote::send(&settings, send, screen),
+        Command::History(history) => cli::remote::history(&settings, history, screen),
+    });
+    match done {
+        Ok(exit) => exit.unwrap_or(Exit::Done).into(),
+        Err(_) => Exit::Failed.into(), // the terminal is gone: nobody can be told
+    }
+}

@@ -192,7 +192,7 @@ impl Publisher {
                     return Ok(Stage::Done(receipt(&placed.record)));
                 }
                 Ok(Appended::Placed(placed)) => return Ok(Stage::Appended(placed)),
-                Ok(Appended::Known(known)) => return self.ours_or_known(known, &entry.event).await,
+                Ok(Appended::Known(known)) => return self.resolve(known, &entry.event).await.map(Stage::Done),
                 Err(timeline::Error::Unavailable(why)) => {
                     tracing::warn!(room = %entry.event.room, why, "timeline unavailable");
                     return Err(Refusal::TimelineUnavailable);
@@ -213,19 +213,6 @@ impl Publisher {
                 Err(error @ (timeline::Error::Damaged(_) | timeline::Error::Refused(_))) => return Err(self.internal("timeline damaged", &error)),
             }
         }
-    }
-
-    /// The key is known after all: by our own unanswered step, or by a send that overtook us.
-    async fn ours_or_known(&self, known: Known, event: &Event) -> Result<Stage, Refusal> {
-        if let Outcome::Pending { id, cursor, pending } = &known.outcome
-            && *id == event.id
-        {
-            let found = self.timeline.find(&event.room, *id).await.ok().flatten();
-            if let Some(record) = found.filter(|record| record.cursor == *cursor) {
-                return Ok(Stage::Appended(Placed { record, pending: Some(pending.clone()) }));
-            }
-        }
-        self.resolve(known, event).await.map(Stage::Done)
     }
 
     async fn write_down(&self, placed: Placed) -> Result<Stage, Refusal> {

@@ -8,7 +8,7 @@ pub mod command;
 mod dialect;
 mod native;
 mod socket;
-mod verb;
+pub mod verb;
 
 pub use dialect::Dialect;
 pub use native::SUBPROTOCOL as NATIVE_JSON;

@@ -166,7 +166,7 @@ fn key_use(record: Record) -> (Room, KeyUse) {
 }
 
 /// The limits that decide how a chain checks what plugins say.
-pub(super) fn checker(limits: &Limits) -> crate::plugin::Checker {
+pub(super) fn checker(limits: &Limits) -> Arc<crate::plugin::Check> {
     let (depth, bytes_max) = (limits.json_depth, limits.body.bytes());
     Arc::new(move |body| {
         if body.as_str().len() > bytes_max {

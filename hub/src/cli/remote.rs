@@ -1,0 +1,169 @@
+//! The verbs that ask a running hub, through its admin API: `held`, `send`, `history`.
+
+use super::{Exit, HeldCommand, History, HubArgs, Screen, Send, SettingsArgs};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::{Method, Request, StatusCode, header};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+use std::io;
+use std::time::Duration;
+
+/// How long a hub may take to answer; a send that waits for the journal takes up to its deadline.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// `confab held …`.
+pub fn held(settings: &SettingsArgs, command: &HeldCommand, screen: &mut Screen<'_>) -> io::Result<Exit> {
+    let (hub, json, method, path, body) = match command {
+        HeldCommand::List { room, limit, json, hub } => {
+            let room = room.as_ref().map(|room| format!("&room={}", encoded(room))).unwrap_or_default();
+            (hub, *json, Method::GET, format!("/api/v1/held?limit={limit}{room}"), None)
+        }
+        HeldCommand::Approve { id, json, hub } => {
+            (hub, *json, Method::POST, format!("/api/v1/held/{}/approve", encoded(id)), None)
+        }
+        HeldCommand::Deny { id, reason, json, hub } => {
+            let body = Some(json!({ "reason": reason }));
+            (hub, *json, Method::POST, format!("/api/v1/held/{}/deny", encoded(id)), body)
+        }
+    };
+    ask(settings, hub, method, &path, body, screen, |answer, screen| match (json, command) {
+        (true, _) => screen.json(answer),
+        (false, HeldCommand::List { .. }) => list(answer, screen),
+        (false, HeldCommand::Approve { id, .. }) => {
+            writeln!(screen.out, "approved {id}: published at offset {}", answer["offset"])
+        }
+        (false, HeldCommand::Deny { id, .. }) => writeln!(screen.out, "denied {id}"),
+    })
+}
+
+fn list(answer: &Value, screen: &mut Screen<'_>) -> io::Result<()> {
+    let held = answer.as_array().map(Vec::as_slice).unwrap_or_default();
+    if held.is_empty() {
+        return writeln!(screen.out, "nothing is held");
+    }
+    for held in held {
+        let event = &held["event"];
+        let text = event["body"]["text"].as_str().map_or_else(|| event["body"].to_string(), str::to_owned);
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        writeln!(
+            screen.out,
+            "{}  {}  {} in {}: {text}\n    held by {}: {}",
+            word(&held["id"]),
+            when(&held["held_at"]),
+            word(&event["sender"]["user"]),
+            word(&event["room"]),
+            word(&held["plugin"]),
+            word(&held["reason"])
+        )?;
+    }
+    Ok(())
+}
+
+/// `confab send`.
+pub fn send(settings: &SettingsArgs, send: &Send, screen: &mut Screen<'_>) -> io::Result<Exit> {
+    let body = json!({ "room": send.room, "user": send.user, "key": send.key, "body": { "text": send.text } });
+    ask(settings, &send.hub, Method::POST, "/api/v1/send", Some(body), screen, |receipt, screen| {
+        if send.json {
+            return screen.json(receipt);
+        }
+        writeln!(screen.out, "sent: {} stands at offset {}", receipt["id"].as_str().unwrap_or_default(), receipt["offset"])
+    })
+}
+
+/// `confab history`.
+pub fn history(settings: &SettingsArgs, history: &History, screen: &mut Screen<'_>) -> io::Result<Exit> {
+    let before = match history.before.as_deref().map(cursor) {
+        None => String::new(),
+        Some(Some((epoch, offset))) => format!("&epoch={epoch}&offset={offset}"),
+        Some(None) => {
+            writeln!(screen.err, "error: `--before` takes a cursor, written EPOCH/OFFSET as a page prints it")?;
+            return Ok(Exit::Usage);
+        }
+    };
+    let path = format!("/api/v1/history?room={}&limit={}{before}", encoded(&history.room), history.limit);
+    ask(settings, &history.hub, Method::GET, &path, None, screen, |page, screen| {
+        if history.json {
+            return screen.json(page);
+        }
+        let events = page["events"].as_array().map(Vec::as_slice).unwrap_or_default();
+        for event in events.iter().rev() {
+            let text = event["body"]["text"].as_str().map_or_else(|| event["body"].to_string(), str::to_owned);
+            let user = event["sender"]["user"].as_str().unwrap_or_default();
+            let kind = event["type"].as_str().unwrap_or_default();
+            let kind = if kind == "message" { String::new() } else { format!(" [{kind}]") };
+            writeln!(screen.out, "{:>6}  {}  {user}{kind}: {text}", event["offset"], when(&event["at"]))?;
+        }
+        if let (Some(epoch), Some(offset)) = (page["next"]["epoch"].as_str(), page["next"]["offset"].as_u64()) {
+            writeln!(screen.err, "older: --before {epoch}/{offset}")?;
+        }
+        Ok(())
+    })
+}
+
+fn cursor(text: &str) -> Option<(&str, u64)> {
+    let (epoch, offset) = text.split_once('/')?;
+    epoch.bytes().all(|byte| byte.is_ascii_digit()).then_some(())?;
+    Some((epoch, offset.parse().ok()?))
+}
+
+fn when(ms: &Value) -> String {
+    let time = ms.as_i64().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    time.map_or_else(String::new, |time| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
+}
+
+fn encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+fn ask(
+    settings: &SettingsArgs,
+    hub: &HubArgs,
+    method: Method,
+    path: &str,
+    body: Option<Value>,
+    screen: &mut Screen<'_>,
+    tell: impl FnOnce(&Value, &mut Screen<'_>) -> io::Result<()>,
+) -> io::Result<Exit> {
+    let base = match &hub.admin_url {
+        Some(url) => url.trim_end_matches('/').to_owned(),
+        None => match settings.load(Vec::new()) {
+            Ok(loaded) => format!("http://{}", loaded.config.admin),
+            Err(errors) => {
+                screen.findings(&errors)?;
+                return Ok(Exit::Configuration);
+            }
+        },
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match runtime.block_on(fetch(&format!("{base}{path}"), method, body)) {
+        Ok((status, answer)) if status.is_success() => tell(&answer, screen).map(|()| Exit::Done),
+        Ok((_, answer)) => {
+            let why = answer["error"].as_str().map_or_else(|| answer.to_string(), str::to_owned);
+            writeln!(screen.err, "error: {why}")?;
+            Ok(Exit::Failed)
+        }
+        Err(why) => {
+            writeln!(screen.err, "error: could not reach the hub at {base}: {why}")?;
+            writeln!(screen.err, "help: start it with `confab run`, or name its admin port with `--admin-url`")?;
+            Ok(Exit::Unreachable)
+        }
+    }
+}
+
+async fn fetch(url: &str, method: Method, body: Option<Value>) -> Result<(StatusCode, Value), String> {
+    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let body = body.map(|body| body.to_string()).unwrap_or_default();
+    let request = Request::builder().method(method).uri(url).header(header::CONTENT_TYPE, "application/json");
+    let request = request.body(Full::new(Bytes::from(body))).map_err(|error| error.to_string())?;
+    let work = async {
+        let response = client.request(request).await.map_err(|error| super::run::causes(&error))?;
+        let status = response.status();
+        let bytes = response.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
+        let answer = serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&bytes)));
+        Ok((status, answer))
+    };
+    tokio::time::timeout(TIMEOUT, work).await.unwrap_or_else(|_| Err(format!("no answer in {TIMEOUT:?}")))
+}
