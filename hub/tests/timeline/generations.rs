@@ -1,6 +1,7 @@
 //! A Redis that lost what it knew: no offset twice under an epoch, and retries still get their first receipts.
 
 use crate::ledger::Ledger;
+use crate::proxy::Proxy;
 use crate::server::{RedisServer, connection};
 use crate::world::{World, entry, eventually, hub_id, journaled, key, options_for, pending, redis_options, room, user};
 use confab_hub::timeline::{Appended, Error, RedisOptions, Relay, Settled};
@@ -123,6 +124,42 @@ async fn while_a_generation_gets_its_keys_back_only_younger_keys_are_taken() {
     world.until_taking().await;
     assert_eq!(journaled(&world.known(&entry("team", "1", "hi")).await), (first.event.id, first.cursor));
     assert_eq!(world.publish(&entry("team", "2", "hi")).await.cursor.offset, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_failover_to_a_stale_replica_no_offset_is_given_twice() {
+    let (mut primary, replica) = (RedisServer::start().await, RedisServer::start().await);
+    let proxy = Proxy::to(primary.port).await;
+    let world = World::redis_with(options_for(&proxy.url()), Arc::default()).await;
+    let mut to_replica = replica.connection().await;
+    let follow = async |connection: &mut redis::aio::MultiplexedConnection, whom: [String; 2]| {
+        redis::cmd("REPLICAOF").arg(&whom).exec_async(connection).await.unwrap();
+    };
+    follow(&mut to_replica, ["127.0.0.1".into(), primary.port.to_string()]).await;
+    // The first replica gives the primary another replication id: that is another generation already.
+    let copied = eventually("the replica has a copy", async || {
+        let entry = entry("team", Key::fresh().as_str(), "copied");
+        let Ok(Appended::Placed(placed)) = world.timeline.append(&entry).await else { return None };
+        let mut to_primary = primary.connection().await;
+        let acknowledged: u64 = redis::cmd("WAIT").arg(1).arg(100).query_async(&mut to_primary).await.unwrap();
+        (acknowledged == 1 && placed.record.cursor.epoch.0 == 2).then_some(placed)
+    })
+    .await;
+    world.until_taking().await;
+    follow(&mut to_replica, ["NO".into(), "ONE".into()]).await;
+    let lost = world.publish(&entry("team", "journaled", "hi")).await;
+    assert_eq!(lost.cursor.offset, copied.record.cursor.offset + 1, "the replica does not know of it");
+
+    proxy.lead_to(replica.port);
+    primary.stop();
+    world.until_taking().await;
+    let next = world.publish(&entry("team", "next", "hi")).await;
+    assert!(next.cursor.epoch > lost.cursor.epoch, "{} after {}", next.cursor, lost.cursor);
+    assert_eq!(next.cursor.offset, 1);
+    let again = world.known(&entry("team", "journaled", "hi")).await;
+    assert_eq!(journaled(&again), (lost.event.id, lost.cursor), "a retry gets its first receipt");
+    let settled = world.timeline.settle(copied.pending.as_ref().unwrap()).await.unwrap();
+    assert_eq!(settled, Settled::Stale);
 }
 
 #[tokio::test(flavor = "multi_thread")]
