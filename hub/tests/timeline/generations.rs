@@ -1,6 +1,7 @@
 //! A Redis that lost what it knew: no offset twice under an epoch, and retries still get their first receipts.
 
 use crate::ledger::Ledger;
+use crate::proxy::Proxy;
 use crate::server::{RedisServer, connection};
 use crate::world::{World, entry, eventually, hub_id, journaled, key, options_for, pending, redis_options, room, user};
 use confab_hub::timeline::{Appended, Error, RedisOptions, Relay, Settled};
@@ -126,6 +127,42 @@ async fn while_a_generation_gets_its_keys_back_only_younger_keys_are_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn after_a_failover_to_a_stale_replica_no_offset_is_given_twice() {
+    let (mut primary, replica) = (RedisServer::start().await, RedisServer::start().await);
+    let proxy = Proxy::to(primary.port).await;
+    let world = World::redis_with(options_for(&proxy.url()), Arc::default()).await;
+    let mut to_replica = replica.connection().await;
+    let follow = async |connection: &mut redis::aio::MultiplexedConnection, whom: [String; 2]| {
+        redis::cmd("REPLICAOF").arg(&whom).exec_async(connection).await.unwrap();
+    };
+    follow(&mut to_replica, ["127.0.0.1".into(), primary.port.to_string()]).await;
+    // The first replica gives the primary another replication id: that is another generation already.
+    let copied = eventually("the replica has a copy", async || {
+        let entry = entry("team", Key::fresh().as_str(), "copied");
+        let Ok(Appended::Placed(placed)) = world.timeline.append(&entry).await else { return None };
+        let mut to_primary = primary.connection().await;
+        let acknowledged: u64 = redis::cmd("WAIT").arg(1).arg(100).query_async(&mut to_primary).await.unwrap();
+        (acknowledged == 1 && placed.record.cursor.epoch.0 == 2).then_some(placed)
+    })
+    .await;
+    world.until_taking().await;
+    follow(&mut to_replica, ["NO".into(), "ONE".into()]).await;
+    let lost = world.publish(&entry("team", "journaled", "hi")).await;
+    assert_eq!(lost.cursor.offset, copied.record.cursor.offset + 1, "the replica does not know of it");
+
+    proxy.lead_to(replica.port);
+    primary.stop();
+    world.until_taking().await;
+    let next = world.publish(&entry("team", "next", "hi")).await;
+    assert!(next.cursor.epoch > lost.cursor.epoch, "{} after {}", next.cursor, lost.cursor);
+    assert_eq!(next.cursor.offset, 1);
+    let again = world.known(&entry("team", "journaled", "hi")).await;
+    assert_eq!(journaled(&again), (lost.event.id, lost.cursor), "a retry gets its first receipt");
+    let settled = world.timeline.settle(copied.pending.as_ref().unwrap()).await.unwrap();
+    assert_eq!(settled, Settled::Stale);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_generation_is_always_above_every_one_that_redis_knows() {
     let options = redis_options();
     let world = World::redis_with(options.clone(), Arc::default()).await;
@@ -147,22 +184,38 @@ async fn a_generation_is_always_above_every_one_that_redis_knows() {
     assert_eq!(epoch, 10);
 }
 
+/// The hash that the append script has in the server at the other end.
+async fn append_hash(redis: &mut redis::aio::MultiplexedConnection) -> String {
+    let info: String = redis::cmd("INFO").arg(&["server", "replication"]).query_async(redis).await.unwrap();
+    let said = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
+    let source = include_str!("../../src/timeline/redis/append.lua");
+    let text = format!("-- only for {}/{}\n{source}", said("run_id:"), said("master_replid:"));
+    let mut shared = connection(&redis_options().url).await;
+    redis::cmd("SCRIPT").arg("LOAD").arg(text).query_async(&mut shared).await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn scripts_of_another_server_are_not_known_here() {
-    let options = redis_options();
-    let world = World::redis_with(options.clone(), Arc::default()).await;
-    let own = RedisServer::start().await;
-    let mut redis = own.connection().await;
-    redis::cmd("SCRIPT").arg("FLUSH").exec_async(&mut redis).await.unwrap();
-    let other = World::redis_with(options_for(&own.url()), Arc::default()).await;
-    let before = other.publish(&entry("team", "1", "hi")).await;
-    redis::cmd("SCRIPT").arg("FLUSH").exec_async(&mut redis).await.unwrap();
-    let after = other.publish(&entry("team", "2", "hi")).await;
-    assert_eq!(
-        (after.cursor.epoch, after.cursor.offset),
-        (before.cursor.epoch, 2),
-        "the same server, the same generation"
-    );
-    assert!(other.timeline.counters().stale_appends.load(Ordering::Relaxed) > 0, "the script was not known");
-    assert_eq!(world.timeline.counters().stale_appends.load(Ordering::Relaxed), 0);
+async fn a_script_is_known_only_to_the_server_that_its_text_names() {
+    let (one, two) = (RedisServer::start().await, RedisServer::start().await);
+    let _at_one = World::redis_with(options_for(&one.url()), Arc::default()).await;
+    let _at_two = World::redis_with(options_for(&two.url()), Arc::default()).await;
+    let (mut one, mut two) = (one.connection().await, two.connection().await);
+    let hash = append_hash(&mut one).await;
+    let exists = async |redis: &mut redis::aio::MultiplexedConnection| {
+        let there: Vec<bool> = redis::cmd("SCRIPT").arg("EXISTS").arg(&hash).query_async(redis).await.unwrap();
+        there[0]
+    };
+    assert!(exists(&mut one).await);
+    assert!(!exists(&mut two).await, "a hub that still asks for it there is told that it asks the wrong server");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_forgot_the_scripts_keeps_its_generation() {
+    let server = RedisServer::start().await;
+    let world = World::redis_with(options_for(&server.url()), Arc::default()).await;
+    let before = world.publish(&entry("team", "1", "hi")).await;
+    redis::cmd("SCRIPT").arg("FLUSH").exec_async(&mut server.connection().await).await.unwrap();
+    let after = world.publish(&entry("team", "2", "hi")).await;
+    assert_eq!((after.cursor.epoch, after.cursor.offset), (before.cursor.epoch, 2));
+    assert!(world.timeline.counters().stale_appends.load(Ordering::Relaxed) > 0, "the script was not known");
 }

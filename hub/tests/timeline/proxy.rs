@@ -1,6 +1,7 @@
 //! A wire between a hub and Redis that a test can cut or freeze.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -19,6 +20,7 @@ pub enum Wire {
 pub struct Proxy {
     pub address: SocketAddr,
     wire: Arc<Mutex<watch::Sender<Wire>>>,
+    port: Arc<AtomicU16>,
     /// The words that were lost.
     pub lost: Arc<Mutex<Vec<u8>>>,
     task: tokio::task::JoinHandle<()>,
@@ -30,19 +32,27 @@ impl Proxy {
         let address = listener.local_addr().unwrap();
         let wire = Arc::new(Mutex::new(watch::Sender::new(Wire::Pass)));
         let lost = Arc::<Mutex<Vec<u8>>>::default();
-        let (current, words) = (wire.clone(), lost.clone());
+        let port = Arc::new(AtomicU16::new(port));
+        let (current, words, target) = (wire.clone(), lost.clone(), port.clone());
         let task = tokio::spawn(async move {
             while let Ok((hub, _)) = listener.accept().await {
-                let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else { continue };
+                let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, target.load(Ordering::SeqCst))).await else {
+                    continue;
+                };
                 let wire = current.lock().unwrap().subscribe();
                 tokio::spawn(carry(hub, server, wire, words.clone()));
             }
         });
-        Self { address, wire, lost, task }
+        Self { address, wire, port, lost, task }
     }
 
     pub fn url(&self) -> String {
         format!("redis://{}", self.address)
+    }
+
+    /// Leads later connections to another server.
+    pub fn lead_to(&self, port: u16) {
+        self.port.store(port, Ordering::SeqCst);
     }
 
     /// Sets what happens to the connections of this moment.
