@@ -22,14 +22,19 @@ pub fn on_path(program: &str) -> Option<PathBuf> {
 
 /// Whether this process is root, as it is in CI and in containers.
 pub fn is_root() -> bool {
-    use std::os::unix::fs::MetadataExt;
-    // The owner of /proc/self is this process's user; where there is no /proc, `id` knows.
-    std::fs::metadata("/proc/self").map(|own| own.uid() == 0).unwrap_or_else(|_| id_of(None) == Some(0))
+    user() == Some(0)
 }
 
-/// The number of a user, or of the current one. `None` if there is no such user.
-pub fn id_of(user: Option<&str>) -> Option<u32> {
-    number("-u", user)
+/// The number of the user that this process runs as.
+pub fn user() -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    // The owner of /proc/self is this process's user; where there is no /proc, `id` knows.
+    std::fs::metadata("/proc/self").map(|own| own.uid()).ok().or_else(|| number("-u", None))
+}
+
+/// The number of a user. `None` if there is no such user.
+pub fn id_of(user: &str) -> Option<u32> {
+    number("-u", Some(user))
 }
 
 /// The number of a user's main group. `None` if there is no such user.

@@ -1,11 +1,13 @@
 //! Kafka: one node that is broker and controller, set for a quick start.
 
 use super::port::Port;
-use super::process::{Life, Signal};
+use super::process::{Life, Scratch, Signal};
 use super::server::{Program, Server};
+use crate::progress::Progress;
 use crate::{install, workspace};
 use anyhow::{Context, Result, bail};
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -36,6 +38,8 @@ pub struct Options {
     /// More listeners, each on a port of its own: a name, which is also its security protocol, such as `"SSL"`. Keys
     /// and certificates go into `properties`.
     pub listeners: Vec<String>,
+    /// More arguments of `java`, such as `-Xmx1g`; they win over ours.
+    pub java: Vec<String>,
     /// The port of the plain listener; the controller's is the one above. `None` takes free ones.
     pub port: Option<u16>,
     /// The folder of Kafka's jars; `None` takes `CONFAB_TEST_KAFKA_LIB`, else installs them where needed.
@@ -53,6 +57,7 @@ pub struct Broker {
     controller: Port,
     listeners: Vec<(String, Port)>,
     properties: Vec<(String, String)>,
+    java: Vec<String>,
 }
 
 impl Server<Broker> {
@@ -81,6 +86,7 @@ impl Program for Broker {
             controller,
             listeners: listeners.collect::<Result<_>>()?,
             properties: options.properties.clone(),
+            java: options.java.clone(),
         })
     }
 
@@ -128,8 +134,13 @@ impl Broker {
 
     /// A Java program out of Kafka's jars.
     fn java(&self, class: &str) -> Result<Command> {
-        let mut command = Command::new(workspace::on_path("java").context("there is no `java` on PATH")?);
-        command.args(QUICK_START).arg(format!("-Dlog4j2.configurationFile={}", self.logging().display()));
+        let java = java()?;
+        let archive = class_archive(&self.jars, &java)?;
+        let mut command = Command::new(java);
+        command
+            .args(QUICK_START)
+            .args(archive.exists().then(|| format!("-XX:SharedArchiveFile={}", archive.display())));
+        command.args(&self.java).arg(format!("-Dlog4j2.configurationFile={}", self.logging().display()));
         command.arg("-cp").arg(self.jars.join("*")).arg(class).current_dir(&self.folder);
         Ok(command)
     }
@@ -178,6 +189,40 @@ auto.create.topics.enable=false
         }
         text
     }
+}
+
+/// Keeps the classes that a broker loads in an archive beside the jars: every later start then takes half the time. Does
+/// nothing if that is done already.
+pub fn archive_classes(jars: &Path) -> Result<()> {
+    let archive = class_archive(jars, &java()?)?;
+    if archive.exists() {
+        return Ok(());
+    }
+    let progress = Progress::start("Kafka's class archive");
+    let scratch = Scratch::new("kafka-classes")?;
+    let fresh = archive.with_extension(std::process::id().to_string());
+    let java = vec![format!("-XX:ArchiveClassesAtExit={}", fresh.display())];
+    let mut broker =
+        Server::<Broker>::start(scratch.path(), Options { jars: Some(jars.into()), java, ..Default::default() })?;
+    broker.stop()?;
+    match std::fs::rename(&fresh, &archive) {
+        Ok(()) => progress.done("made"),
+        // It only saves time, and a Java that cannot write one still runs Kafka.
+        Err(error) => progress.done(&format!("not made, so brokers start more slowly: {error}")),
+    }
+    Ok(())
+}
+
+/// Where the archive of this Java lies; another Java, or a newer one at the same place, could not read it.
+fn class_archive(jars: &Path, java: &Path) -> Result<PathBuf> {
+    let java = java.canonicalize()?;
+    let mut hasher = DefaultHasher::new();
+    (&java, java.metadata()?.modified()?).hash(&mut hasher);
+    Ok(jars.with_file_name(format!("classes-{:016x}.jsa", hasher.finish())))
+}
+
+fn java() -> Result<PathBuf> {
+    workspace::on_path("java").context("there is no `java` on PATH")
 }
 
 /// Kafka's jars: where `CONFAB_TEST_KAFKA_LIB` says, else where they are installed.

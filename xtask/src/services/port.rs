@@ -4,6 +4,7 @@
 //! that tries again and again to reach a stopped server can be given the server's own port, connect to itself, and keep
 //! the server from coming back.
 
+use crate::workspace;
 use anyhow::{Context, Result, bail};
 use std::collections::hash_map::RandomState;
 use std::fs::{File, TryLockError};
@@ -68,7 +69,7 @@ pub fn is_free(number: u16) -> bool {
 
 /// Where this user's reservations lie: one empty file a port.
 fn reservations() -> Result<PathBuf> {
-    let user = std::env::var("USER").unwrap_or_else(|_| "someone".into());
+    let user = workspace::user().context("the system does not say who we are")?;
     let folder = std::env::temp_dir().join(format!("confab-ports-{user}"));
     std::fs::create_dir_all(&folder).with_context(|| format!("could not make {}", folder.display()))?;
     Ok(folder)

@@ -151,7 +151,7 @@ fn owner() -> Result<Option<(u32, u32)>> {
     if !workspace::is_root() {
         return Ok(None);
     }
-    let ids = workspace::id_of(Some(USER)).zip(workspace::group_of(USER));
+    let ids = workspace::id_of(USER).zip(workspace::group_of(USER));
     Ok(Some(ids.with_context(|| format!("PostgreSQL does not run as root, and there is no user `{USER}`"))?))
 }
 

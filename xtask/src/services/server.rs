@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// How long a server may take until it serves; a cold machine with two busy cores is slow.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a server may take to end by itself.
-const STOP_GRACE: Duration = Duration::from_secs(20);
+const STOP_GRACE: Duration = Duration::from_secs(30);
 /// How often a starting server is asked whether it serves.
 const ASK_EVERY: Duration = Duration::from_millis(20);
 /// How many sets of ports are tried when somebody else is faster.
@@ -107,7 +107,7 @@ impl<P: Program> Server<P> {
         self.pid().is_some_and(|pid| self.program.serves(pid))
     }
 
-    /// Ends it in order, and kills it if that takes longer than 20 s. Its data stays. Without effect if it is down.
+    /// Ends it in order, and kills it if that takes longer than 30 s. Its data stays. Without effect if it is down.
     pub fn stop(&mut self) -> Result<()> {
         if let Some(mut process) = self.process.take() {
             process.end(P::STOP, STOP_GRACE)?;

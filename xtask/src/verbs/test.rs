@@ -14,6 +14,7 @@ use xtask::services::{Kafka, Postgres, Redis, kafka, postgres, process::Scratch,
 pub fn test(arguments: &cli::Test) -> Result<ExitCode> {
     let mut clock = Clock::default();
     let installed = clock.time("install", install::for_tests)?;
+    clock.time("class archive", || kafka::archive_classes(&installed.kafka_jars))?;
     let components = clock.time("plugins", plugins::build_for_tests)?;
     clock.time("build tests", || build(arguments))?;
     let services = clock.time("start services", || Services::start(&installed))?;

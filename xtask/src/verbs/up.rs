@@ -24,6 +24,7 @@ const END_GRACE: Duration = Duration::from_secs(35);
 /// Starts what is not running yet.
 pub fn up(arguments: &cli::Up) -> Result<()> {
     let jars = install::for_services()?;
+    kafka::archive_classes(&jars)?;
     plugins::build()?;
     let programs = cargo::build(&["confab-hub", "confab-consumer"], arguments.release)?;
     let folder = folder()?;
