@@ -199,7 +199,8 @@ impl Transaction {
     }
 
     async fn stored(&mut self, room: &Room, epoch: i64, after: i64) -> Result<Vec<i64>, Error> {
-        const STORED: &str = "select seq from events where room = $1 and epoch = $2 and seq > $3 order by seq limit 1000";
+        const STORED: &str =
+            "select seq from events where room = $1 and epoch = $2 and seq > $3 order by seq limit 1000";
         let room = room.as_str();
         let stored = on_transaction!(self, connection => {
             sqlx::query_scalar(STORED).bind(room).bind(epoch).bind(after).fetch_all(connection).await
@@ -226,7 +227,7 @@ impl Transaction {
 
     async fn reactions(&mut self, wanted: &Wanted) -> Result<Vec<ReactionRow>, Error> {
         let loaded = match self {
-            _ if wanted.reactions.is_empty() && wanted.aliases.is_empty() => return Ok(Vec::new()),
+            _ if wanted.reactions.is_empty() && wanted.reactions_to.is_empty() => return Ok(Vec::new()),
             Self::Sqlite(connection) => sqlite::load::reactions(connection, wanted).await,
             Self::Postgres(connection) => postgres::load::reactions(connection, wanted).await,
         };

@@ -100,7 +100,8 @@ fn passes(error: &sqlx::Error) -> bool {
             // Connection trouble, too many connections or too little memory, the operator's intervention (also a
             // statement that ran out of time), a lost race with another transaction, a standby where a primary was.
             Some(code) => {
-                ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class)) || matches!(code, "25006" | "55P03")
+                ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class))
+                    || matches!(code, "25006" | "55P03")
             }
             None => false,
         },

@@ -30,8 +30,8 @@ pub(crate) struct Projections {
 pub(crate) struct Wanted {
     pub messages: HashSet<MessageName>,
     pub reactions: HashSet<ReactionName>,
-    /// Reactions to these ids move to the message that stands for them.
-    pub aliases: HashSet<MessageName>,
+    /// All reactions to these: they are aliases, whose reactions move, and the messages that they move to.
+    pub reactions_to: HashSet<MessageName>,
 }
 
 impl Wanted {
@@ -44,7 +44,7 @@ impl Wanted {
             (_, Fate::Copy | Fate::Unreadable | Fate::Nowhere) => return,
             (_, Fate::Again { of, alias: true }) => {
                 self.messages.extend([(room.clone(), of), (room.clone(), event.id)]);
-                self.aliases.insert((room.clone(), event.id));
+                self.reactions_to.extend([(room.clone(), of), (room.clone(), event.id)]);
             }
             (Kind::Message, Fate::Again { of, .. }) => drop(self.messages.insert((room.clone(), of))),
             (Kind::Message, Fate::New) => drop(self.messages.insert((room.clone(), event.id))),
@@ -156,8 +156,7 @@ impl Projections {
         if let Some(waited) = self.messages.remove(&name) {
             self.message(room, of).merge(waited);
         }
-        let moved: Vec<_> =
-            self.reactions.keys().filter(|name| name.0 == *room && name.1 == alias).cloned().collect();
+        let moved: Vec<_> = self.reactions.keys().filter(|name| name.0 == *room && name.1 == alias).cloned().collect();
         for old in moved {
             if let Some(row) = self.reactions.remove(&old) {
                 self.hear(room, of, ReactionRow { target: of.0, changed: true, ..row }, &old.2);
@@ -176,5 +175,11 @@ fn reaction(record: &Record) -> Option<String> {
     struct Named {
         reaction: String,
     }
-    record.event.body.read::<Named>().ok().map(|named| named.reaction).filter(|reaction| reaction.len() <= REACTION_BYTES_MAX)
+    record
+        .event
+        .body
+        .read::<Named>()
+        .ok()
+        .map(|named| named.reaction)
+        .filter(|reaction| reaction.len() <= REACTION_BYTES_MAX)
 }

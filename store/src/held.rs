@@ -6,10 +6,12 @@ use crate::{Error, Store, storable};
 use confab_protocol::{Cursor, EventId, Held, HeldState, Record};
 use std::time::SystemTime;
 
-const HOLD: &str = "insert into held (id, room, event, plugin, reason, held_at, state) values ($1, $2, $3, $4, $5, $6, $7)
+const HOLD: &str =
+    "insert into held (id, room, event, plugin, reason, held_at, state) values ($1, $2, $3, $4, $5, $6, $7)
      on conflict (id) do nothing";
 const LIST: &str = "select event, plugin, reason, held_at, state from held order by held_at, id limit $1";
-const LIST_IN: &str = "select event, plugin, reason, held_at, state from held where state = $2 order by held_at, id limit $1";
+const LIST_IN: &str =
+    "select event, plugin, reason, held_at, state from held where state = $2 order by held_at, id limit $1";
 const ONE: &str = "select event, plugin, reason, held_at, state from held where id = $1";
 /// One statement, so that of two moderators only one decides.
 const DECIDE: &str = "update held set state = $2, decided_by = $3, decided_at = $4 where id = $1 and state = 'waiting'

@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn it_stops_at_a_hole_and_goes_on_when_the_hole_is_filled() {
         let mut span = Span::default();
-        [1, 2, 4, 5].map(|seq| span.place(seq));
+        [1, 2, 4, 5].into_iter().for_each(|seq| span.place(seq));
         assert!(span.advance());
         assert_eq!((span.through, span.top), (2, 5));
         span.place(3);

@@ -81,7 +81,9 @@ mod tests {
 
     #[test]
     fn escapes_that_are_no_characters_are_found() {
-        for text in [r#""\u0000""#, r#"{"a":["x\\\u0000"]}"#, r#""\ud800""#, r#""\ud800x""#, r#""\udc00""#, r#""\uD83D\n""#] {
+        for text in
+            [r#""\u0000""#, r#"{"a":["x\\\u0000"]}"#, r#""\ud800""#, r#""\ud800x""#, r#""\udc00""#, r#""\uD83D\n""#]
+        {
             assert!(json(text).is_err(), "{text}");
         }
     }

@@ -21,8 +21,7 @@ const START_SPANS: &str = "
 /// has looked at anything.
 pub(crate) async fn spans(connection: &mut PgConnection, wanted: &Spans) -> Result<Vec<SpanRow>, sqlx::Error> {
     let (rooms, epochs): (Vec<_>, Vec<_>) = wanted.keys().map(|(room, epoch)| (room.as_str(), *epoch)).unzip();
-    let rows: Vec<SpanRow> =
-        sqlx::query_as(LOCK_SPANS).bind(&rooms).bind(&epochs).fetch_all(&mut *connection).await?;
+    let rows: Vec<SpanRow> = sqlx::query_as(LOCK_SPANS).bind(&rooms).bind(&epochs).fetch_all(&mut *connection).await?;
     if rows.len() == wanted.len() {
         return Ok(rows);
     }
@@ -84,10 +83,7 @@ const REACTIONS: &str = "
     from unnest($5::text[], $6::uuid[]) as b (room, target)
     join reactions r on r.room = b.room and r.target = b.target";
 
-pub(crate) async fn reactions(
-    connection: &mut PgConnection,
-    wanted: &Wanted,
-) -> Result<Vec<ReactionRow>, sqlx::Error> {
+pub(crate) async fn reactions(connection: &mut PgConnection, wanted: &Wanted) -> Result<Vec<ReactionRow>, sqlx::Error> {
     let (mut rooms, mut targets, mut users, mut reactions) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (room, target, user, reaction) in &wanted.reactions {
         rooms.push(room.as_str());
@@ -95,14 +91,14 @@ pub(crate) async fn reactions(
         users.push(user.as_str());
         reactions.push(reaction.as_str());
     }
-    let (alias_rooms, aliases) = names(&wanted.aliases);
+    let (rooms_whole, targets_whole) = names(&wanted.reactions_to);
     sqlx::query_as(REACTIONS)
         .bind(rooms)
         .bind(targets)
         .bind(users)
         .bind(reactions)
-        .bind(alias_rooms)
-        .bind(aliases)
+        .bind(rooms_whole)
+        .bind(targets_whole)
         .fetch_all(connection)
         .await
 }

@@ -4,8 +4,8 @@
 use super::values::{pieces, statement};
 use crate::apply::{IdRow, SpanRow, Spans, Touched, UsedKeyRow};
 use crate::fold::{MessageName, MessageRow, ReactionRow, Wanted, message_columns};
-use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
 use sqlx::query::Query;
+use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
 use sqlx::{FromRow, SqliteConnection};
 use std::collections::HashSet;
 
@@ -108,8 +108,8 @@ pub(crate) async fn reactions(
         query.bind(room.as_str()).bind(target.0).bind(user.as_str()).bind(reaction)
     })
     .await?;
-    let aliases: Vec<_> = wanted.aliases.iter().collect();
-    let to = fetch(connection, &aliases, 2, REACTIONS_TO, |query, (room, id)| query.bind(room.as_str()).bind(id.0));
+    let whole: Vec<_> = wanted.reactions_to.iter().collect();
+    let to = fetch(connection, &whole, 2, REACTIONS_TO, |query, (room, id)| query.bind(room.as_str()).bind(id.0));
     found.extend(to.await?);
     Ok(found)
 }

@@ -79,7 +79,8 @@ async fn messages(connection: &mut SqliteConnection, rows: &[&MessageRow]) -> Re
     for piece in pieces(rows) {
         let mut query = statement(MESSAGES.0, piece.len(), 17, MESSAGES.1);
         for row in piece {
-            query = query.bind(row.room.as_str()).bind(row.id).bind(row.epoch).bind(row.seq).bind(row.sender.as_deref());
+            query =
+                query.bind(row.room.as_str()).bind(row.id).bind(row.epoch).bind(row.seq).bind(row.sender.as_deref());
             query = query.bind(row.client.as_deref()).bind(row.info.as_deref()).bind(row.key.as_deref()).bind(row.at);
             query = query.bind(row.thread).bind(row.body.as_deref()).bind(row.annotations.as_deref());
             query = query.bind(row.edit_epoch).bind(row.edit_seq).bind(row.edited_at);

@@ -1,0 +1,76 @@
+//! What the hub itself keeps in the store: held events and generations; and the schema.
+
+use crate::support::*;
+use confab_protocol::{Cursor, Held, HeldState, Trail};
+use confab_store::{Error, Store};
+
+fn held(n: u128) -> Held {
+    let record = message(n, (1, 1)).saying(r#"{"n":1.0000000000000000001,  "x":"é"}"#);
+    let trail = Trail { chain: "v1".into(), steps: Vec::new() };
+    let (plugin, reason) = ("word-filter".to_owned(), "looks odd".to_owned());
+    Held { event: record.event, trail, plugin, reason, held_at: 100 + n as u64, state: HeldState::Waiting }
+}
+
+pub async fn a_held_event_is_decided_once(store: Store) {
+    store.hold(&held(1)).await.unwrap();
+    let (a, b) =
+        tokio::join!(store.decide(id(1), HeldState::Approved, "mia"), store.decide(id(1), HeldState::Denied, "noor"));
+    let decided: Vec<_> = [a.unwrap(), b.unwrap()].into_iter().flatten().collect();
+    assert_eq!(decided.len(), 1);
+    assert_eq!(store.held_one(id(1)).await.unwrap().as_ref(), Some(&decided[0]));
+    assert_eq!(store.decide(id(1), HeldState::Denied, "mia").await.unwrap(), None);
+    assert_eq!(store.decide(id(2), HeldState::Denied, "mia").await.unwrap(), None);
+}
+
+pub async fn held_events_are_listed_by_state(store: Store) {
+    for n in [3, 1, 2] {
+        store.hold(&held(n)).await.unwrap();
+    }
+    store.decide(id(2), HeldState::Denied, "mia").await.unwrap();
+    let list = async |state, limit| {
+        store.held(state, limit).await.unwrap().iter().map(|held| held.id().0.as_u128()).collect::<Vec<_>>()
+    };
+    assert_eq!(list(None, 10).await, [1, 2, 3]);
+    assert_eq!(list(Some(HeldState::Waiting), 10).await, [1, 3]);
+    assert_eq!(list(Some(HeldState::Denied), 10).await, [2]);
+    assert_eq!(list(Some(HeldState::Waiting), 1).await, [1]);
+}
+
+pub async fn a_held_event_comes_back_as_it_was(store: Store) {
+    store.hold(&held(1)).await.unwrap();
+    assert_eq!(store.held_one(id(1)).await.unwrap(), Some(held(1)));
+    let mut other = held(1);
+    other.reason = "again".into();
+    store.hold(&other).await.unwrap();
+    assert_eq!(store.held_one(id(1)).await.unwrap(), Some(held(1)), "the first hold stays");
+    let mut nul = held(2);
+    nul.reason = "a\0b".into();
+    assert!(matches!(store.hold(&nul).await, Err(Error::Unstorable { .. })));
+}
+
+pub async fn generations_count_up(store: Store) {
+    assert_eq!(store.generation().await.unwrap(), 1);
+    assert_eq!(store.next_generation().await.unwrap(), 2);
+    let (a, b) = tokio::join!(store.next_generation(), store.next_generation());
+    let mut both = [a.unwrap(), b.unwrap()];
+    both.sort_unstable();
+    assert_eq!(both, [3, 4]);
+    assert_eq!(store.generation().await.unwrap(), 4);
+}
+
+pub async fn the_highest_place_is_known_past_holes(store: Store) {
+    apply(&store, &[message(1, (1, 1)), message(4, (1, 4))]).await;
+    assert_eq!(store.tops(&room()).await.unwrap(), Some(Cursor::new(1, 4)));
+    apply(&store, &[message(5, (2, 1))]).await;
+    assert_eq!(store.tops(&room()).await.unwrap(), Some(Cursor::new(2, 1)));
+}
+
+pub async fn migrating_again_changes_nothing(store: Store) {
+    apply(&store, &[message(1, (1, 1))]).await;
+    assert_eq!(store.pending_migrations().await.unwrap(), Vec::<String>::new());
+    let (a, b) = tokio::join!(store.migrate(), store.migrate());
+    a.unwrap();
+    b.unwrap();
+    store.check().await.unwrap();
+    assert_eq!(places(&forwards(&store, None, 9).await), [(1, 1)]);
+}

@@ -1,0 +1,168 @@
+//! Reading by cursor.
+
+use crate::support::*;
+use confab_protocol::{Cursor, Kind};
+use confab_store::{Entry, Query, Store};
+
+pub async fn pages_follow_one_another_both_ways(store: Store) {
+    let records: Vec<_> = (1..=7).map(|n| message(u128::from(n), (1, n))).collect();
+    apply(&store, &records).await;
+
+    let page = forwards(&store, None, 3).await;
+    assert_eq!(page.records, records[..3]);
+    assert_eq!((page.next, page.through), (Some(Cursor::new(1, 3)), Some(Cursor::new(1, 7))));
+    let page = forwards(&store, Some((1, 3)), 3).await;
+    assert_eq!((places(&page), page.next), (vec![(1, 4), (1, 5), (1, 6)], Some(Cursor::new(1, 6))));
+    let page = forwards(&store, Some((1, 6)), 3).await;
+    assert_eq!((places(&page), page.next), (vec![(1, 7)], None));
+    let page = forwards(&store, Some((1, 7)), 3).await;
+    assert_eq!((places(&page), page.next), (vec![], None));
+    let page = forwards(&store, Some((1, 4)), 3).await;
+    assert_eq!(page.next, None, "a page that ends exactly at the end leads nowhere");
+
+    let page = backwards(&store, None, 3).await;
+    assert_eq!((places(&page), page.next), (vec![(1, 7), (1, 6), (1, 5)], Some(Cursor::new(1, 5))));
+    let page = backwards(&store, Some((1, 5)), 4).await;
+    assert_eq!((places(&page), page.next), (vec![(1, 4), (1, 3), (1, 2), (1, 1)], None));
+    let page = backwards(&store, Some((1, 1)), 4).await;
+    assert_eq!((places(&page), page.next), (vec![], None));
+}
+
+pub async fn a_reader_never_passes_a_hole(store: Store) {
+    apply(&store, &[1, 2, 3, 4, 6].map(|n| message(u128::from(n), (1, n)))).await;
+    let page = forwards(&store, None, 100).await;
+    assert_eq!(places(&page), [(1, 1), (1, 2), (1, 3), (1, 4)]);
+    assert_eq!((page.next, page.through), (None, Some(Cursor::new(1, 4))));
+    assert_eq!(places(&backwards(&store, None, 2).await), [(1, 4), (1, 3)]);
+    assert_eq!(places(&backwards(&store, Some((1, 9)), 2).await), [(1, 4), (1, 3)]);
+    assert_eq!(places(&forwards(&store, Some((1, 5)), 2).await), []);
+    assert_eq!(store.contiguous(&room(), 1).await.unwrap(), 4);
+
+    apply(&store, &[message(5, (1, 5))]).await;
+    assert_eq!(places(&forwards(&store, Some((1, 4)), 100).await), [(1, 5), (1, 6)]);
+    assert_eq!(store.through(&room()).await.unwrap(), Some(Cursor::new(1, 6)));
+}
+
+pub async fn holes_filled_late_and_in_several_batches_are_passed_at_once(store: Store) {
+    apply(&store, &(2..=1500).map(|n| message(u128::from(n), (1, n))).collect::<Vec<_>>()).await;
+    apply(&store, &(1502..=2800).map(|n| message(u128::from(n), (1, n))).collect::<Vec<_>>()).await;
+    assert_eq!(store.through(&room()).await.unwrap(), Some(Cursor::new(1, 0)));
+    assert_eq!(store.oldest(&room()).await.unwrap(), None);
+    apply(&store, &[message(1501, (1, 1501)), message(1, (1, 1)), message(2801, (1, 2801))]).await;
+    assert_eq!(store.through(&room()).await.unwrap(), Some(Cursor::new(1, 2801)));
+    assert_eq!(store.oldest(&room()).await.unwrap(), Some(Cursor::new(1, 1)));
+}
+
+pub async fn no_page_spans_epochs_and_next_leads_on(store: Store) {
+    apply(&store, &[message(1, (1, 1)), message(2, (1, 2)), message(3, (4, 1)), message(4, (4, 2))]).await;
+
+    let page = forwards(&store, None, 100).await;
+    assert_eq!((places(&page), page.next), (vec![(1, 1), (1, 2)], Some(Cursor::new(4, 0))));
+    assert_eq!(page.through, Some(Cursor::new(4, 2)));
+    let page = forwards(&store, Some((4, 0)), 100).await;
+    assert_eq!((places(&page), page.next), (vec![(4, 1), (4, 2)], None));
+    assert_eq!(places(&forwards(&store, Some((1, 2)), 100).await), [(4, 1), (4, 2)], "the end of an epoch leads on");
+    assert_eq!(places(&forwards(&store, Some((2, 9)), 100).await), [(4, 1), (4, 2)], "an epoch nobody knows is passed");
+    assert_eq!(places(&forwards(&store, Some((5, 0)), 100).await), []);
+
+    let page = backwards(&store, None, 100).await;
+    assert_eq!((places(&page), page.next), (vec![(4, 2), (4, 1)], Some(Cursor::new(1, 3))));
+    let page = backwards(&store, Some((1, 3)), 100).await;
+    assert_eq!((places(&page), page.next), (vec![(1, 2), (1, 1)], None));
+    assert_eq!(places(&backwards(&store, Some((4, 1)), 1).await), [(1, 2)]);
+    assert_eq!(places(&backwards(&store, Some((9, 9)), 1).await), [(4, 2)]);
+}
+
+pub async fn an_epoch_with_a_successor_serves_its_contiguous_part(store: Store) {
+    apply(&store, &[message(1, (1, 1)), message(3, (1, 3)), message(4, (2, 2))]).await;
+    let page = forwards(&store, None, 1).await;
+    assert_eq!((places(&page), page.next), (vec![(1, 1)], Some(Cursor::new(2, 0))));
+    assert_eq!(page.through, Some(Cursor::new(2, 0)), "nothing of the newest epoch can be served yet");
+    let page = forwards(&store, Some((2, 0)), 1).await;
+    assert_eq!((places(&page), page.next), (vec![], None));
+    assert_eq!(places(&backwards(&store, None, 9).await), [(1, 1)]);
+    assert_eq!(store.oldest(&room()).await.unwrap(), Some(Cursor::new(1, 1)));
+}
+
+pub async fn an_unreadable_record_keeps_its_place(store: Store) {
+    let place = Some((room(), Cursor::new(1, 2), id(2)));
+    let poison = Entry::Unreadable { place, reason: "not JSON".into() };
+    let nowhere = Entry::Unreadable { place: None, reason: "not even a key".into() };
+    let mut batch = entries(&[message(1, (1, 1)), message(3, (1, 3))]);
+    batch.extend([poison.clone(), nowhere]);
+    let applied = store.apply(&batch, &[]).await.unwrap();
+    assert_eq!((applied.events, applied.unreadable), (2, 2));
+
+    let page = forwards(&store, None, 100).await;
+    assert_eq!((places(&page), page.unreadable), (vec![(1, 1), (1, 3)], vec![Cursor::new(1, 2)]));
+    assert_eq!(store.event(&room(), id(2)).await.unwrap(), None);
+    assert_eq!(store.apply(&[poison], &[]).await.unwrap().copies, 1);
+    // The same event at another place is no duplicate of a row that says nothing.
+    assert_eq!(apply(&store, &[message(2, (2, 1))]).await.events, 1);
+    assert_eq!(now(&store, 2).await.cursor, Cursor::new(2, 1));
+}
+
+pub async fn a_readable_copy_takes_the_place_of_an_unreadable_one(store: Store) {
+    let poison = |n: u64| Entry::Unreadable {
+        place: Some((room(), Cursor::new(1, n), id(u128::from(n)))),
+        reason: "a newer version".into(),
+    };
+    store.apply(&[poison(1)], &[]).await.unwrap();
+    let mut batch = vec![poison(2)];
+    batch.extend(entries(&[message(1, (1, 1)), message(2, (1, 2))]));
+    let applied = store.apply(&batch, &[]).await.unwrap();
+    assert_eq!((applied.events, applied.copies, applied.unreadable), (2, 1, 0));
+    store.apply(&[poison(1)], &[]).await.unwrap();
+    let page = forwards(&store, None, 100).await;
+    assert_eq!((places(&page), page.unreadable), (vec![(1, 1), (1, 2)], vec![]));
+    assert_eq!(words(&store, 1).await, r#""words of 1""#);
+}
+
+pub async fn rooms_do_not_see_one_another(store: Store) {
+    apply(&store, &[message(1, (1, 1)), message(1, (1, 1)).room("other"), edit(2, (1, 2), 1).room("other")]).await;
+    assert_eq!(forwards(&store, None, 100).await.records, [message(1, (1, 1))]);
+    assert_eq!(words(&store, 1).await, r#""words of 1""#);
+    assert_eq!(store.event(&room(), id(2)).await.unwrap(), None);
+}
+
+pub async fn a_room_that_nobody_knows_has_nothing(store: Store) {
+    assert_eq!(forwards(&store, None, 100).await, confab_store::Page::default());
+    assert_eq!(backwards(&store, Some((u64::MAX, u64::MAX)), 100).await, confab_store::Page::default());
+    assert_eq!(store.through(&room()).await.unwrap(), None);
+    assert_eq!(store.oldest(&room()).await.unwrap(), None);
+    assert_eq!(store.tops(&room()).await.unwrap(), None);
+    assert_eq!(store.contiguous(&room(), 1).await.unwrap(), 0);
+    assert_eq!(store.message(&room(), id(1)).await.unwrap(), None);
+}
+
+pub async fn bodies_come_back_byte_for_byte(store: Store) {
+    let bodies = [
+        r#"{"n":1.0000000000000000001,  "x":"é"}"#,
+        r#"{"b":1,"a":2,"b":3}"#,
+        r#""👍\u00e9\\u0000""#,
+        "1e999",
+        "{\n\t\"deep\" : [ [ [ ] ] ] }",
+        "null",
+    ];
+    let records: Vec<_> = (1..).zip(bodies).map(|(n, body)| message(n, (1, n as u64)).saying(body)).collect();
+    let mut judged = records.clone();
+    judged[0].event.annotations.insert("p.score".into(), confab_protocol::Body::parse("[0.10,  1E2]").unwrap());
+    judged[0].trail.chain = "v1".into();
+    judged[0].event.thread = Some(id(77));
+    apply(&store, &judged).await;
+    assert_eq!(forwards(&store, None, 100).await.records, judged);
+    assert_eq!(words(&store, 1).await, bodies[0]);
+    assert_eq!(now(&store, 1).await.annotations, judged[0].event.annotations);
+    assert_eq!(store.event(&room(), id(1)).await.unwrap().as_ref(), Some(&judged[0]));
+    assert_eq!(judged[0].event.kind, Kind::Message);
+}
+
+pub async fn a_page_of_nothing_still_says_where_to_go(store: Store) {
+    apply(&store, &[message(1, (1, 1)), message(2, (1, 2))]).await;
+    let page = forwards(&store, Some((1, 1)), 0).await;
+    assert_eq!((places(&page), page.next), (vec![], Some(Cursor::new(1, 1))));
+    let page = backwards(&store, None, 0).await;
+    assert_eq!((places(&page), page.next), (vec![], Some(Cursor::new(1, 3))));
+    let query = Query { since: None, reverse: false, limit: usize::MAX };
+    assert_eq!(places(&store.page(&room(), query).await.unwrap()), [(1, 1), (1, 2)]);
+}

@@ -1,0 +1,80 @@
+//! What every back-end of the store must do. Each case runs against SQLite and against PostgreSQL.
+
+#[path = "cases"]
+mod cases {
+    pub mod folding;
+    pub mod hub;
+    pub mod paging;
+    pub mod taking;
+}
+mod support;
+
+/// Makes two tests of each case, one for each back-end.
+macro_rules! contract {
+    ($($module:ident: $($case:ident),+ $(,)?;)+) => {
+        mod on_sqlite {
+            $(mod $module {
+                $(#[tokio::test(flavor = "multi_thread")]
+                async fn $case() {
+                    crate::support::with_sqlite(crate::cases::$module::$case).await;
+                })+
+            })+
+        }
+        mod on_postgres {
+            $(mod $module {
+                $(#[tokio::test(flavor = "multi_thread")]
+                async fn $case() {
+                    crate::support::with_postgres(crate::cases::$module::$case).await;
+                })+
+            })+
+        }
+    };
+}
+
+contract! {
+    paging:
+        pages_follow_one_another_both_ways,
+        a_reader_never_passes_a_hole,
+        holes_filled_late_and_in_several_batches_are_passed_at_once,
+        no_page_spans_epochs_and_next_leads_on,
+        an_epoch_with_a_successor_serves_its_contiguous_part,
+        an_unreadable_record_keeps_its_place,
+        a_readable_copy_takes_the_place_of_an_unreadable_one,
+        rooms_do_not_see_one_another,
+        a_room_that_nobody_knows_has_nothing,
+        bodies_come_back_byte_for_byte,
+        a_page_of_nothing_still_says_where_to_go;
+    taking:
+        a_copy_of_a_record_changes_nothing,
+        a_known_key_keeps_its_place_and_both_ids_lead_to_the_message,
+        a_known_id_in_a_new_generation_keeps_both_places,
+        duplicates_inside_one_batch_are_found,
+        a_replaced_writer_writes_nothing,
+        two_writers_with_one_expectation_cannot_both_write,
+        positions_move_with_their_batch,
+        a_batch_that_fails_leaves_nothing,
+        what_no_column_can_hold_is_named_and_its_neighbours_are_stored,
+        keys_are_remembered,
+        large_batches_are_whole;
+    folding:
+        an_edit_waits_for_its_message,
+        the_newest_edit_counts_however_they_come,
+        an_edit_older_than_its_message_counts,
+        a_delete_blanks_the_message_and_its_edits_everywhere,
+        an_edit_after_the_delete_brings_nothing_back,
+        a_delete_waits_for_its_message,
+        a_delete_blanks_duplicates_and_edits_of_them,
+        a_delete_with_a_used_key_still_deletes,
+        a_retried_edit_does_not_undo_a_newer_one,
+        edits_and_reactions_of_a_duplicate_belong_to_the_message,
+        the_last_word_on_a_reaction_counts_however_they_come,
+        reactions_are_listed_in_the_order_they_were_given,
+        annotations_belong_to_the_body;
+    hub:
+        a_held_event_is_decided_once,
+        held_events_are_listed_by_state,
+        a_held_event_comes_back_as_it_was,
+        generations_count_up,
+        the_highest_place_is_known_past_holes,
+        migrating_again_changes_nothing;
+}

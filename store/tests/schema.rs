@@ -1,0 +1,96 @@
+//! The schema's versions, and a database that is away.
+
+mod support;
+
+use confab_store::{Error, PostgresOptions, Store};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+use std::time::Duration;
+
+const ALL: [&str; 2] = ["0001 history", "0002 hub"];
+/// What a later program would leave behind.
+const LATER: &str = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+                     values (9000, 'later', true, {}, 0)";
+
+async fn is_refused(store: &Store) {
+    for error in [store.migrate().await.unwrap_err(), store.pending_migrations().await.unwrap_err()] {
+        assert!(matches!(error, Error::Newer { found: 9000, known: 2 }), "{error:?}");
+        assert!(!error.temporary());
+    }
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_by_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = Store::sqlite(&path).await.unwrap();
+    assert_eq!(store.pending_migrations().await.unwrap(), ALL);
+    store.migrate().await.unwrap();
+    assert_eq!(store.pending_migrations().await.unwrap(), Vec::<String>::new());
+    let mut connection =
+        SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&path)).await.expect("the file opens");
+    sqlx::raw_sql(AssertSqlSafe(LATER.replace("{}", "x''"))).execute(&mut connection).await.unwrap();
+    is_refused(&store).await;
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_by_postgres() {
+    let database = support::Database::create().await;
+    let store = database.store(2);
+    assert_eq!(store.pending_migrations().await.unwrap(), ALL);
+    store.migrate().await.unwrap();
+    assert_eq!(store.pending_migrations().await.unwrap(), Vec::<String>::new());
+    let mut connection = PgConnection::connect(&database.url).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(LATER.replace("{}", "''"))).execute(&mut connection).await.unwrap();
+    is_refused(&store).await;
+    store.close().await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_store_reopened_has_what_was_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = Store::sqlite(&path).await.unwrap();
+    store.migrate().await.unwrap();
+    support::apply(&store, &[support::message(1, (1, 1))]).await;
+    store.next_generation().await.unwrap();
+    store.close().await;
+    let store = Store::sqlite(&path).await.unwrap();
+    assert_eq!(support::words(&store, 1).await, r#""words of 1""#);
+    assert_eq!(store.generation().await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_temporary_trouble() {
+    // A port that was free a moment ago and that nobody listens on.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let store = Store::postgres(&PostgresOptions {
+        url: format!("postgres://postgres@127.0.0.1:{port}/postgres"),
+        ca_file: None,
+        connections: 2,
+        timeout: Duration::from_millis(200),
+    })
+    .expect("a store is made while its database is away");
+    let errors = [
+        store.check().await.unwrap_err(),
+        store.migrate().await.unwrap_err(),
+        store.pending_migrations().await.unwrap_err(),
+        store.apply(&[], &[]).await.unwrap_err(),
+        store.through(&support::room()).await.unwrap_err(),
+    ];
+    for error in errors {
+        assert!(matches!(error, Error::Unavailable(_)) && error.temporary(), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_url_that_is_none_is_refused_at_once() {
+    let options = PostgresOptions {
+        url: "postgres://localhost/x?sslmode=maybe".into(),
+        ca_file: None,
+        connections: 1,
+        timeout: Duration::from_secs(1),
+    };
+    assert!(!Store::postgres(&options).unwrap_err().temporary());
+}
