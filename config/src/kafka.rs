@@ -2,38 +2,58 @@
 
 use crate::settings::KafkaConfig;
 
-/// Properties that carry a promise, or that have a setting of their own, with what to do instead.
-const RESERVED: &[(&str, &str)] = &[
-    ("acks", ACKS),
-    ("request.required.acks", ACKS),
-    ("enable.idempotence", "copies of a record would become ordinary; the hub always sets it to true"),
-    ("enable.gapless.guarantee", "one record that times out would stop the whole hub"),
-    ("transactional.id", "records are journaled one by one, not in transactions"),
-    ("bootstrap.servers", "set `journal.kafka.brokers`"),
-    ("metadata.broker.list", "set `journal.kafka.brokers`"),
-    ("delivery.timeout.ms", "set `journal.kafka.delivery_timeout`"),
-    ("message.timeout.ms", "set `journal.kafka.delivery_timeout`"),
-    ("linger.ms", "set `journal.kafka.linger`"),
-    ("queue.buffering.max.ms", "set `journal.kafka.linger`"),
-    ("group.id", "set `consumer.group`"),
-    ("group.protocol", POSITIONS),
-    ("partition.assignment.strategy", POSITIONS),
-    ("enable.auto.commit", POSITIONS),
-    ("auto.commit.enable", POSITIONS),
-    ("enable.auto.offset.store", POSITIONS),
-    ("auto.offset.reset", POSITIONS),
-    ("enable.partition.eof", POSITIONS),
-];
+/// Why an option is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// It would take the ground from under "acknowledged is kept".
+    Weakens(&'static str),
+    /// It has a setting of its own.
+    HasSetting(&'static str),
+    /// Confab sets it itself.
+    Ours(&'static str),
+}
 
-const ACKS: &str = "a receipt promises that every in-sync replica has the record; the hub always sets it to all";
 const POSITIONS: &str = "the consumer keeps its positions in the store and fences by them";
 
+/// Why the option may not have this value; `None` if it may.
+pub(crate) fn refused(key: &str, value: &str) -> Option<Reason> {
+    use Reason::{HasSetting, Ours, Weakens};
+    Some(match (key, value) {
+        ("acks" | "request.required.acks", "all" | "-1") | ("enable.idempotence", "true") => return None,
+        ("acks" | "request.required.acks", _) => Weakens("only `all` is enough"),
+        ("enable.idempotence", _) => Weakens("a retry of the producer could be written twice, or out of order"),
+        ("max.in.flight" | "max.in.flight.requests.per.connection", n) => match n.parse::<u32>() {
+            Ok(1..=5) => return None,
+            _ => Weakens("an idempotent producer can have 1 to 5"),
+        },
+        ("retries" | "message.send.max.retries", "0") => Weakens("one lost packet would be one unknown outcome"),
+        ("bootstrap.servers" | "metadata.broker.list", _) => HasSetting("journal.kafka.brokers"),
+        ("delivery.timeout.ms" | "message.timeout.ms", _) => HasSetting("journal.kafka.delivery_timeout"),
+        ("linger.ms" | "queue.buffering.max.ms", _) => HasSetting("journal.kafka.linger"),
+        ("group.id", _) => HasSetting("consumer.group"),
+        ("transactional.id", _) => Ours("records are journaled one by one, not in transactions"),
+        ("enable.gapless.guarantee", _) => Ours("one record that times out would stop the whole hub"),
+        ("group.protocol" | "partition.assignment.strategy" | "enable.partition.eof", _) => Ours(POSITIONS),
+        ("enable.auto.commit" | "auto.commit.enable" | "enable.auto.offset.store" | "auto.offset.reset", _) => {
+            Ours(POSITIONS)
+        }
+        _ => return None,
+    })
+}
+
 impl KafkaConfig {
-    /// Checks that no option takes a promise away or doubles a setting. The error names the option, and what to do.
+    /// Checks that no option takes a promise away or doubles a setting, for settings that did not come through
+    /// [`load`](crate::load). The error names the option and says why.
     pub fn check_options(&self) -> Result<(), String> {
-        match self.options.keys().find_map(|key| RESERVED.iter().find(|(name, _)| name == key)) {
+        let found = self.options.iter().find_map(|(key, value)| Some((key, refused(key, value)?)));
+        match found {
             None => Ok(()),
-            Some((name, why)) => Err(format!("`journal.kafka.options` may not set `{name}`: {why}")),
+            Some((key, Reason::Weakens(why) | Reason::Ours(why))) => {
+                Err(format!("`journal.kafka.options` may not set `{key}` like this: {why}"))
+            }
+            Some((key, Reason::HasSetting(setting))) => {
+                Err(format!("`journal.kafka.options` may not set `{key}`: set `{setting}`"))
+            }
         }
     }
 }
@@ -46,9 +66,10 @@ mod tests {
     fn options_may_add_security_but_not_take_promises_away() {
         let mut kafka = KafkaConfig::default();
         kafka.options.insert("security.protocol".into(), "ssl".into());
+        kafka.options.insert("enable.idempotence".into(), "true".into());
         assert_eq!(kafka.check_options(), Ok(()));
         kafka.options.insert("acks".into(), "1".into());
         let refused = kafka.check_options().unwrap_err();
-        assert!(refused.contains("`acks`") && refused.contains("in-sync"), "{refused}");
+        assert!(refused.contains("`acks`") && refused.contains("`all`"), "{refused}");
     }
 }

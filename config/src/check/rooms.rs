@@ -1,0 +1,56 @@
+//! Checks of what rooms are.
+
+use super::Findings;
+use crate::path::Path;
+use crate::pattern::Patterns;
+use crate::problem::Problem;
+use crate::settings::Config;
+use std::time::Duration;
+
+pub(super) fn check(config: &Config, found: &mut Findings) {
+    for (at, rule) in config.room.iter().enumerate() {
+        let here = Path::of("room").index(at);
+        patterns(&here, "match", &rule.r#match, found);
+        if rule.hot_window.is_none() && rule.deep_recovery.is_none() {
+            found.add(
+                Problem::warning(&here, "the rule changes nothing")
+                    .label("it has neither `hot_window` nor `deep_recovery`"),
+            );
+        }
+        let Some(window) = &rule.hot_window else { continue };
+        if let Some(events) = window.events {
+            let path = here.key("hot_window").key("events");
+            found.range(&path, events, 1, 100_000, |events| events.to_string());
+        }
+        if let Some(age) = window.age {
+            let (second, year) = (Duration::from_secs(1), Duration::from_secs(365 * 24 * 3600));
+            found.duration(&here.key("hot_window").key("age"), age, second, year);
+        }
+    }
+}
+
+/// Reads a list of patterns and says which one cannot be read. `None` if nothing can be matched with it.
+pub(super) fn patterns(table: &Path, key: &str, list: &[String], found: &mut Findings) -> Option<Patterns> {
+    let here = table.key(key);
+    let mut readable = true;
+    for (at, pattern) in list.iter().enumerate() {
+        if let Err(why) = Patterns::new(&[pattern]) {
+            found.add(
+                Problem::error(&here.index(at), "the pattern cannot be read")
+                    .label(why)
+                    .note("`*` is one segment, `**` any depth, a leading `!` excludes; segments are divided by `:`"),
+            );
+            readable = false;
+        }
+    }
+    let patterns = Patterns::new(list).ok().filter(|_| readable)?;
+    if patterns.includes_any() {
+        return Some(patterns);
+    }
+    let problem = match list {
+        [] => Problem::error(&here, format!("`{key}` names no rooms")).label("which rooms are meant?"),
+        _ => Problem::error(&here, "the patterns only exclude, so no room matches").label("no pattern without `!`"),
+    };
+    found.add(problem.help(format!("write `{key} = [\"**\"]` for every room")));
+    None
+}

@@ -1,0 +1,205 @@
+//! The loader: default, then file, then environment, then flags; the later wins.
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::document::Document;
+use crate::origin::{Origin, Sources};
+use crate::path::Path as Place;
+use crate::problem::Problem;
+use crate::schema;
+use crate::settings::Config;
+use crate::suggest::nearest;
+use crate::{environment, structure};
+use std::path::{Path, PathBuf};
+
+/// The file that is read when none is named, if it stands in the working directory.
+pub const FILE: &str = "hub.toml";
+
+/// Settings that can be given as they are or as the name of a file that holds them.
+const TWINS: [(&str, &str); 3] = [
+    ("auth.hmac_secret", "auth.hmac_secret_file"),
+    ("timeline.redis.url", "timeline.redis.url_file"),
+    ("store.postgres.url", "store.postgres.url_file"),
+];
+
+/// The settings in force, and what is known about them.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings. Paths from the file are absolute: they were relative to the file's folder.
+    pub config: Config,
+    /// Where every value came from.
+    pub sources: Sources,
+    /// What works, and is hardly what was meant.
+    pub warnings: Vec<Diagnostic>,
+    /// The folder of the file, or the working directory where there is none.
+    pub base_dir: PathBuf,
+    /// The file, if one was read.
+    pub file: Option<PathBuf>,
+}
+
+/// Reads the settings: the file at `path` (else the one that `CONFAB_CONFIG` names, else `./hub.toml` if it exists),
+/// then the variables of `env` that begin with `CONFAB_`, then the flags (a setting's path and its value). All mistakes
+/// that can be found are returned together, in the order of the file.
+pub fn load(
+    path: Option<&Path>,
+    env: impl Iterator<Item = (String, String)>,
+    flags: Vec<(String, toml::Value)>,
+) -> Result<Loaded, Diagnostics> {
+    let env: Vec<(String, String)> = env.filter(|(name, _)| name.starts_with(environment::PREFIX)).collect();
+    let named = env.iter().find(|(name, value)| name == "CONFAB_CONFIG" && !value.is_empty());
+    let file = match (path, named) {
+        (Some(path), _) => Some(path.to_owned()),
+        (None, Some((_, path))) => Some(PathBuf::from(path)),
+        (None, None) => Some(PathBuf::from(FILE)).filter(|path| path.exists()),
+    };
+    let (document, mut table) = match &file {
+        Some(path) => read_file(path).map(|(document, table)| (Some(document), table))?,
+        None => (None, toml::Table::new()),
+    };
+    let mut sources = Sources { document, overrides: Vec::new() };
+    let (found, mut errors) = environment::read(env.into_iter(), &table);
+    let variables = found.into_iter().map(|found| (found.path, found.value, Origin::Environment { name: found.name }));
+    overlay(&mut table, &mut sources, variables.collect());
+    let (flags, unknown): (Vec<_>, Vec<_>) = flags.into_iter().map(flag).partition(Result::is_ok);
+    errors.extend(unknown.into_iter().filter_map(Result::err));
+    overlay(&mut table, &mut sources, flags.into_iter().filter_map(Result::ok).collect());
+
+    let structure = structure::read(table);
+    // Where a default stands for something that could not be read, there is nothing to be said about it.
+    let is_sound = |problem: &Problem| {
+        !structure.unreadable.iter().any(|unreadable| {
+            unreadable.touches(&problem.path) || problem.rests_on.iter().any(|path| unreadable.covers(path))
+        })
+    };
+    let sound = structure.config.validate().into_iter().filter(is_sound);
+    let problems: Vec<Problem> = structure.problems.into_iter().chain(sound).collect();
+    let all = errors.into_iter().chain(problems.into_iter().map(|problem| sources.place(problem)));
+    let all = Diagnostics(all.collect()).sorted();
+    if all.errors() > 0 {
+        return Err(all);
+    }
+    let mut loaded =
+        Loaded { config: structure.config, sources, warnings: all.0, base_dir: base_dir(file.as_deref()), file };
+    loaded.resolve_paths();
+    Ok(loaded)
+}
+
+/// The environment of this process, without variables that are no text.
+pub fn process_environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+impl Loaded {
+    /// Gives problems that were found elsewhere (a module that does not compile, say) their place in the file.
+    pub fn place(&self, problems: impl IntoIterator<Item = Problem>) -> Diagnostics {
+        Diagnostics(problems.into_iter().map(|problem| self.sources.place(problem)).collect()).sorted()
+    }
+
+    /// What only a process that serves clients needs: somebody can connect, secrets can be read, and the plugins' files
+    /// stand where they should. Reads files.
+    pub fn check_serving(&self) -> Diagnostics {
+        let found = self.place(crate::check::serving(&self.config));
+        if self.file.is_some() {
+            return found;
+        }
+        let advice = "there is no hub.toml here: `confab config default > hub.toml` writes one with every default";
+        let advise = |found: Diagnostic| if found.severity() == Severity::Error { found.help(advice) } else { found };
+        Diagnostics(found.0.into_iter().map(advise).collect())
+    }
+
+    /// Paths of the file are relative to its folder; those from elsewhere to the working directory, as in any shell.
+    fn resolve_paths(&mut self) {
+        let (base, sources) = (&self.base_dir, &self.sources);
+        let resolve = |place: Place, path: &mut PathBuf| {
+            if !matches!(sources.of(&place), Origin::Environment { .. } | Origin::Flag) && !path.as_os_str().is_empty()
+            {
+                *path = base.join(&*path);
+            }
+        };
+        let config = &mut self.config;
+        if self.file.is_none() {
+            return;
+        }
+        resolve(Place::of("data"), &mut config.data);
+        config.auth.hmac_secret_file.iter_mut().for_each(|path| resolve(Place::of("auth.hmac_secret_file"), path));
+        if let Some(redis) = &mut config.timeline.redis {
+            redis.url_file.iter_mut().for_each(|path| resolve(Place::of("timeline.redis.url_file"), path));
+            redis.ca_file.iter_mut().for_each(|path| resolve(Place::of("timeline.redis.ca_file"), path));
+        }
+        if let Some(postgres) = &mut config.store.postgres {
+            postgres.url_file.iter_mut().for_each(|path| resolve(Place::of("store.postgres.url_file"), path));
+            postgres.ca_file.iter_mut().for_each(|path| resolve(Place::of("store.postgres.ca_file"), path));
+        }
+        for (name, plugin) in &mut config.plugin {
+            resolve(Place::of("plugin").key(name.as_str()).key("module"), &mut plugin.module);
+        }
+    }
+}
+
+fn base_dir(file: Option<&Path>) -> PathBuf {
+    let folder = file.and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
+    // Only an empty path, or a working directory that is gone, has no absolute form.
+    std::path::absolute(if folder.as_os_str().is_empty() { Path::new(".") } else { &folder }).unwrap_or(folder)
+}
+
+fn read_file(path: &Path) -> Result<(Document, toml::Table), Diagnostics> {
+    let shown = path.display().to_string();
+    let text = match std::fs::read(path).map(String::from_utf8) {
+        Ok(Ok(text)) => text,
+        Ok(Err(_)) => return Err(Diagnostic::error(format!("{shown} is not UTF-8 text")).into()),
+        Err(error) => {
+            let found = Diagnostic::error(format!("could not read {shown}")).note(error.to_string());
+            return Err(match error.kind() {
+                std::io::ErrorKind::NotFound => {
+                    found.help(format!("`confab config default > {shown}` writes one with every default"))
+                }
+                _ => found,
+            }
+            .into());
+        }
+    };
+    Document::parse(&shown, &text).map_err(|error| Diagnostic::from(error).into())
+}
+
+/// Sets values over those of the table. A secret set here replaces the file's, in whichever form that was given.
+fn overlay(table: &mut toml::Table, sources: &mut Sources, values: Vec<(Place, toml::Value, Origin)>) {
+    let set: Vec<Place> = values.iter().map(|(path, ..)| path.clone()).collect();
+    for (plain, file) in TWINS.map(|(plain, file)| (Place::of(plain), Place::of(file))) {
+        match (set.contains(&plain), set.contains(&file)) {
+            (true, false) => _ = file.take(table),
+            (false, true) => _ = plain.take(table),
+            // Both at once is for the check to refuse.
+            _ => {}
+        }
+    }
+    for (path, value, origin) in values {
+        // If something else than a table stands in the way, reading the table says so.
+        path.put(table, value);
+        sources.overrides.push((path, origin));
+    }
+}
+
+/// Reads a flag like `limits.frame=64 KiB` into the setting's path and its value. Where the setting is text, the value
+/// needs no quotes; elsewhere it is read as TOML.
+pub fn assignment(text: &str) -> Result<(String, toml::Value), String> {
+    let (path, value) = text.split_once('=').ok_or("write it like `limits.frame=64 KiB`")?;
+    let path = Place::parse(path)?;
+    let kind = schema::kind(&path.keys().collect::<Vec<_>>()).unwrap_or(schema::Kind::Any);
+    Ok((path.to_string(), environment::value(kind, value.trim())))
+}
+
+fn flag((text, value): (String, toml::Value)) -> Result<(Place, toml::Value, Origin), Diagnostic> {
+    let path = Place::parse(&text).map_err(Diagnostic::error)?;
+    let text = path.to_string();
+    let keys: Vec<&str> = path.keys().collect();
+    match schema::kind(&keys) {
+        Some(schema::Kind::Table(_)) | None => {
+            let error = Diagnostic::error(format!("`{text}` names no setting"));
+            let known: Vec<String> = schema::leaves().into_iter().map(|(path, _)| path.join(".")).collect();
+            Err(match nearest(&text, known.iter().map(String::as_str)) {
+                Some(near) => error.help(format!("did you mean `{near}`?")),
+                None => error.help("`confab config default` lists every setting"),
+            })
+        }
+        Some(_) => Ok((path, value, Origin::Flag)),
+    }
+}

@@ -1,0 +1,54 @@
+//! What a room is, by its name: all `[[room]]` rules that match, one over the other.
+
+use crate::pattern::Patterns;
+use crate::settings::{Config, HotWindow, RoomRule};
+
+/// The settings of one room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoomSettings {
+    /// How much of the timeline is kept at hand for recovery.
+    pub hot_window: HotWindow,
+    /// Whether recovery goes on, past the hot window, in the store.
+    pub deep_recovery: bool,
+}
+
+impl Default for RoomSettings {
+    fn default() -> Self {
+        Self { hot_window: HotWindow::default(), deep_recovery: true }
+    }
+}
+
+/// All rules, ready to be asked for every room. Asking allocates nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Rooms {
+    rules: Vec<(Patterns, RoomRule)>,
+}
+
+impl Rooms {
+    /// Reads the rules' patterns. A rule whose patterns cannot be read matches nothing; [`Config::validate`] names it,
+    /// and [`load`](crate::load) lets no such rule pass.
+    pub fn new(config: &Config) -> Self {
+        let read = |rule: &RoomRule| Some((Patterns::new(&rule.r#match).ok()?, rule.clone()));
+        Self { rules: config.room.iter().filter_map(read).collect() }
+    }
+
+    /// The settings of the room with this name: of every key, what the last matching rule says that says anything.
+    pub fn settings(&self, room: &str) -> RoomSettings {
+        let mut settings = RoomSettings::default();
+        for (_, rule) in self.rules.iter().filter(|(patterns, _)| patterns.matches(room)) {
+            if let Some(window) = &rule.hot_window {
+                settings.hot_window.events = window.events.unwrap_or(settings.hot_window.events);
+                settings.hot_window.age = window.age.unwrap_or(settings.hot_window.age);
+            }
+            settings.deep_recovery = rule.deep_recovery.unwrap_or(settings.deep_recovery);
+        }
+        settings
+    }
+}
+
+impl Config {
+    /// The settings of one room. Whoever asks often keeps a [`Rooms`].
+    pub fn room(&self, name: &str) -> RoomSettings {
+        Rooms::new(self).settings(name)
+    }
+}

@@ -1,0 +1,199 @@
+//! Plugins, the chains they stand in, and the tests of those chains.
+
+use crate::human::{Size, duration};
+use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What a plugin is and may do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PluginConfig {
+    /// The component file. Relative to hub.toml's folder.
+    pub module: PathBuf,
+    /// The BLAKE3 hash that the file must have, if pinned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blake3: Option<String>,
+    /// The longest a call may take: wall clock, host calls included.
+    #[serde(with = "duration")]
+    pub timeout: Duration,
+    /// The most memory one instance may have.
+    pub memory: Size,
+    /// The largest answer.
+    pub output: Size,
+    /// What happens to the event when the plugin fails.
+    pub on_fault: OnFault,
+    /// Whether anything may survive from one message to the next.
+    pub isolation: Isolation,
+    /// What it may do besides judging. Default: nothing.
+    pub capabilities: Capabilities,
+    /// Its own settings, handed to it as JSON when it is configured.
+    pub settings: toml::Table,
+}
+
+impl Default for PluginConfig {
+    fn default() -> Self {
+        Self {
+            module: PathBuf::new(),
+            blake3: None,
+            timeout: Duration::from_millis(5),
+            memory: Size::mib(16),
+            output: Size::kib(64),
+            on_fault: OnFault::Reject,
+            isolation: Isolation::Message,
+            capabilities: Capabilities::default(),
+            settings: toml::Table::new(),
+        }
+    }
+}
+
+/// What happens to an event whose plugin failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFault {
+    /// The sender is refused.
+    Reject,
+    /// The event goes on as if the plugin had accepted it.
+    Pass,
+    /// The event waits for a moderator.
+    Hold,
+}
+
+/// Whether anything of a plugin survives from one message to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Isolation {
+    /// A fresh instance per message: nothing survives.
+    Message,
+    /// Instances are kept and used again; one that failed is thrown away.
+    Worker,
+}
+
+/// What a plugin may do besides judging.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Capabilities {
+    /// It may write to the hub's log.
+    pub log: bool,
+}
+
+/// Who is judged by what.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChainRule {
+    /// Patterns of room names.
+    pub rooms: Vec<String>,
+    /// What is judged.
+    pub on: Vec<JudgedKind>,
+    /// The plugins, in order.
+    pub plugins: Vec<ChainStep>,
+}
+
+impl Default for ChainRule {
+    fn default() -> Self {
+        Self { rooms: vec!["**".into()], on: vec![JudgedKind::Send, JudgedKind::Edit], plugins: Vec::new() }
+    }
+}
+
+/// What a chain judges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JudgedKind {
+    /// A message.
+    Send,
+    /// An edit of a message.
+    Edit,
+    /// The deletion of a message.
+    Delete,
+    /// A reaction, or one taken back.
+    React,
+}
+
+/// A plugin's place in a chain: its name, or its name with how it is used.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum ChainStep {
+    /// The plugin's name.
+    Name(String),
+    /// The plugin's name with how it is used.
+    Use {
+        /// The plugin's name.
+        r#use: String,
+        /// It judges, but nothing follows but a log line and a metric.
+        shadow: bool,
+    },
+}
+
+impl ChainStep {
+    /// The plugin's name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Name(name) | Self::Use { r#use: name, .. } => name,
+        }
+    }
+
+    /// Whether it only watches.
+    pub fn shadow(&self) -> bool {
+        matches!(self, Self::Use { shadow: true, .. })
+    }
+}
+
+// Written by hand, as a derived untagged enum only says that no variant fits, and not which key of the table is wrong.
+impl<'de> Deserialize<'de> for ChainStep {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Use {
+            r#use: String,
+            #[serde(default)]
+            shadow: bool,
+        }
+
+        struct Step;
+        impl<'de> Visitor<'de> for Step {
+            type Value = ChainStep;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a plugin's name, or a table like { use = \"name\", shadow = true }")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<ChainStep, E> {
+                Ok(ChainStep::Name(name.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ChainStep, A::Error> {
+                let Use { r#use, shadow } = Use::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(ChainStep::Use { r#use, shadow })
+            }
+        }
+        deserializer.deserialize_any(Step)
+    }
+}
+
+/// An expected verdict.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChainTest {
+    /// The room.
+    pub room: String,
+    /// What is sent: the `text` of a message's body.
+    pub send: String,
+    /// What should come of it.
+    pub expect: Expect,
+}
+
+/// What should come of a test.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Expect {
+    /// `accept`, `replace`, `reject` or `hold`.
+    pub verdict: String,
+    /// The `text` after all rewrites.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The refusal's code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<u32>,
+}

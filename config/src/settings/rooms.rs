@@ -1,0 +1,46 @@
+//! What rooms are.
+
+use crate::human::optional_duration;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What the rooms whose names match are. `None` leaves it to the rules before, and at last to the default.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RoomRule {
+    /// Patterns: `*` is one segment, `**` any depth, a leading `!` excludes. Segments are divided by `:`.
+    pub r#match: Vec<String>,
+    /// How much of the timeline is kept at hand for recovery.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hot_window: Option<HotWindowRule>,
+    /// Whether recovery goes on, past the hot window, in the store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deep_recovery: Option<bool>,
+}
+
+/// How much of the timeline of the rooms that match is kept at hand. What is left out is left to the rules before.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HotWindowRule {
+    /// The most events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events: Option<usize>,
+    /// How long an idle room's window stays.
+    #[serde(with = "optional_duration", skip_serializing_if = "Option::is_none")]
+    pub age: Option<Duration>,
+}
+
+/// How much of a room's timeline is kept at hand. Default: 1000 events, 24 hours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HotWindow {
+    /// The most events.
+    pub events: usize,
+    /// How long an idle room's window stays.
+    pub age: Duration,
+}
+
+impl Default for HotWindow {
+    fn default() -> Self {
+        Self { events: 1000, age: Duration::from_secs(24 * 3600) }
+    }
+}

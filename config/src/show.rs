@@ -1,0 +1,79 @@
+//! The settings in force, as `confab config show` prints them: without secrets, and with the origin of each value.
+
+use crate::document::Document;
+use crate::load::Loaded;
+use crate::origin::Origin;
+use crate::path::Path;
+use crate::secret::{HIDDEN, hide_options, hide_table, hide_url};
+use crate::settings::Config;
+
+/// A setting in force.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Effective {
+    /// Which one.
+    pub path: Path,
+    /// Its value; stars where it is a secret.
+    pub value: toml::Value,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+impl Config {
+    /// The same settings with stars in place of secrets.
+    #[must_use]
+    pub fn hide_secrets(&self) -> Self {
+        let mut shown = self.clone();
+        if let Some(secret) = &mut shown.auth.hmac_secret {
+            *secret = HIDDEN.into();
+        }
+        if let Some(url) = shown.timeline.redis.as_mut().and_then(|redis| redis.url.as_mut()) {
+            *url = hide_url(url);
+        }
+        if let Some(url) = shown.store.postgres.as_mut().and_then(|postgres| postgres.url.as_mut()) {
+            *url = hide_url(url);
+        }
+        if let Some(kafka) = &mut shown.journal.kafka {
+            kafka.options = hide_options(&kafka.options);
+        }
+        shown.plugin.values_mut().for_each(|plugin| hide_table(&mut plugin.settings));
+        shown
+    }
+
+    /// The settings as TOML, without secrets.
+    pub fn show(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string(&self.hide_secrets())
+    }
+}
+
+impl Loaded {
+    /// Every setting in force with its origin, in the order in which [`Config::show`] writes them.
+    pub fn effective(&self) -> Result<Vec<Effective>, toml::ser::Error> {
+        Ok(self.read_back()?.1.into_iter().map(|(effective, _)| effective).collect())
+    }
+
+    /// The settings as TOML, without secrets, each line with a comment that says where its value came from.
+    pub fn show_sources(&self) -> Result<String, toml::ser::Error> {
+        let (text, settings) = self.read_back()?;
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let width = lines.iter().map(|line| line.chars().count()).filter(|width| *width <= 56).max().unwrap_or(0);
+        for (Effective { origin, .. }, line) in settings {
+            if let Some(line) = lines.get_mut(line - 1) {
+                *line = format!("{line:width$}  # {origin}");
+            }
+        }
+        Ok(lines.join("\n") + "\n")
+    }
+
+    /// Writes the settings and reads the text again, so that every setting has its line.
+    fn read_back(&self) -> Result<(String, Vec<(Effective, usize)>), toml::ser::Error> {
+        let text = self.config.show()?;
+        // What the serializer has just written can be read.
+        let Ok((document, table)) = Document::parse("effective settings", &text) else { return Ok((text, Vec::new())) };
+        let effective = |(path, line): (Path, usize)| {
+            let value = path.find(&table)?.clone();
+            Some((Effective { origin: self.sources.of(&path), value, path }, line))
+        };
+        let settings = document.leaves().into_iter().filter_map(effective).collect();
+        Ok((text, settings))
+    }
+}
