@@ -207,8 +207,14 @@ impl BackOff {
     }
 }
 
-/// An error with its causes in one line.
+/// An error with its causes in one line, and what to do where that is known.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    let text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    match error.downcast_ref::<StoreError>() {
+        Some(error) if error.of_the_schema() => {
+            format!("{text}; has `confab migrate` been run, with rights for this user?")
+        }
+        _ => text,
+    }
 }
