@@ -66,7 +66,7 @@ async fn talk_through(mut guest: TcpStream, mut host: TcpStream, breaking: &Atom
                 let commits = said.windows(6).any(|word| word.eq_ignore_ascii_case(b"commit"));
                 if said.is_empty() || (commits && breaking.swap(false, Ordering::SeqCst)) {
                     // PostgreSQL has answered, so the commit is done; nobody hears of it.
-                    host.read(&mut answered).await?;
+                    host.readable().await?;
                     return Ok(());
                 }
             }
