@@ -2,17 +2,17 @@
 
 use anyhow::Context;
 use clap::Parser;
-use confab_config::{Config, Diagnostics, wants_colour};
+use confab_config::{Config, PostgresConfig};
 use confab_consumer::{Consumer, Error, Metrics, admin};
 use confab_store::{PostgresOptions, Store};
-use std::io::IsTerminal;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 /// Stores what Kafka keeps: reads the topic of events and writes it to PostgreSQL, where history and search read it.
 ///
@@ -23,44 +23,52 @@ use tracing::{error, info};
 /// It reads the same hub.toml as the hub: `[journal.kafka]`, `[store.postgres]` and `[consumer]`. Create topics and tables
 /// first, with `confab migrate`.
 #[derive(Parser)]
-#[command(version, name = "confab-consumer", after_help = AFTER_HELP)]
+#[command(name = "confab-consumer", version, after_long_help = AFTER_HELP)]
 struct Arguments {
     /// The file of settings [default: ./hub.toml, if it exists].
-    #[arg(short, long, value_name = "FILE", env = "CONFAB_CONFIG")]
+    #[arg(short, long, value_name = "FILE", env = "CONFAB_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
+    /// Set one setting over file and environment, such as `consumer.batch_records=500`. May be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = confab_config::assignment)]
+    set: Vec<(String, toml::Value)>,
 }
 
 const AFTER_HELP: &str = "\
+Settings come from hub.toml, from variables that begin with CONFAB_, and from --set; the later wins.
+CONFAB_LOG says which log lines are written, such as `info` or `info,confab_consumer=debug`.
+
 Look at it while it runs (the address is `consumer.admin`):
   curl http://127.0.0.1:9001/readyz     ready, or what it waits for
   curl http://127.0.0.1:9001/metrics    lag, batches, dead letters …
 
-Exit codes: 0 stopped as asked, 1 failed, 78 the configuration is wrong.
-CONFAB_LOG says which log lines are written, such as `info` or `debug`.";
+Exit codes: 0 stopped as asked, 1 failed, 78 wrong configuration.";
 
 /// `EX_CONFIG` of sysexits.
 const WRONG_CONFIGURATION: u8 = 78;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let filter = std::env::var("CONFAB_LOG").unwrap_or_else(|_| "info".to_owned());
-    let filter = tracing_subscriber::EnvFilter::try_new(&filter).unwrap_or_else(|_| "info".into());
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() {
-        lines.init();
-    } else {
-        lines.json().flatten_event(true).init();
-    }
-    let loaded = confab_config::load(arguments.config.as_deref(), confab_config::process_environment(), Vec::new());
-    let config = match loaded {
-        Ok(loaded) => loaded.config,
-        Err(errors) => {
-            say(&errors);
+    let Arguments { config, set } = Arguments::parse();
+    let loaded = match confab_config::load(config.as_deref(), confab_config::process_environment(), set) {
+        Ok(loaded) => loaded,
+        Err(wrong) => {
+            let text = wrong.render(confab_config::wants_colour(&std::io::stderr()));
+            // Where nobody can read it the exit code still says it.
+            let _ = std::io::stderr().write_all(text.as_bytes());
             return ExitCode::from(WRONG_CONFIGURATION);
         }
     };
-    match tokio::runtime::Runtime::new().context("could not start the runtime").and_then(|it| it.block_on(run(&config)))
-    {
+    let wanted = std::env::var("CONFAB_LOG").unwrap_or_default();
+    let filter = if wanted.is_empty() { "info".into() } else { wanted };
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .with_ansi(confab_config::wants_colour(&std::io::stderr()))
+        .with_writer(std::io::stderr)
+        .init();
+    for warning in &loaded.warnings {
+        warn!("{}", warning.render(false).trim_end());
+    }
+    let runtime = tokio::runtime::Runtime::new().context("could not start the runtime");
+    match runtime.and_then(|runtime| runtime.block_on(run(&loaded.config))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!("{error:#}");
@@ -68,11 +76,6 @@ fn main() -> ExitCode {
             ExitCode::from(if settings { WRONG_CONFIGURATION } else { 1 })
         }
     }
-}
-
-#[allow(clippy::print_stderr, reason = "findings are read before anything is logged")]
-fn say(findings: &Diagnostics) {
-    eprint!("{}", findings.render(wants_colour(&std::io::stderr())));
 }
 
 async fn run(config: &Config) -> anyhow::Result<()> {
@@ -102,11 +105,10 @@ async fn run(config: &Config) -> anyhow::Result<()> {
     ended.map_err(Into::into)
 }
 
-fn postgres_options(postgres: &confab_config::PostgresConfig) -> anyhow::Result<PostgresOptions> {
-    let url = postgres.read_url().map_err(|error| Error::Settings(format!("`store.postgres` cannot be used: {error}")))?;
-    let url = url.expose().to_owned();
+fn postgres_options(postgres: &PostgresConfig) -> Result<PostgresOptions, Error> {
+    let url = postgres.read_url().map_err(|error| Error::Settings(format!("{:#}", anyhow::Error::new(error))))?;
     Ok(PostgresOptions {
-        url,
+        url: url.expose().to_owned(),
         ca_file: postgres.ca_file.clone(),
         connections: postgres.connections,
         timeout: postgres.timeout,

@@ -128,7 +128,6 @@ impl Consumer {
         }
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         self.metrics.batches.inc();
-        #[expect(clippy::cast_precision_loss, reason = "a batch has thousands of records, not 2^52")]
         self.metrics.batch_records.observe(part.len() as f64);
         self.metrics.records.inc_by(count(part.len()));
         self.metrics.duplicates.inc_by(count(applied.duplicates));
@@ -207,8 +206,14 @@ impl BackOff {
     }
 }
 
-/// An error with its causes in one line.
+/// An error with its causes in one line, and what to do where that is known.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    let text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    match error.downcast_ref::<StoreError>() {
+        Some(error) if error.of_the_schema() => {
+            format!("{text}; has `confab migrate` been run, with rights for this user?")
+        }
+        _ => text,
+    }
 }

@@ -66,7 +66,7 @@ async fn talk_through(mut guest: TcpStream, mut host: TcpStream, breaking: &Atom
                 let commits = said.windows(6).any(|word| word.eq_ignore_ascii_case(b"commit"));
                 if said.is_empty() || (commits && breaking.swap(false, Ordering::SeqCst)) {
                     // PostgreSQL has answered, so the commit is done; nobody hears of it.
-                    host.read(&mut answered).await?;
+                    host.readable().await?;
                     return Ok(());
                 }
             }
@@ -177,7 +177,7 @@ async fn a_missing_table_is_waited_for_and_empties_nothing_into_the_dead_letters
     fixture.database.execute("alter table messages rename to messages_away").await;
     fixture.produce(&talk(2, 20));
     let running = fixture.start();
-    let waits = || async { running.readiness.trouble().is_some_and(|trouble| trouble.contains("messages")) };
+    let waits = || async { running.readiness.trouble().is_some_and(|trouble| trouble.contains("confab migrate")) };
     eventually("it says what it waits for", waits).await;
     assert_eq!(running.metrics.dead_letters.get(), 0);
     fixture.database.execute("alter table messages_away rename to messages").await;

@@ -42,15 +42,17 @@ async fn the_program_survives_a_kill_and_ends_well_when_asked() {
 #[tokio::test]
 async fn wrong_settings_end_it_with_78_and_say_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
-    let kafka = "[journal.kafka]\nbrokers = [\"127.0.0.1:1\"]\n";
-    let postgres =
-        "[store.postgres]\nurl = \"postgres://nobody@127.0.0.1:1/nothing\"\n[consumer]\nadmin = \"127.0.0.1:0\"\n";
-    let weak = format!("{kafka}options = {{ acks = \"1\" }}\n{postgres}");
+    let whole = "[timeline.redis]\nurl = \"redis://127.0.0.1:1\"\n\
+                 [store.postgres]\nurl = \"postgres://nobody@127.0.0.1:1/nothing\"\n\
+                 [consumer]\nadmin = \"127.0.0.1:0\"\n[journal.kafka]\nbrokers = [\"127.0.0.1:1\"]\n";
+    let weak = format!("{whole}options = {{ acks = \"1\" }}\n");
+    let unknown = format!("{whole}options = {{ colour = \"red\" }}\n");
     for (text, words) in [
-        ("", "journal.kafka"),
-        (kafka, "store.postgres"),
+        ("", "belongs to the cluster profile"),
+        ("[journal.kafka]\nbrokers = [\"127.0.0.1:1\"]\n", "store.postgres"),
         ("[journal.kafka]\nbrokerz = []\n", "brokerz"),
-        (&weak, "`acks`"),
+        (&weak, "acks"),
+        (&unknown, "colour"),
     ] {
         let file = folder.path().join("hub.toml");
         std::fs::write(&file, text).unwrap();
@@ -65,7 +67,7 @@ async fn wrong_settings_end_it_with_78_and_say_what_to_do() {
 
 fn settings(fixture: &Fixture, port: u16) -> String {
     format!(
-        "[journal.kafka]\nbrokers = [\"{}\"]\ntopic_prefix = \"{}\"\noptions = {{ \"session.timeout.ms\" = \"6000\" }}\n\
+        "[timeline.redis]\nurl = \"redis://127.0.0.1:1\"\n[journal.kafka]\nbrokers = [\"{}\"]\ntopic_prefix = \"{}\"\noptions = {{ \"session.timeout.ms\" = \"6000\" }}\n\
          [store.postgres]\nurl = \"{}\"\n[consumer]\ngroup = \"{}\"\nadmin = \"127.0.0.1:{port}\"\n",
         fixture.kafka.brokers[0], fixture.kafka.topic_prefix, fixture.database.url, fixture.consumer.group
     )
@@ -73,7 +75,7 @@ fn settings(fixture: &Fixture, port: u16) -> String {
 
 fn command(file: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_confab-consumer"));
-    command.arg("--config").arg(file).env("RUST_LOG", "warn").stdin(Stdio::null());
+    command.arg("--config").arg(file).env("CONFAB_LOG", "warn").stdin(Stdio::null());
     command
 }
 

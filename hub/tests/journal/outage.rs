@@ -7,7 +7,7 @@ use confab_hub::journal::{Error, Kafka, topics};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const START: Duration = Duration::from_secs(60);
 
@@ -36,6 +36,9 @@ async fn a_frozen_or_killed_broker_turns_health_and_loses_nothing() {
     let during = append(&kafka, &mut kept, 3);
     eventually("the append waits", START, || async { kafka.counters().in_flight() == 1 }).await;
     assert!(!kafka.healthy() && !during.is_finished());
+    let began = Instant::now();
+    assert!(kafka.tail(0, Duration::from_secs(1), |_| {}).await.is_err());
+    assert!(began.elapsed() < Duration::from_secs(5), "a reading of the tail is bounded in time");
     broker.thaw();
     turns(&kafka, true, Duration::from_secs(10)).await;
     during.await.unwrap().expect("delivered after the freeze");
