@@ -24,22 +24,24 @@ create table events (
     client       text,
     info         text,
     version      integer not null,  -- of the record's format
+    stands       integer not null,  -- it is the event itself: no duplicate, and readable
     duplicate_of blob,              -- the event that stands for this one; its own id if only the place is new
     reason       text,              -- why it is unreadable
     -- The id is part of the key so that two events that claim one place, which must not happen, are both kept to be looked at.
     primary key (room, epoch, seq, id),
     check (kind = 'unreadable'
-           or (sender is not null and key is not null and digest is not null and at is not null and body is not null))
+           or (sender is not null and key is not null and digest is not null and at is not null and body is not null)),
+    check (stands = (duplicate_of is null and kind <> 'unreadable'))
 ) strict;
 
 -- An event stands once. It may legally be appended again, with the same id, in a new generation: that row has its place
 -- and `duplicate_of`. An unreadable row only keeps a place; it must not be in the way of the same event elsewhere.
-create unique index events_by_id on events (room, id) where duplicate_of is null and kind <> 'unreadable';
+create unique index events_by_id on events (room, id) where stands;
 -- Sent twice is said once, for every kind, however much later the second came.
-create unique index events_by_key on events (room, sender, key) where duplicate_of is null and kind <> 'unreadable';
+create unique index events_by_key on events (room, sender, key) where stands;
 -- The exceptions, in indexes of their own: they are few, so these cost nearly nothing.
-create index events_set_aside on events (room, id) where duplicate_of is not null or kind = 'unreadable';
-create index events_duplicates on events (room, duplicate_of) where duplicate_of is not null;
+create index events_set_aside on events (room, id) where not stands;
+create index events_duplicates on events (room, duplicate_of) where not stands;
 -- A delete must find the edits that carry the deleted words.
 create index events_edits on events (room, target) where kind = 'edit';
 -- "Which keys were used since?" is asked at every start of the embedded hub.

@@ -49,6 +49,9 @@ impl Store {
             let mut transaction = self.begin().await?;
             let applied = steps(&mut transaction, batch, advance).await?;
             transaction.commit().await.map_err(|error| Error::sort("commit a batch", error))?;
+            if let Self::Postgres(postgres) = self {
+                postgres.stored(applied.events).await;
+            }
             Ok(applied)
         })
         .await

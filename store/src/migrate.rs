@@ -28,7 +28,7 @@ impl Store {
                 // and a migration may take longer than a statement may.
                 let connection = postgres.pool.acquire().await.map_err(|error| Error::sort("migrate", error))?;
                 let mut connection = connection.detach();
-                let unbounded = connection.execute("set statement_timeout = 0; set enable_seqscan = on").await;
+                let unbounded = connection.execute("reset all; set statement_timeout = 0").await;
                 unbounded.map_err(|error| Error::sort("migrate", error))?;
                 not_newer(&POSTGRES, &applied(&mut connection).await?)?;
                 POSTGRES.run_direct(None, &mut connection, false).await.map_err(sort)

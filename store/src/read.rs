@@ -11,27 +11,27 @@ use sqlx::Row;
 const EVENT: &str = concat!(
     "select ",
     event_columns!(),
-    " from (select * from events where room = $1 and id = $2 and duplicate_of is null and kind <> 'unreadable'
+    " from (select * from events where room = $1 and id = $2 and stands
             union all
-            select * from events where room = $1 and id = $2 and (duplicate_of is not null or kind = 'unreadable')) e
-      where kind <> 'unreadable' order by duplicate_of is not null, epoch, seq limit 1"
+            select * from events where room = $1 and id = $2 and not stands and kind <> 'unreadable') e
+      order by not stands, epoch, seq limit 1"
 );
 const MESSAGE: &str = concat!(
     "select ",
     message_columns!(),
     " from messages m where m.room = $1 and m.seq is not null and m.id = coalesce(
-        (select e.duplicate_of from events e
-         where e.room = $1 and e.id = $2 and (e.duplicate_of is not null or e.kind = 'unreadable')
-         and e.duplicate_of is not null limit 1), $2)"
+        (select e.duplicate_of from events e where e.room = $1 and e.id = $2 and not e.stands
+         order by e.kind = 'unreadable' limit 1), $2)"
 );
 const REACTIONS: &str =
     "select reaction, user_id from reactions where room = $1 and target = $2 and present order by epoch, seq, user_id";
 const KEY: &str = "select room, sender, key, id, epoch, seq, digest, at from events
-     where room = $1 and sender = $2 and key = $3 and duplicate_of is null and kind <> 'unreadable'";
+     where room = $1 and sender = $2 and key = $3 and stands";
 const KEYS_SINCE: &str = "select room, sender, key, id, epoch, seq, digest, at from events
      where at >= $1 and kind <> 'unreadable' order by at, epoch, seq";
+/// By time here too: a room's index would read the whole room. `is true` keeps it out.
 const KEYS_SINCE_IN: &str = "select room, sender, key, id, epoch, seq, digest, at from events
-     where at >= $1 and room = $2 and kind <> 'unreadable' order by at, epoch, seq";
+     where at >= $1 and (room = $2) is true and kind <> 'unreadable' order by at, epoch, seq";
 const POSITION: &str = "select next from positions where topic = $1 and partition = $2";
 const GENERATION: &str = "select current from generations";
 const NEXT_GENERATION: &str = "update generations set current = current + 1 returning current";

@@ -68,6 +68,7 @@ pub(crate) struct NewRow<'a> {
     pub client: Option<&'a str>,
     pub info: Option<&'a str>,
     pub version: i32,
+    pub stands: bool,
     pub duplicate_of: Option<Uuid>,
     pub reason: Option<&'a str>,
 }
@@ -112,6 +113,7 @@ impl<'a> NewRow<'a> {
             client: event.sender.client.as_deref(),
             info: event.sender.info.as_ref().map(|info| info.as_str()),
             version: RECORD_VERSION.cast_signed(),
+            stands: duplicate_of.is_none(),
             duplicate_of,
             reason: None,
         }

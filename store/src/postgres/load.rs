@@ -32,17 +32,16 @@ pub(crate) async fn spans(connection: &mut PgConnection, wanted: &Spans) -> Resu
 const IDS: &str = "
     select e.room, e.epoch, e.seq, e.id, e.id as stands, false as unreadable
     from unnest($1::text[], $2::uuid[]) as b (room, id)
-    join events e on e.room = b.room and e.id = b.id and e.duplicate_of is null and e.kind <> 'unreadable'
+    join events e on e.room = b.room and e.id = b.id and e.stands
     union all
     select e.room, e.epoch, e.seq, e.id, coalesce(e.duplicate_of, e.id), e.kind = 'unreadable'
     from unnest($1::text[], $2::uuid[]) as b (room, id)
-    join events e on e.room = b.room and e.id = b.id and (e.duplicate_of is not null or e.kind = 'unreadable')";
+    join events e on e.room = b.room and e.id = b.id and not e.stands";
 
 const KEYS: &str = "
     select e.room, e.sender, e.key, e.id
     from unnest($1::text[], $2::text[], $3::text[]) as b (room, sender, key)
-    join events e on e.room = b.room and e.sender = b.sender and e.key = b.key
-                 and e.duplicate_of is null and e.kind <> 'unreadable'";
+    join events e on e.room = b.room and e.sender = b.sender and e.key = b.key and e.stands";
 
 pub(crate) async fn known(
     connection: &mut PgConnection,

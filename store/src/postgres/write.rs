@@ -33,10 +33,11 @@ async fn give_way(connection: &mut PgConnection, places: &[(Room, Cursor, EventI
 
 const EVENTS: &str = "
     insert into events (room, epoch, seq, id, kind, sender, key, digest, at, body, target, thread, annotations, trail,
-                        client, info, version, duplicate_of, reason)
+                        client, info, version, stands, duplicate_of, reason)
     select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::uuid[], $5::text[], $6::text[], $7::text[],
                          $8::text[], $9::bigint[], $10::text[], $11::uuid[], $12::uuid[], $13::text[], $14::text[],
-                         $15::text[], $16::text[], $17::integer[], $18::uuid[], $19::text[])";
+                         $15::text[], $16::text[], $17::integer[], $18::boolean[], $19::uuid[],
+                         $20::text[])";
 
 /// One column of many rows.
 macro_rules! column {
@@ -70,6 +71,7 @@ async fn events(connection: &mut PgConnection, rows: &[NewRow<'_>]) -> Result<()
         .bind(column!(rows, client))
         .bind(column!(rows, info))
         .bind(column!(rows, version))
+        .bind(column!(rows, stands))
         .bind(column!(rows, duplicate_of))
         .bind(column!(rows, reason))
         .execute(connection)
@@ -85,15 +87,14 @@ const DISSOLVE_REACTIONS: &str = "
 /// The deleted message and its duplicates; then its edits, whichever of its ids they named.
 const BLANK: [&str; 4] = [
     "update events e set body = 'null', annotations = null from unnest($1::text[], $2::uuid[]) as b (room, id)
-     where e.room = b.room and e.id = b.id and e.kind = 'message'
-       and e.duplicate_of is null and e.kind <> 'unreadable'",
+     where e.room = b.room and e.id = b.id and e.kind = 'message' and e.stands",
     "update events e set body = 'null', annotations = null from unnest($1::text[], $2::uuid[]) as b (room, id)
-     where e.room = b.room and e.duplicate_of = b.id and e.duplicate_of is not null and e.kind = 'message'",
+     where e.room = b.room and e.duplicate_of = b.id and not e.stands and e.kind = 'message'",
     "update events e set body = 'null', annotations = null from unnest($1::text[], $2::uuid[]) as b (room, id)
      where e.room = b.room and e.target = b.id and e.kind = 'edit'",
     "update events e set body = 'null', annotations = null
      from unnest($1::text[], $2::uuid[]) as b (room, id)
-     join events d on d.room = b.room and d.duplicate_of = b.id and d.duplicate_of is not null
+     join events d on d.room = b.room and d.duplicate_of = b.id and not d.stands
      where e.room = d.room and e.target = d.id and e.kind = 'edit'",
 ];
 

@@ -47,18 +47,16 @@ pub(crate) async fn spans(connection: &mut SqliteConnection, wanted: &Spans) -> 
 const IDS: (&str, &str) = (
     "with b (room, id) as (",
     ") select e.room, e.epoch, e.seq, e.id, e.id as stands, 0 as unreadable
-     from b cross join events e on e.room = b.room and e.id = b.id and e.duplicate_of is null and e.kind <> 'unreadable'
+     from b cross join events e on e.room = b.room and e.id = b.id and e.stands
      union all
      select e.room, e.epoch, e.seq, e.id, coalesce(e.duplicate_of, e.id), e.kind = 'unreadable'
-     from b cross join events e
-     on e.room = b.room and e.id = b.id and (e.duplicate_of is not null or e.kind = 'unreadable')",
+     from b cross join events e on e.room = b.room and e.id = b.id and not e.stands",
 );
 
 const KEYS: (&str, &str) = (
     "with b (room, sender, key) as (",
     ") select e.room, e.sender, e.key, e.id
-     from b cross join events e on e.room = b.room and e.sender = b.sender and e.key = b.key
-                               and e.duplicate_of is null and e.kind <> 'unreadable'",
+     from b cross join events e on e.room = b.room and e.sender = b.sender and e.key = b.key and e.stands",
 );
 
 pub(crate) async fn known(

@@ -21,16 +21,16 @@ const GIVE_WAY: &str =
     "delete from events where room = $1 and epoch = $2 and seq = $3 and id = $4 and kind = 'unreadable'";
 
 const EVENTS: &str = "insert into events (room, epoch, seq, id, kind, sender, key, digest, at, body, target, thread, \
-                      annotations, trail, client, info, version, duplicate_of, reason)";
+                      annotations, trail, client, info, version, stands, duplicate_of, reason)";
 
 async fn events(connection: &mut SqliteConnection, rows: &[NewRow<'_>]) -> Result<(), sqlx::Error> {
     for piece in pieces(rows) {
-        let mut query = statement(EVENTS, piece.len(), 19, "");
+        let mut query = statement(EVENTS, piece.len(), 20, "");
         for row in piece {
             query = query.bind(row.room).bind(row.epoch).bind(row.seq).bind(row.id).bind(row.kind);
             query = query.bind(row.sender).bind(row.key).bind(row.digest).bind(row.at).bind(row.body);
             query = query.bind(row.target).bind(row.thread).bind(row.annotations.as_deref());
-            query = query.bind(row.trail.as_deref()).bind(row.client).bind(row.info).bind(row.version);
+            query = query.bind(row.trail.as_deref()).bind(row.client).bind(row.info).bind(row.version).bind(row.stands);
             query = query.bind(row.duplicate_of).bind(row.reason);
         }
         query.execute(&mut *connection).await?;
@@ -43,12 +43,12 @@ const DISSOLVE: [&str; 2] =
 /// The deleted message and its duplicates; then its edits, whichever of its ids they named.
 const BLANK: [&str; 4] = [
     "update events set body = 'null', annotations = null
-     where room = $1 and id = $2 and kind = 'message' and duplicate_of is null and kind <> 'unreadable'",
+     where room = $1 and id = $2 and kind = 'message' and stands",
     "update events set body = 'null', annotations = null
-     where room = $1 and duplicate_of = $2 and duplicate_of is not null and kind = 'message'",
+     where room = $1 and duplicate_of = $2 and not stands and kind = 'message'",
     "update events set body = 'null', annotations = null where room = $1 and target = $2 and kind = 'edit'",
     "update events set body = 'null', annotations = null where room = $1 and kind = 'edit' and target in
-     (select id from events where room = $1 and duplicate_of = $2 and duplicate_of is not null)",
+     (select id from events where room = $1 and duplicate_of = $2 and not stands)",
 ];
 
 async fn projections(connection: &mut SqliteConnection, projections: &Projections) -> Result<(), sqlx::Error> {
