@@ -42,7 +42,7 @@ pub(crate) fn read(
         }
         match resolve(&name, table) {
             Ok((path, kind)) => found.push(Found { value: value(kind, &text), name, path }),
-            Err(error) => errors.push(error),
+            Err(error) => errors.push(*error),
         }
     }
     (found, errors)
@@ -56,7 +56,7 @@ fn is_reserved(name: &str) -> bool {
 }
 
 /// Which setting a name means.
-fn resolve(name: &str, table: &toml::Table) -> Result<(Path, Kind), Diagnostic> {
+fn resolve(name: &str, table: &toml::Table) -> Result<(Path, Kind), Box<Diagnostic>> {
     let mut path = Path::root();
     let mut keys: Vec<String> = Vec::new();
     let mut kind = kind_at(&keys);
@@ -64,18 +64,18 @@ fn resolve(name: &str, table: &toml::Table) -> Result<(Path, Kind), Diagnostic> 
         let key = match kind {
             Some(Kind::Table(known)) => known.iter().find(|key| spelled(key) == part).map(|key| (*key).to_owned()),
             Some(Kind::Map) => known_key(&path, part, table),
-            Some(Kind::List) => return Err(file_only(name, &path)),
+            Some(Kind::List) => return Err(file_only(name, &path).into()),
             _ => None,
         };
-        let Some(key) = key else { return Err(unknown(name, table)) };
+        let Some(key) = key else { return Err(unknown(name, table).into()) };
         path = path.key(key.as_str());
         keys.push(key);
         kind = kind_at(&keys);
     }
     match kind {
-        Some(Kind::List) if has_tables(&keys) => Err(file_only(name, &path)),
-        Some(Kind::Map) if keys.len() == 1 => Err(a_table(name, table)),
-        Some(Kind::Table(_)) | None => Err(a_table(name, table)),
+        Some(Kind::List) if has_tables(&keys) => Err(file_only(name, &path).into()),
+        Some(Kind::Map) if keys.len() == 1 => Err(a_table(name, table).into()),
+        Some(Kind::Table(_)) | None => Err(a_table(name, table).into()),
         Some(kind) => Ok((path, kind)),
     }
 }

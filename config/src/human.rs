@@ -46,7 +46,7 @@ pub mod duration {
             return "0s".into();
         }
         // One day is better known as 24h: it stands in every example of ours.
-        let found = UNITS.iter().find(|(unit, name)| ns % unit == 0 && !(*name == "d" && ns == *unit));
+        let found = UNITS.iter().find(|(unit, name)| ns.is_multiple_of(*unit) && !(*name == "d" && ns == *unit));
         match found {
             Some((unit, name)) => format!("{}{name}", ns / unit),
             None => format!("{ns}ns"),

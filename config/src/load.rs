@@ -59,9 +59,14 @@ pub fn load(
     let (found, mut errors) = environment::read(env.into_iter(), &table);
     let variables = found.into_iter().map(|found| (found.path, found.value, Origin::Environment { name: found.name }));
     overlay(&mut table, &mut sources, variables.collect());
-    let (flags, unknown): (Vec<_>, Vec<_>) = flags.into_iter().map(flag).partition(Result::is_ok);
-    errors.extend(unknown.into_iter().filter_map(Result::err));
-    overlay(&mut table, &mut sources, flags.into_iter().filter_map(Result::ok).collect());
+    let mut known = Vec::new();
+    for (text, value) in flags {
+        match flag(&text) {
+            Ok(path) => known.push((path, value, Origin::Flag)),
+            Err(error) => errors.push(*error),
+        }
+    }
+    overlay(&mut table, &mut sources, known);
 
     let structure = structure::read(table);
     // Where a default stands for something that could not be read, there is nothing to be said about it.
@@ -187,19 +192,19 @@ pub fn assignment(text: &str) -> Result<(String, toml::Value), String> {
     Ok((path.to_string(), environment::value(kind, value.trim())))
 }
 
-fn flag((text, value): (String, toml::Value)) -> Result<(Place, toml::Value, Origin), Diagnostic> {
-    let path = Place::parse(&text).map_err(Diagnostic::error)?;
-    let text = path.to_string();
-    let keys: Vec<&str> = path.keys().collect();
-    match schema::kind(&keys) {
+/// Which setting a flag means.
+fn flag(text: &str) -> Result<Place, Box<Diagnostic>> {
+    let path = Place::parse(text).map_err(|why| Box::new(Diagnostic::error(why)))?;
+    match schema::kind(&path.keys().collect::<Vec<_>>()) {
         Some(schema::Kind::Table(_)) | None => {
-            let error = Diagnostic::error(format!("`{text}` names no setting"));
+            let error = Diagnostic::error(format!("`{path}` names no setting"));
             let known: Vec<String> = schema::leaves().into_iter().map(|(path, _)| path.join(".")).collect();
-            Err(match nearest(&text, known.iter().map(String::as_str)) {
+            let error = match nearest(&path.to_string(), known.iter().map(String::as_str)) {
                 Some(near) => error.help(format!("did you mean `{near}`?")),
                 None => error.help("`confab config default` lists every setting"),
-            })
+            };
+            Err(error.into())
         }
-        Some(_) => Ok((path, value, Origin::Flag)),
+        Some(_) => Ok(path),
     }
 }
