@@ -29,9 +29,7 @@ pub fn build(names: &[&str], out: &Path) -> Result<Vec<PathBuf>> {
         .map(|name| {
             let core = toolchain.compile(name)?;
             let component = out.join(format!("{name}.wasm"));
-            if !newer(&component, &core) {
-                encode(&core, &component).with_context(|| format!("could not make {name} a component"))?;
-            }
+            encode(&core, &component).with_context(|| format!("could not make {name} a component"))?;
             Ok(component)
         })
         .collect()
@@ -81,21 +79,19 @@ impl Toolchain {
     }
 }
 
-/// Makes a core module a component. The file appears whole or not at all: tests may be reading it.
+/// Makes a core module a component. A file that is as it should be is left alone, and a new one appears whole or not at all:
+/// tests may be reading it.
 fn encode(core: &Path, component: &Path) -> Result<()> {
     let module = fs::read(core).with_context(|| format!("could not read {}", core.display()))?;
     let mut encoder = ComponentEncoder::default().validate(true);
     encoder = encoder.module(&module)?;
     let bytes = encoder.encode()?;
+    if fs::read(component).is_ok_and(|old| old == bytes) {
+        return Ok(());
+    }
     let unfinished = component.with_extension(format!("wasm.{}", std::process::id()));
     fs::write(&unfinished, bytes).with_context(|| format!("could not write {}", unfinished.display()))?;
     fs::rename(&unfinished, component).with_context(|| format!("could not write {}", component.display()))
-}
-
-/// Whether `made` exists and is younger than what it is made from.
-fn newer(made: &Path, from: &Path) -> bool {
-    let time = |path: &Path| fs::metadata(path).and_then(|file| file.modified());
-    matches!((time(made), time(from)), (Ok(made), Ok(from)) if made > from)
 }
 
 /// Whether the active toolchain has the target's standard library.
