@@ -58,7 +58,7 @@ impl Cluster {
 
     /// Starts a cluster as planned.
     pub async fn planned(plan: Plan) -> Result<Self> {
-        let prefix = format!("t{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
+        let prefix = format!("t{}", &uuid::Uuid::now_v7().simple().to_string()[18..30]);
         let redis = plan.redis.map_or_else(|| service("CONFAB_TEST_REDIS"), Ok)?;
         let kafka = plan.kafka.map_or_else(|| service("CONFAB_TEST_KAFKA"), Ok)?;
         let admin = service("CONFAB_TEST_POSTGRES")?;
