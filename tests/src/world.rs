@@ -23,11 +23,13 @@ pub struct Plan {
     pub redis: Option<String>,
     /// See `redis`.
     pub kafka: Option<String>,
+    /// `journal.kafka.delivery_timeout`.
+    pub delivery_timeout: &'static str,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { hubs: 2, more: String::new(), redis: None, kafka: None }
+        Self { hubs: 2, more: String::new(), redis: None, kafka: None, delivery_timeout: "30s" }
     }
 }
 
@@ -70,10 +72,10 @@ impl Cluster {
         let text = |listen: &str, admin: &str| {
             format!(
                 "listen = \"{listen}\"\nadmin = \"{admin}\"\n{ROOT}\n[auth]\ninsecure = true\n\
-                 [timeline.redis]\nurl = \"{redis}\"\nprefix = \"{prefix}\"\nbuckets = 8\nhub_lease = \"2s\"\n\
+                 [timeline.redis]\nurl = \"{redis}\"\nprefix = \"{prefix}\"\nbuckets = 8\ntimeout = \"1s\"\nhub_lease = \"2s\"\n\
                  [journal.kafka]\nbrokers = [\"{kafka}\"]\ntopic_prefix = \"{prefix}\"\npartitions = 4\nreplication = 1\n\
-                 [store.postgres]\nurl = \"{postgres}\"\n[consumer]\nadmin = \"{admin}\"\n{}",
-                plan.more
+                 delivery_timeout = \"{}\"\n[store.postgres]\nurl = \"{postgres}\"\ntimeout = \"2s\"\n[consumer]\nadmin = \"{admin}\"\n{}",
+                plan.delivery_timeout, plan.more
             )
         };
         let mut hubs = Vec::new();
@@ -206,5 +208,6 @@ pub fn component(name: &str) -> Result<PathBuf> {
 
 /// A `[plugin.NAME]` table for hub.toml, from a built component, with more settings after it.
 pub fn plugin(name: &str, module: &str, more: &str) -> Result<String> {
-    Ok(format!("\n[plugin.{name}]\nmodule = \"{}\"\n{more}\n", component(module)?.display()))
+    let log = if module == "misbehave" { "capabilities = { log = true }\n" } else { "" };
+    Ok(format!("\n[plugin.{name}]\nmodule = \"{}\"\n{log}{more}\n", component(module)?.display()))
 }

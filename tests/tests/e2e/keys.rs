@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use confab_tests::client::Client;
-use confab_tests::world::{Cluster, Embedded, plugin};
+use confab_tests::world::{Cluster, Embedded, Plan, plugin};
 use confab_tests::{eventually, topic};
 use serde_json::json;
 
@@ -34,7 +34,8 @@ async fn the_same_key_sent_to_both_hubs_at_once_gives_one_message_and_two_equal_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_after_the_window_is_heard_again_and_stored_once() -> Result<()> {
-    let cluster = Cluster::start("\n[limits]\ndedupe_window = \"1s\"\nsend_deadline = \"900ms\"\n").await?;
+    let more = "\n[limits]\ndedupe_window = \"3s\"\nsend_deadline = \"2s\"\n".to_owned();
+    let cluster = Cluster::planned(Plan { more, delivery_timeout: "2s", ..Plan::default() }).await?;
     let ada = Client::connect(&cluster.hubs[0].listen, "ada").await?;
     let first = ada.say("lobby", "k1", "late").await?.unwrap();
     let second = eventually("the key is forgotten", async || {

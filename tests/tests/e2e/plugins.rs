@@ -8,12 +8,12 @@ use std::time::Instant;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rewrite_hides_nothing_from_the_next_plugin() -> Result<()> {
-    // A masks the letter, which leaves a word that B forbids.
-    let a = plugin("a", "word-filter", "settings = { words = [\"x\"], action = \"mask\" }")?;
-    let b = plugin("b", "word-filter", "settings = { words = [\"*\"], action = \"reject\", code = 477, reason = \"B says no\" }")?;
+    let a = plugin("a", "misbehave", "timeout = \"1s\"\nsettings = { mode = \"say\", say = \"buy spam\" }")?;
+    let b = "settings = { words = [\"spam\"], action = \"reject\", code = 477, reason = \"B says no\" }";
+    let b = plugin("b", "word-filter", &format!("timeout = \"1s\"\n{b}"))?;
     let world = Embedded::start(&format!("{a}{b}[[chain]]\nplugins = [\"a\", \"b\"]\n")).await?;
     let ada = Client::connect(&world.hub.listen, "ada").await?;
-    let refused = ada.say("lobby", "k1", "x").await?.unwrap_err();
+    let refused = ada.say("lobby", "k1", "harmless").await?.unwrap_err();
     assert_eq!(refused["code"], 477);
     assert!(refused["message"].as_str().unwrap().contains("B says no"), "{refused}");
     assert_eq!(ada.rpc("history", json!({"room": "lobby"})).await?.unwrap()["events"], json!([]));

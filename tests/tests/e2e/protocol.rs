@@ -5,7 +5,7 @@ use confab_tests::client::Client;
 use confab_tests::world::Embedded;
 use serde_json::json;
 
-const LIMITS: &str = "\n[limits]\nstale_timeout = \"300ms\"\nping_interval = \"1s\"\npong_timeout = \"500ms\"\nrooms_per_session = 3\n\
+const LIMITS: &str = "\n[limits]\nstale_timeout = \"1s\"\nping_interval = \"1s\"\npong_timeout = \"500ms\"\nrooms_per_session = 3\n\
                       frame = \"32 KiB\"\nbody = \"8 KiB\"\noutbox = \"64 KiB\"\n";
 
 async fn code_after(world: &Embedded, frame: &str) -> Result<u64> {

@@ -54,7 +54,7 @@ async fn no_receipt_before_the_record_is_durable_even_if_the_hub_and_redis_die_m
 async fn when_kafka_times_out_after_the_relay_the_retry_gets_the_one_receipt() -> Result<()> {
     let folder = TempDir::with_prefix("confab-own-")?;
     let mut kafka = own_kafka(&folder).await?;
-    let more = "\n[limits]\nsend_deadline = \"1s\"\n".to_owned();
+    let more = "\n[limits]\nsend_deadline = \"2s\"\n".to_owned();
     let cluster = Cluster::planned(Plan { kafka: Some(kafka.address()), more, ..Plan::default() }).await?;
     let ada = Client::connect(&cluster.hubs[0].listen, "ada").await?;
     let mut bob = Client::connect(&cluster.hubs[1].listen, "bob").await?;
