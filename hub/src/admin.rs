@@ -1,15 +1,15 @@
 //! The admin port, on a runtime thread of its own: it answers even while the hub's threads are busy.
 
 use crate::hub::Hub;
+use crate::publish::{Sending, Turn};
+use crate::recover::Asked;
+use crate::session::command::Since;
+use crate::session::verb;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use crate::publish::{Sending, Turn};
-use crate::recover::Asked;
-use crate::session::command::Since;
-use crate::session::verb;
 use confab_protocol::{Draft, Epoch, EventId, Held, HeldState, Key, Kind, Record, Refusal, Room, Sender, UserId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -197,14 +197,12 @@ async fn history(State(shared): State<Shared>, Query(query): Query<HistoryQuery>
     })
 }
 
-fn answer<T>(
-    done: Result<Result<T, Refusal>, tokio::task::JoinError>,
-    tell: impl FnOnce(T) -> Response,
-) -> Response {
+fn answer<T>(done: Result<Result<T, Refusal>, tokio::task::JoinError>, tell: impl FnOnce(T) -> Response) -> Response {
     match done {
         Ok(Ok(value)) => tell(value),
         Ok(Err(refusal)) => {
-            let status = if refusal.temporary() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNPROCESSABLE_ENTITY };
+            let status =
+                if refusal.temporary() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNPROCESSABLE_ENTITY };
             problem(status, format!("{} ({})", refusal.message(), refusal.code()))
         }
         Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),

@@ -210,7 +210,9 @@ impl Publisher {
                         return Err(Refusal::Unknown);
                     }
                 }
-                Err(error @ (timeline::Error::Damaged(_) | timeline::Error::Refused(_))) => return Err(self.internal("timeline damaged", &error)),
+                Err(error @ (timeline::Error::Damaged(_) | timeline::Error::Refused(_))) => {
+                    return Err(self.internal("timeline damaged", &error));
+                }
             }
         }
     }

@@ -6,6 +6,7 @@
 
 pub mod command;
 mod dialect;
+pub mod link;
 mod native;
 mod socket;
 pub mod verb;
@@ -23,12 +24,11 @@ use crate::telemetry::Telemetry;
 use command::{Command, Done, Numbered, Reply, Since};
 use confab_config::Limits;
 use confab_protocol::{Body, Close, Draft, Key, Kind, Refusal, Room, Sender};
-use socket::Incoming;
+use link::{Incoming, Link};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -84,7 +84,7 @@ impl Clock {
 }
 
 /// Lives a socket's life and ends it in order.
-pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(mut socket: Socket<S>, door: Arc<Door>, dialect: Dialect) {
+pub async fn run(mut link: impl Link, door: Arc<Door>, dialect: Dialect) {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let now = Instant::now();
     let mut session = Session {
@@ -107,7 +107,7 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(mut socket: Socket<S>, door:
     let telemetry = session.door.telemetry.clone();
     telemetry.sessions.inc();
     telemetry.sessions_opened.inc();
-    let close = session.live(&mut socket).await;
+    let close = session.live(&mut link).await;
     session.outbox.close(close.unwrap_or(Close::Normal));
     for room in std::mem::take(&mut session.rooms) {
         session.door.recoverer.leave(&room, session.id).await;
@@ -115,14 +115,14 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(mut socket: Socket<S>, door:
     if let Some(close) = close {
         telemetry.closed(close);
         tracing::debug!(client = session.client, reason = close.reason(), "closing a session");
-        socket.close(close).await;
+        link.close(close).await;
     }
     telemetry.sessions.dec();
 }
 
 impl Session {
     /// The loop. `None`: the client went away.
-    async fn live<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Option<Close> {
+    async fn live(&mut self, link: &mut impl Link) -> Option<Close> {
         let outbox = self.outbox.clone();
         let in_flight = self.in_flight.clone();
         let draining = self.door.draining.clone();
@@ -132,7 +132,7 @@ impl Session {
         loop {
             tokio::select! {
                 biased;
-                incoming = read(socket, &in_flight), if reads < READS_PER_FLUSH => {
+                incoming = read(link, &in_flight), if reads < READS_PER_FLUSH => {
                     reads += 1;
                     match incoming {
                         Incoming::Frame(frame) => {
@@ -148,7 +148,7 @@ impl Session {
                 }
                 () = outbox.filled() => {
                     reads = 0;
-                    if let Some(close) = self.flush(socket, &outbox).await {
+                    if let Some(close) = self.flush(link, &outbox).await {
                         return close;
                     }
                 }
@@ -166,11 +166,7 @@ impl Session {
     }
 
     /// Sends what is queued, as much as leaves in one flush. `Some`: the session ends.
-    async fn flush<S: AsyncRead + AsyncWrite + Unpin>(
-        &self,
-        socket: &mut Socket<S>,
-        outbox: &Outbox,
-    ) -> Option<Option<Close>> {
+    async fn flush(&self, link: &mut impl Link, outbox: &Outbox) -> Option<Option<Close>> {
         let mut frames = Vec::with_capacity(FRAMES_PER_FLUSH.min(8));
         match outbox.drain(&mut frames) {
             Drained::Close(close) => Some(Some(close)),
@@ -180,7 +176,7 @@ impl Session {
                 // A client that does not read holds the flush; what then gathers behind it makes it slow.
                 tokio::select! {
                     biased;
-                    sent = socket.send(frames) => if sent.is_err() { Some(None) } else { None },
+                    sent = link.send(frames) => if sent.is_err() { Some(None) } else { None },
                     () = outbox.slow() => Some(Some(Close::Slow)),
                     () = tokio::time::sleep(self.door.limits.ping_interval + self.door.limits.pong_timeout) => Some(Some(Close::NoPong)),
                 }
@@ -209,7 +205,7 @@ impl Session {
         self.clock = Clock { stale_at: None, ping_at: None, pong_by: None, expires_at: None };
     }
 
-    async fn frame(&mut self, frame: &str) -> Result<(), Close> {
+    async fn frame(&mut self, frame: &crate::outbox::Frame) -> Result<(), Close> {
         let commands = self.dialect.decode(frame).map_err(|error| {
             tracing::debug!(client = self.client, %error, "malformed frame");
             Close::BadRequest
@@ -387,9 +383,9 @@ impl Session {
 }
 
 /// The next frame, once another command may be begun.
-async fn read<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut Socket<S>, in_flight: &Semaphore) -> Incoming {
+async fn read(link: &mut impl Link, in_flight: &Semaphore) -> Incoming {
     drop(in_flight.acquire().await);
-    socket.next().await
+    link.next().await
 }
 
 fn rearm(alarm: std::pin::Pin<&mut Sleep>, clock: &Clock) {

@@ -138,7 +138,8 @@ pub fn check(observed: &Observed, allowed: Allowed) -> Vec<Violation> {
     gapless(&observed.events, "events", &mut found);
     for (listener, seen) in &observed.heard {
         let rooms: BTreeSet<&str> = seen.iter().map(|event| event.room.as_str()).collect();
-        let expected: Vec<Seen> = observed.receipts.iter().filter(|r| rooms.contains(r.room.as_str())).cloned().collect();
+        let expected: Vec<Seen> =
+            observed.receipts.iter().filter(|r| rooms.contains(r.room.as_str())).cloned().collect();
         complete(&expected, seen, listener, false, &mut found);
         agree(&truth, seen, listener, &mut found);
         rising(seen, listener, &mut found);
@@ -314,7 +315,10 @@ mod tests {
             list.remove(3);
         }
         run.heard.clear();
-        assert_eq!(only(&run), [Violation::Gap { place: "events".into(), room: "r".into(), cursor: Cursor::new(1, 4) }]);
+        assert_eq!(
+            only(&run),
+            [Violation::Gap { place: "events".into(), room: "r".into(), cursor: Cursor::new(1, 4) }]
+        );
         let mut run = good();
         run.events[4].id = "other".into();
         assert!(only(&run).iter().any(|v| matches!(v, Violation::Disagree { .. })));

@@ -5,8 +5,8 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
@@ -22,7 +22,6 @@ pub struct Client {
     /// Pushes, and at the end a close: `{"close": {"code", "reason"}}`.
     pub pushes: mpsc::UnboundedReceiver<Value>,
 }
-
 
 /// What a command came to: its result, or the protocol's error object.
 pub type Answer = std::result::Result<Value, Value>;
@@ -158,7 +157,8 @@ impl Client {
 
     /// The next push, or the close.
     pub async fn push(&mut self) -> Result<Value> {
-        let push = tokio::time::timeout(Duration::from_secs(60), self.pushes.recv()).await.context("no push in 60 s")?;
+        let push =
+            tokio::time::timeout(Duration::from_secs(60), self.pushes.recv()).await.context("no push in 60 s")?;
         push.context("the link was lost")
     }
 

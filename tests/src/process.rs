@@ -36,14 +36,29 @@ pub struct Running {
 
 impl Running {
     /// A program with ports of its own; `config` writes its hub.toml, given the two addresses.
-    pub fn new(folder: &Path, name: &str, binary: &'static str, config: impl FnOnce(&str, &str) -> String) -> Result<Self> {
+    pub fn new(
+        folder: &Path,
+        name: &str,
+        binary: &'static str,
+        config: impl FnOnce(&str, &str) -> String,
+    ) -> Result<Self> {
         let ports = [Port::free()?, Port::free()?];
         let [listen, admin] = [&ports[0], &ports[1]].map(|port| format!("127.0.0.1:{}", port.number()));
         let path = folder.join(format!("{name}.toml"));
         std::fs::write(&path, config(&listen, &admin))?;
         let log = folder.join(format!("{name}.log"));
         let name = name.to_owned();
-        Ok(Self { name, config: path, log, binary, environment: Vec::new(), process: None, listen, admin, _ports: ports })
+        Ok(Self {
+            name,
+            config: path,
+            log,
+            binary,
+            environment: Vec::new(),
+            process: None,
+            listen,
+            admin,
+            _ports: ports,
+        })
     }
 
     /// Sets a variable for the next start.
@@ -146,7 +161,8 @@ impl Running {
 /// Fetches a page: status and text.
 pub async fn get(url: &str) -> Result<(u16, String)> {
     let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-    let response = tokio::time::timeout(Duration::from_secs(5), client.get(url.parse()?)).await.context("no answer in 5 s")??;
+    let response =
+        tokio::time::timeout(Duration::from_secs(5), client.get(url.parse()?)).await.context("no answer in 5 s")??;
     let status = response.status().as_u16();
     let bytes = response.into_body().collect().await?.to_bytes();
     Ok((status, String::from_utf8_lossy(&bytes).into_owned()))

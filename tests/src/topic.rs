@@ -46,7 +46,8 @@ pub async fn records(brokers: &str, topic: &str) -> Result<Vec<Seen>> {
         .iter()
         .map(|value| {
             let Record { event, cursor, .. } = Record::from_json(value)?;
-            let [room, sender, key] = [event.room.as_str(), event.sender.user.as_str(), event.key.as_str()].map(str::to_owned);
+            let [room, sender, key] =
+                [event.room.as_str(), event.sender.user.as_str(), event.key.as_str()].map(str::to_owned);
             Ok(Seen { room, id: event.id.to_string(), cursor, sender, key })
         })
         .collect()

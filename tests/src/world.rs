@@ -10,7 +10,8 @@ use tempfile::TempDir;
 
 /// Where the shared services are, as `cargo xtask test` says.
 pub fn service(variable: &str) -> Result<String> {
-    std::env::var(variable).with_context(|| format!("{variable} is not set: run `cargo xtask test`, which starts the services"))
+    std::env::var(variable)
+        .with_context(|| format!("{variable} is not set: run `cargo xtask test`, which starts the services"))
 }
 
 /// What a cluster is made of.
@@ -126,7 +127,8 @@ impl Cluster {
             .map(|row| {
                 let (epoch, seq): (i64, i64) = (row.try_get("epoch")?, row.try_get("seq")?);
                 let cursor = Cursor::new(epoch as u64, seq as u64);
-                let [room, id, sender, key] = ["room", "id", "sender", "key"].map(|column| row.try_get::<String, _>(column));
+                let [room, id, sender, key] =
+                    ["room", "id", "sender", "key"].map(|column| row.try_get::<String, _>(column));
                 Ok(Seen { room: room?, id: id?, cursor, sender: sender?, key: key? })
             })
             .collect()

@@ -116,7 +116,9 @@ async fn judge(chain: &Chain, room: &Room, text: &str, user: &UserId) -> Outcome
             let (code, reason) = (Some(refusal.code()), Some(refusal.message().into_owned()));
             Outcome { verdict: VerdictName::Reject, code, reason, trail, ..none }
         }
-        Judged::Held { reason, trail, .. } => Outcome { verdict: VerdictName::Hold, reason: Some(reason), trail, ..none },
+        Judged::Held { reason, trail, .. } => {
+            Outcome { verdict: VerdictName::Hold, reason: Some(reason), trail, ..none }
+        }
     }
 }
 

@@ -68,7 +68,11 @@ impl Done {
         }
         for topic in topics {
             let verb = if topic.created { "created" } else { "found" };
-            writeln!(screen.out, "{verb} topic {} ({} partitions, {} replicas)", topic.name, topic.partitions, topic.replicas)?;
+            writeln!(
+                screen.out,
+                "{verb} topic {} ({} partitions, {} replicas)",
+                topic.name, topic.partitions, topic.replicas
+            )?;
         }
         for warning in &self.warnings {
             writeln!(screen.err, "warning: {warning}")?;

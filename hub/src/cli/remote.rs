@@ -68,7 +68,12 @@ pub fn send(settings: &SettingsArgs, send: &Send, screen: &mut Screen<'_>) -> io
         if send.json {
             return screen.json(receipt);
         }
-        writeln!(screen.out, "sent: {} stands at offset {}", receipt["id"].as_str().unwrap_or_default(), receipt["offset"])
+        writeln!(
+            screen.out,
+            "sent: {} stands at offset {}",
+            receipt["id"].as_str().unwrap_or_default(),
+            receipt["offset"]
+        )
     })
 }
 

@@ -22,9 +22,10 @@ impl Dialect {
     }
 
     /// Reads the commands of one frame, in order.
-    pub fn decode(self, frame: &str) -> Result<Vec<Numbered>, native::Malformed> {
-        match self {
-            Self::NativeJson => native::decode(frame),
+    pub fn decode(self, frame: &Frame) -> Result<Vec<Numbered>, native::Malformed> {
+        match (self, frame) {
+            (Self::NativeJson, Frame::Text(text)) => native::decode(text),
+            (Self::NativeJson, Frame::Binary(_)) => Err(native::Malformed::Binary),
         }
     }
 

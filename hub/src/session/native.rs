@@ -28,6 +28,9 @@ pub enum Malformed {
     /// It expects an answer but has no number.
     #[error("command has no id")]
     NoNumber,
+    /// It is binary, and this encoding is text.
+    #[error("frame is binary")]
+    Binary,
     /// A place in it is none.
     #[error("command has a malformed epoch")]
     Epoch,

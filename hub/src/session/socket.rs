@@ -1,5 +1,6 @@
 //! The WebSocket under a session. Only this file knows tungstenite's protocol types.
 
+use super::link::{Gone, Incoming, Link};
 use crate::outbox::Frame;
 use confab_protocol::Close;
 use futures_util::{SinkExt, StreamExt};
@@ -7,9 +8,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error, Utf8Bytes};
 
 /// A kilobyte or four is one read of chat; tungstenite's own default is 128 KiB, allocated at once for each socket.
 const READ_BUFFER: usize = 4 * 1024;
@@ -23,17 +24,6 @@ pub struct Socket<S> {
     stream: WebSocketStream<S>,
 }
 
-/// What came in.
-#[derive(Debug)]
-pub enum Incoming {
-    /// A text frame.
-    Frame(Utf8Bytes),
-    /// The client broke the protocol or a limit: this is why it is closed.
-    Broken(Close),
-    /// The client closed, or the link is gone.
-    Gone,
-}
-
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Takes over a link whose handshake is done. Frames larger than `frame_max` bytes close it.
     pub async fn new(link: S, frame_max: usize) -> Self {
@@ -45,13 +35,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             .max_frame_size(Some(frame_max));
         Self { stream: WebSocketStream::from_raw_socket(link, Role::Server, Some(config)).await }
     }
+}
 
-    /// The next frame. WebSocket's own pings are answered below.
-    pub async fn next(&mut self) -> Incoming {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Link for Socket<S> {
+    /// WebSocket's own pings are answered by the library.
+    async fn next(&mut self) -> Incoming {
         loop {
             return match self.stream.next().await {
-                Some(Ok(Message::Text(text))) => Incoming::Frame(text),
-                Some(Ok(Message::Binary(_))) => Incoming::Broken(Close::BadRequest), // this dialect is text
+                Some(Ok(Message::Text(text))) => Incoming::Frame(Frame::Text(text)),
+                Some(Ok(Message::Binary(bytes))) => Incoming::Frame(Frame::Binary(bytes)),
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
                 Some(Ok(Message::Close(_))) | None => Incoming::Gone,
                 Some(Err(Error::Capacity(_))) => Incoming::Broken(Close::TooLarge),
@@ -61,20 +53,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Sends all of `frames`, then flushes once.
-    pub async fn send(&mut self, frames: Vec<Frame>) -> Result<(), Error> {
+    async fn send(&mut self, frames: Vec<Frame>) -> Result<(), Gone> {
         for frame in frames {
             let message = match frame {
                 Frame::Text(text) => Message::Text(text),
                 Frame::Binary(bytes) => Message::Binary(bytes),
             };
-            self.stream.feed(message).await?;
+            self.stream.feed(message).await.map_err(|_| Gone)?;
         }
-        self.stream.flush().await
+        self.stream.flush().await.map_err(|_| Gone)
     }
 
-    /// Says why the session ends, and waits a moment for the client to hear it.
-    pub async fn close(&mut self, close: Close) {
+    async fn close(&mut self, close: Close) {
         let frame = CloseFrame { code: close.code().into(), reason: close.reason().into() };
         let farewell = async {
             self.stream.close(Some(frame)).await?;

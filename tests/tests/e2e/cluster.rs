@@ -38,7 +38,8 @@ async fn a_message_sent_on_one_hub_is_judged_heard_on_both_kept_and_read_back_wi
     }
     let records = topic::records(&cluster.kafka, &format!("{}-events", cluster.prefix)).await?;
     assert_eq!(records.iter().map(|record| record.id.as_str()).collect::<Vec<_>>(), [receipt["id"].as_str().unwrap()]);
-    let stored = eventually("the row is stored", async || cluster.messages().await.ok().filter(|rows| !rows.is_empty())).await;
+    let stored =
+        eventually("the row is stored", async || cluster.messages().await.ok().filter(|rows| !rows.is_empty())).await;
     assert_eq!(stored, records);
     assert_eq!(cluster.events().await?, records);
 
@@ -114,7 +115,8 @@ async fn send(client: Client, sender: usize) -> Result<Vec<Seen>> {
             for (room, key, answer) in waiting.drain(..enough) {
                 let receipt = answer.await?.map_err(|refusal| anyhow::anyhow!("refused: {refusal}"))?;
                 let text = |name: &str| receipt[name].as_str().context("a receipt is whole").map(str::to_owned);
-                let cursor = Cursor { epoch: text("epoch")?.parse()?, offset: receipt["offset"].as_u64().context("offset")? };
+                let cursor =
+                    Cursor { epoch: text("epoch")?.parse()?, offset: receipt["offset"].as_u64().context("offset")? };
                 receipts.push(Seen { room, id: text("id")?, cursor, sender: format!("sender-{sender}"), key });
             }
         }

@@ -47,7 +47,8 @@ async fn a_kill_keeps_what_was_acknowledged_and_the_order_goes_on_where_it_was()
     let mut ada = Client::connect(&world.hub.listen, "ada").await?;
     let joined = ada.subscribe("lobby", Some((&epoch, 5))).await?.unwrap();
     assert_eq!(joined["recovered"], true);
-    let missed: Vec<u64> = joined["publications"].as_array().unwrap().iter().map(|p| p["offset"].as_u64().unwrap()).collect();
+    let missed: Vec<u64> =
+        joined["publications"].as_array().unwrap().iter().map(|p| p["offset"].as_u64().unwrap()).collect();
     assert_eq!(missed, (6..=20).collect::<Vec<_>>());
     let again = ada.say("lobby", "k7", "message 7").await?.unwrap();
     assert_eq!(again, receipts[6], "a retry gets the first receipt, also after a restart");

@@ -69,7 +69,8 @@ async fn while_kafka_is_away_nobody_gets_a_receipt_and_afterwards_both_get_the_o
     ];
     ada[0].say("lobby", "warm", "everything works").await?.unwrap();
     kafka.pause()?;
-    let (first, second) = tokio::join!(ada[0].say("lobby", "k1", "through an outage"), ada[1].say("lobby", "k1", "through an outage"));
+    let (first, second) =
+        tokio::join!(ada[0].say("lobby", "k1", "through an outage"), ada[1].say("lobby", "k1", "through an outage"));
     for refused in [first?.unwrap_err(), second?.unwrap_err()] {
         assert_eq!(refused["temporary"], true, "{refused}");
     }
@@ -90,7 +91,15 @@ async fn while_kafka_is_away_nobody_gets_a_receipt_and_afterwards_both_get_the_o
     let records = topic::records(&cluster.kafka, &format!("{}-events", cluster.prefix)).await?;
     let ids: std::collections::BTreeSet<_> = records.iter().map(|record| &record.id).collect();
     assert!(ids.contains(&receipts[0]["id"].as_str().unwrap().to_owned()));
-    assert_eq!(records.iter().filter(|record| record.key == "k1").map(|r| &r.id).collect::<std::collections::BTreeSet<_>>().len(), 1);
+    assert_eq!(
+        records
+            .iter()
+            .filter(|record| record.key == "k1")
+            .map(|r| &r.id)
+            .collect::<std::collections::BTreeSet<_>>()
+            .len(),
+        1
+    );
     cluster.end().await?;
     kafka.kill().map(drop)
 }

@@ -17,7 +17,10 @@ async fn the_same_key_sent_to_both_hubs_at_once_gives_one_message_and_two_equal_
     bob.subscribe("lobby", None).await?.unwrap();
     for n in 0..100 {
         let send = |client: &Client| {
-            client.begin_rpc("send", json!({"room": "lobby", "key": format!("k{n}"), "body": {"text": format!("once {n}")}}))
+            client.begin_rpc(
+                "send",
+                json!({"room": "lobby", "key": format!("k{n}"), "body": {"text": format!("once {n}")}}),
+            )
         };
         let (first, second) = tokio::join!(send(&ada[0]), send(&ada[1]));
         assert_eq!(first?.unwrap(), second?.unwrap());
@@ -55,12 +58,17 @@ async fn a_retry_after_the_window_is_heard_again_and_stored_once() -> Result<()>
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugins_refusal_is_remembered_for_the_retry() -> Result<()> {
-    let filter = plugin("no-spam", "word-filter", "settings = { words = [\"spam\"], action = \"reject\", code = 455 }")?;
+    let filter =
+        plugin("no-spam", "word-filter", "settings = { words = [\"spam\"], action = \"reject\", code = 455 }")?;
     let world = Embedded::start(&format!("{filter}[[chain]]\nplugins = [\"no-spam\"]\n")).await?;
     let ada = Client::connect(&world.hub.listen, "ada").await?;
     let first = ada.say("lobby", "k1", "spam").await?.unwrap_err();
     assert_eq!(first["code"], 455);
     assert_eq!(ada.say("lobby", "k1", "spam").await?.unwrap_err(), first);
-    assert_eq!(ada.say("lobby", "k1", "no longer").await?.unwrap_err()["code"], 201, "another draft under the same key");
+    assert_eq!(
+        ada.say("lobby", "k1", "no longer").await?.unwrap_err()["code"],
+        201,
+        "another draft under the same key"
+    );
     Ok(())
 }

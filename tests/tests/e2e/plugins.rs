@@ -64,7 +64,9 @@ async fn a_plugin_that_misbehaves_hurts_only_its_own_message() -> Result<()> {
     let (_, metrics) = confab_tests::process::get(&format!("http://{}/metrics", world.hub.admin)).await?;
     for mode in modes {
         let counted = metrics.lines().any(|line| {
-            line.starts_with("confab_plugin_faults_total{") && line.contains(&format!("plugin=\"{mode}\"")) && line.ends_with(" 1")
+            line.starts_with("confab_plugin_faults_total{")
+                && line.contains(&format!("plugin=\"{mode}\""))
+                && line.ends_with(" 1")
         });
         assert!(counted, "the fault of {mode} is counted:\n{metrics}");
     }
@@ -102,7 +104,8 @@ async fn a_held_message_waits_through_a_restart_and_is_published_when_approved()
     let listed = confab(&world, &["held", "list", "--json"])?;
     let ids: Vec<&str> = listed.as_array().unwrap().iter().map(|held| held["id"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), 2, "{listed}");
-    let find = |text: &str| listed.as_array().unwrap().iter().find(|held| held["event"]["body"]["text"] == text).unwrap();
+    let find =
+        |text: &str| listed.as_array().unwrap().iter().find(|held| held["event"]["body"]["text"] == text).unwrap();
     let (first, second) = (find("message 1"), find("message 2"));
     let receipt = confab(&world, &["held", "approve", first["id"].as_str().unwrap(), "--json"])?;
     confab(&world, &["held", "deny", second["id"].as_str().unwrap(), "--json"])?;

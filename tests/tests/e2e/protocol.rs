@@ -31,7 +31,11 @@ async fn a_client_that_breaks_the_protocol_is_closed_with_the_code_that_says_how
     assert_eq!(silent.close_code().await?, 3502, "no connect in time");
     assert_eq!(code_after(&world, &"x".repeat(33 * 1024)).await?, 3506);
     let connect = r#"{"id":1,"connect":{}}"#;
-    assert_eq!(code_after(&world, &format!("{connect}\n{}", connect.replace('1', "2"))).await?, 3501, "connected twice");
+    assert_eq!(
+        code_after(&world, &format!("{connect}\n{}", connect.replace('1', "2"))).await?,
+        3501,
+        "connected twice"
+    );
     Ok(())
 }
 
@@ -51,7 +55,8 @@ async fn a_session_that_does_not_answer_pings_is_closed_and_one_that_does_stays(
 async fn commands_that_make_no_sense_are_refused_and_the_session_goes_on() -> Result<()> {
     let world = Embedded::start(LIMITS).await?;
     let ada = Client::connect(&world.hub.listen, "ada").await?;
-    let code = async |method: &str, arguments| anyhow::Ok(ada.ask(method, arguments).await?.unwrap_err()["code"].clone());
+    let code =
+        async |method: &str, arguments| anyhow::Ok(ada.ask(method, arguments).await?.unwrap_err()["code"].clone());
     ada.subscribe("lobby", None).await?.unwrap();
     assert_eq!(code("subscribe", json!({"channel": "lobby"})).await?, 105);
     assert_eq!(code("subscribe", json!({"channel": ""})).await?, 107);
@@ -64,7 +69,10 @@ async fn commands_that_make_no_sense_are_refused_and_the_session_goes_on() -> Re
     ada.subscribe("c", None).await?.unwrap();
     assert_eq!(code("rpc", json!({"method": "no such verb", "data": {}})).await?, 108);
     assert_eq!(code("rpc", json!({"method": "send", "data": {"room": "lobby"}})).await?, 107);
-    assert_eq!(code("rpc", json!({"method": "send", "data": {"room": "lobby", "body": {}, "sender": "eve"}})).await?, 107);
+    assert_eq!(
+        code("rpc", json!({"method": "send", "data": {"room": "lobby", "body": {}, "sender": "eve"}})).await?,
+        107
+    );
     assert_eq!(code("presence", json!({"channel": "lobby"})).await?, 108);
     assert_eq!(code("something_new", json!({})).await?, 104);
     assert_eq!(code("publish", json!({"channel": "lobby", "data": "x".repeat(9000)})).await?, 106);
@@ -156,7 +164,8 @@ struct Mute {
 impl Mute {
     async fn connect(address: &str) -> Result<Self> {
         let stream = tokio::net::TcpStream::connect(address).await?;
-        let (socket, _) = tokio_tungstenite::client_async(format!("ws://{address}/connection/websocket"), stream).await?;
+        let (socket, _) =
+            tokio_tungstenite::client_async(format!("ws://{address}/connection/websocket"), stream).await?;
         let mut mute = Self { socket };
         mute.ask(r#"{"id":1,"connect":{"data":{"user":"slow"}}}"#).await?;
         Ok(mute)

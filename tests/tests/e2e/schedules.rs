@@ -35,7 +35,8 @@ async fn no_receipt_before_the_record_is_durable_even_if_the_hub_and_redis_die_m
     let still = on_b.say("lobby", "k1", "hanging").await?.unwrap_err();
     assert_eq!(still["temporary"], true, "no receipt: Kafka is still away: {still}");
     kafka.resume()?;
-    let receipt = eventually("the retry gets a receipt", async || on_b.say("lobby", "k1", "hanging").await.ok()?.ok()).await;
+    let receipt =
+        eventually("the retry gets a receipt", async || on_b.say("lobby", "k1", "hanging").await.ok()?.ok()).await;
     let records = topic::records(&cluster.kafka, &format!("{}-events", cluster.prefix)).await?;
     assert!(records.iter().any(|record| receipt["id"] == record.id.as_str()), "what has a receipt is in the journal");
     let messages = eventually("it is stored", async || {
@@ -80,7 +81,8 @@ async fn when_kafka_times_out_after_the_relay_the_retry_gets_the_one_receipt() -
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_whose_window_overflowed_while_the_consumer_slept_is_told_to_wait_and_then_gets_everything() -> Result<()> {
+async fn a_client_whose_window_overflowed_while_the_consumer_slept_is_told_to_wait_and_then_gets_everything()
+-> Result<()> {
     let rooms = "\n[[room]]\nmatch = [\"small:*\"]\nhot_window = { events = 20 }\n";
     let mut cluster = Cluster::start(rooms).await?;
     let ada = Client::connect(&cluster.hubs[0].listen, "ada").await?;
@@ -92,12 +94,15 @@ async fn a_client_whose_window_overflowed_while_the_consumer_slept_is_told_to_wa
     let back = Client::connect(&cluster.hubs[1].listen, "bob").await?;
     let behind = back.subscribe("small:1", Some((&epoch, 5))).await?.unwrap_err();
     assert_eq!((&behind["code"], &behind["temporary"]), (&json!(200), &json!(true)));
-    let paging = back.rpc("history", json!({"room": "small:1", "since": {"epoch": epoch, "offset": 5}})).await?.unwrap_err();
+    let paging =
+        back.rpc("history", json!({"room": "small:1", "since": {"epoch": epoch, "offset": 5}})).await?.unwrap_err();
     assert_eq!(paging["code"], 200);
     cluster.consumer.start().await?;
-    let joined = eventually("the client recovers", async || back.subscribe("small:1", Some((&epoch, 5))).await.ok()?.ok()).await;
+    let joined =
+        eventually("the client recovers", async || back.subscribe("small:1", Some((&epoch, 5))).await.ok()?.ok()).await;
     assert_eq!(joined["recovered"], true);
-    let offsets: Vec<_> = joined["publications"].as_array().unwrap().iter().map(|p| p["offset"].as_u64().unwrap()).collect();
+    let offsets: Vec<_> =
+        joined["publications"].as_array().unwrap().iter().map(|p| p["offset"].as_u64().unwrap()).collect();
     assert_eq!(offsets, (6..=200).collect::<Vec<_>>());
     cluster.end().await
 }
