@@ -11,6 +11,15 @@ pub async fn node(script: &str, hubs: &[&str]) -> Result<String> {
     run("node".into(), folder.join(script), hubs).await
 }
 
+/// Runs a script of `clients/node` that drives a real browser against the page of a hub.
+pub async fn browser(script: &str, hub: &str) -> Result<String> {
+    let chromium = tokio::task::spawn_blocking(xtask::install::browser).await??;
+    let folder = PathBuf::from(service("CONFAB_TEST_NODE")?);
+    let mut command = Command::new("node");
+    command.env("CHROMIUM", chromium);
+    run_command(command, folder.join(script), &[hub]).await
+}
+
 /// Runs a script of `clients/python` against hubs, given as `host:port`.
 pub async fn python(script: &str, hubs: &[&str]) -> Result<String> {
     let python = service("CONFAB_TEST_PYTHON")?;
@@ -22,10 +31,15 @@ pub async fn python(script: &str, hubs: &[&str]) -> Result<String> {
 const SECONDS_MAX: &str = "90";
 
 async fn run(program: PathBuf, script: PathBuf, hubs: &[&str]) -> Result<String> {
+    run_command(Command::new(program), script, hubs).await
+}
+
+async fn run_command(program: Command, script: PathBuf, hubs: &[&str]) -> Result<String> {
     let urls: Vec<String> = hubs.iter().map(|hub| format!("ws://{hub}/connection/websocket")).collect();
     let name = script.display().to_string();
     let mut command = Command::new("timeout");
-    command.arg(SECONDS_MAX).arg(program).arg(script).args(urls).stdin(Stdio::null());
+    command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.arg(SECONDS_MAX).arg(program.get_program()).arg(script).args(urls).stdin(Stdio::null());
     let output = tokio::task::spawn_blocking(move || command.output()).await?;
     let output = output.with_context(|| format!("could not start {name}"))?;
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

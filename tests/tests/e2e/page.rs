@@ -21,5 +21,5 @@ async fn the_hub_serves_its_page_and_its_admin_port_says_how_it_is() -> Result<(
 #[tokio::test(flavor = "multi_thread")]
 async fn two_tabs_of_a_real_browser_chat_through_the_page() -> Result<()> {
     let world = Embedded::start("").await?;
-    stock::node("two-tabs.mjs", &[&world.hub.listen]).await.map(drop)
+    stock::browser("two-tabs.mjs", &world.hub.listen).await.map(drop)
 }
