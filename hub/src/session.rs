@@ -130,9 +130,21 @@ impl Session {
         tokio::pin!(alarm);
         let (mut reads, mut leaving) = (0, false);
         loop {
+            if reads >= READS_PER_FLUSH {
+                // A client that sends without a pause must not keep its answers, other sessions or a drain waiting.
+                reads = 0;
+                tokio::task::yield_now().await;
+                self.look_up();
+                if draining.is_cancelled() {
+                    self.outbox.close(Close::Shutdown);
+                }
+                if let Some(close) = self.flush(link, &outbox).await {
+                    return close;
+                }
+            }
             tokio::select! {
                 biased;
-                incoming = read(link, &in_flight), if reads < READS_PER_FLUSH => {
+                incoming = read(link, &in_flight) => {
                     reads += 1;
                     match incoming {
                         Incoming::Frame(frame) => {

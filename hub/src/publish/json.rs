@@ -1,11 +1,15 @@
-//! Whether the store and every client can hold a body: depth, NUL, lone surrogates, numbers.
+//! Whether the store and every client can hold a body, and all read the same in it: depth, NUL, lone surrogates,
+//! numbers, members that are given twice.
 
 use confab_protocol::Body;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 /// Checks a body: nested at most `depth_max` deep, no NUL in any string (PostgreSQL text cannot hold one), no lone
-/// surrogate, no number past the range of a 64-bit float. The error says what is wrong, for the sender.
+/// surrogate, no number past the range of a 64-bit float, no member of an object given twice: a plugin might judge the
+/// one and a client show the other. The error says what is wrong, for the sender.
 pub fn check(body: &Body, depth_max: usize) -> Result<(), String> {
     let mut reader = serde_json::Deserializer::from_str(body.as_str());
     Depth(depth_max).deserialize(&mut reader).map_err(|error| {
@@ -70,7 +74,14 @@ impl<'de> Visitor<'de> for Depth {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let below = self.below()?;
-        while map.next_key_seed(below)?.is_some() {
+        let mut members = HashSet::new();
+        while let Some(member) = map.next_key::<Cow<'de, str>>()? {
+            if member.contains('\0') {
+                return Err(de::Error::custom("a member's name contains NUL"));
+            }
+            if !members.insert(member) {
+                return Err(de::Error::custom("an object has a member twice"));
+            }
             map.next_value_seed(below)?;
         }
         Ok(())
@@ -104,6 +115,8 @@ mod tests {
             (r#""\udc00\ud800""#, ""),
             ("1e309", "out of range"),
             ("[[[[[]]]]]", "too deep"),
+            (r#"{"text":"ok","text":"spam"}"#, "twice"),
+            (r#"{"text":"ok","t\u0065xt":"spam"}"#, "twice"),
         ] {
             let error = verdict(bad).expect_err(bad);
             assert!(error.contains(why), "{bad}: {error}");
