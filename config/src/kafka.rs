@@ -43,7 +43,7 @@ pub(crate) fn refused(key: &str, value: &str) -> Option<Reason> {
 
 impl KafkaConfig {
     /// Checks that no option takes a promise away or doubles a setting, for settings that did not come through
-    /// [`load`](crate::load). The error names the option and says why.
+    /// [`load`](crate::load()). The error names the option and says why.
     pub fn check_options(&self) -> Result<(), String> {
         let found = self.options.iter().find_map(|(key, value)| Some((key, refused(key, value)?)));
         match found {

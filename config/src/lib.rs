@@ -1,6 +1,6 @@
 //! hub.toml: every setting with its default, its check and its error messages; read by the hub and the consumer.
 //!
-//! [`load`] reads the file, the environment and the flags, one over the other, and remembers where every value came
+//! [`load()`] reads the file, the environment and the flags, one over the other, and remembers where every value came
 //! from. What is wrong is returned all at once, as [`Diagnostics`] that show the place, the cause, and what to type next.
 
 mod check;

@@ -26,7 +26,7 @@ pub struct Rooms {
 
 impl Rooms {
     /// Reads the rules' patterns. A rule whose patterns cannot be read matches nothing; [`Config::validate`] names it,
-    /// and [`load`](crate::load) lets no such rule pass.
+    /// and [`load`](crate::load()) lets no such rule pass.
     pub fn new(config: &Config) -> Self {
         let read = |rule: &RoomRule| Some((Patterns::new(&rule.r#match).ok()?, rule.clone()));
         Self { rules: config.room.iter().filter_map(read).collect() }

@@ -27,6 +27,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 /// The answer to a send that stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -96,7 +97,8 @@ impl Publisher {
     /// Carries a draft in and answers with its receipt. Past the send deadline the answer is "unknown", and the send
     /// goes on by itself.
     pub async fn publish(self: &Arc<Self>, sending: Sending, turn: Turn) -> Result<Receipt, Refusal> {
-        let walk = self.tasks.spawn(self.clone().walk(sending, turn));
+        let span = tracing::trace_span!("send", room = %sending.draft.room, key = %sending.draft.key);
+        let walk = self.tasks.spawn(self.clone().walk(sending, turn).instrument(span));
         let answer = match timeout(self.limits.send_deadline, walk).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(panic)) => Err(self.internal("a send panicked", &panic)),
@@ -177,6 +179,7 @@ impl Publisher {
         }
     }
 
+    #[tracing::instrument(level = "trace", skip_all)]
     async fn append(&self, approved: Approved) -> Result<Stage, Refusal> {
         let window = self.rules.settings(approved.event.room.as_str()).hot_window;
         let entry = timeline::Entry {
@@ -217,6 +220,7 @@ impl Publisher {
         }
     }
 
+    #[tracing::instrument(level = "trace", skip_all)]
     async fn write_down(&self, placed: Placed) -> Result<Stage, Refusal> {
         match self.journal.append(&placed.record).await {
             Ok(()) => Ok(Stage::Journaled(placed)),
@@ -230,6 +234,7 @@ impl Publisher {
         }
     }
 
+    #[tracing::instrument(level = "trace", skip_all)]
     async fn settle(&self, placed: Placed) -> Result<Stage, Refusal> {
         let Some(pending) = &placed.pending else { return Ok(Stage::Done(receipt(&placed.record))) };
         match self.timeline.settle(pending).await {

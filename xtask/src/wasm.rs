@@ -22,7 +22,15 @@ pub const FIXTURES: &[&str] = &["misbehave"];
 /// Where the active toolchain lacks the target, `scripts/wasm-target.sh` asks rustup for it, and where rustup's server
 /// cannot be reached it makes a compiler from Debian's packages; the environment variable `CONFAB_WASM=debian` forces that.
 pub fn build(names: &[&str], out: &Path) -> Result<Vec<PathBuf>> {
-    let toolchain = Toolchain::find()?;
+    build_with(&Toolchain::find()?, names, out)
+}
+
+/// Builds them with the compiler that the script makes from Debian's packages, even where the toolchain has the target.
+pub fn build_by_script(names: &[&str], out: &Path) -> Result<Vec<PathBuf>> {
+    build_with(&Toolchain::by_script(true)?, names, out)
+}
+
+fn build_with(toolchain: &Toolchain, names: &[&str], out: &Path) -> Result<Vec<PathBuf>> {
     fs::create_dir_all(out).with_context(|| format!("could not create {}", out.display()))?;
     names
         .iter()
@@ -48,13 +56,17 @@ impl Toolchain {
             return Ok(Self { environment: Vec::new(), target_dir: target_dir()?.join("plugins") });
         }
         // The script asks rustup first, unless it is forced to the other way.
-        Self::by_script()
+        Self::by_script(false)
     }
 
     /// A compiler of its own needs a folder of its own: cargo does not notice that the standard library was rebuilt.
-    fn by_script() -> Result<Self> {
+    fn by_script(forced: bool) -> Result<Self> {
         let script = root().join("scripts/wasm-target.sh");
-        let output = Command::new(&script)
+        let mut command = Command::new(&script);
+        if forced {
+            command.env("CONFAB_WASM", "debian");
+        }
+        let output = command
             .stderr(std::process::Stdio::inherit())
             .output()
             .with_context(|| format!("could not run {}", script.display()))?;

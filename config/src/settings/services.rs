@@ -28,7 +28,7 @@ pub struct RedisConfig {
     /// A file that holds the url.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url_file: Option<PathBuf>,
-    /// A PEM file of the authorities to trust with `rediss://`, besides the well-known ones.
+    /// A PEM file of the authorities to trust with `rediss://`, instead of the well-known ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
     /// What every key and relay channel begins with.

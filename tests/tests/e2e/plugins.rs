@@ -125,3 +125,22 @@ fn confab(world: &Embedded, arguments: &[&str]) -> Result<serde_json::Value> {
     anyhow::ensure!(status.success(), "confab {arguments:?}: {status}\n{out}{err}");
     Ok(serde_json::from_str(&out)?)
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_debians_compiler_made_judges_like_any_other() -> Result<()> {
+    // Set by `cargo xtask test` wherever there is such a compiler: on Debian, on x86_64.
+    let Ok(folder) = std::env::var("CONFAB_TEST_PLUGINS_DEBIAN") else {
+        anyhow::ensure!(!std::path::Path::new("/etc/debian_version").exists(), "run `cargo xtask test`");
+        return Ok(());
+    };
+    let filter = format!(
+        "[plugin.filter]\nmodule = \"{folder}/word-filter.wasm\"\ntimeout = \"1s\"\n\
+         settings = {{ words = [\"spam\"], action = \"mask\" }}\n[[chain]]\nplugins = [\"filter\"]\n"
+    );
+    let world = Embedded::start(&filter).await?;
+    let mut ada = Client::connect(&world.hub.listen, "ada").await?;
+    ada.subscribe("lobby", None).await?.unwrap();
+    assert_eq!(ada.say("lobby", "k", "spam").await?.unwrap()["verdict"], "replace");
+    assert_eq!(ada.publication().await?["pub"]["data"]["text"], "****");
+    Ok(())
+}

@@ -19,6 +19,19 @@ pub fn build_for_tests() -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// Builds one with the compiler that is used where rustup has none for the target, so that the way round is walked
+/// before somebody needs it; returns the folder. `None` where there is no such compiler: this is no Debian on x86_64.
+pub fn build_the_other_way() -> Result<Option<PathBuf>> {
+    if !cfg!(target_arch = "x86_64") || workspace::on_path("apt-get").is_none() {
+        return Ok(None);
+    }
+    let folder = cargo::target_folder()?.join("test-plugins-debian");
+    let progress = Progress::start("a plugin by Debian's compiler");
+    let components = wasm::build_by_script(&PLUGINS[..1], &folder)?;
+    progress.done(&format!("{} component in {}", components.len(), folder.display()));
+    Ok(Some(folder))
+}
+
 fn build_into(folder: &Path, names: &[&str]) -> Result<()> {
     let progress = Progress::start(format!("plugins {}", names.join(", ")));
     let components = wasm::build(names, folder)?;
