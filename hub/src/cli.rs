@@ -217,7 +217,7 @@ pub struct CreateToken {
 /// Create or update what the services need.
 #[derive(Args, Clone, Debug)]
 pub struct Migrate {
-    /// Change nothing; say what would be done, and fail if there is anything.
+    /// Apply nothing; say which migrations of the tables are due, and fail if there are any.
     #[arg(long)]
     pub check: bool,
     /// Print JSON.

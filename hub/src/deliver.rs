@@ -41,11 +41,14 @@ impl Deliverer {
 
     async fn event(&self, record: &Arc<Record>) {
         let Some(room) = self.rooms.get(&record.event.room) else { return };
-        if let Heard::Gap(last) = room.hear(record) {
-            tracing::warn!(room = %room.name, %last, next = %record.cursor, "gap in a room, repairing");
-            self.repair(&room, last).await;
+        match room.hear(record) {
+            Heard::Delivered => _ = self.telemetry.delivered.inc_by(room.listeners() as u64),
+            Heard::Old => {}
+            Heard::Gap(last) => {
+                tracing::warn!(room = %room.name, %last, next = %record.cursor, "gap in a room, repairing");
+                self.repair(&room, last).await;
+            }
         }
-        self.telemetry.delivered.inc_by(room.listeners() as u64);
     }
 
     /// Something may have been lost anywhere: every room is compared by offset.
@@ -86,7 +89,9 @@ impl Deliverer {
         }
         self.telemetry.gaps_repaired.inc();
         for record in &window.records {
-            room.hear(record);
+            if room.hear(record) == Heard::Delivered {
+                self.telemetry.delivered.inc_by(room.listeners() as u64);
+            }
         }
     }
 

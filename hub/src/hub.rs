@@ -137,14 +137,16 @@ const SAMPLED: [(&str, &str); 15] = [
 impl Hub {
     /// Publishes an event that a moderator approves; safe to repeat.
     pub async fn approve_held(&self, id: EventId) -> Result<Receipt, ApproveError> {
-        let held = match self.store.decide(id, HeldState::Approved, "admin").await? {
-            Some(held) => held,
-            None => self.store.held_one(id).await?.ok_or(ApproveError::Missing(id))?,
-        };
+        let held = self.store.held_one(id).await?.ok_or(ApproveError::Missing(id))?;
         if held.state == HeldState::Denied {
             return Err(ApproveError::Denied(id));
         }
-        self.publisher.approve(held).await.map_err(ApproveError::Refused)
+        // Published first: should the hub die in between it still waits, and approving it again says it once.
+        let receipt = self.publisher.approve(held).await.map_err(ApproveError::Refused)?;
+        if self.store.decide(id, HeldState::Approved, "admin").await?.is_none() {
+            tracing::info!(%id, "a held event was decided twice");
+        }
+        Ok(receipt)
     }
 
     /// The way in.
@@ -245,6 +247,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
         limits: config.limits.clone(),
         telemetry: telemetry.clone(),
         draining: draining.clone(),
+        drain_spread: config.drain_timeout / 3,
     });
     let hub = Arc::new(Hub {
         profile: config.profile(),

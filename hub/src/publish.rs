@@ -6,6 +6,7 @@
 mod admit;
 mod failpoint;
 mod json;
+mod settle;
 mod turn;
 
 pub use json::check as check_json;
@@ -14,7 +15,7 @@ pub use turn::{Turn, Turns};
 use crate::journal::Journal;
 use crate::plugin::{Approved, Chain, Judged, judged_kind};
 use crate::telemetry::{Stage as Timed, Telemetry};
-use crate::timeline::{self, Appended, Known, Outcome, Placed, Settled, Timeline};
+use crate::timeline::{self, Appended, Known, Outcome, Placed, Timeline};
 use arc_swap::ArcSwap;
 use confab_config::{Limits, Rooms as RoomRules};
 use confab_protocol::{
@@ -126,6 +127,8 @@ impl Publisher {
         self.telemetry.stage(Timed::Judge, judging.elapsed());
         let approved = match judged {
             Judged::Approved(approved) => approved,
+            // What a plugin said stands for retries too; that one failed says nothing about the next try.
+            Judged::Refused(refusal @ Refusal::PluginFault { .. }, _) => return Err(refusal),
             Judged::Refused(refusal, _) => return Err(self.remember(&event, refusal).await),
             Judged::Held { event: held, plugin, reason, trail } => {
                 return Err(self.hold(&event, held, plugin, reason, trail).await);
@@ -155,7 +158,7 @@ impl Publisher {
     }
 
     /// From judged to done. Only here does an event become visible and durable.
-    async fn carry(&self, approved: Approved, turn: Turn) -> Result<Receipt, Refusal> {
+    async fn carry(self: &Arc<Self>, approved: Approved, turn: Turn) -> Result<Receipt, Refusal> {
         let mut stage = Stage::Judged(approved);
         let mut turn = Some(turn);
         loop {
@@ -230,24 +233,6 @@ impl Publisher {
                 let record = &placed.record;
                 tracing::error!(room = %record.event.room, id = %record.event.id, %error, "pending event left to the sweep");
                 Err(Refusal::Unknown)
-            }
-        }
-    }
-
-    #[tracing::instrument(level = "trace", skip_all)]
-    async fn settle(&self, placed: Placed) -> Result<Stage, Refusal> {
-        let Some(pending) = &placed.pending else { return Ok(Stage::Done(receipt(&placed.record))) };
-        match self.timeline.settle(pending).await {
-            Ok(Settled::Done) => Ok(Stage::Done(receipt(&placed.record))),
-            // Redis began anew meanwhile and may have forgotten it: the event is told again, same id and key.
-            Ok(Settled::Stale) => {
-                let record = placed.record.as_ref().clone();
-                Ok(Stage::Judged(Approved { event: record.event, trail: record.trail }))
-            }
-            // It is durable, which is what a receipt promises; the sweep will find the entry and write a legal copy.
-            Err(error) => {
-                tracing::warn!(id = %placed.record.event.id, %error, "could not settle, left to the sweep");
-                Ok(Stage::Done(receipt(&placed.record)))
             }
         }
     }

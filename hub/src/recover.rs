@@ -61,8 +61,11 @@ pub struct Joining {
 
 impl Joining {
     /// Queues the reply and, behind it, everything that has happened since.
-    pub fn finish(&self, reply: Frame) {
-        self.room.go_live(self.session, self.joined.cursor, reply);
+    pub fn finish(&self, reply: Frame, telemetry: &Telemetry) {
+        if !self.room.go_live(self.session, self.joined.cursor, reply) {
+            tracing::warn!(room = %self.room.name, "too much came while a session joined: it joins again");
+            telemetry.joins_repeated.inc();
+        }
     }
 }
 
@@ -148,28 +151,33 @@ impl Recoverer {
             if !self.rules.settings(room.as_str()).deep_recovery {
                 return self.incomplete(room, &window).await;
             }
-            missed = self.from_store(room, Cursor { epoch, offset: since.offset }, begins - 1).await?;
+            match self.read_deep(room, Cursor { epoch, offset: since.offset }, begins - 1).await? {
+                Some(records) => missed = records,
+                None => return self.incomplete(room, &window).await,
+            }
         }
         missed.extend(window.records);
         debug_assert_eq!(missed.len() as u64, top.offset - since.offset);
         Ok(Joined { cursor: top, missed, recovery: Recovery::Complete })
     }
 
-    /// Reads the events after `since` up to offset `last`, all of them or none.
-    async fn from_store(&self, room: &Room, since: Cursor, last: u64) -> Result<Vec<Arc<Record>>, Refusal> {
+    /// Reads the events after `since` up to offset `last` from the store: all of them, or `None` where one of them
+    /// cannot be read any more.
+    async fn read_deep(&self, room: &Room, since: Cursor, last: u64) -> Result<Option<Vec<Arc<Record>>>, Refusal> {
         let mut records = Vec::new();
         let mut at = since;
         while at.offset < last {
-            let limit = ((last - at.offset) as usize).min(1000);
+            let limit = usize::try_from(last - at.offset).unwrap_or(usize::MAX).min(confab_store::PAGE_RECORDS_MAX);
             let page = self.page(room, Query { since: Some(at), reverse: false, limit }).await?;
-            let Some(end) = page.records.last().map(|record| record.cursor) else { return Err(Refusal::HistoryBehind) };
-            if end.epoch != since.epoch {
-                return Err(Refusal::UnrecoverablePosition);
+            if !page.unreadable.is_empty() {
+                tracing::warn!(%room, places = ?page.unreadable, "cannot recover across unreadable events");
+                return Ok(None);
             }
+            let Some(end) = page.records.last().map(|record| record.cursor) else { return Err(Refusal::HistoryBehind) };
             at = end;
             records.extend(page.records.into_iter().map(Arc::new));
         }
-        Ok(records)
+        Ok(Some(records))
     }
 
     async fn incomplete(&self, room: &Room, window: &Window) -> Result<Joined, Refusal> {
@@ -217,7 +225,7 @@ impl Recoverer {
             return Ok(page_of(window.records, top, limit));
         }
         let page = self.page(room, Query { since, reverse: false, limit }).await?;
-        let last = page.records.last().map(|record| record.cursor);
+        let last = furthest(&page, false);
         if last.is_none() && page.next.is_none() {
             let reaches = window.records.first().is_some_and(|r| r.cursor == Cursor { epoch: top.epoch, offset: 1 });
             return match (since, top.offset) {
@@ -244,15 +252,13 @@ impl Recoverer {
         let mut records = if from.epoch == top.epoch { window.records } else { Vec::new() };
         let reached = records.last().map_or(from, |record| record.cursor);
         if records.len() < limit && reached != Cursor::new(0, 0) {
-            let contiguous = reached.epoch == top.epoch && reached.offset == 1;
             let query = Query { since: Some(reached), reverse: true, limit: limit - records.len() };
             let page = self.page(room, query).await?;
-            let continues = page
-                .records
-                .first()
-                .is_none_or(|record| record.cursor.epoch < reached.epoch || record.cursor.offset + 1 == reached.offset);
-            let behind = page.records.is_empty() && !contiguous && reached.offset > 1;
-            if !continues || behind {
+            let nearest = furthest(&page, true);
+            let continues = nearest.map_or(reached.offset == 1 || page.next.is_some(), |place| {
+                place.epoch < reached.epoch || place.offset + 1 == reached.offset
+            });
+            if !continues {
                 // The store has not caught up to where the window begins: what the window holds is still true.
                 if records.is_empty() {
                     return Err(Refusal::HistoryBehind);
@@ -260,7 +266,7 @@ impl Recoverer {
                 return Ok(History { next: Some(reached), records, top });
             }
             // No page spans epochs: what lies before this one is the next page's.
-            if page.records.first().is_none_or(|record| record.cursor.epoch == reached.epoch) || records.is_empty() {
+            if records.is_empty() || nearest.is_none_or(|place| place.epoch == reached.epoch) {
                 records.extend(page.records.into_iter().map(Arc::new));
                 return Ok(History { records, next: page.next, top });
             }
@@ -283,6 +289,16 @@ impl Recoverer {
             Refusal::StoreUnavailable
         })
     }
+}
+
+/// The place at one end of a page, readable or not: the last in reading order, or (`nearest`) the first.
+fn furthest(page: &confab_store::Page, nearest: bool) -> Option<Cursor> {
+    let ends = if nearest {
+        [page.records.first().map(|record| record.cursor), page.unreadable.first().copied()]
+    } else {
+        [page.records.last().map(|record| record.cursor), page.unreadable.last().copied()]
+    };
+    ends.into_iter().flatten().max()
 }
 
 fn page_of(records: Vec<Arc<Record>>, top: Cursor, limit: usize) -> History {

@@ -136,22 +136,25 @@ impl LocalRoom {
     }
 
     /// The listener has caught up to `after`: queues `reply`, then what arrived meanwhile, and from now on all that
-    /// comes. One lock, so that nothing comes between.
-    pub fn go_live(&self, session: SessionId, after: Cursor, reply: Frame) {
+    /// comes. One lock, so that nothing comes between. False: too much arrived, and it has been told to join again.
+    pub fn go_live(&self, session: SessionId, after: Cursor, reply: Frame) -> bool {
         let mut state = self.state.lock();
         if state.heard.is_none() {
             state.heard = Some(after);
         }
-        let Some(listener) = state.listeners.iter_mut().find(|listener| listener.session == session) else { return };
+        let Some(listener) = state.listeners.iter_mut().find(|listener| listener.session == session) else {
+            return true;
+        };
         listener.outbox.push(reply);
-        let Stage::Joining(waiting) = std::mem::replace(&mut listener.stage, Stage::Live(after)) else { return };
+        let Stage::Joining(waiting) = std::mem::replace(&mut listener.stage, Stage::Live(after)) else { return true };
         if waiting.len() > JOINING_EVENTS_MAX || waiting.iter().any(|record| record.cursor.epoch > after.epoch) {
             listener.unhinge(&self.name);
-            return;
+            return false;
         }
         for record in waiting.iter().filter(|record| record.cursor > after) {
             listener.outbox.push(listener.dialect.publication(record));
         }
+        true
     }
 
     /// The last place heard.

@@ -24,6 +24,7 @@ use crate::telemetry::Telemetry;
 use command::{Command, Done, Numbered, Reply, Since};
 use confab_config::Limits;
 use confab_protocol::{Body, Close, Draft, Key, Kind, Refusal, Room, Sender};
+use futures_util::FutureExt;
 use link::{Incoming, Link};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -53,6 +54,8 @@ pub struct Door {
     pub telemetry: Arc<Telemetry>,
     /// Cancelled when the hub drains.
     pub draining: CancellationToken,
+    /// Over how long, at most, a drain spreads the sessions' ends, so that clients do not all come back at once.
+    pub drain_spread: Duration,
 }
 
 struct Session {
@@ -125,9 +128,9 @@ impl Session {
     async fn live(&mut self, link: &mut impl Link) -> Option<Close> {
         let outbox = self.outbox.clone();
         let in_flight = self.in_flight.clone();
-        let draining = self.door.draining.clone();
+        let farewell = farewell(self.door.clone(), self.id, in_flight.clone());
         let alarm = sleep_until(self.clock.next());
-        tokio::pin!(alarm);
+        tokio::pin!(alarm, farewell);
         let (mut reads, mut leaving) = (0, false);
         loop {
             if reads >= READS_PER_FLUSH {
@@ -135,7 +138,8 @@ impl Session {
                 reads = 0;
                 tokio::task::yield_now().await;
                 self.look_up();
-                if draining.is_cancelled() {
+                if !leaving && farewell.as_mut().now_or_never().is_some() {
+                    leaving = true;
                     self.outbox.close(Close::Shutdown);
                 }
                 if let Some(close) = self.flush(link, &outbox).await {
@@ -169,7 +173,7 @@ impl Session {
                     self.look_up();
                     rearm(alarm.as_mut(), &self.clock);
                 }
-                () = draining.cancelled(), if !leaving => {
+                () = farewell.as_mut(), if !leaving => {
                     leaving = true;
                     self.outbox.close(Close::Shutdown); // what is queued still leaves
                 }
@@ -323,7 +327,8 @@ impl Session {
         }
         let joining = self.door.recoverer.join(&room, self.id, &self.outbox, self.dialect, since).await?;
         self.rooms.insert(room);
-        joining.finish(self.dialect.reply(number, &Reply::Subscribed(joining.joined.clone())));
+        let reply = self.dialect.reply(number, &Reply::Subscribed(joining.joined.clone()));
+        joining.finish(reply, &self.door.telemetry);
         Ok(())
     }
 
@@ -392,6 +397,21 @@ impl Session {
             drop(permit);
         });
     }
+}
+
+/// Ends when a draining hub may end this session: at its place in the spread, and when every command under way has put
+/// its answer into the outbox.
+async fn farewell(door: Arc<Door>, id: SessionId, in_flight: Arc<Semaphore>) {
+    /// The pace at which sessions are sent away.
+    const EACH: Duration = Duration::from_millis(1);
+    door.draining.cancelled().await;
+    let sessions = u32::try_from(door.telemetry.sessions.get().max(1)).unwrap_or(u32::MAX);
+    let spread = (EACH * sessions).min(door.drain_spread);
+    // Neighbouring numbers lie far apart, so that those who came together do not go together.
+    let place = u32::try_from(id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32).unwrap_or_default();
+    tokio::time::sleep(spread.mul_f64(f64::from(place) / f64::from(u32::MAX))).await;
+    let all = u32::try_from(door.limits.commands_in_flight).unwrap_or(u32::MAX);
+    drop(in_flight.acquire_many(all).await);
 }
 
 /// The next frame, once another command may be begun.

@@ -39,6 +39,8 @@ pub struct Telemetry {
     pub gaps_repaired: Counter,
     /// Rooms whose listeners were told to come back.
     pub rooms_started_over: Counter,
+    /// Sessions told to join a room again because too much came while they joined.
+    pub joins_repeated: Counter,
     /// Reads of the store for history and recovery.
     pub store_reads: Counter,
     /// Bytes received in frames.
@@ -101,6 +103,7 @@ impl Telemetry {
             delivered: Counter::default(),
             gaps_repaired: Counter::default(),
             rooms_started_over: Counter::default(),
+            joins_repeated: Counter::default(),
             store_reads: Counter::default(),
             bytes_in: Counter::default(),
             bytes_out: Counter::default(),
@@ -126,6 +129,11 @@ impl Telemetry {
             "rooms_started_over",
             "Rooms whose listeners were told to come back",
             t.rooms_started_over.clone(),
+        );
+        registry.register(
+            "joins_repeated",
+            "Sessions told to join again: too much came meanwhile",
+            t.joins_repeated.clone(),
         );
         registry.register("store_reads", "Reads of the store for history and recovery", t.store_reads.clone());
         registry.register("received_bytes", "Bytes received in frames", t.bytes_in.clone());

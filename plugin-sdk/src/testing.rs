@@ -66,6 +66,7 @@ pub fn event(text: &str) -> Event {
         id: "01890000-0000-7000-8000-000000000001".into(),
         room: "test".into(),
         sender: "ada".into(),
+        key: "key-1".into(),
         kind: Kind::Send,
         at: 1_700_000_000_000,
         body: serde_json::json!({ "text": text }).to_string(),

@@ -122,6 +122,7 @@ impl Refusal {
                 | Self::JournalUnavailable
                 | Self::TimelineUnavailable
                 | Self::StoreUnavailable
+                | Self::PluginFault { .. }
                 | Self::Draining
         )
     }

@@ -2,6 +2,7 @@
 
 use super::{Exit, Run, SettingsArgs, log_filter};
 use crate::hub::{self, Started};
+use crate::{journal, timeline};
 use confab_config::{Diagnostics, Loaded, Profile, wants_colour};
 use std::io::{self, IsTerminal};
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,7 +37,10 @@ pub fn run(settings: &SettingsArgs, run: &Run) -> Exit {
             let chain = causes(&error);
             tracing::error!("{chain}");
             match error {
-                hub::Error::Setting(_) | hub::Error::Plugins(_) => Exit::Configuration,
+                hub::Error::Setting(_)
+                | hub::Error::Plugins(_)
+                | hub::Error::Timeline(timeline::Error::Refused(_))
+                | hub::Error::Journal(journal::Error::Settings(_)) => Exit::Configuration,
                 hub::Error::Listen { .. } | hub::Error::Data { .. } => Exit::Failed,
                 hub::Error::Store(_) | hub::Error::Timeline(_) | hub::Error::Journal(_) => Exit::Unreachable,
             }

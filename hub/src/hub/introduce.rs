@@ -23,7 +23,7 @@ pub(super) struct Parts {
 }
 
 /// How long reading the journal's tail may take when a generation is opened.
-const TAIL_DEADLINE: Duration = Duration::from_secs(60);
+const TAIL_DEADLINE: Duration = Duration::from_secs(600);
 /// How many of the tail's keys may wait for the timeline to take them.
 const TAIL_QUEUE: usize = 1024;
 
@@ -77,6 +77,7 @@ async fn cluster(config: &Config) -> Result<Parts, Error> {
     let redis = config.timeline.redis.as_ref().ok_or_else(|| missing("timeline.redis"))?;
     let kafka = config.journal.kafka.as_ref().ok_or_else(|| missing("journal.kafka"))?;
     let store = store(config).await?;
+    check_schema(&store).await?;
     let journal = Kafka::connect(kafka.clone())?;
     let url = redis.read_url().map_err(|error| Error::Setting(error.to_string()))?;
     let hub_id = Uuid::now_v7().to_string();
@@ -93,6 +94,22 @@ async fn cluster(config: &Config) -> Result<Parts, Error> {
     let truth = Arc::new(Journaled { kafka: journal.clone(), hub_id });
     let (timeline, relay) = Redis::connect(options, truth).await?;
     Ok(Parts { timeline, relay, journal: Journal::Kafka(journal), store })
+}
+
+/// A schema that is not ours is found at the start, if the store can be asked; if not, live chat does without it.
+async fn check_schema(store: &Store) -> Result<(), Error> {
+    match store.pending_migrations().await {
+        Ok(pending) if pending.is_empty() => Ok(()),
+        Ok(pending) => Err(Error::Setting(format!(
+            "the store lacks {}: run `confab migrate`, then start the hub",
+            pending.join(", ")
+        ))),
+        Err(confab_store::Error::Unavailable(error)) => {
+            tracing::warn!(%error, "the store is unavailable, its schema was not checked");
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The embedded timeline commits into the journal.

@@ -33,6 +33,7 @@ pub fn event(event: &Event) -> types::Event {
         room: event.room.to_string(),
         sender: event.sender.user.to_string(),
         kind: kind(event.kind),
+        key: event.key.to_string(),
         at: event.at,
         body: event.body.as_str().to_owned(),
         text: event.body.text(),

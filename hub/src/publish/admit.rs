@@ -34,6 +34,9 @@ impl Publisher {
         if message.event.kind != Kind::Message {
             return Err(Refusal::BadRequest("the target is not a message".into()));
         }
+        if message.event.body.is_null() && kind != Kind::Delete {
+            return Err(Refusal::UnknownTarget); // it was deleted, or said nothing: there is nothing to change
+        }
         let own = message.event.sender.user == sending.sender.user;
         match kind {
             Kind::Edit | Kind::Delete if !own => Err(Refusal::PermissionDenied),

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use confab_tests::client::Client;
-use confab_tests::world::Embedded;
+use confab_tests::eventually;
+use confab_tests::world::{Embedded, plugin};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,6 +135,23 @@ async fn a_drain_tells_clients_to_come_back_and_ends_in_order() -> Result<()> {
     let status = world.hub.stop()?;
     assert!(status.success(), "{status}: {}", world.hub.said());
     assert_eq!(ada.publication().await?["pub"]["data"]["text"], "last words");
+    assert_eq!(ada.close_code().await?, 3001);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_send_under_way_when_the_hub_drains_gets_its_receipt() -> Result<()> {
+    let slow = plugin("slow", "misbehave", "timeout = \"5s\"\nsettings = { mode = \"spin\", n = 300 }")?;
+    let mut world = Embedded::start(&format!("{slow}[[chain]]\nplugins = [\"slow\"]\n")).await?;
+    let mut ada = Client::connect(&world.hub.listen, "ada").await?;
+    let receipt = tokio::spawn(ada.begin_rpc("send", json!({"room": "lobby", "body": {"text": "just before"}})));
+    eventually("the send is under way", async || {
+        world.hub.metric("confab_sends_under_way").await.ok().filter(|sends| *sends > 0.0)
+    })
+    .await;
+    let status = tokio::task::spawn_blocking(move || world.hub.stop()).await??;
+    assert!(status.success(), "{status}");
+    assert_eq!(receipt.await??.unwrap()["offset"], 1);
     assert_eq!(ada.close_code().await?, 3001);
     Ok(())
 }

@@ -1,0 +1,61 @@
+//! The last step of a send: its pending entry is removed, in the generation in which it was placed.
+
+use super::{ASK_AGAIN, Publisher, Stage, Turn, receipt};
+use crate::plugin::Approved;
+use crate::timeline::{Placed, Settled};
+use confab_protocol::Refusal;
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the longest pause is between two tries to settle an event.
+const SEE_THROUGH_PAUSE_MAX: Duration = Duration::from_secs(5);
+
+impl Publisher {
+    #[tracing::instrument(level = "trace", skip_all)]
+    pub(super) async fn settle(self: &Arc<Self>, placed: Placed) -> Result<Stage, Refusal> {
+        let Some(pending) = &placed.pending else { return Ok(Stage::Done(receipt(&placed.record))) };
+        match self.timeline.settle(pending).await {
+            Ok(Settled::Done) => Ok(Stage::Done(receipt(&placed.record))),
+            // Redis began anew meanwhile and may have forgotten it: the event is told again, same id and key.
+            Ok(Settled::Stale) => {
+                let record = placed.record.as_ref().clone();
+                Ok(Stage::Judged(Approved { event: record.event, trail: record.trail }))
+            }
+            // It is durable, which is all that a receipt promises. Whether listeners of a new order must hear it again
+            // is not known yet: that is seen to beside the answer.
+            Err(error) => {
+                tracing::warn!(id = %placed.record.event.id, %error, "could not settle yet");
+                let receipt = receipt(&placed.record);
+                self.tasks.spawn(self.clone().see_through(placed));
+                Ok(Stage::Done(receipt))
+            }
+        }
+    }
+
+    /// An event leaves a hub's hands only when its pending entry was removed in the generation that it was placed in;
+    /// otherwise it is placed again, same id and key. Ends with the drain: what is left then is the sweep's.
+    ///
+    /// Boxed, since it leads to the way in once more, from inside it.
+    fn see_through(self: Arc<Self>, placed: Placed) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let Some(pending) = placed.pending.as_ref() else { return };
+            let mut pause = ASK_AGAIN.end;
+            let stale = loop {
+                if self.draining.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                    return;
+                }
+                pause = (pause * 2).min(SEE_THROUGH_PAUSE_MAX);
+                match self.timeline.settle(pending).await {
+                    Ok(Settled::Done) => return,
+                    Ok(Settled::Stale) => break placed.record.as_ref().clone(),
+                    Err(_) => {} // still away; the timeline says so itself
+                }
+            };
+            let approved = Approved { event: stale.event, trail: stale.trail };
+            if let Err(refusal) = self.carry(approved, Turn::free()).await {
+                tracing::warn!(id = %placed.record.event.id, refusal = refusal.name(), "could not place an event again");
+            }
+        })
+    }
+}
