@@ -6,14 +6,16 @@
 
 pub mod command;
 mod dialect;
+pub mod engineio;
 pub mod link;
 mod native;
 mod socket;
+pub mod socketio;
 pub mod verb;
 
 pub use dialect::Dialect;
 pub use native::SUBPROTOCOL as NATIVE_JSON;
-pub use socket::Socket;
+pub use socket::{Socket, Wire};
 
 use crate::auth::{Auth, Denied, Identity};
 use crate::outbox::{Drained, FRAMES_PER_FLUSH, Outbox};
@@ -21,7 +23,7 @@ use crate::publish::{Publisher, Sending, Turn, Turns};
 use crate::recover::{Asked, Recoverer};
 use crate::room::SessionId;
 use crate::telemetry::Telemetry;
-use command::{Command, Done, Numbered, Reply, Since};
+use command::{Command, Done, NO_ANSWER, Numbered, Reply, Since};
 use confab_config::Limits;
 use confab_protocol::{Body, Close, Draft, Key, Kind, Refusal, Room, Sender};
 use link::{Incoming, Link};
@@ -36,6 +38,8 @@ use uuid::Uuid;
 
 /// After a token's end the client has this long to bring a new one.
 const EXPIRED_GRACE: Duration = Duration::from_secs(25);
+/// How long a client may take to be told why its session ends.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Frames read in a row before what is queued must leave.
 const READS_PER_FLUSH: usize = 64;
 
@@ -58,6 +62,7 @@ pub struct Door {
 struct Session {
     door: Arc<Door>,
     dialect: Dialect,
+    reader: dialect::Reader,
     id: SessionId,
     client: String,
     outbox: Arc<Outbox>,
@@ -101,6 +106,7 @@ pub async fn run(mut link: impl Link, door: Arc<Door>, dialect: Dialect) {
             pong_by: None,
             expires_at: None,
         },
+        reader: dialect.reader(door.limits.frame.bytes()),
         dialect,
         door,
     };
@@ -115,6 +121,11 @@ pub async fn run(mut link: impl Link, door: Arc<Door>, dialect: Dialect) {
     if let Some(close) = close {
         telemetry.closed(close);
         tracing::debug!(client = session.client, reason = close.reason(), "closing a session");
+        let farewell = session.dialect.farewell(close, session.identity.is_some());
+        if !farewell.is_empty() {
+            // A client that does not read it learns the end from the link.
+            let _ = tokio::time::timeout(FAREWELL_TIMEOUT, link.send(farewell)).await;
+        }
         link.close(close).await;
     }
     telemetry.sessions.dec();
@@ -161,6 +172,8 @@ impl Session {
                     leaving = true;
                     self.outbox.close(Close::Shutdown); // what is queued still leaves
                 }
+                // Commands that are not answered fill no outbox: then reading goes on at once.
+                () = std::future::ready(()), if reads >= READS_PER_FLUSH => reads = 0,
             }
         }
     }
@@ -195,7 +208,7 @@ impl Session {
         } else if due(self.clock.expires_at) {
             self.outbox.close(Close::Expired);
         } else if due(self.clock.ping_at) {
-            self.outbox.push(self.dialect.ping());
+            self.dialect.ping().into_iter().for_each(|ping| self.outbox.push(ping));
             self.clock.ping_at = Some(now + self.door.limits.ping_interval);
             self.clock.pong_by = Some(now + self.door.limits.pong_timeout);
             return;
@@ -206,7 +219,7 @@ impl Session {
     }
 
     async fn frame(&mut self, frame: &crate::outbox::Frame) -> Result<(), Close> {
-        let commands = self.dialect.decode(frame).map_err(|error| {
+        let commands = self.reader.decode(frame).map_err(|error| {
             tracing::debug!(client = self.client, %error, "malformed frame");
             Close::BadRequest
         })?;
@@ -221,13 +234,18 @@ impl Session {
             self.clock.pong_by = None;
             return Ok(());
         }
+        if let Command::Answered(frame) = command {
+            self.outbox.push(frame);
+            return Ok(());
+        }
         let Some(identity) = self.identity.clone() else {
             return match command {
+                Command::Goodbye => Err(Close::Normal),
                 Command::Connect { token, data } => self.connect(number, &token, data.as_ref()),
                 _ => Err(Close::BadRequest), // the first command must be connect
             };
         };
-        let number = number.unwrap_or_default();
+        let number = number.unwrap_or(NO_ANSWER);
         match command {
             Command::Connect { .. } => return Err(Close::BadRequest),
             Command::Subscribe { room, since } => {
@@ -250,7 +268,9 @@ impl Session {
             Command::Send => {} // nobody listens to a client's asynchronous messages; the protocol expects no answer
             Command::Unavailable => self.answer(number, &Reply::Refused(Refusal::NotAvailable)),
             Command::Unknown => self.answer(number, &Reply::Refused(Refusal::MethodNotFound)),
-            Command::Pong => {}
+            Command::Refused(refusal) => self.answer(number, &Reply::Refused(refusal)),
+            Command::Goodbye => return Err(Close::Normal),
+            Command::Pong | Command::Answered(_) => {}
         }
         Ok(())
     }
@@ -266,7 +286,7 @@ impl Session {
                 let now = Instant::now();
                 let ttl = identity.ttl();
                 self.clock.stale_at = None;
-                self.clock.ping_at = Some(now + self.door.limits.ping_interval);
+                self.clock.ping_at = self.dialect.ping().map(|_| now + self.door.limits.ping_interval);
                 self.clock.expires_at = ttl.map(|ttl| now + Duration::from_secs(ttl) + EXPIRED_GRACE);
                 let ping_s = self.door.limits.ping_interval.as_secs().max(1);
                 tracing::debug!(client = self.client, user = %identity.user, "connected");
@@ -275,7 +295,7 @@ impl Session {
                 Ok(())
             }
             Err(Denied::Refused(refusal)) => {
-                self.answer(number, &Reply::Refused(refusal));
+                self.answer(number, &Reply::NotConnected(refusal));
                 Ok(())
             }
             Err(Denied::Closed(close)) => Err(close),
