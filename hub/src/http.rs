@@ -1,5 +1,8 @@
 //! The public port: the page at `/`, and the door through which sockets come.
 
+pub mod engineio;
+
+use crate::session::engineio::Engine;
 use crate::session::{self, Dialect, Door, NATIVE_JSON, Socket};
 use axum::Router;
 use axum::body::Body;
@@ -25,6 +28,8 @@ pub struct Http {
     pub door: Arc<Door>,
     /// The pages that may connect, besides our own.
     pub allowed_origins: Vec<String>,
+    /// The clients that speak Socket.IO over polling.
+    pub engine: Arc<Engine>,
     /// The sessions under way: a drain waits for them.
     pub sessions: TaskTracker,
 }
@@ -82,7 +87,12 @@ pub async fn serve(listener: TcpListener, http: Arc<Http>, stop: CancellationTok
 type Shared = (Arc<Http>, Option<Arc<OwnedSemaphorePermit>>);
 
 fn router(http: Arc<Http>, permit: Option<Arc<OwnedSemaphorePermit>>) -> Router {
-    Router::new().route("/", get(page)).route("/connection/websocket", any(native)).with_state((http, permit))
+    Router::new()
+        .route("/", get(page))
+        .route("/connection/websocket", any(native))
+        .route("/socket.io", any(socketio))
+        .route("/socket.io/", any(socketio))
+        .with_state((http, permit))
 }
 
 async fn page() -> impl IntoResponse {
@@ -121,8 +131,27 @@ async fn native(State((http, permit)): State<Shared>, request: Request) -> Respo
     }
 }
 
+async fn socketio(State((http, permit)): State<Shared>, request: Request) -> Response {
+    if permit.is_none() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "this hub holds as many connections as it may\n").into_response();
+    }
+    let known = request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair.starts_with("sid=")));
+    if http.door.draining.is_cancelled() && !known {
+        return (StatusCode::SERVICE_UNAVAILABLE, "this hub is draining\n").into_response();
+    }
+    let (door, sessions) = (http.door.clone(), http.sessions.clone());
+    let begin = |opening: engineio::Opening| {
+        sessions.spawn(async move {
+            if let Some(link) = opening.await {
+                session::run(link, door, Dialect::SocketIo).await;
+            }
+        });
+    };
+    engineio::answer(&http.engine, engineio::Origins::Listed(&http.allowed_origins), request, permit, begin).await
+}
+
 /// Answers a WebSocket handshake (RFC 6455 §4.2), or says what is wrong with it.
-fn upgrade(headers: &HeaderMap) -> Result<Response, &'static str> {
+pub fn upgrade(headers: &HeaderMap) -> Result<Response, &'static str> {
     let has = |name: header::HeaderName, token: &str| {
         headers
             .get_all(name)

@@ -10,6 +10,8 @@ use crate::publish::{Publisher, Receipt};
 use crate::recover::Recoverer;
 use crate::room::Rooms;
 use crate::session::Door;
+use crate::session::engineio::{self, Engine};
+use crate::session::socketio::Mapping;
 use crate::telemetry::Telemetry;
 use crate::timeline::{Relay, Timeline};
 use arc_swap::ArcSwap;
@@ -245,6 +247,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
         recoverer: recoverer.clone(),
         auth: Auth::new(secret.as_ref().map(|secret| secret.expose().as_bytes()), config.auth.insecure),
         limits: config.limits.clone(),
+        mapping: Mapping::for_ever(&config.socketio),
         telemetry: telemetry.clone(),
         draining: draining.clone(),
         drain_spread: config.drain_timeout / 3,
@@ -271,8 +274,14 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
     let admin =
         admin::spawn(private, hub.clone(), closed.clone()).map_err(|source| listen("admin", config.admin, source))?;
     let sessions = TaskTracker::new();
-    let http =
-        Arc::new(Http { door, allowed_origins: config.auth.allowed_origins.clone(), sessions: sessions.clone() });
+    let engine = Engine::new(engineio::Settings {
+        ping_interval: config.limits.ping_interval,
+        ping_timeout: config.limits.pong_timeout,
+        max_payload: config.limits.frame.bytes(),
+        sessions: config.limits.sessions,
+    });
+    let allowed_origins = config.auth.allowed_origins.clone();
+    let http = Arc::new(Http { door, allowed_origins, engine, sessions: sessions.clone() });
     let serving = tokio::spawn(http::serve(public, http, draining.clone()));
     started(&addresses);
 

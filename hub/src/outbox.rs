@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 /// Bytes for a client, encoded once and shared by every listener that speaks the same dialect.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
     /// Text.
     Text(Utf8Bytes),
@@ -67,7 +67,7 @@ pub enum Drained {
 /// The most frames that leave in one flush: enough to batch, few enough to look at the socket again.
 pub const FRAMES_PER_FLUSH: usize = 64;
 /// The most bytes that leave in one flush.
-const BYTES_PER_FLUSH: usize = 64 * 1024;
+pub const BYTES_PER_FLUSH: usize = 64 * 1024;
 
 impl Outbox {
     /// An empty outbox that may hold `bytes_max` bytes.
@@ -77,6 +77,9 @@ impl Outbox {
 
     /// Queues a frame. Where there is no room, the session is closed as slow instead.
     pub fn push(&self, frame: Frame) {
+        if frame.is_empty() {
+            return; // the dialect has nothing to say to this client
+        }
         let mut queue = self.queue.lock();
         if queue.close.is_some() {
             return; // the session is ending and says so; what it missed it will recover

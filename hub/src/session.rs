@@ -6,14 +6,16 @@
 
 pub mod command;
 mod dialect;
+pub mod engineio;
 pub mod link;
 mod native;
 mod socket;
+pub mod socketio;
 pub mod verb;
 
 pub use dialect::Dialect;
 pub use native::SUBPROTOCOL as NATIVE_JSON;
-pub use socket::Socket;
+pub use socket::{Socket, Wire};
 
 use crate::auth::{Auth, Denied, Identity};
 use crate::outbox::{Drained, FRAMES_PER_FLUSH, Outbox};
@@ -21,7 +23,7 @@ use crate::publish::{Publisher, Sending, Turn, Turns};
 use crate::recover::{Asked, Recoverer};
 use crate::room::SessionId;
 use crate::telemetry::Telemetry;
-use command::{Command, Done, Numbered, Reply, Since};
+use command::{Command, Done, NO_ANSWER, Numbered, Reply, Since};
 use confab_config::Limits;
 use confab_protocol::{Body, Close, Draft, Key, Kind, Refusal, Room, Sender};
 use futures_util::FutureExt;
@@ -37,6 +39,8 @@ use uuid::Uuid;
 
 /// After a token's end the client has this long to bring a new one.
 const EXPIRED_GRACE: Duration = Duration::from_secs(25);
+/// How long a client may take to be told why its session ends.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Frames read in a row before what is queued must leave.
 const READS_PER_FLUSH: usize = 64;
 
@@ -50,6 +54,8 @@ pub struct Door {
     pub auth: Auth,
     /// What one session may do.
     pub limits: Limits,
+    /// What Socket.IO front ends that exist emit and hear.
+    pub mapping: &'static socketio::Mapping,
     /// Counts.
     pub telemetry: Arc<Telemetry>,
     /// Cancelled when the hub drains.
@@ -61,6 +67,7 @@ pub struct Door {
 struct Session {
     door: Arc<Door>,
     dialect: Dialect,
+    reader: dialect::Reader,
     id: SessionId,
     client: String,
     outbox: Arc<Outbox>,
@@ -104,6 +111,7 @@ pub async fn run(mut link: impl Link, door: Arc<Door>, dialect: Dialect) {
             pong_by: None,
             expires_at: None,
         },
+        reader: dialect.reader(door.limits.frame.bytes(), door.mapping),
         dialect,
         door,
     };
@@ -118,6 +126,11 @@ pub async fn run(mut link: impl Link, door: Arc<Door>, dialect: Dialect) {
     if let Some(close) = close {
         telemetry.closed(close);
         tracing::debug!(client = session.client, reason = close.reason(), "closing a session");
+        let farewell = session.dialect.farewell(close, session.identity.is_some());
+        if !farewell.is_empty() {
+            // A client that does not read it learns the end from the link.
+            let _ = tokio::time::timeout(FAREWELL_TIMEOUT, link.send(farewell)).await;
+        }
         link.close(close).await;
     }
     telemetry.sessions.dec();
@@ -211,7 +224,7 @@ impl Session {
         } else if due(self.clock.expires_at) {
             self.outbox.close(Close::Expired);
         } else if due(self.clock.ping_at) {
-            self.outbox.push(self.dialect.ping());
+            self.dialect.ping().into_iter().for_each(|ping| self.outbox.push(ping));
             self.clock.ping_at = Some(now + self.door.limits.ping_interval);
             self.clock.pong_by = Some(now + self.door.limits.pong_timeout);
             return;
@@ -222,7 +235,7 @@ impl Session {
     }
 
     async fn frame(&mut self, frame: &crate::outbox::Frame) -> Result<(), Close> {
-        let commands = self.dialect.decode(frame).map_err(|error| {
+        let commands = self.reader.decode(frame).map_err(|error| {
             tracing::debug!(client = self.client, %error, "malformed frame");
             Close::BadRequest
         })?;
@@ -237,18 +250,31 @@ impl Session {
             self.clock.pong_by = None;
             return Ok(());
         }
+        if let Command::Answered(frame) = command {
+            self.outbox.push(frame);
+            return Ok(());
+        }
         let Some(identity) = self.identity.clone() else {
             return match command {
+                Command::Goodbye => Err(Close::Normal),
+                Command::Listen { .. } => Ok(()), // the connect before it was refused
                 Command::Connect { token, data } => self.connect(number, &token, data.as_ref()),
                 _ => Err(Close::BadRequest), // the first command must be connect
             };
         };
-        let number = number.unwrap_or_default();
+        let number = number.unwrap_or(NO_ANSWER);
         match command {
             Command::Connect { .. } => return Err(Close::BadRequest),
             Command::Subscribe { room, since } => {
-                if let Err(refusal) = self.subscribe(number, &room, since).await {
+                if let Err(refusal) = self.subscribe(number, &room, since, self.dialect).await {
                     self.answer(number, &Reply::Refused(refusal));
+                }
+            }
+            Command::Listen { room } => {
+                let dialect = Dialect::SocketIoMapped(self.door.mapping);
+                if let Err(refusal) = self.subscribe(NO_ANSWER, &room, None, dialect).await {
+                    tracing::warn!(client = self.client, room, refusal = %refusal.message(), "could not enter a mapped room");
+                    return Err(Close::InsufficientState); // a front end that cannot be told comes back and tries again
                 }
             }
             Command::Unsubscribe { room } => {
@@ -266,7 +292,9 @@ impl Session {
             Command::Send => {} // nobody listens to a client's asynchronous messages; the protocol expects no answer
             Command::Unavailable => self.answer(number, &Reply::Refused(Refusal::NotAvailable)),
             Command::Unknown => self.answer(number, &Reply::Refused(Refusal::MethodNotFound)),
-            Command::Pong => {}
+            Command::Refused(refusal) => self.answer(number, &Reply::Refused(refusal)),
+            Command::Goodbye => return Err(Close::Normal),
+            Command::Pong | Command::Answered(_) => {}
         }
         Ok(())
     }
@@ -282,7 +310,7 @@ impl Session {
                 let now = Instant::now();
                 let ttl = identity.ttl();
                 self.clock.stale_at = None;
-                self.clock.ping_at = Some(now + self.door.limits.ping_interval);
+                self.clock.ping_at = self.dialect.ping().map(|_| now + self.door.limits.ping_interval);
                 self.clock.expires_at = ttl.map(|ttl| now + Duration::from_secs(ttl) + EXPIRED_GRACE);
                 let ping_s = self.door.limits.ping_interval.as_secs().max(1);
                 tracing::debug!(client = self.client, user = %identity.user, "connected");
@@ -291,7 +319,7 @@ impl Session {
                 Ok(())
             }
             Err(Denied::Refused(refusal)) => {
-                self.answer(number, &Reply::Refused(refusal));
+                self.answer(number, &Reply::NotConnected(refusal));
                 Ok(())
             }
             Err(Denied::Closed(close)) => Err(close),
@@ -316,7 +344,13 @@ impl Session {
         }
     }
 
-    async fn subscribe(&mut self, number: u32, name: &str, since: Option<Since>) -> Result<(), Refusal> {
+    async fn subscribe(
+        &mut self,
+        number: u32,
+        name: &str,
+        since: Option<Since>,
+        dialect: Dialect,
+    ) -> Result<(), Refusal> {
         let room = command::room(name, self.door.limits.room_name_bytes)?;
         if self.rooms.contains(&room) {
             if self.door.recoverer.rooms.get(&room).is_some_and(|local| local.holds(self.id)) {
@@ -325,9 +359,9 @@ impl Session {
         } else if self.rooms.len() >= self.door.limits.rooms_per_session {
             return Err(Refusal::LimitExceeded("rooms per session".into()));
         }
-        let joining = self.door.recoverer.join(&room, self.id, &self.outbox, self.dialect, since).await?;
+        let joining = self.door.recoverer.join(&room, self.id, &self.outbox, dialect, since).await?;
         self.rooms.insert(room);
-        let reply = self.dialect.reply(number, &Reply::Subscribed(joining.joined.clone()));
+        let reply = dialect.reply(number, &Reply::Subscribed(joining.joined.clone()));
         joining.finish(reply, &self.door.telemetry);
         Ok(())
     }

@@ -1,7 +1,11 @@
 //! What a client can ask of a session, and what a session answers: the same for every dialect.
 
+use crate::outbox::Frame;
 use confab_protocol::{Body, Cursor, Epoch, Record, Refusal, Room};
 use std::sync::Arc;
+
+/// The number of an answer that nobody waits for.
+pub const NO_ANSWER: u32 = u32::MAX;
 
 /// A command with the number by which its answer is found; `None` where no answer is expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +32,11 @@ pub enum Command {
         room: String,
         /// Give me what I missed since this place.
         since: Option<Since>,
+    },
+    /// Let me listen to a room in the way that the hub's settings map its events, and answer nothing.
+    Listen {
+        /// The room, not yet checked.
+        room: String,
     },
     /// I stop listening.
     Unsubscribe {
@@ -72,6 +81,12 @@ pub enum Command {
     Unavailable,
     /// Not known to the protocol.
     Unknown,
+    /// The dialect has answered it already, with this frame.
+    Answered(Frame),
+    /// The dialect could see that it is a command, and not read it.
+    Refused(Refusal),
+    /// The client ends the session.
+    Goodbye,
 }
 
 /// A place that a client holds. An empty epoch means: whichever is current.
@@ -95,6 +110,8 @@ pub enum Reply {
         /// Seconds until the token runs out.
         ttl: Option<u64>,
     },
+    /// You are not in, and may try again.
+    NotConnected(Refusal),
     /// You listen, from here.
     Subscribed(Joined),
     /// Done, and there is nothing to tell.

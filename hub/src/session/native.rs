@@ -330,7 +330,7 @@ pub fn reply(number: u32, reply: &Reply) -> Frame {
             let publications = records.iter().map(|record| PublicationOut::of(record)).collect();
             out.history = Some(HistoryOut { publications, epoch: top.epoch, offset: top.offset });
         }
-        Reply::Refused(refusal) => {
+        Reply::Refused(refusal) | Reply::NotConnected(refusal) => {
             message = refused(refusal);
             out.error = Some(ErrorOut { code: refusal.code(), message: &message, temporary: refusal.temporary() });
         }

@@ -4,6 +4,8 @@ use super::link::{Gone, Incoming, Link};
 use crate::outbox::Frame;
 use confab_protocol::Close;
 use futures_util::{SinkExt, StreamExt};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
@@ -18,6 +20,9 @@ const READ_BUFFER: usize = 4 * 1024;
 const WRITE_BUFFER: usize = 4 * 1024;
 /// How long the client may take to answer our close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A WebSocket that came in through the public port.
+pub type Wire = Socket<TokioIo<Upgraded>>;
 
 /// One WebSocket, after the handshake.
 pub struct Socket<S> {
@@ -34,6 +39,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             .max_message_size(Some(frame_max))
             .max_frame_size(Some(frame_max));
         Self { stream: WebSocketStream::from_raw_socket(link, Role::Server, Some(config)).await }
+    }
+
+    /// Queues one frame for the next flush. Dropping the future before it is ready queues nothing.
+    pub async fn feed(&mut self, frame: Frame) -> Result<(), Gone> {
+        let message = match frame {
+            Frame::Text(text) => Message::Text(text),
+            Frame::Binary(bytes) => Message::Binary(bytes),
+        };
+        self.stream.feed(message).await.map_err(|_| Gone)
+    }
+
+    /// Sends what is queued.
+    pub async fn flush(&mut self) -> Result<(), Gone> {
+        self.stream.flush().await.map_err(|_| Gone)
     }
 }
 
@@ -55,13 +74,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Link for Socket<S> {
 
     async fn send(&mut self, frames: Vec<Frame>) -> Result<(), Gone> {
         for frame in frames {
-            let message = match frame {
-                Frame::Text(text) => Message::Text(text),
-                Frame::Binary(bytes) => Message::Binary(bytes),
-            };
-            self.stream.feed(message).await.map_err(|_| Gone)?;
+            self.feed(frame).await?;
         }
-        self.stream.flush().await.map_err(|_| Gone)
+        self.flush().await
     }
 
     async fn close(&mut self, close: Close) {

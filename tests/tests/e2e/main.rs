@@ -8,5 +8,6 @@ mod page;
 mod plugins;
 mod protocol;
 mod schedules;
+mod socketio;
 mod stock;
 mod tls;

@@ -1,0 +1,113 @@
+//! Engine.IO v4: one link to one client over HTTP long-polling, a WebSocket, or the first and then the second.
+//!
+//! A frame of this link is one Engine.IO message packet exactly as a WebSocket carries it: text with its leading `4`, or
+//! bare bytes. So an event that is encoded once is shared by every listener, and nothing is copied on its way out.
+
+mod line;
+mod link;
+mod packet;
+
+pub use line::{Line, Refused};
+pub use link::EngineLink;
+pub use packet::{Malformed, Packet, decode_payload, encode_payload};
+
+use crate::outbox::Frame;
+use parking_lot::Mutex;
+use serde::Serialize;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// What a client's connection holds while it lives, so that the limit on sessions counts it.
+pub type Hold = Option<Arc<OwnedSemaphorePermit>>;
+
+/// The numbers that the handshake tells a client, and a bound.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How often the hub pings.
+    pub ping_interval: Duration,
+    /// How long after a ping the pong may take.
+    pub ping_timeout: Duration,
+    /// The largest payload of a POST, and the largest frame of a WebSocket, in bytes.
+    pub max_payload: usize,
+    /// The most clients that began by polling, at once.
+    pub sessions: usize,
+}
+
+/// The clients of one address that began by polling, by session id.
+pub struct Engine {
+    /// Its numbers.
+    pub settings: Settings,
+    lines: Mutex<HashMap<String, Arc<Line>>>,
+}
+
+impl Engine {
+    /// One without clients.
+    pub fn new(settings: Settings) -> Arc<Self> {
+        Arc::new(Self { settings, lines: Mutex::default() })
+    }
+
+    /// Begins a polling client's session; `None` if there are as many as may be.
+    pub fn open(self: &Arc<Self>) -> Option<EngineLink> {
+        let mut lines = self.lines.lock();
+        if lines.len() >= self.settings.sessions {
+            return None;
+        }
+        let (line, inbound) = Line::new(fresh_sid());
+        lines.insert(line.sid.clone(), line.clone());
+        drop(lines);
+        Some(EngineLink::polling(self.clone(), line, inbound))
+    }
+
+    /// The client with this session id.
+    pub fn find(&self, sid: &str) -> Option<Arc<Line>> {
+        self.lines.lock().get(sid).cloned()
+    }
+
+    /// From now on nobody can poll with this session id.
+    pub fn forget(&self, sid: &str) {
+        self.lines.lock().remove(sid);
+    }
+
+    /// How many clients there are.
+    pub fn len(&self) -> usize {
+        self.lines.lock().len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The first packet that a client is sent.
+    pub fn handshake(&self, sid: &str, upgrades: &[&str]) -> Frame {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Open<'a> {
+            sid: &'a str,
+            upgrades: &'a [&'a str],
+            ping_interval: u128,
+            ping_timeout: u128,
+            max_payload: usize,
+        }
+        let Settings { ping_interval, ping_timeout, max_payload, .. } = self.settings;
+        let open = Open {
+            sid,
+            upgrades,
+            ping_interval: ping_interval.as_millis(),
+            ping_timeout: ping_timeout.as_millis(),
+            max_payload,
+        };
+        format!("0{}", serde_json::to_string(&open).expect("a handshake has a JSON form")).into()
+    }
+}
+
+/// Whoever knows a session id speaks for the session, so it is 144 bits that cannot be guessed.
+pub fn fresh_sid() -> String {
+    use base64::Engine as _;
+    let mut bits = [0; 18];
+    let random = rustls::crypto::aws_lc_rs::default_provider().secure_random;
+    random.fill(&mut bits).expect("the system gives random bytes");
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bits)
+}

@@ -1,0 +1,433 @@
+//! Where a polling client's requests and its session meet.
+//!
+//! Outward at most one flush waits for the next GET; inward the packets of a POST wait until the session takes them, and
+//! the POST is answered then. So a polling client is held back, and found slow, as one with a WebSocket is.
+
+use super::Hold;
+use super::packet::Packet;
+use crate::outbox::{BYTES_PER_FLUSH, FRAMES_PER_FLUSH, Frame};
+use crate::session::socket::Wire;
+use confab_protocol::Close;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// POSTs that may wait for the session, besides the one being answered.
+const POSTS_WAITING: usize = 1;
+
+/// How long a goodbye waits for a GET that left the client before it, on another connection.
+const GOODBYE_GRACE: Duration = Duration::from_millis(50);
+
+/// What the session is brought.
+pub enum Inbound {
+    /// The packets of a POST.
+    Packets(Vec<Packet>),
+    /// The client has moved to a WebSocket; its connection's share of the limit comes with it.
+    Upgraded(Box<Wire>, Hold),
+}
+
+/// Why a request is not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The session has ended, or is served by a WebSocket now.
+    #[error("session is unknown")]
+    Unknown,
+    /// There is a request of the same kind already. The session ends.
+    #[error("two requests of one kind at once")]
+    Overlap,
+}
+
+/// One polling client.
+pub struct Line {
+    /// Its session id.
+    pub sid: String,
+    state: Mutex<State>,
+    /// Woken when there is room for more, and when the client moves to a WebSocket.
+    room: Notify,
+    /// Woken when a GET begins to wait.
+    asked: Notify,
+    /// Cancelled when nothing more can come of polling.
+    ended: CancellationToken,
+    inbound: mpsc::Sender<Inbound>,
+}
+
+#[derive(Default)]
+struct State {
+    stage: Stage,
+    waiting: Vec<Frame>,
+    bytes: usize,
+    poll: Option<oneshot::Sender<Vec<Frame>>>,
+    posting: bool,
+    why: Option<Close>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    /// Requests come and go.
+    #[default]
+    Polling,
+    /// A WebSocket is being tried: the client stops polling, and no GET is kept waiting.
+    Probing,
+    /// The WebSocket has taken over.
+    Upgraded,
+    /// The session has ended; the next GET hears the last packets.
+    Closing,
+    /// Nothing more.
+    Closed,
+}
+
+fn packet(text: &'static str) -> Frame {
+    Frame::Text(text.into())
+}
+
+impl Line {
+    pub(super) fn new(sid: String) -> (Arc<Self>, mpsc::Receiver<Inbound>) {
+        let (inbound, receiver) = mpsc::channel(POSTS_WAITING);
+        let line = Self {
+            sid,
+            state: Mutex::default(),
+            room: Notify::new(),
+            asked: Notify::new(),
+            ended: CancellationToken::new(),
+            inbound,
+        };
+        (Arc::new(line), receiver)
+    }
+
+    /// A GET: waits for packets. Dropping the future means that the client went away, and ends the session.
+    pub async fn poll(&self) -> Result<Vec<Frame>, Refused> {
+        let receiver = {
+            let mut state = self.state.lock();
+            match state.stage {
+                Stage::Closed | Stage::Upgraded => return Err(Refused::Unknown),
+                _ if state.poll.is_some() => {
+                    self.end_in(&mut state, Some("1"), Some(Close::BadRequest));
+                    return Err(Refused::Overlap);
+                }
+                Stage::Closing => {
+                    let mut last = state.take();
+                    last.push(packet("1"));
+                    self.end_in(&mut state, None, None);
+                    return Ok(last);
+                }
+                Stage::Polling | Stage::Probing if !state.waiting.is_empty() => {
+                    self.room.notify_one();
+                    return Ok(state.take());
+                }
+                Stage::Probing => return Ok(vec![packet("6")]),
+                Stage::Polling => {}
+            }
+            let (sender, receiver) = oneshot::channel();
+            state.poll = Some(sender);
+            self.asked.notify_waiters();
+            receiver
+        };
+        let aborted = Aborted(Some(self));
+        let packets = receiver.await.map_err(|_| Refused::Unknown);
+        aborted.disarm();
+        packets
+    }
+
+    /// Begins a POST; what is returned must live as long as it does.
+    pub fn begin_post(&self) -> Result<Posting<'_>, Refused> {
+        let mut state = self.state.lock();
+        if !matches!(state.stage, Stage::Polling | Stage::Probing) {
+            return Err(Refused::Unknown);
+        }
+        if state.posting {
+            self.end_in(&mut state, Some("1"), Some(Close::BadRequest));
+            return Err(Refused::Overlap);
+        }
+        state.posting = true;
+        Ok(Posting(self))
+    }
+
+    /// Ends the session because the client broke the protocol or a limit.
+    pub fn fail(&self, why: Close) {
+        self.end_in(&mut self.state.lock(), Some("1"), Some(why));
+    }
+
+    /// Queues frames, and answers the waiting GET with them. `Err` gives them back: there is no room now, or no line.
+    pub(super) fn offer(&self, frames: Vec<Frame>) -> Result<(), Offered> {
+        let mut state = self.state.lock();
+        match state.stage {
+            Stage::Polling | Stage::Probing => {}
+            Stage::Upgraded => return Err(Offered::Full(frames)),
+            Stage::Closing | Stage::Closed => return Err(Offered::Gone),
+        }
+        let bytes: usize = frames.iter().map(Frame::len).sum();
+        let full = state.waiting.len() + frames.len() > FRAMES_PER_FLUSH || state.bytes + bytes > BYTES_PER_FLUSH;
+        if full && !state.waiting.is_empty() {
+            return Err(Offered::Full(frames));
+        }
+        state.bytes += bytes;
+        state.waiting.extend(frames);
+        state.answer();
+        Ok(())
+    }
+
+    /// Queues our ping: one packet, beyond the bound.
+    pub(super) fn ping(&self) {
+        let mut state = self.state.lock();
+        if matches!(state.stage, Stage::Polling | Stage::Probing) {
+            state.waiting.push(packet("2"));
+            state.answer();
+        }
+    }
+
+    /// The session has ended: the client hears what waits, and the end, if it asks before the line is dropped.
+    pub(super) fn farewell(&self) {
+        let mut state = self.state.lock();
+        if state.poll.is_some() {
+            state.waiting.push(packet("1"));
+            state.answer();
+            self.end_in(&mut state, None, None);
+        } else if matches!(state.stage, Stage::Polling | Stage::Probing) {
+            state.stage = Stage::Closing;
+        }
+    }
+
+    /// Whether a WebSocket may be tried; then the waiting GET is answered, so that the client can stop polling.
+    pub fn probe(&self) -> bool {
+        let mut state = self.state.lock();
+        let polling = state.stage == Stage::Polling;
+        if polling {
+            state.stage = Stage::Probing;
+            state.release();
+        }
+        polling
+    }
+
+    /// Whether a WebSocket could be tried now.
+    pub fn may_upgrade(&self) -> bool {
+        self.state.lock().stage == Stage::Polling
+    }
+
+    /// The WebSocket came to nothing; polling goes on.
+    pub fn unprobe(&self) {
+        let mut state = self.state.lock();
+        if state.stage == Stage::Probing {
+            state.stage = Stage::Polling;
+        }
+    }
+
+    /// The WebSocket takes over. What was posted before is ahead of it in the queue.
+    pub async fn switch(&self, socket: Box<Wire>, hold: Hold) {
+        {
+            let mut state = self.state.lock();
+            if state.stage != Stage::Probing {
+                return; // the session ended meanwhile, and the socket with it
+            }
+            state.stage = Stage::Upgraded;
+            state.release();
+        }
+        self.room.notify_one();
+        if self.inbound.send(Inbound::Upgraded(socket, hold)).await.is_err() {
+            tracing::debug!("a session ended while its client moved to a WebSocket");
+        }
+    }
+
+    pub(super) fn upgraded(&self) -> bool {
+        self.state.lock().stage == Stage::Upgraded
+    }
+
+    /// Waits until a GET waits.
+    async fn asked(&self) {
+        let asked = self.asked.notified();
+        if self.state.lock().poll.is_none() {
+            asked.await;
+        }
+    }
+
+    /// What still waited when the WebSocket took over.
+    pub(super) fn take_waiting(&self) -> Vec<Frame> {
+        self.state.lock().take()
+    }
+
+    pub(super) async fn room(&self) {
+        self.room.notified().await;
+    }
+
+    /// Waits for the end of polling by anything but a WebSocket.
+    pub async fn ended(&self) {
+        self.ended.cancelled().await;
+    }
+
+    /// Why polling ended, if the client is to blame.
+    pub(super) fn why(&self) -> Option<Close> {
+        self.state.lock().why
+    }
+
+    /// The client says goodbye: requests are over, and what it posted is still brought to the session.
+    fn goodbye(&self) {
+        let mut state = self.state.lock();
+        if matches!(state.stage, Stage::Polling | Stage::Probing) {
+            state.stage = Stage::Closed;
+            state.take();
+            state.release();
+            self.room.notify_one();
+        }
+    }
+
+    /// Ends it at once; a waiting GET is answered with `last`.
+    pub(super) fn end(&self, last: Option<&'static str>) {
+        self.end_in(&mut self.state.lock(), last, None);
+    }
+
+    fn end_in(&self, state: &mut State, last: Option<&'static str>, why: Option<Close>) {
+        if matches!(state.stage, Stage::Closed | Stage::Upgraded) {
+            return;
+        }
+        state.stage = Stage::Closed;
+        state.why = why;
+        state.take();
+        if let (Some(poll), Some(last)) = (state.poll.take(), last) {
+            let _ = poll.send(vec![packet(last)]); // the client may have gone: then nobody needs to hear it
+        }
+        self.ended.cancel();
+    }
+}
+
+impl State {
+    fn take(&mut self) -> Vec<Frame> {
+        self.bytes = 0;
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Answers the waiting GET with what waits.
+    fn answer(&mut self) {
+        if let Some(poll) = self.poll.take() {
+            let _ = poll.send(self.take()); // the client may have gone: the GET's end ends the session
+        }
+    }
+
+    /// Answers the waiting GET although there is nothing to say.
+    fn release(&mut self) {
+        if let Some(poll) = self.poll.take() {
+            let _ = poll.send(vec![packet("6")]); // the client may have gone: the GET's end says so
+        }
+    }
+}
+
+/// What became of an offer.
+pub(super) enum Offered {
+    Full(Vec<Frame>),
+    Gone,
+}
+
+/// A POST under way.
+pub struct Posting<'a>(&'a Line);
+
+impl Posting<'_> {
+    /// Hands the packets to the session once it takes them.
+    pub async fn deliver(self, packets: Vec<Packet>) -> Result<(), Refused> {
+        let goodbye = packets.contains(&Packet::Close);
+        if goodbye {
+            let _ = timeout(GOODBYE_GRACE, self.0.asked()).await; // without one the goodbye is as good
+        }
+        let place = self.0.inbound.reserve().await.map_err(|_| Refused::Unknown)?;
+        if goodbye {
+            self.0.goodbye(); // first, for the session ends the line as well, and less kindly
+        }
+        place.send(Inbound::Packets(packets));
+        Ok(())
+    }
+}
+
+impl Drop for Posting<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().posting = false;
+    }
+}
+
+/// Ends the session if a GET goes away before it is answered: what it would have carried is lost on the way.
+struct Aborted<'a>(Option<&'a Line>);
+
+impl Aborted<'_> {
+    fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Aborted<'_> {
+    fn drop(&mut self) {
+        if let Some(line) = self.0 {
+            line.end(None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::task::JoinHandle;
+
+    fn text(text: &str) -> Frame {
+        text.to_owned().into()
+    }
+
+    fn line() -> (Arc<Line>, mpsc::Receiver<Inbound>) {
+        Line::new("sid".to_owned())
+    }
+
+    /// A GET that waits.
+    async fn waiting(line: &Arc<Line>) -> JoinHandle<Result<Vec<Frame>, Refused>> {
+        let asking = line.clone();
+        let poll = tokio::spawn(async move { asking.poll().await });
+        line.asked().await;
+        poll
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_a_poll_is_one_flush_and_the_rest_is_given_back() {
+        let (line, _inbound) = line();
+        assert!(line.offer(vec![text("4x"); FRAMES_PER_FLUSH]).is_ok());
+        assert!(matches!(line.offer(vec![text("4y")]), Err(Offered::Full(back)) if back == [text("4y")]));
+        assert_eq!(line.poll().await.unwrap().len(), FRAMES_PER_FLUSH);
+        assert!(line.offer(vec![text("4y")]).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_second_poll_ends_the_session() {
+        let (line, _inbound) = line();
+        let first = waiting(&line).await;
+        assert_eq!(line.poll().await, Err(Refused::Overlap));
+        assert_eq!(first.await.unwrap(), Ok(vec![text("1")]));
+        assert_eq!(line.poll().await, Err(Refused::Unknown));
+        assert_eq!(line.why(), Some(Close::BadRequest));
+    }
+
+    #[tokio::test]
+    async fn a_poll_that_goes_away_ends_the_session() {
+        let (line, _inbound) = line();
+        waiting(&line).await.abort();
+        line.ended().await;
+        assert_eq!(line.poll().await, Err(Refused::Unknown));
+    }
+
+    #[tokio::test]
+    async fn what_was_posted_with_a_goodbye_is_still_brought() {
+        let (line, mut inbound) = line();
+        let poll = waiting(&line).await;
+        let packets = vec![Packet::Message(text("4last")), Packet::Close];
+        line.begin_post().unwrap().deliver(packets.clone()).await.unwrap();
+        assert_eq!(poll.await.unwrap(), Ok(vec![text("6")]));
+        assert!(matches!(inbound.recv().await, Some(Inbound::Packets(brought)) if brought == packets));
+        assert!(line.begin_post().is_err());
+    }
+
+    #[tokio::test]
+    async fn while_a_websocket_is_tried_no_poll_waits() {
+        let (line, _inbound) = line();
+        let poll = waiting(&line).await;
+        assert!(line.probe());
+        assert!(!line.probe());
+        assert_eq!(poll.await.unwrap(), Ok(vec![text("6")]));
+        assert_eq!(line.poll().await, Ok(vec![text("6")]));
+        line.unprobe();
+        assert!(line.may_upgrade());
+    }
+}

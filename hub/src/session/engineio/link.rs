@@ -1,0 +1,247 @@
+//! The session's end of an Engine.IO connection, whichever transport carries it, with its heartbeat.
+
+use super::line::{Inbound, Line, Offered};
+use super::packet::Packet;
+use super::{Engine, Hold};
+use crate::outbox::Frame;
+use crate::session::link::{Gone, Incoming, Link};
+use crate::session::socket::Wire;
+use confab_protocol::Close;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+
+/// How long a polling client may take to ask once more and hear the end.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A link over Engine.IO.
+pub struct EngineLink {
+    engine: Arc<Engine>,
+    /// By which the client polls, or did.
+    sid: Option<String>,
+    carrier: Carrier,
+    /// Packets that came and were not read yet.
+    stash: VecDeque<Packet>,
+    /// Frames of our own that wait for the WebSocket: pings, and what still waited when polling ended.
+    outgoing: VecDeque<Frame>,
+    unflushed: bool,
+    beat: Beat,
+    _hold: Hold,
+}
+
+enum Carrier {
+    Polling { line: Arc<Line>, inbound: mpsc::Receiver<Inbound> },
+    WebSocket(Box<Wire>),
+}
+
+/// The heartbeat comes from the server.
+#[derive(Clone, Copy)]
+enum Beat {
+    PingAt(Instant),
+    PongBy(Instant),
+}
+
+impl Beat {
+    fn at(self) -> Instant {
+        let (Self::PingAt(at) | Self::PongBy(at)) = self;
+        at
+    }
+}
+
+impl EngineLink {
+    pub(super) fn polling(engine: Arc<Engine>, line: Arc<Line>, inbound: mpsc::Receiver<Inbound>) -> Self {
+        let sid = line.sid.clone();
+        let mut link = Self::new(engine, Carrier::Polling { line, inbound }, None);
+        link.sid = Some(sid);
+        link
+    }
+
+    /// A link that begins with a WebSocket.
+    pub fn websocket(engine: Arc<Engine>, socket: Wire, hold: Hold) -> Self {
+        let sid = super::fresh_sid();
+        let mut link = Self::new(engine, Carrier::WebSocket(Box::new(socket)), hold);
+        link.outgoing.push_back(link.engine.handshake(&sid, &[]));
+        link
+    }
+
+    fn new(engine: Arc<Engine>, carrier: Carrier, hold: Hold) -> Self {
+        let beat = Beat::PingAt(Instant::now() + engine.settings.ping_interval);
+        Self {
+            engine,
+            sid: None,
+            carrier,
+            stash: VecDeque::new(),
+            outgoing: VecDeque::new(),
+            unflushed: false,
+            beat,
+            _hold: hold,
+        }
+    }
+
+    /// The session id by which the client polls, or did before it moved to a WebSocket.
+    pub fn sid(&self) -> Option<&str> {
+        self.sid.as_deref()
+    }
+
+    fn take(&mut self, inbound: Inbound) {
+        match inbound {
+            Inbound::Packets(packets) => self.stash.extend(packets),
+            Inbound::Upgraded(socket, hold) => {
+                if let Carrier::Polling { line, .. } = &self.carrier {
+                    self.outgoing.extend(line.take_waiting());
+                }
+                self.carrier = Carrier::WebSocket(socket);
+                self._hold = hold;
+            }
+        }
+    }
+
+    /// What a packet means to the session; `None`: nothing.
+    fn open(&mut self, packet: Packet) -> Option<Incoming> {
+        match packet {
+            Packet::Message(frame) => return Some(Incoming::Frame(frame)),
+            Packet::Close => return Some(Incoming::Gone),
+            Packet::Ping | Packet::Upgrade => return Some(Incoming::Broken(Close::BadRequest)),
+            Packet::Pong => self.beat = Beat::PingAt(Instant::now() + self.engine.settings.ping_interval),
+            Packet::Noop => {}
+        }
+        None
+    }
+
+    /// The heartbeat is due.
+    fn beat(&mut self) -> Option<Incoming> {
+        let Beat::PingAt(due) = self.beat else { return Some(Incoming::Broken(Close::NoPong)) };
+        let wait = self.engine.settings.ping_timeout;
+        let now = Instant::now();
+        // Counted from when it was due, so that two timers' rounding does not add up; unless the session was busy.
+        let from = if now - due < wait / 4 { due } else { now };
+        self.beat = Beat::PongBy(from + wait);
+        match &self.carrier {
+            Carrier::Polling { line, .. } => line.ping(),
+            Carrier::WebSocket(_) => self.outgoing.push_back(Frame::Text("2".into())),
+        }
+        None
+    }
+
+    /// Sends what is ours over the WebSocket. Dropping the future loses nothing and sends nothing twice.
+    async fn push_outgoing(&mut self) -> Result<(), Gone> {
+        let Carrier::WebSocket(socket) = &mut self.carrier else { return Ok(()) };
+        while let Some(frame) = self.outgoing.front() {
+            socket.feed(frame.clone()).await?;
+            self.outgoing.pop_front();
+            self.unflushed = true;
+        }
+        if self.unflushed {
+            socket.flush().await?;
+            self.unflushed = false;
+        }
+        Ok(())
+    }
+}
+
+impl Link for EngineLink {
+    async fn next(&mut self) -> Incoming {
+        loop {
+            if let Some(packet) = self.stash.pop_front() {
+                match self.open(packet) {
+                    Some(incoming) => return incoming,
+                    None => continue,
+                }
+            }
+            if !self.outgoing.is_empty() || self.unflushed {
+                let by = match self.beat {
+                    Beat::PingAt(at) => at + self.engine.settings.ping_timeout,
+                    Beat::PongBy(at) => at,
+                };
+                match timeout_at(by, self.push_outgoing()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(Gone)) => return Incoming::Gone,
+                    Err(_) => return Incoming::Broken(Close::NoPong),
+                }
+            }
+            let at = self.beat.at();
+            let due = match &mut self.carrier {
+                Carrier::Polling { line, inbound } => tokio::select! {
+                    biased;
+                    Some(came) = inbound.recv() => {
+                        self.take(came);
+                        false
+                    }
+                    () = line.ended() => return line.why().map_or(Incoming::Gone, Incoming::Broken),
+                    () = sleep_until(at) => true,
+                },
+                Carrier::WebSocket(socket) => tokio::select! {
+                    biased;
+                    incoming = socket.next() => match incoming {
+                        Incoming::Frame(frame) => match Packet::read(frame) {
+                            Ok(packet) => {
+                                self.stash.push_back(packet);
+                                false
+                            }
+                            Err(error) => {
+                                tracing::debug!(%error, "malformed packet");
+                                return Incoming::Broken(Close::BadRequest);
+                            }
+                        },
+                        other => return other,
+                    },
+                    () = sleep_until(at) => true,
+                },
+            };
+            if due && let Some(end) = self.beat() {
+                return end;
+            }
+        }
+    }
+
+    async fn send(&mut self, mut frames: Vec<Frame>) -> Result<(), Gone> {
+        loop {
+            self.push_outgoing().await?;
+            match &mut self.carrier {
+                Carrier::WebSocket(socket) => return socket.send(frames).await,
+                Carrier::Polling { line, inbound } => {
+                    frames = match line.offer(frames) {
+                        Ok(()) => return Ok(()),
+                        Err(Offered::Gone) => return Err(Gone),
+                        Err(Offered::Full(frames)) => frames,
+                    };
+                    // A client that moves to a WebSocket has stopped polling: what it posted before, and the socket
+                    // behind it, must be taken here, or this would wait for a GET that never comes.
+                    let taking = self.stash.is_empty() || line.upgraded();
+                    tokio::select! {
+                        biased;
+                        Some(came) = inbound.recv(), if taking => self.take(came),
+                        () = line.ended() => return Err(Gone),
+                        () = line.room() => {}
+                    }
+                }
+            }
+        }
+    }
+
+    async fn close(&mut self, close: Close) {
+        match &mut self.carrier {
+            Carrier::WebSocket(socket) => socket.close(close).await,
+            // Whoever broke the protocol, or is not there, is not waited for.
+            Carrier::Polling { line, .. } if matches!(close, Close::BadRequest | Close::NoPong) => line.end(Some("1")),
+            Carrier::Polling { line, .. } => {
+                line.farewell();
+                // A client that does not ask again in time hears `400` when it does: the session is over either way.
+                let _ = timeout(CLOSE_TIMEOUT, line.ended()).await;
+            }
+        }
+    }
+}
+
+impl Drop for EngineLink {
+    fn drop(&mut self) {
+        if let Carrier::Polling { line, .. } = &self.carrier {
+            line.end(Some("1"));
+        }
+        if let Some(sid) = &self.sid {
+            self.engine.forget(sid);
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! From packets to commands.
+
+use super::assemble::{Assembler, Bounds};
+use super::mapping::Mapping;
+use super::packet::{Kind, Malformed, Packet};
+use crate::outbox::Frame;
+use crate::session::command::{Command, NO_ANSWER, Numbered, Since};
+use confab_protocol::{Body, Epoch, Refusal};
+use serde::Deserialize;
+
+/// The most attachments that are read before the packet is refused: no verb takes any.
+const ATTACHMENTS_MAX: usize = 16;
+/// The number that a session gives its answer to a connect.
+const CONNECT: u32 = 0;
+
+/// Reads one session's packets.
+#[derive(Debug)]
+pub struct Reader {
+    assembler: Assembler,
+    mapping: &'static Mapping,
+}
+
+#[derive(Deserialize)]
+struct AuthIn {
+    #[serde(default)]
+    token: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JoinIn {
+    room: String,
+    since: Option<SinceIn>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SinceIn {
+    epoch: Option<Epoch>,
+    offset: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LeaveIn {
+    room: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RefreshIn {
+    token: String,
+}
+
+impl Reader {
+    /// A reader at the beginning of a session; attachments are at most `bytes` together.
+    pub fn new(bytes: usize, mapping: &'static Mapping) -> Self {
+        Self { assembler: Assembler::new(Bounds { attachments: ATTACHMENTS_MAX, bytes }), mapping }
+    }
+
+    /// Reads a frame; a packet that is whole with it is a command.
+    pub fn read(&mut self, frame: &Frame) -> Result<Vec<Numbered>, Malformed> {
+        let Some(packet) = self.assembler.take(frame)? else { return Ok(Vec::new()) };
+        if packet.namespace != "/" {
+            return Ok(foreign(&packet));
+        }
+        let one = |number, command| Ok(vec![Numbered { number, command }]);
+        match packet.kind {
+            Kind::Connect => {
+                let mut commands = vec![Numbered { number: Some(CONNECT), command: connect(&packet)? }];
+                let listen = |room: &str| Numbered { number: None, command: Command::Listen { room: room.to_owned() } };
+                commands.extend(self.mapping.rooms().map(listen));
+                Ok(commands)
+            }
+            Kind::Disconnect => one(None, Command::Goodbye),
+            Kind::Event => {
+                let number = match packet.ack.map(u32::try_from) {
+                    None => None,
+                    Some(Ok(number)) if number != NO_ANSWER => Some(number),
+                    Some(_) => return Err(Malformed::Ack),
+                };
+                one(number, event(&packet, self.mapping)?)
+            }
+            Kind::Ack => Ok(Vec::new()), // nothing of ours asks for one
+            Kind::ConnectError => Err(Malformed::Type),
+        }
+    }
+}
+
+/// There is one namespace. Who asks for another is told, and whatever else it says there goes nowhere.
+fn foreign(packet: &Packet) -> Vec<Numbered> {
+    if packet.kind != Kind::Connect {
+        tracing::debug!(namespace = packet.namespace, "a packet for a namespace that is not connected");
+        return Vec::new();
+    }
+    let error = Packet::new(Kind::ConnectError, &packet.namespace, None, r#"{"message":"Invalid namespace"}"#);
+    error.frames().into_iter().map(|frame| Numbered { number: None, command: Command::Answered(frame) }).collect()
+}
+
+fn connect(packet: &Packet) -> Result<Command, Malformed> {
+    if packet.data.is_empty() {
+        return Ok(Command::Connect { token: String::new(), data: None });
+    }
+    let data = Body::parse(packet.data.as_str()).map_err(|_| Malformed::Data)?;
+    let AuthIn { token } = data.read().map_err(|_| Malformed::Data)?;
+    Ok(Command::Connect { token, data: Some(data) })
+}
+
+fn event(packet: &Packet, mapping: &Mapping) -> Result<Command, Malformed> {
+    let (name, mut arguments) = packet.arguments()?;
+    let refused = |what: &str| Ok(Command::Refused(Refusal::BadRequest(format!("`{name}` {what}").into())));
+    if !packet.attachments.is_empty() {
+        return refused("came with bytes: only JSON is kept");
+    }
+    if arguments.len() > 1 {
+        return refused("takes one argument");
+    }
+    let data = arguments.pop().map(|data| Body::parse(data.get())).transpose().map_err(|_| Malformed::Data)?;
+    match mapping.inward(&name, data.as_ref()) {
+        Some(Ok(data)) => return Ok(Command::Rpc { method: "send".to_owned(), data: Some(data) }),
+        Some(Err(why)) => return refused(&why),
+        None => {}
+    }
+    let read = match name.as_str() {
+        "join" => arguments_of(data.as_ref()).map(|JoinIn { room, since }| {
+            let since = since.map(|since| Since { epoch: since.epoch, offset: since.offset });
+            Command::Subscribe { room, since }
+        }),
+        "leave" => arguments_of(data.as_ref()).map(|LeaveIn { room }| Command::Unsubscribe { room }),
+        "refresh" => arguments_of(data.as_ref()).map(|RefreshIn { token }| Command::Refresh { token }),
+        _ => return Ok(Command::Rpc { method: name, data }),
+    };
+    read.or_else(|error| refused(&error))
+}
+
+fn arguments_of<'a, T: Deserialize<'a>>(data: Option<&'a Body>) -> Result<T, String> {
+    data.ok_or("needs an argument")?.read().map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reader() -> Reader {
+        Reader::new(100, Mapping::for_ever(&[]))
+    }
+
+    fn read(text: &str) -> Vec<Numbered> {
+        reader().read(&format!("4{text}").into()).unwrap()
+    }
+
+    fn one(text: &str) -> (Option<u32>, Command) {
+        let mut commands = read(text);
+        assert_eq!(commands.len(), 1, "{text}");
+        let Numbered { number, command } = commands.remove(0);
+        (number, command)
+    }
+
+    #[test]
+    fn verbs_are_events_and_their_acks_are_numbered() {
+        let since = Some(Since { epoch: Some(Epoch(3)), offset: 7 });
+        let join = r#"25["join",{"room":"a","since":{"epoch":"0000000000000003","offset":7}}]"#;
+        assert_eq!(one(join), (Some(5), Command::Subscribe { room: "a".into(), since }));
+        assert_eq!(one(r#"20["leave",{"room":"a"}]"#), (Some(0), Command::Unsubscribe { room: "a".into() }));
+        let data = Some(Body::parse(r#"{"room":"a","body":1}"#).unwrap());
+        let send = Command::Rpc { method: "send".into(), data };
+        assert_eq!(one(r#"2["send",{"room":"a","body":1}]"#), (None, send));
+        assert_eq!(one(r#"2["members"]"#), (None, Command::Rpc { method: "members".into(), data: None }));
+    }
+
+    #[test]
+    fn a_verb_that_cannot_be_read_is_refused_and_the_session_stays() {
+        for bad in [r#"21["join"]"#, r#"21["join",{"rom":"a"}]"#, r#"21["join",1]"#, r#"21["send",1,2]"#] {
+            assert!(matches!(one(bad), (Some(1), Command::Refused(Refusal::BadRequest(_)))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn there_is_one_namespace() {
+        let (_, command) = one("0/random");
+        assert_eq!(command, Command::Answered(r#"44/random,{"message":"Invalid namespace"}"#.to_owned().into()));
+        assert!(read(r#"2/random,["send",{}]"#).is_empty());
+    }
+
+    #[test]
+    fn a_malformed_packet_ends_the_session() {
+        for bad in ["2{}", "abc", "2[]", "2[1]", r#"24294967295["send"]"#, r#"0{"token":1}"#] {
+            assert!(reader().read(&format!("4{bad}").into()).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! From answers and events to packets, as Engine.IO messages.
+
+use crate::outbox::Frame;
+use crate::session::command::{Joined, NO_ANSWER, Recovery, Reply};
+use confab_protocol::{Body, Close, Cursor, Record, Refusal, Room};
+use serde::Serialize;
+
+/// A frame that is never sent.
+fn nothing() -> Frame {
+    Frame::Text(Default::default())
+}
+
+/// Writes the answer to command `number`: an acknowledgement, or, where none was asked for, what cannot be left unsaid.
+pub fn reply(number: u32, reply: &Reply) -> Frame {
+    match reply {
+        Reply::Connected { client, .. } => format!("40{}", json(&Sid { sid: client })).into(),
+        Reply::NotConnected(refusal) => not_connected(refusal.code(), &refusal.message(), refusal.temporary()),
+        Reply::Refused(refusal) if number == NO_ANSWER => event("refused", &Error::of(refusal)),
+        Reply::Refused(refusal) => ack(number, &Failed { ok: false, error: Error::of(refusal) }),
+        Reply::Subscribed(joined) if number == NO_ANSWER => event("joined", &JoinedOut::of(joined)),
+        Reply::Subscribed(joined) => ack(number, &JoinedOut::of(joined)),
+        _ if number == NO_ANSWER => nothing(),
+        Reply::Empty(_) => ack(number, &Done { ok: true }),
+        Reply::Refreshed { ttl, .. } => ack(number, &Refreshed { ok: true, ttl: *ttl }),
+        Reply::Rpc(result) => format!("43{number}[{}]", with_ok(result)).into(),
+        Reply::History { records, top } => {
+            let events = records.iter().map(AsRef::as_ref).collect();
+            ack(number, &History { ok: true, events, cursor: *top })
+        }
+    }
+}
+
+/// Writes an event for listeners.
+pub fn publication(record: &Record) -> Frame {
+    event("event", record)
+}
+
+/// Tells a listener to join again, with the cursor of the last event that it has.
+pub fn unsubscribed(room: &Room) -> Frame {
+    #[derive(Serialize)]
+    struct Rejoin<'a> {
+        room: &'a Room,
+        reason: &'static str,
+    }
+    event("rejoin", &Rejoin { room, reason: "insufficient state" })
+}
+
+/// What a client is told before its session ends. One that should not come back is disconnected by name, for stock
+/// clients come back by themselves whenever only the link ends.
+pub fn farewell(close: Close, connected: bool) -> Vec<Frame> {
+    #[derive(Serialize)]
+    struct Closing {
+        code: u16,
+        reason: &'static str,
+        reconnect: bool,
+    }
+    if !connected {
+        return vec![not_connected(close.code().into(), close.reason(), close.reconnect())];
+    }
+    let closing = Closing { code: close.code(), reason: close.reason(), reconnect: close.reconnect() };
+    let mut frames = vec![event("closing", &closing)];
+    if !close.reconnect() {
+        frames.push(Frame::Text("41".into()));
+    }
+    frames
+}
+
+#[derive(Serialize)]
+struct Sid<'a> {
+    sid: &'a str,
+}
+
+#[derive(Serialize)]
+struct Done {
+    ok: bool,
+}
+
+#[derive(Serialize)]
+struct Refreshed {
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Failed<'a> {
+    ok: bool,
+    error: Error<'a>,
+}
+
+#[derive(Serialize)]
+struct Error<'a> {
+    code: u32,
+    message: std::borrow::Cow<'a, str>,
+    temporary: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<&'a Body>,
+}
+
+impl<'a> Error<'a> {
+    fn of(refusal: &'a Refusal) -> Self {
+        let details = match refusal {
+            Refusal::Plugin { details, .. } => details.as_ref(),
+            _ => None,
+        };
+        Self { code: refusal.code(), message: refusal.message(), temporary: refusal.temporary(), details }
+    }
+}
+
+#[derive(Serialize)]
+struct History<'a> {
+    ok: bool,
+    events: Vec<&'a Record>,
+    cursor: Cursor,
+}
+
+#[derive(Serialize)]
+struct JoinedOut<'a> {
+    ok: bool,
+    cursor: Cursor,
+    recovered: bool,
+    events: Vec<&'a Record>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest: Option<Cursor>,
+}
+
+impl<'a> JoinedOut<'a> {
+    fn of(joined: &'a Joined) -> Self {
+        let oldest = match joined.recovery {
+            Recovery::Incomplete { oldest } => oldest,
+            Recovery::NotAsked | Recovery::Complete => None,
+        };
+        let events = joined.missed.iter().map(AsRef::as_ref).collect();
+        Self { ok: true, cursor: joined.cursor, recovered: joined.recovery == Recovery::Complete, events, oldest }
+    }
+}
+
+/// The form in which stock clients make an error of it, with the numbers in its `data`.
+fn not_connected(code: u32, message: &str, temporary: bool) -> Frame {
+    #[derive(Serialize)]
+    struct NotConnected<'a> {
+        message: &'a str,
+        data: Data,
+    }
+    #[derive(Serialize)]
+    struct Data {
+        code: u32,
+        temporary: bool,
+    }
+    format!("44{}", json(&NotConnected { message, data: Data { code, temporary } })).into()
+}
+
+/// A verb's result with `ok: true` in it.
+fn with_ok(result: &Body) -> String {
+    match result.as_str().trim_start().strip_prefix('{').map(str::trim_start) {
+        Some("}") => r#"{"ok":true}"#.to_owned(),
+        Some(fields) => format!(r#"{{"ok":true,{fields}"#),
+        None => format!(r#"{{"ok":true,"result":{}}}"#, result.as_str()),
+    }
+}
+
+fn ack(number: u32, result: &impl Serialize) -> Frame {
+    format!("43{number}[{}]", json(result)).into()
+}
+
+fn event(name: &'static str, data: &impl Serialize) -> Frame {
+    format!(r#"42["{name}",{}]"#, json(data)).into()
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("what we write has a JSON form")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(frame: &Frame) -> &str {
+        match frame {
+            Frame::Text(text) => text.as_str(),
+            Frame::Binary(_) => panic!("the dialect writes text"),
+        }
+    }
+
+    #[test]
+    fn a_receipt_is_an_ack_that_says_ok() {
+        let receipt = Reply::Rpc(Body::parse(r#"{"id":"x","offset":3}"#).unwrap());
+        assert_eq!(text(&reply(12, &receipt)), r#"4312[{"ok":true,"id":"x","offset":3}]"#);
+        assert_eq!(text(&reply(0, &Reply::Rpc(Body::parse("{ }").unwrap()))), r#"430[{"ok":true}]"#);
+        assert_eq!(text(&reply(0, &Reply::Rpc(Body::parse("[1]").unwrap()))), r#"430[{"ok":true,"result":[1]}]"#);
+        assert!(reply(NO_ANSWER, &receipt).is_empty());
+    }
+
+    #[test]
+    fn a_refusal_is_never_left_unsaid() {
+        let refused = Reply::Refused(Refusal::TooManyRequests);
+        let error = r#"{"code":111,"message":"too many requests","temporary":true}"#;
+        assert_eq!(text(&reply(7, &refused)), format!(r#"437[{{"ok":false,"error":{error}}}]"#));
+        assert_eq!(text(&reply(NO_ANSWER, &refused)), format!(r#"42["refused",{error}]"#));
+    }
+
+    #[test]
+    fn only_a_client_that_should_stay_away_is_disconnected_by_name() {
+        assert_eq!(farewell(Close::Slow, true).len(), 1);
+        let last = farewell(Close::ForceDisconnect, true);
+        assert_eq!(text(&last[1]), "41");
+        let never = farewell(Close::InvalidToken, false);
+        assert_eq!(text(&never[0]), r#"44{"message":"invalid token","data":{"code":3500,"temporary":false}}"#);
+    }
+}
