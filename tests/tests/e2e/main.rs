@@ -8,4 +8,5 @@ mod page;
 mod plugins;
 mod protocol;
 mod schedules;
+mod socketio;
 mod stock;
