@@ -4,6 +4,7 @@ mod door;
 mod plugins;
 mod rooms;
 mod services;
+mod socketio;
 
 use crate::human::{Size, duration};
 use crate::path::Path;
@@ -23,6 +24,7 @@ impl Config {
         services::check(self, &mut found);
         rooms::check(self, &mut found);
         plugins::check(self, &mut found);
+        socketio::check(self, &mut found);
         found.problems
     }
 }

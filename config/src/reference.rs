@@ -156,7 +156,7 @@ fn has_default(section: &Section, setting: &Setting) -> bool {
 }
 
 /// Settings without a default: what stands in the reference is an example. A test compares the list with the code.
-pub const EXAMPLES: [&str; 15] = [
+pub const EXAMPLES: [&str; 18] = [
     "auth.hmac_secret",
     "auth.hmac_secret_file",
     "timeline.redis.url",
@@ -169,6 +169,9 @@ pub const EXAMPLES: [&str; 15] = [
     "plugin.<name>.module",
     "plugin.<name>.blake3",
     "chain.plugins",
+    "socketio.on",
+    "socketio.room",
+    "socketio.emit",
     "test.room",
     "test.send",
     "test.expect",

@@ -3,10 +3,12 @@
 mod plugins;
 mod rooms;
 mod services;
+mod socketio;
 
 pub use plugins::*;
 pub use rooms::*;
 pub use services::*;
+pub use socketio::*;
 
 use crate::human::{Size, address, duration};
 use crate::secret::HIDDEN;
@@ -50,6 +52,8 @@ pub struct Config {
     pub plugin: BTreeMap<String, PluginConfig>,
     /// Who is judged by what: all matching chains apply, in file order.
     pub chain: Vec<ChainRule>,
+    /// What Socket.IO front ends that know nothing of Confab emit and hear.
+    pub socketio: Vec<SocketIoEvent>,
     /// Expected verdicts, run by `confab chain test`.
     pub test: Vec<ChainTest>,
 }
@@ -70,6 +74,7 @@ impl Default for Config {
             room: Vec::new(),
             plugin: BTreeMap::new(),
             chain: Vec::new(),
+            socketio: Vec::new(),
             test: Vec::new(),
         }
     }

@@ -11,6 +11,7 @@ use crate::recover::Recoverer;
 use crate::room::Rooms;
 use crate::session::Door;
 use crate::session::engineio::{self, Engine};
+use crate::session::socketio::Mapping;
 use crate::telemetry::Telemetry;
 use crate::timeline::{Relay, Timeline};
 use arc_swap::ArcSwap;
@@ -244,6 +245,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
         recoverer: recoverer.clone(),
         auth: Auth::new(secret.as_ref().map(|secret| secret.expose().as_bytes()), config.auth.insecure),
         limits: config.limits.clone(),
+        mapping: Mapping::for_ever(&config.socketio),
         telemetry: telemetry.clone(),
         draining: draining.clone(),
     });

@@ -2,7 +2,7 @@
 
 use crate::outbox::{Frame, Outbox};
 use crate::session::Dialect;
-use confab_protocol::{Cursor, Record, Room};
+use confab_protocol::{Close, Cursor, Record, Room};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -213,6 +213,9 @@ impl Listener {
     /// Tells the client to join again, from the place it holds.
     fn unhinge(&mut self, room: &Room) {
         self.stage = Stage::Unhinged;
-        self.outbox.push(self.dialect.unsubscribed(room));
+        match self.dialect.unsubscribed(room) {
+            told if told.is_empty() => self.outbox.close(Close::InsufficientState),
+            told => self.outbox.push(told),
+        }
     }
 }

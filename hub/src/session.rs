@@ -53,6 +53,8 @@ pub struct Door {
     pub auth: Auth,
     /// What one session may do.
     pub limits: Limits,
+    /// What Socket.IO front ends that exist emit and hear.
+    pub mapping: &'static socketio::Mapping,
     /// Counts.
     pub telemetry: Arc<Telemetry>,
     /// Cancelled when the hub drains.
@@ -106,7 +108,7 @@ pub async fn run(mut link: impl Link, door: Arc<Door>, dialect: Dialect) {
             pong_by: None,
             expires_at: None,
         },
-        reader: dialect.reader(door.limits.frame.bytes()),
+        reader: dialect.reader(door.limits.frame.bytes(), door.mapping),
         dialect,
         door,
     };
@@ -241,6 +243,7 @@ impl Session {
         let Some(identity) = self.identity.clone() else {
             return match command {
                 Command::Goodbye => Err(Close::Normal),
+                Command::Listen { .. } => Ok(()), // the connect before it was refused
                 Command::Connect { token, data } => self.connect(number, &token, data.as_ref()),
                 _ => Err(Close::BadRequest), // the first command must be connect
             };
@@ -249,8 +252,15 @@ impl Session {
         match command {
             Command::Connect { .. } => return Err(Close::BadRequest),
             Command::Subscribe { room, since } => {
-                if let Err(refusal) = self.subscribe(number, &room, since).await {
+                if let Err(refusal) = self.subscribe(number, &room, since, self.dialect).await {
                     self.answer(number, &Reply::Refused(refusal));
+                }
+            }
+            Command::Listen { room } => {
+                let dialect = Dialect::SocketIoMapped(self.door.mapping);
+                if let Err(refusal) = self.subscribe(NO_ANSWER, &room, None, dialect).await {
+                    tracing::warn!(client = self.client, room, refusal = %refusal.message(), "could not enter a mapped room");
+                    return Err(Close::InsufficientState); // a front end that cannot be told comes back and tries again
                 }
             }
             Command::Unsubscribe { room } => {
@@ -320,7 +330,13 @@ impl Session {
         }
     }
 
-    async fn subscribe(&mut self, number: u32, name: &str, since: Option<Since>) -> Result<(), Refusal> {
+    async fn subscribe(
+        &mut self,
+        number: u32,
+        name: &str,
+        since: Option<Since>,
+        dialect: Dialect,
+    ) -> Result<(), Refusal> {
         let room = command::room(name, self.door.limits.room_name_bytes)?;
         if self.rooms.contains(&room) {
             if self.door.recoverer.rooms.get(&room).is_some_and(|local| local.holds(self.id)) {
@@ -329,9 +345,9 @@ impl Session {
         } else if self.rooms.len() >= self.door.limits.rooms_per_session {
             return Err(Refusal::LimitExceeded("rooms per session".into()));
         }
-        let joining = self.door.recoverer.join(&room, self.id, &self.outbox, self.dialect, since).await?;
+        let joining = self.door.recoverer.join(&room, self.id, &self.outbox, dialect, since).await?;
         self.rooms.insert(room);
-        joining.finish(self.dialect.reply(number, &Reply::Subscribed(joining.joined.clone())));
+        joining.finish(dialect.reply(number, &Reply::Subscribed(joining.joined.clone())));
         Ok(())
     }
 

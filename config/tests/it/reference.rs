@@ -1,7 +1,7 @@
 //! The reference says what the code says: hub.toml, the documentation and `Default` cannot drift apart.
 
 use confab_config::reference::{self, EXAMPLES, TEXT};
-use confab_config::{ChainRule, Config, KafkaConfig, PluginConfig, PostgresConfig, RedisConfig};
+use confab_config::{ChainRule, Config, KafkaConfig, PluginConfig, PostgresConfig, RedisConfig, SocketIoEvent};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ fn all_on() -> toml::Table {
 /// Every value with its path, without positions and with `<name>` for the plugin's name.
 fn flat(table: &toml::Table) -> BTreeMap<String, toml::Value> {
     fn walk(path: String, value: &toml::Value, found: &mut BTreeMap<String, toml::Value>) {
-        let open = ["options", "settings", "expect", "hot_window"];
+        let open = ["options", "settings", "expect", "hot_window", "fields"];
         match value {
             toml::Value::Table(table) if !open.iter().any(|key| path.ends_with(key)) => {
                 table.iter().for_each(|(key, value)| walk(format!("{path}.{key}"), value, found));
@@ -39,6 +39,7 @@ fn the_reference_has_every_setting_with_its_default() {
     config.store.postgres = Some(PostgresConfig::default());
     config.plugin.insert("word-filter".into(), PluginConfig::default());
     config.chain.push(ChainRule::default());
+    config.socketio.push(SocketIoEvent::default());
     let defaults = flat(&toml::Table::try_from(&config).unwrap());
     let written = flat(&all_on());
     for (path, default) in &defaults {
@@ -66,9 +67,12 @@ fn the_reference_has_every_field_of_every_struct() {
     for (path, name) in confab_config::environment::settings() {
         assert!(names.contains(&name), "{}", path.join("."));
     }
-    for (path, words) in
-        [("room", "match hot_window deep_recovery"), ("chain", "rooms on plugins"), ("test", "room send expect")]
-    {
+    for (path, words) in [
+        ("room", "match hot_window deep_recovery"),
+        ("chain", "rooms on plugins"),
+        ("socketio", "on room emit shape fields"),
+        ("test", "room send expect"),
+    ] {
         let fields: Vec<&str> = words.split(' ').collect();
         let sections = reference::sections();
         let section = sections.iter().find(|section| section.header == format!("[[{path}]]")).unwrap();

@@ -33,6 +33,11 @@ pub enum Command {
         /// Give me what I missed since this place.
         since: Option<Since>,
     },
+    /// Let me listen to a room in the way that the hub's settings map its events, and answer nothing.
+    Listen {
+        /// The room, not yet checked.
+        room: String,
+    },
     /// I stop listening.
     Unsubscribe {
         /// The room, not yet checked.

@@ -12,22 +12,28 @@ pub enum Dialect {
     NativeJson,
     /// Socket.IO v5, in Engine.IO messages.
     SocketIo,
+    /// Socket.IO for rooms whose events the settings map.
+    SocketIoMapped(&'static socketio::Mapping),
 }
 
 impl Dialect {
     /// How many there are.
-    pub const COUNT: usize = 2;
+    pub const COUNT: usize = 3;
 
     /// Its place among them.
     pub fn index(self) -> usize {
-        self as usize
+        match self {
+            Self::NativeJson => 0,
+            Self::SocketIo => 1,
+            Self::SocketIoMapped(_) => 2,
+        }
     }
 
     /// Reads one session's frames, of which the largest may have `frame_max` bytes.
-    pub fn reader(self, frame_max: usize) -> Reader {
+    pub fn reader(self, frame_max: usize, mapping: &'static socketio::Mapping) -> Reader {
         match self {
             Self::NativeJson => Reader::NativeJson,
-            Self::SocketIo => Reader::SocketIo(socketio::Reader::new(frame_max)),
+            Self::SocketIo | Self::SocketIoMapped(_) => Reader::SocketIo(socketio::Reader::new(frame_max, mapping)),
         }
     }
 
@@ -36,6 +42,7 @@ impl Dialect {
         match self {
             Self::NativeJson => native::reply(number, reply),
             Self::SocketIo => socketio::reply(number, reply),
+            Self::SocketIoMapped(_) => Frame::Text(Default::default()), // its joins are not asked for
         }
     }
 
@@ -44,14 +51,16 @@ impl Dialect {
         match self {
             Self::NativeJson => native::publication(record),
             Self::SocketIo => socketio::publication(record),
+            Self::SocketIoMapped(mapping) => mapping.outward(record),
         }
     }
 
-    /// Tells a listener to join again.
+    /// Tells a listener to join again; empty if it would not understand, and has to come back.
     pub fn unsubscribed(self, room: &Room) -> Frame {
         match self {
             Self::NativeJson => native::unsubscribed(room),
             Self::SocketIo => socketio::unsubscribed(room),
+            Self::SocketIoMapped(_) => Frame::Text(Default::default()),
         }
     }
 
@@ -59,7 +68,7 @@ impl Dialect {
     pub fn ping(self) -> Option<Frame> {
         match self {
             Self::NativeJson => Some(native::ping()),
-            Self::SocketIo => None,
+            Self::SocketIo | Self::SocketIoMapped(_) => None,
         }
     }
 
@@ -67,7 +76,7 @@ impl Dialect {
     pub fn farewell(self, close: Close, connected: bool) -> Vec<Frame> {
         match self {
             Self::NativeJson => Vec::new(),
-            Self::SocketIo => socketio::farewell(close, connected),
+            Self::SocketIo | Self::SocketIoMapped(_) => socketio::farewell(close, connected),
         }
     }
 }

@@ -20,3 +20,10 @@ async fn stock_socket_io_clients_speak_with_an_embedded_hub() -> Result<()> {
     stock::python("socketio_room.py", &[&world.hub.listen]).await.context("python")?;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_front_end_that_knows_nothing_of_confab_works_without_a_changed_line() -> Result<()> {
+    let mapped = "[[socketio]]\non = \"event:message\"\nroom = \"lobby\"\nemit = \"message\"\n";
+    let world = Embedded::start(mapped).await?;
+    stock::node("socketio-mapped.mjs", &[&world.hub.listen]).await.map(drop)
+}

@@ -1,6 +1,7 @@
 //! From packets to commands.
 
 use super::assemble::{Assembler, Bounds};
+use super::mapping::Mapping;
 use super::packet::{Kind, Malformed, Packet};
 use crate::outbox::Frame;
 use crate::session::command::{Command, NO_ANSWER, Numbered, Since};
@@ -16,6 +17,7 @@ const CONNECT: u32 = 0;
 #[derive(Debug)]
 pub struct Reader {
     assembler: Assembler,
+    mapping: &'static Mapping,
 }
 
 #[derive(Deserialize)]
@@ -52,8 +54,8 @@ struct RefreshIn {
 
 impl Reader {
     /// A reader at the beginning of a session; attachments are at most `bytes` together.
-    pub fn new(bytes: usize) -> Self {
-        Self { assembler: Assembler::new(Bounds { attachments: ATTACHMENTS_MAX, bytes }) }
+    pub fn new(bytes: usize, mapping: &'static Mapping) -> Self {
+        Self { assembler: Assembler::new(Bounds { attachments: ATTACHMENTS_MAX, bytes }), mapping }
     }
 
     /// Reads a frame; a packet that is whole with it is a command.
@@ -64,7 +66,12 @@ impl Reader {
         }
         let one = |number, command| Ok(vec![Numbered { number, command }]);
         match packet.kind {
-            Kind::Connect => one(Some(CONNECT), connect(&packet)?),
+            Kind::Connect => {
+                let mut commands = vec![Numbered { number: Some(CONNECT), command: connect(&packet)? }];
+                let listen = |room: &str| Numbered { number: None, command: Command::Listen { room: room.to_owned() } };
+                commands.extend(self.mapping.rooms().map(listen));
+                Ok(commands)
+            }
             Kind::Disconnect => one(None, Command::Goodbye),
             Kind::Event => {
                 let number = match packet.ack.map(u32::try_from) {
@@ -72,7 +79,7 @@ impl Reader {
                     Some(Ok(number)) if number != NO_ANSWER => Some(number),
                     Some(_) => return Err(Malformed::Ack),
                 };
-                one(number, event(&packet)?)
+                one(number, event(&packet, self.mapping)?)
             }
             Kind::Ack => Ok(Vec::new()), // nothing of ours asks for one
             Kind::ConnectError => Err(Malformed::Type),
@@ -99,7 +106,7 @@ fn connect(packet: &Packet) -> Result<Command, Malformed> {
     Ok(Command::Connect { token, data: Some(data) })
 }
 
-fn event(packet: &Packet) -> Result<Command, Malformed> {
+fn event(packet: &Packet, mapping: &Mapping) -> Result<Command, Malformed> {
     let (name, mut arguments) = packet.arguments()?;
     let refused = |what: &str| Ok(Command::Refused(Refusal::BadRequest(format!("`{name}` {what}").into())));
     if !packet.attachments.is_empty() {
@@ -109,6 +116,11 @@ fn event(packet: &Packet) -> Result<Command, Malformed> {
         return refused("takes one argument");
     }
     let data = arguments.pop().map(|data| Body::parse(data.get())).transpose().map_err(|_| Malformed::Data)?;
+    match mapping.inward(&name, data.as_ref()) {
+        Some(Ok(data)) => return Ok(Command::Rpc { method: "send".to_owned(), data: Some(data) }),
+        Some(Err(why)) => return refused(&why),
+        None => {}
+    }
     let read = match name.as_str() {
         "join" => arguments_of(data.as_ref()).map(|JoinIn { room, since }| {
             let since = since.map(|since| Since { epoch: since.epoch, offset: since.offset });
@@ -129,8 +141,12 @@ fn arguments_of<'a, T: Deserialize<'a>>(data: Option<&'a Body>) -> Result<T, Str
 mod tests {
     use super::*;
 
+    fn reader() -> Reader {
+        Reader::new(100, Mapping::for_ever(&[]))
+    }
+
     fn read(text: &str) -> Vec<Numbered> {
-        Reader::new(100).read(&format!("4{text}").into()).unwrap()
+        reader().read(&format!("4{text}").into()).unwrap()
     }
 
     fn one(text: &str) -> (Option<u32>, Command) {
@@ -169,7 +185,7 @@ mod tests {
     #[test]
     fn a_malformed_packet_ends_the_session() {
         for bad in ["2{}", "abc", "2[]", "2[1]", r#"24294967295["send"]"#, r#"0{"token":1}"#] {
-            assert!(Reader::new(100).read(&format!("4{bad}").into()).is_err(), "{bad}");
+            assert!(reader().read(&format!("4{bad}").into()).is_err(), "{bad}");
         }
     }
 }
