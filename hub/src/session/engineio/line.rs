@@ -359,3 +359,75 @@ impl Drop for Aborted<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::task::JoinHandle;
+
+    fn text(text: &str) -> Frame {
+        text.to_owned().into()
+    }
+
+    fn line() -> (Arc<Line>, mpsc::Receiver<Inbound>) {
+        Line::new("sid".to_owned())
+    }
+
+    /// A GET that waits.
+    async fn waiting(line: &Arc<Line>) -> JoinHandle<Result<Vec<Frame>, Refused>> {
+        let asking = line.clone();
+        let poll = tokio::spawn(async move { asking.poll().await });
+        line.asked().await;
+        poll
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_a_poll_is_one_flush_and_the_rest_is_given_back() {
+        let (line, _inbound) = line();
+        assert!(line.offer(vec![text("4x"); FRAMES_PER_FLUSH]).is_ok());
+        assert!(matches!(line.offer(vec![text("4y")]), Err(Offered::Full(back)) if back == [text("4y")]));
+        assert_eq!(line.poll().await.unwrap().len(), FRAMES_PER_FLUSH);
+        assert!(line.offer(vec![text("4y")]).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_second_poll_ends_the_session() {
+        let (line, _inbound) = line();
+        let first = waiting(&line).await;
+        assert_eq!(line.poll().await, Err(Refused::Overlap));
+        assert_eq!(first.await.unwrap(), Ok(vec![text("1")]));
+        assert_eq!(line.poll().await, Err(Refused::Unknown));
+        assert_eq!(line.why(), Some(Close::BadRequest));
+    }
+
+    #[tokio::test]
+    async fn a_poll_that_goes_away_ends_the_session() {
+        let (line, _inbound) = line();
+        waiting(&line).await.abort();
+        line.ended().await;
+        assert_eq!(line.poll().await, Err(Refused::Unknown));
+    }
+
+    #[tokio::test]
+    async fn what_was_posted_with_a_goodbye_is_still_brought() {
+        let (line, mut inbound) = line();
+        let poll = waiting(&line).await;
+        let packets = vec![Packet::Message(text("4last")), Packet::Close];
+        line.begin_post().unwrap().deliver(packets.clone()).await.unwrap();
+        assert_eq!(poll.await.unwrap(), Ok(vec![text("6")]));
+        assert!(matches!(inbound.recv().await, Some(Inbound::Packets(brought)) if brought == packets));
+        assert!(line.begin_post().is_err());
+    }
+
+    #[tokio::test]
+    async fn while_a_websocket_is_tried_no_poll_waits() {
+        let (line, _inbound) = line();
+        let poll = waiting(&line).await;
+        assert!(line.probe());
+        assert!(!line.probe());
+        assert_eq!(poll.await.unwrap(), Ok(vec![text("6")]));
+        assert_eq!(line.poll().await, Ok(vec![text("6")]));
+        line.unprobe();
+        assert!(line.may_upgrade());
+    }
+}

@@ -57,6 +57,7 @@ impl fmt::Debug for Mapping {
 fn text_in(event: &SocketIoEvent, argument: Value) -> Option<String> {
     let argument = match (event.shape, argument) {
         (Shape::Text, Value::String(text)) => return Some(text),
+        (Shape::Text, _) => return None,
         (Shape::Json, Value::String(text)) => serde_json::from_str(&text).ok()?,
         (_, argument) => argument,
     };
