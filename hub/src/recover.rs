@@ -134,7 +134,7 @@ impl Recoverer {
         let limit = self.limits.recover_events;
         let Some(since) = since else {
             let window = self.window(room, Range { since: None, reverse: false, limit: 0 }).await?;
-            return Ok(Joined { cursor: window.top, missed: Vec::new(), recovery: Recovery::NotAsked });
+            return Ok(Joined { cursor: window.top, missed: Vec::new(), recovery: Recovery::NotAsked, ttl: None });
         };
         let window = self.window(room, Range { since: Some(since.offset), reverse: false, limit: limit + 1 }).await?;
         let top = window.top;
@@ -152,7 +152,7 @@ impl Recoverer {
         }
         missed.extend(window.records);
         debug_assert_eq!(missed.len() as u64, top.offset - since.offset);
-        Ok(Joined { cursor: top, missed, recovery: Recovery::Complete })
+        Ok(Joined { cursor: top, missed, recovery: Recovery::Complete, ttl: None })
     }
 
     /// Reads the events after `since` up to offset `last`, all of them or none.
@@ -177,7 +177,7 @@ impl Recoverer {
         let stored = self.store.oldest(room).await.ok().flatten();
         let held = window.oldest.map(|offset| Cursor { epoch: window.top.epoch, offset });
         let oldest = stored.into_iter().chain(held).min();
-        Ok(Joined { cursor: window.top, missed: Vec::new(), recovery: Recovery::Incomplete { oldest } })
+        Ok(Joined { cursor: window.top, missed: Vec::new(), recovery: Recovery::Incomplete { oldest }, ttl: None })
     }
 
     /// A page of a room's past, from the hot window where it reaches, from the store where it does not.

@@ -1,7 +1,7 @@
 //! The rooms of this hub: which local sessions listen, and up to where each room has been heard.
 
 use crate::outbox::{Frame, Outbox};
-use crate::session::Dialect;
+use crate::session::{Dialect, Unsubscribed};
 use confab_protocol::{Cursor, Record, Room};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -213,6 +213,6 @@ impl Listener {
     /// Tells the client to join again, from the place it holds.
     fn unhinge(&mut self, room: &Room) {
         self.stage = Stage::Unhinged;
-        self.outbox.push(self.dialect.unsubscribed(room));
+        self.outbox.push(self.dialect.unsubscribed(room, Unsubscribed::InsufficientState));
     }
 }

@@ -4,6 +4,7 @@
 //! the outbox themselves, so that a slow one holds up nothing. The loop takes commands while fewer than the limit are
 //! under way, then stops reading: that is the back-pressure.
 
+mod clock;
 pub mod command;
 mod dialect;
 pub mod link;
@@ -12,7 +13,7 @@ mod socket;
 pub mod verb;
 
 pub use dialect::Dialect;
-pub use native::SUBPROTOCOL as NATIVE_JSON;
+pub use native::{SUBPROTOCOL_JSON, SUBPROTOCOL_PROTOBUF, Unsubscribed};
 pub use socket::Socket;
 
 use crate::auth::{Auth, Denied, Identity};
@@ -21,6 +22,7 @@ use crate::publish::{Publisher, Sending, Turn, Turns};
 use crate::recover::{Asked, Recoverer};
 use crate::room::SessionId;
 use crate::telemetry::Telemetry;
+use clock::Clock;
 use command::{Command, Done, Numbered, Reply, Since};
 use confab_config::Limits;
 use confab_protocol::{Body, Close, Draft, Key, Kind, Refusal, Room, Sender};
@@ -28,14 +30,11 @@ use link::{Incoming, Link};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// After a token's end the client has this long to bring a new one.
-const EXPIRED_GRACE: Duration = Duration::from_secs(25);
 /// Frames read in a row before what is queued must leave.
 const READS_PER_FLUSH: usize = 64;
 
@@ -68,25 +67,9 @@ struct Session {
     clock: Clock,
 }
 
-/// When the session must next look up.
-struct Clock {
-    stale_at: Option<Instant>,
-    ping_at: Option<Instant>,
-    pong_by: Option<Instant>,
-    expires_at: Option<Instant>,
-}
-
-impl Clock {
-    fn next(&self) -> Instant {
-        let far = || Instant::now() + Duration::from_secs(3600);
-        [self.stale_at, self.ping_at, self.pong_by, self.expires_at].into_iter().flatten().min().unwrap_or_else(far)
-    }
-}
-
 /// Lives a socket's life and ends it in order.
 pub async fn run(mut link: impl Link, door: Arc<Door>, dialect: Dialect) {
     static NEXT: AtomicU64 = AtomicU64::new(1);
-    let now = Instant::now();
     let mut session = Session {
         id: NEXT.fetch_add(1, Ordering::Relaxed),
         client: Uuid::now_v7().to_string(),
@@ -95,12 +78,7 @@ pub async fn run(mut link: impl Link, door: Arc<Door>, dialect: Dialect) {
         rooms: HashSet::new(),
         turns: Turns::default(),
         in_flight: Arc::new(Semaphore::new(door.limits.commands_in_flight)),
-        clock: Clock {
-            stale_at: Some(now + door.limits.stale_timeout),
-            ping_at: None,
-            pong_by: None,
-            expires_at: None,
-        },
+        clock: Clock::opened(&door.limits),
         dialect,
         door,
     };
@@ -196,13 +174,12 @@ impl Session {
             self.outbox.close(Close::Expired);
         } else if due(self.clock.ping_at) {
             self.outbox.push(self.dialect.ping());
-            self.clock.ping_at = Some(now + self.door.limits.ping_interval);
-            self.clock.pong_by = Some(now + self.door.limits.pong_timeout);
+            self.clock.pinged(&self.door.limits);
             return;
         } else {
             return;
         }
-        self.clock = Clock { stale_at: None, ping_at: None, pong_by: None, expires_at: None };
+        self.clock = Clock::default();
     }
 
     async fn frame(&mut self, frame: &crate::outbox::Frame) -> Result<(), Close> {
@@ -221,16 +198,21 @@ impl Session {
             self.clock.pong_by = None;
             return Ok(());
         }
+        if let Command::NotJson = command {
+            let refusal = Refusal::BadRequest("`data` is no JSON".into());
+            self.answer(number.unwrap_or_default(), &Reply::Refused(refusal));
+            return Ok(());
+        }
         let Some(identity) = self.identity.clone() else {
             return match command {
-                Command::Connect { token, data } => self.connect(number, &token, data.as_ref()),
+                Command::Connect { token, data, .. } => self.connect(number, &token, data.as_ref()),
                 _ => Err(Close::BadRequest), // the first command must be connect
             };
         };
         let number = number.unwrap_or_default();
         match command {
             Command::Connect { .. } => return Err(Close::BadRequest),
-            Command::Subscribe { room, since } => {
+            Command::Subscribe { room, since, .. } => {
                 if let Err(refusal) = self.subscribe(number, &room, since).await {
                     self.answer(number, &Reply::Refused(refusal));
                 }
@@ -248,9 +230,12 @@ impl Session {
             Command::Rpc { method, data } => self.rpc(number, &identity, &method, data).await,
             Command::History { room, since, reverse, limit } => self.history(number, room, since, reverse, limit).await,
             Command::Send => {} // nobody listens to a client's asynchronous messages; the protocol expects no answer
+            Command::Presence { .. } | Command::PresenceStats { .. } | Command::SubRefresh { .. } => {
+                self.answer(number, &Reply::Refused(Refusal::NotAvailable));
+            }
             Command::Unavailable => self.answer(number, &Reply::Refused(Refusal::NotAvailable)),
             Command::Unknown => self.answer(number, &Reply::Refused(Refusal::MethodNotFound)),
-            Command::Pong => {}
+            Command::Pong | Command::NotJson => {}
         }
         Ok(())
     }
@@ -263,15 +248,12 @@ impl Session {
         let number = number.ok_or(Close::BadRequest)?;
         match self.door.auth.identify(token, data, &self.client) {
             Ok(identity) => {
-                let now = Instant::now();
                 let ttl = identity.ttl();
-                self.clock.stale_at = None;
-                self.clock.ping_at = Some(now + self.door.limits.ping_interval);
-                self.clock.expires_at = ttl.map(|ttl| now + Duration::from_secs(ttl) + EXPIRED_GRACE);
+                self.clock.connected(&self.door.limits, ttl);
                 let ping_s = self.door.limits.ping_interval.as_secs().max(1);
                 tracing::debug!(client = self.client, user = %identity.user, "connected");
                 self.identity = Some(identity);
-                self.answer(number, &Reply::Connected { client: self.client.clone(), ping_s, ttl });
+                self.answer(number, &Reply::Connected { client: self.client.clone(), ping_s, ttl, subs: Vec::new() });
                 Ok(())
             }
             Err(Denied::Refused(refusal)) => {
@@ -287,7 +269,7 @@ impl Session {
             Ok(fresh) if fresh.user != identity.user => Err(Close::InvalidToken),
             Ok(fresh) => {
                 let ttl = fresh.ttl();
-                self.clock.expires_at = ttl.map(|ttl| Instant::now() + Duration::from_secs(ttl) + EXPIRED_GRACE);
+                self.clock.expires_at = clock::deadline(ttl);
                 self.identity = Some(fresh);
                 self.answer(number, &Reply::Refreshed { client: self.client.clone(), ttl });
                 Ok(())

@@ -1,6 +1,6 @@
 //! What a client can ask of a session, and what a session answers: the same for every dialect.
 
-use confab_protocol::{Body, Cursor, Epoch, Record, Refusal, Room};
+use confab_protocol::{Body, Cursor, Epoch, Record, Refusal, Room, UserId};
 use std::sync::Arc;
 
 /// A command with the number by which its answer is found; `None` where no answer is expected.
@@ -21,6 +21,8 @@ pub enum Command {
         token: String,
         /// Anything.
         data: Option<Body>,
+        /// The places held in rooms that the token joins.
+        subs: Vec<(String, Since)>,
     },
     /// Let me listen to a room.
     Subscribe {
@@ -28,6 +30,10 @@ pub enum Command {
         room: String,
         /// Give me what I missed since this place.
         since: Option<Since>,
+        /// A token for this room, or empty.
+        token: String,
+        /// Tell me who comes and goes.
+        join_leave: bool,
     },
     /// I stop listening.
     Unsubscribe {
@@ -64,10 +70,29 @@ pub enum Command {
         /// The token.
         token: String,
     },
+    /// Here is a new token for a room.
+    SubRefresh {
+        /// The room, not yet checked.
+        room: String,
+        /// The token.
+        token: String,
+    },
+    /// Who listens?
+    Presence {
+        /// The room, not yet checked.
+        room: String,
+    },
+    /// How many listen?
+    PresenceStats {
+        /// The room, not yet checked.
+        room: String,
+    },
     /// A message that expects no answer.
     Send,
     /// The answer to a ping.
     Pong,
+    /// Its `data` is no JSON.
+    NotJson,
     /// Known to the protocol, but not served by this hub.
     Unavailable,
     /// Not known to the protocol.
@@ -94,6 +119,8 @@ pub enum Reply {
         ping_s: u64,
         /// Seconds until the token runs out.
         ttl: Option<u64>,
+        /// The rooms that the token joined.
+        subs: Vec<(Room, Joined)>,
     },
     /// You listen, from here.
     Subscribed(Joined),
@@ -115,8 +142,34 @@ pub enum Reply {
         /// Seconds until it runs out.
         ttl: Option<u64>,
     },
+    /// The room's token is taken.
+    SubRefreshed {
+        /// Seconds until it runs out.
+        ttl: Option<u64>,
+    },
+    /// Who listens.
+    Presence(Vec<Present>),
+    /// How many listen.
+    PresenceStats {
+        /// Sessions.
+        clients: u32,
+        /// People.
+        users: u32,
+    },
     /// No.
     Refused(Refusal),
+}
+
+/// A session that listens to a room, as others are shown it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Present {
+    /// The person.
+    pub user: UserId,
+    /// The session's name.
+    pub client: String,
+    /// What the token says should be shown of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub info: Option<Body>,
 }
 
 /// Which command is done.
@@ -137,6 +190,8 @@ pub struct Joined {
     pub missed: Vec<Arc<Record>>,
     /// Whether it asked, and whether it was given everything.
     pub recovery: Recovery,
+    /// Seconds until its right to listen runs out.
+    pub ttl: Option<u64>,
 }
 
 /// What became of a wish to recover.
