@@ -1,7 +1,7 @@
 //! What a room is, by its name: all `[[room]]` rules that match, one over the other.
 
 use crate::pattern::Patterns;
-use crate::settings::{Config, HotWindow, RoomRule};
+use crate::settings::{Config, HotWindow, JoinRule, RoomRule};
 
 /// The settings of one room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,11 +10,13 @@ pub struct RoomSettings {
     pub hot_window: HotWindow,
     /// Whether recovery goes on, past the hot window, in the store.
     pub deep_recovery: bool,
+    /// Who may join.
+    pub join: JoinRule,
 }
 
 impl Default for RoomSettings {
     fn default() -> Self {
-        Self { hot_window: HotWindow::default(), deep_recovery: true }
+        Self { hot_window: HotWindow::default(), deep_recovery: true, join: JoinRule::Anyone }
     }
 }
 
@@ -41,6 +43,7 @@ impl Rooms {
                 settings.hot_window.age = window.age.unwrap_or(settings.hot_window.age);
             }
             settings.deep_recovery = rule.deep_recovery.unwrap_or(settings.deep_recovery);
+            settings.join = rule.join.unwrap_or(settings.join);
         }
         settings
     }

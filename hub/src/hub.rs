@@ -241,7 +241,12 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
     let door = Arc::new(Door {
         publisher: publisher.clone(),
         recoverer: recoverer.clone(),
-        auth: Auth::new(secret.as_ref().map(|secret| secret.expose().as_bytes()), config.auth.insecure),
+        auth: Auth::new(
+            secret.as_ref().map(|secret| secret.expose().as_bytes()),
+            config.auth.insecure,
+            config.auth.anonymous,
+        ),
+        refresh_grace: config.auth.refresh_grace,
         limits: config.limits.clone(),
         telemetry: telemetry.clone(),
         draining: draining.clone(),

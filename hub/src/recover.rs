@@ -3,7 +3,7 @@
 //! One cursor serves from the hot window to the store. What is given is complete, or the answer says that it is not.
 
 use crate::outbox::{Frame, Outbox};
-use crate::room::{LocalRoom, Rooms, SessionId};
+use crate::room::{LocalRoom, Newcomer, Rooms, SessionId};
 use crate::session::Dialect;
 use crate::session::command::{Joined, Recovery, Since};
 use crate::telemetry::Telemetry;
@@ -60,8 +60,8 @@ pub struct Joining {
 }
 
 impl Joining {
-    /// Queues the reply and, behind it, everything that has happened since.
-    pub fn finish(&self, reply: Frame) {
+    /// Queues the reply, if it was not queued before, and behind it everything that has happened since.
+    pub fn finish(&self, reply: Option<Frame>) {
         self.room.go_live(self.session, self.joined.cursor, reply);
     }
 }
@@ -76,7 +76,25 @@ impl Recoverer {
         dialect: Dialect,
         since: Option<Since>,
     ) -> Result<Joining, Refusal> {
-        let room = self.listen(name, session, outbox, dialect).await?;
+        self.enter(name, Newcomer { session, outbox: outbox.clone(), dialect, given: false }, since).await
+    }
+
+    /// As [`Self::join`], for a room that the session did not ask for but was given with its connection: it cannot be
+    /// told to join again, so where something may be missing it is closed and comes back.
+    pub async fn join_given(
+        &self,
+        name: &Room,
+        session: SessionId,
+        outbox: &Arc<Outbox>,
+        dialect: Dialect,
+        since: Option<Since>,
+    ) -> Result<Joining, Refusal> {
+        self.enter(name, Newcomer { session, outbox: outbox.clone(), dialect, given: true }, since).await
+    }
+
+    async fn enter(&self, name: &Room, who: Newcomer, since: Option<Since>) -> Result<Joining, Refusal> {
+        let session = who.session;
+        let room = self.listen(name, who).await?;
         match self.catch_up(name, since).await {
             Ok(joined) => {
                 self.telemetry.recovered(joined.recovery, joined.missed.len());
@@ -101,20 +119,15 @@ impl Recoverer {
         }
     }
 
-    async fn listen(
-        &self,
-        name: &Room,
-        session: SessionId,
-        outbox: &Arc<Outbox>,
-        dialect: Dialect,
-    ) -> Result<Arc<LocalRoom>, Refusal> {
+    async fn listen(&self, name: &Room, who: Newcomer) -> Result<Arc<LocalRoom>, Refusal> {
+        let session = who.session;
         loop {
             let room = self.rooms.enter(name);
             let mut live = room.link.lock().await;
             if !self.rooms.holds(&room) {
                 continue; // it was forgotten while we waited for the link
             }
-            room.join(session, outbox.clone(), dialect);
+            room.join(who.clone());
             if !*live {
                 if let Err(error) = self.timeline.subscribe(name).await {
                     tracing::warn!(room = %name, %error, "could not subscribe");

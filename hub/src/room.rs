@@ -2,7 +2,7 @@
 
 use crate::outbox::{Frame, Outbox};
 use crate::session::{Dialect, Unsubscribed};
-use confab_protocol::{Cursor, Record, Room};
+use confab_protocol::{Close, Cursor, Record, Room};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,10 +35,24 @@ struct State {
     listeners: Vec<Listener>,
 }
 
+/// A session on its way into a room.
+#[derive(Clone)]
+pub struct Newcomer {
+    /// Which.
+    pub session: SessionId,
+    /// Where it is told what happens.
+    pub outbox: Arc<Outbox>,
+    /// How.
+    pub dialect: Dialect,
+    /// It did not ask for the room, so it cannot be told to join again: it is closed instead, and comes back.
+    pub given: bool,
+}
+
 struct Listener {
     session: SessionId,
     outbox: Arc<Outbox>,
     dialect: Dialect,
+    given: bool,
     stage: Stage,
 }
 
@@ -116,10 +130,11 @@ impl Rooms {
 
 impl LocalRoom {
     /// Adds a listener whose catch-up is about to be read.
-    pub fn join(&self, session: SessionId, outbox: Arc<Outbox>, dialect: Dialect) {
+    pub fn join(&self, who: Newcomer) {
+        let Newcomer { session, outbox, dialect, given } = who;
         let mut state = self.state.lock();
         state.listeners.retain(|listener| listener.session != session); // one that was told to join again
-        state.listeners.push(Listener { session, outbox, dialect, stage: Stage::Joining(Vec::new()) });
+        state.listeners.push(Listener { session, outbox, dialect, given, stage: Stage::Joining(Vec::new()) });
     }
 
     /// Whether this session listens here and has not been told to join again.
@@ -137,13 +152,15 @@ impl LocalRoom {
 
     /// The listener has caught up to `after`: queues `reply`, then what arrived meanwhile, and from now on all that
     /// comes. One lock, so that nothing comes between.
-    pub fn go_live(&self, session: SessionId, after: Cursor, reply: Frame) {
+    pub fn go_live(&self, session: SessionId, after: Cursor, reply: Option<Frame>) {
         let mut state = self.state.lock();
         if state.heard.is_none() {
             state.heard = Some(after);
         }
         let Some(listener) = state.listeners.iter_mut().find(|listener| listener.session == session) else { return };
-        listener.outbox.push(reply);
+        if let Some(reply) = reply {
+            listener.outbox.push(reply);
+        }
         let Stage::Joining(waiting) = std::mem::replace(&mut listener.stage, Stage::Live(after)) else { return };
         if waiting.len() > JOINING_EVENTS_MAX || waiting.iter().any(|record| record.cursor.epoch > after.epoch) {
             listener.unhinge(&self.name);
@@ -213,6 +230,9 @@ impl Listener {
     /// Tells the client to join again, from the place it holds.
     fn unhinge(&mut self, room: &Room) {
         self.stage = Stage::Unhinged;
-        self.outbox.push(self.dialect.unsubscribed(room, Unsubscribed::InsufficientState));
+        match self.given {
+            true => self.outbox.close(Close::InsufficientState),
+            false => self.outbox.push(self.dialect.unsubscribed(room, Unsubscribed::InsufficientState)),
+        }
     }
 }

@@ -7,6 +7,7 @@
 mod clock;
 pub mod command;
 mod dialect;
+mod joins;
 pub mod link;
 mod native;
 mod socket;
@@ -26,10 +27,12 @@ use clock::Clock;
 use command::{Command, Done, Numbered, Reply, Since};
 use confab_config::Limits;
 use confab_protocol::{Body, Close, Draft, Key, Kind, Refusal, Room, Sender};
+use joins::{Membership, No};
 use link::{Incoming, Link};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -46,6 +49,8 @@ pub struct Door {
     pub recoverer: Arc<Recoverer>,
     /// Who may come in.
     pub auth: Auth,
+    /// After a token's end the client has this long to bring a new one.
+    pub refresh_grace: Duration,
     /// What one session may do.
     pub limits: Limits,
     /// Counts.
@@ -61,7 +66,7 @@ struct Session {
     client: String,
     outbox: Arc<Outbox>,
     identity: Option<Identity>,
-    rooms: HashSet<Room>,
+    rooms: HashMap<Room, Membership>,
     turns: Turns,
     in_flight: Arc<Semaphore>,
     clock: Clock,
@@ -75,7 +80,7 @@ pub async fn run(mut link: impl Link, door: Arc<Door>, dialect: Dialect) {
         client: Uuid::now_v7().to_string(),
         outbox: Arc::new(Outbox::new(door.limits.outbox.bytes())),
         identity: None,
-        rooms: HashSet::new(),
+        rooms: HashMap::new(),
         turns: Turns::default(),
         in_flight: Arc::new(Semaphore::new(door.limits.commands_in_flight)),
         clock: Clock::opened(&door.limits),
@@ -87,9 +92,7 @@ pub async fn run(mut link: impl Link, door: Arc<Door>, dialect: Dialect) {
     telemetry.sessions_opened.inc();
     let close = session.live(&mut link).await;
     session.outbox.close(close.unwrap_or(Close::Normal));
-    for room in std::mem::take(&mut session.rooms) {
-        session.door.recoverer.leave(&room, session.id).await;
-    }
+    session.leave_all().await;
     if let Some(close) = close {
         telemetry.closed(close);
         tracing::debug!(client = session.client, reason = close.reason(), "closing a session");
@@ -133,6 +136,7 @@ impl Session {
                 () = alarm.as_mut() => {
                     reads = 0;
                     self.look_up();
+                    self.end_expired().await;
                     rearm(alarm.as_mut(), &self.clock);
                 }
                 () = draining.cancelled(), if !leaving => {
@@ -205,32 +209,44 @@ impl Session {
         }
         let Some(identity) = self.identity.clone() else {
             return match command {
-                Command::Connect { token, data, .. } => self.connect(number, &token, data.as_ref()),
+                Command::Connect { token, data, subs } => self.connect(number, &token, data.as_ref(), &subs).await,
                 _ => Err(Close::BadRequest), // the first command must be connect
             };
         };
         let number = number.unwrap_or_default();
         match command {
             Command::Connect { .. } => return Err(Close::BadRequest),
-            Command::Subscribe { room, since, .. } => {
-                if let Err(refusal) = self.subscribe(number, &room, since).await {
-                    self.answer(number, &Reply::Refused(refusal));
-                }
+            Command::Subscribe { room, .. }
+            | Command::Unsubscribe { room }
+            | Command::Publish { room, .. }
+            | Command::History { room, .. }
+            | Command::SubRefresh { room, .. }
+            | Command::Presence { room }
+            | Command::PresenceStats { room }
+                if room.is_empty() =>
+            {
+                return Err(Close::BadRequest); // as the protocol has it: such a client is broken
+            }
+            Command::Subscribe { room, since, token, .. } => {
+                let done = self.subscribe(number, &identity, &room, since, &token).await;
+                self.or_no(number, done)?;
             }
             Command::Unsubscribe { room } => {
-                if let Ok(room) = Room::new(room)
-                    && self.rooms.remove(&room)
-                {
-                    self.door.recoverer.leave(&room, self.id).await;
-                }
+                self.unsubscribe(&room).await;
                 self.answer(number, &Reply::Empty(Done::Unsubscribe));
+            }
+            Command::SubRefresh { room, token } => {
+                let done = self.sub_refresh(&identity, &room, &token).map(|reply| self.answer(number, &reply));
+                self.or_no(number, done)?;
             }
             Command::Refresh { token } => self.refresh(number, &identity, &token)?,
             Command::Publish { room, data } => self.publish(number, &identity, &room, data).await,
             Command::Rpc { method, data } => self.rpc(number, &identity, &method, data).await,
-            Command::History { room, since, reverse, limit } => self.history(number, room, since, reverse, limit).await,
+            Command::History { room, since, reverse, limit } => {
+                self.history(number, &identity, &room, since, reverse, limit).await;
+            }
             Command::Send => {} // nobody listens to a client's asynchronous messages; the protocol expects no answer
-            Command::Presence { .. } | Command::PresenceStats { .. } | Command::SubRefresh { .. } => {
+            Command::Presence { .. } | Command::PresenceStats { .. } => {
                 self.answer(number, &Reply::Refused(Refusal::NotAvailable));
             }
             Command::Unavailable => self.answer(number, &Reply::Refused(Refusal::NotAvailable)),
@@ -244,36 +260,67 @@ impl Session {
         self.outbox.push(self.dialect.reply(number, reply));
     }
 
-    fn connect(&mut self, number: Option<u32>, token: &str, data: Option<&Body>) -> Result<(), Close> {
-        let number = number.ok_or(Close::BadRequest)?;
-        match self.door.auth.identify(token, data, &self.client) {
-            Ok(identity) => {
-                let ttl = identity.ttl();
-                self.clock.connected(&self.door.limits, ttl);
-                let ping_s = self.door.limits.ping_interval.as_secs().max(1);
-                tracing::debug!(client = self.client, user = %identity.user, "connected");
-                self.identity = Some(identity);
-                self.answer(number, &Reply::Connected { client: self.client.clone(), ping_s, ttl, subs: Vec::new() });
-                Ok(())
-            }
-            Err(Denied::Refused(refusal)) => {
+    /// Answers what came to nothing, or ends the session.
+    fn or_no(&self, number: u32, done: Result<(), No>) -> Result<(), Close> {
+        match done {
+            Ok(()) => Ok(()),
+            Err(No::Refused(refusal)) => {
                 self.answer(number, &Reply::Refused(refusal));
                 Ok(())
             }
-            Err(Denied::Closed(close)) => Err(close),
+            Err(No::Closed(close)) => Err(close),
         }
     }
 
+    async fn connect(
+        &mut self,
+        number: Option<u32>,
+        token: &str,
+        data: Option<&Body>,
+        places: &[(String, Since)],
+    ) -> Result<(), Close> {
+        let number = number.ok_or(Close::BadRequest)?;
+        let done = self.introduce(number, token, data, places).await;
+        self.or_no(number, done)
+    }
+
+    async fn introduce(
+        &mut self,
+        number: u32,
+        token: &str,
+        data: Option<&Body>,
+        places: &[(String, Since)],
+    ) -> Result<(), No> {
+        let identity = self.door.auth.identify(token, data, &self.client)?;
+        let joined = self.join_given(&identity.rooms, places).await?;
+        let (client, ttl) = (self.client.clone(), identity.ttl());
+        self.clock.connected(&self.door.limits);
+        self.clock.expires_at = clock::deadline(ttl, self.door.refresh_grace);
+        let ping_s = self.door.limits.ping_interval.as_secs().max(1);
+        tracing::debug!(client, user = %identity.user, rooms = joined.len(), "connected");
+        self.identity = Some(identity);
+        let subs = joined.iter().map(|(room, joining)| (room.clone(), joining.joined.clone())).collect();
+        self.answer(number, &Reply::Connected { client, ping_s, ttl, subs });
+        for (_, joining) in &joined {
+            joining.finish(None); // what was said in the room meanwhile comes behind the reply
+        }
+        Ok(())
+    }
+
     fn refresh(&mut self, number: u32, identity: &Identity, token: &str) -> Result<(), Close> {
-        match self.door.auth.verify(token) {
+        if token.is_empty() {
+            return Err(Close::BadRequest);
+        }
+        match self.door.auth.verify(token, &self.client) {
             Ok(fresh) if fresh.user != identity.user => Err(Close::InvalidToken),
             Ok(fresh) => {
                 let ttl = fresh.ttl();
-                self.clock.expires_at = clock::deadline(ttl);
+                self.clock.expires_at = clock::deadline(ttl, self.door.refresh_grace);
                 self.identity = Some(fresh);
                 self.answer(number, &Reply::Refreshed { client: self.client.clone(), ttl });
                 Ok(())
             }
+            Err(Denied::Refused(Refusal::TokenExpired)) => Err(Close::Expired),
             Err(Denied::Refused(refusal)) => {
                 self.answer(number, &Reply::Refused(refusal));
                 Ok(())
@@ -282,23 +329,8 @@ impl Session {
         }
     }
 
-    async fn subscribe(&mut self, number: u32, name: &str, since: Option<Since>) -> Result<(), Refusal> {
-        let room = command::room(name, self.door.limits.room_name_bytes)?;
-        if self.rooms.contains(&room) {
-            if self.door.recoverer.rooms.get(&room).is_some_and(|local| local.holds(self.id)) {
-                return Err(Refusal::AlreadyJoined);
-            }
-        } else if self.rooms.len() >= self.door.limits.rooms_per_session {
-            return Err(Refusal::LimitExceeded("rooms per session".into()));
-        }
-        let joining = self.door.recoverer.join(&room, self.id, &self.outbox, self.dialect, since).await?;
-        self.rooms.insert(room);
-        joining.finish(self.dialect.reply(number, &Reply::Subscribed(joining.joined.clone())));
-        Ok(())
-    }
-
     async fn publish(&mut self, number: u32, identity: &Identity, room: &str, body: Body) {
-        match command::room(room, self.door.limits.room_name_bytes) {
+        match self.open_room(room, identity) {
             Ok(room) => {
                 let draft = Draft { kind: Kind::Message, room, key: Key::fresh(), body, target: None, thread: None };
                 self.send(number, identity, draft, false, |_| Reply::Empty(Done::Publish)).await;
@@ -308,7 +340,8 @@ impl Session {
     }
 
     async fn rpc(&mut self, number: u32, identity: &Identity, method: &str, data: Option<Body>) {
-        match verb::parse(method, data.as_ref(), &self.door.limits) {
+        let verb = verb::parse(method, data.as_ref(), &self.door.limits);
+        match verb.and_then(|verb| self.open_room(verb.room().as_str(), identity).map(|_| verb)) {
             Ok(verb::Verb::Send { draft, keyed }) => {
                 self.send(number, identity, draft, keyed, |receipt| Reply::Rpc(Body::of(&receipt))).await;
             }
@@ -323,13 +356,23 @@ impl Session {
         }
     }
 
-    async fn history(&mut self, number: u32, room: String, since: Option<Since>, reverse: bool, limit: i64) {
+    async fn history(
+        &mut self,
+        number: u32,
+        identity: &Identity,
+        room: &str,
+        since: Option<Since>,
+        reverse: bool,
+        limit: i64,
+    ) {
+        let room = match self.open_room(room, identity) {
+            Ok(room) => room,
+            Err(refusal) => return self.answer(number, &Reply::Refused(refusal)),
+        };
         let page = self.door.limits.history_page;
         let limit = usize::try_from(limit).map_or(page, |limit| limit.min(page));
         let recoverer = self.door.recoverer.clone();
-        let bytes_max = self.door.limits.room_name_bytes;
         self.beside(number, async move {
-            let room = command::room(&room, bytes_max)?;
             let page = recoverer.history(&room, Asked { since, reverse, limit }).await?;
             Ok(Reply::History { records: page.records, top: page.top })
         })

@@ -16,6 +16,20 @@ pub struct RoomRule {
     /// Whether recovery goes on, past the hot window, in the store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deep_recovery: Option<bool>,
+    /// Who may join.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub join: Option<JoinRule>,
+}
+
+/// Who may join a room, and so read it and speak in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JoinRule {
+    /// Whoever is connected.
+    #[default]
+    Anyone,
+    /// Whoever brings a token for this room, or whose connection's token names it.
+    Token,
 }
 
 /// How much of the timeline of the rooms that match is kept at hand. What is left out is left to the rules before.

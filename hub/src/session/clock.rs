@@ -4,9 +4,6 @@ use confab_config::Limits;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// After a token's end the client has this long to bring a new one.
-pub const EXPIRED_GRACE: Duration = Duration::from_secs(25);
-
 /// A session's times. `None`: not due at all.
 #[derive(Debug, Default)]
 pub struct Clock {
@@ -28,11 +25,10 @@ impl Clock {
         Self { stale_at: Some(Instant::now() + limits.stale_timeout), ..Self::default() }
     }
 
-    /// The client has said who it is, with a token that lasts so many seconds.
-    pub fn connected(&mut self, limits: &Limits, ttl: Option<u64>) {
+    /// The client has said who it is.
+    pub fn connected(&mut self, limits: &Limits) {
         self.stale_at = None;
         self.ping_at = Some(Instant::now() + limits.ping_interval);
-        self.expires_at = deadline(ttl);
     }
 
     /// A ping is on its way.
@@ -50,9 +46,9 @@ impl Clock {
     }
 }
 
-/// When something that lasts so many seconds must have been refreshed.
-pub fn deadline(ttl: Option<u64>) -> Option<Instant> {
+/// When something that lasts so many seconds must have been refreshed; `grace` is how late that may be.
+pub fn deadline(ttl: Option<u64>, grace: Duration) -> Option<Instant> {
     // A token for more than a year is as good as one without an end, and its end cannot overflow.
     const TTL_MAX: u64 = 365 * 24 * 3600;
-    ttl.map(|ttl| Instant::now() + Duration::from_secs(ttl.min(TTL_MAX)) + EXPIRED_GRACE)
+    ttl.map(|ttl| Instant::now() + Duration::from_secs(ttl.min(TTL_MAX)) + grace)
 }

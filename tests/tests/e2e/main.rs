@@ -9,3 +9,4 @@ mod plugins;
 mod protocol;
 mod schedules;
 mod stock;
+mod tokens;
