@@ -12,11 +12,21 @@ pub struct RoomSettings {
     pub deep_recovery: bool,
     /// Who may join.
     pub join: JoinRule,
+    /// Whether those who listen can be asked for.
+    pub presence: bool,
+    /// Whether listeners who ask for it are told who comes and goes.
+    pub join_leave: bool,
 }
 
 impl Default for RoomSettings {
     fn default() -> Self {
-        Self { hot_window: HotWindow::default(), deep_recovery: true, join: JoinRule::Anyone }
+        Self {
+            hot_window: HotWindow::default(),
+            deep_recovery: true,
+            join: JoinRule::Anyone,
+            presence: false,
+            join_leave: false,
+        }
     }
 }
 
@@ -44,6 +54,8 @@ impl Rooms {
             }
             settings.deep_recovery = rule.deep_recovery.unwrap_or(settings.deep_recovery);
             settings.join = rule.join.unwrap_or(settings.join);
+            settings.presence = rule.presence.unwrap_or(settings.presence);
+            settings.join_leave = rule.join_leave.unwrap_or(settings.join_leave);
         }
         settings
     }

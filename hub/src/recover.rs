@@ -2,9 +2,8 @@
 //!
 //! One cursor serves from the hot window to the store. What is given is complete, or the answer says that it is not.
 
-use crate::outbox::{Frame, Outbox};
+use crate::outbox::Frame;
 use crate::room::{LocalRoom, Newcomer, Rooms, SessionId};
-use crate::session::Dialect;
 use crate::session::command::{Joined, Recovery, Since};
 use crate::telemetry::Telemetry;
 use crate::timeline::{Range, Timeline, Window};
@@ -68,31 +67,7 @@ impl Joining {
 
 impl Recoverer {
     /// Lets a session into a room: the subscription first, then the reading, so that nothing falls between.
-    pub async fn join(
-        &self,
-        name: &Room,
-        session: SessionId,
-        outbox: &Arc<Outbox>,
-        dialect: Dialect,
-        since: Option<Since>,
-    ) -> Result<Joining, Refusal> {
-        self.enter(name, Newcomer { session, outbox: outbox.clone(), dialect, given: false }, since).await
-    }
-
-    /// As [`Self::join`], for a room that the session did not ask for but was given with its connection: it cannot be
-    /// told to join again, so where something may be missing it is closed and comes back.
-    pub async fn join_given(
-        &self,
-        name: &Room,
-        session: SessionId,
-        outbox: &Arc<Outbox>,
-        dialect: Dialect,
-        since: Option<Since>,
-    ) -> Result<Joining, Refusal> {
-        self.enter(name, Newcomer { session, outbox: outbox.clone(), dialect, given: true }, since).await
-    }
-
-    async fn enter(&self, name: &Room, who: Newcomer, since: Option<Since>) -> Result<Joining, Refusal> {
+    pub async fn join(&self, name: &Room, who: Newcomer, since: Option<Since>) -> Result<Joining, Refusal> {
         let session = who.session;
         let room = self.listen(name, who).await?;
         match self.catch_up(name, since).await {
@@ -191,6 +166,21 @@ impl Recoverer {
         let held = window.oldest.map(|offset| Cursor { epoch: window.top.epoch, offset });
         let oldest = stored.into_iter().chain(held).min();
         Ok(Joined { cursor: window.top, missed: Vec::new(), recovery: Recovery::Incomplete { oldest }, ttl: None })
+    }
+
+    /// A page of the room's current epoch, as the native dialect's own command has it: a place in another epoch is
+    /// unrecoverable, and no older epoch is read.
+    pub async fn stream(&self, room: &Room, mut asked: Asked) -> Result<History, Refusal> {
+        let top = self.window(room, Range { since: None, reverse: false, limit: 0 }).await?.top;
+        if asked.since.is_some_and(|since| since.epoch.is_some_and(|epoch| epoch != top.epoch)) {
+            return Err(Refusal::UnrecoverablePosition);
+        }
+        if asked.since.is_none() && !asked.reverse {
+            asked.since = Some(Since { epoch: Some(top.epoch), offset: 0 });
+        }
+        let mut page = self.history(room, asked).await?;
+        page.records.retain(|record| record.cursor.epoch == page.top.epoch);
+        Ok(page)
     }
 
     /// A page of a room's past, from the hot window where it reaches, from the store where it does not.

@@ -2,7 +2,7 @@
 
 use crate::outbox::{Frame, Outbox};
 use crate::session::{Dialect, Unsubscribed};
-use confab_protocol::{Close, Cursor, Record, Room};
+use confab_protocol::{Close, Cursor, Passage, Record, Room};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -44,6 +44,8 @@ pub struct Newcomer {
     pub outbox: Arc<Outbox>,
     /// How.
     pub dialect: Dialect,
+    /// It asked to be told who comes and goes.
+    pub join_leave: bool,
     /// It did not ask for the room, so it cannot be told to join again: it is closed instead, and comes back.
     pub given: bool,
 }
@@ -52,6 +54,7 @@ struct Listener {
     session: SessionId,
     outbox: Arc<Outbox>,
     dialect: Dialect,
+    join_leave: bool,
     given: bool,
     stage: Stage,
 }
@@ -131,10 +134,17 @@ impl Rooms {
 impl LocalRoom {
     /// Adds a listener whose catch-up is about to be read.
     pub fn join(&self, who: Newcomer) {
-        let Newcomer { session, outbox, dialect, given } = who;
+        let Newcomer { session, outbox, dialect, join_leave, given } = who;
         let mut state = self.state.lock();
         state.listeners.retain(|listener| listener.session != session); // one that was told to join again
-        state.listeners.push(Listener { session, outbox, dialect, given, stage: Stage::Joining(Vec::new()) });
+        state.listeners.push(Listener {
+            session,
+            outbox,
+            dialect,
+            join_leave,
+            given,
+            stage: Stage::Joining(Vec::new()),
+        });
     }
 
     /// Whether this session listens here and has not been told to join again.
@@ -188,6 +198,17 @@ impl LocalRoom {
         state.heard = Some(place);
         state.deliver(record);
         Heard::Delivered
+    }
+
+    /// Tells the listeners who asked for it that somebody came or went.
+    pub fn announce(&self, passage: &Passage) {
+        let mut encoded: [Option<Frame>; Dialect::COUNT] = Default::default();
+        let state = self.state.lock();
+        let told = state.listeners.iter().filter(|one| one.join_leave && matches!(one.stage, Stage::Live(_)));
+        for Listener { outbox, dialect, .. } in told {
+            let write = || dialect.presence(&self.name, &passage.who, passage.here);
+            outbox.push(encoded[dialect.index()].get_or_insert_with(write).clone());
+        }
     }
 
     /// The room's timeline went on in a way that cannot be told as events: every listener is told to join again, and

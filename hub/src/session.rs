@@ -19,6 +19,7 @@ pub use socket::Socket;
 
 use crate::auth::{Auth, Denied, Identity};
 use crate::outbox::{Drained, FRAMES_PER_FLUSH, Outbox};
+use crate::presence::Presence;
 use crate::publish::{Publisher, Sending, Turn, Turns};
 use crate::recover::{Asked, Recoverer};
 use crate::room::SessionId;
@@ -26,7 +27,7 @@ use crate::telemetry::Telemetry;
 use clock::Clock;
 use command::{Command, Done, Numbered, Reply, Since};
 use confab_config::Limits;
-use confab_protocol::{Body, Close, Draft, Key, Kind, Refusal, Room, Sender};
+use confab_protocol::{Body, Close, Draft, Key, Kind, Present, Refusal, Room, Sender};
 use joins::{Membership, No};
 use link::{Incoming, Link};
 use std::collections::HashMap;
@@ -47,6 +48,8 @@ pub struct Door {
     pub publisher: Arc<Publisher>,
     /// The way back.
     pub recoverer: Arc<Recoverer>,
+    /// Who is here.
+    pub presence: Arc<Presence>,
     /// Who may come in.
     pub auth: Auth,
     /// After a token's end the client has this long to bring a new one.
@@ -227,8 +230,8 @@ impl Session {
             {
                 return Err(Close::BadRequest); // as the protocol has it: such a client is broken
             }
-            Command::Subscribe { room, since, token, .. } => {
-                let done = self.subscribe(number, &identity, &room, since, &token).await;
+            Command::Subscribe { room, since, token, join_leave } => {
+                let done = self.subscribe(number, &identity, &room, since, &token, join_leave).await;
                 self.or_no(number, done)?;
             }
             Command::Unsubscribe { room } => {
@@ -246,9 +249,8 @@ impl Session {
                 self.history(number, &identity, &room, since, reverse, limit).await;
             }
             Command::Send => {} // nobody listens to a client's asynchronous messages; the protocol expects no answer
-            Command::Presence { .. } | Command::PresenceStats { .. } => {
-                self.answer(number, &Reply::Refused(Refusal::NotAvailable));
-            }
+            Command::Presence { room } => self.who(number, &identity, &room, Reply::Presence).await,
+            Command::PresenceStats { room } => self.who(number, &identity, &room, stats).await,
             Command::Unavailable => self.answer(number, &Reply::Refused(Refusal::NotAvailable)),
             Command::Unknown => self.answer(number, &Reply::Refused(Refusal::MethodNotFound)),
             Command::Pong | Command::NotJson => {}
@@ -298,11 +300,13 @@ impl Session {
         self.clock.expires_at = clock::deadline(ttl, self.door.refresh_grace);
         let ping_s = self.door.limits.ping_interval.as_secs().max(1);
         tracing::debug!(client, user = %identity.user, rooms = joined.len(), "connected");
+        let who = self.present(&identity);
         self.identity = Some(identity);
         let subs = joined.iter().map(|(room, joining)| (room.clone(), joining.joined.clone())).collect();
         self.answer(number, &Reply::Connected { client, ping_s, ttl, subs });
-        for (_, joining) in &joined {
+        for (room, joining) in &joined {
             joining.finish(None); // what was said in the room meanwhile comes behind the reply
+            self.door.presence.came(room, self.id, who.clone());
         }
         Ok(())
     }
@@ -373,10 +377,21 @@ impl Session {
         let limit = usize::try_from(limit).map_or(page, |limit| limit.min(page));
         let recoverer = self.door.recoverer.clone();
         self.beside(number, async move {
-            let page = recoverer.history(&room, Asked { since, reverse, limit }).await?;
+            let page = recoverer.stream(&room, Asked { since, reverse, limit }).await?;
             Ok(Reply::History { records: page.records, top: page.top })
         })
         .await;
+    }
+
+    /// Who listens to a room, as `reply` tells it.
+    async fn who(&self, number: u32, identity: &Identity, room: &str, reply: fn(Vec<Present>) -> Reply) {
+        match self.open_room(room, identity) {
+            Ok(room) => {
+                let presence = self.door.presence.clone();
+                self.beside(number, async move { presence.of(&room).await.map(reply) }).await;
+            }
+            Err(refusal) => self.answer(number, &Reply::Refused(refusal)),
+        }
     }
 
     async fn send(
@@ -405,6 +420,13 @@ impl Session {
             drop(permit);
         });
     }
+}
+
+/// How many sessions these are, and how many people.
+fn stats(present: Vec<Present>) -> Reply {
+    let users: std::collections::HashSet<_> = present.iter().map(|one| &one.user).collect();
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    Reply::PresenceStats { clients: count(present.len()), users: count(users.len()) }
 }
 
 /// The next frame, once another command may be begun.

@@ -19,6 +19,12 @@ pub struct RoomRule {
     /// Who may join.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub join: Option<JoinRule>,
+    /// Whether those who listen can be asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presence: Option<bool>,
+    /// Whether listeners who ask for it are told who comes and goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub join_leave: Option<bool>,
 }
 
 /// Who may join a room, and so read it and speak in it.

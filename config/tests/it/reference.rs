@@ -66,9 +66,11 @@ fn the_reference_has_every_field_of_every_struct() {
     for (path, name) in confab_config::environment::settings() {
         assert!(names.contains(&name), "{}", path.join("."));
     }
-    for (path, words) in
-        [("room", "match hot_window deep_recovery join"), ("chain", "rooms on plugins"), ("test", "room send expect")]
-    {
+    for (path, words) in [
+        ("room", "match hot_window deep_recovery join presence join_leave"),
+        ("chain", "rooms on plugins"),
+        ("test", "room send expect"),
+    ] {
         let fields: Vec<&str> = words.split(' ').collect();
         let sections = reference::sections();
         let section = sections.iter().find(|section| section.header == format!("[[{path}]]")).unwrap();

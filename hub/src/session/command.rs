@@ -1,6 +1,6 @@
 //! What a client can ask of a session, and what a session answers: the same for every dialect.
 
-use confab_protocol::{Body, Cursor, Epoch, Record, Refusal, Room, UserId};
+use confab_protocol::{Body, Cursor, Epoch, Present, Record, Refusal, Room};
 use std::sync::Arc;
 
 /// A command with the number by which its answer is found; `None` where no answer is expected.
@@ -158,18 +158,6 @@ pub enum Reply {
     },
     /// No.
     Refused(Refusal),
-}
-
-/// A session that listens to a room, as others are shown it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Present {
-    /// The person.
-    pub user: UserId,
-    /// The session's name.
-    pub client: String,
-    /// What the token says should be shown of them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub info: Option<Body>,
 }
 
 /// Which command is done.

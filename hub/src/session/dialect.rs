@@ -1,9 +1,9 @@
 //! The wire formats that a session can speak. A session knows none of them; it talks to this face.
 
-use super::command::{Numbered, Present, Reply};
+use super::command::{Numbered, Reply};
 use super::native::{self, Unsubscribed, json, protobuf};
 use crate::outbox::Frame;
-use confab_protocol::{Record, Room};
+use confab_protocol::{Present, Record, Room};
 
 /// A wire format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

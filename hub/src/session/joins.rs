@@ -4,8 +4,9 @@ use super::command::{self, Reply, Since};
 use super::{Session, Unsubscribed, clock};
 use crate::auth::{Denied, Identity, NoGrant};
 use crate::recover::Joining;
+use crate::room::Newcomer;
 use confab_config::JoinRule;
-use confab_protocol::{Close, Refusal, Room};
+use confab_protocol::{Close, Present, Refusal, Room};
 use tokio::time::Instant;
 
 /// One of a session's rooms.
@@ -66,6 +67,7 @@ impl Session {
         name: &str,
         since: Option<Since>,
         token: &str,
+        join_leave: bool,
     ) -> Result<(), No> {
         let room = command::room(name, self.door.limits.room_name_bytes)?;
         if self.rooms.contains_key(&room) {
@@ -88,12 +90,28 @@ impl Session {
         } else if !self.everybody_may(&room, identity) {
             return Err(Refusal::PermissionDenied.into());
         }
-        let mut joining = self.door.recoverer.join(&room, self.id, &self.outbox, self.dialect, since).await?;
+        let mut joining = self.door.recoverer.join(&room, self.newcomer(join_leave, false), since).await?;
         joining.joined.ttl = ttl;
-        self.rooms.insert(room, membership);
+        self.rooms.insert(room.clone(), membership);
         self.wind();
         joining.finish(Some(self.dialect.reply(number, &Reply::Subscribed(joining.joined.clone()))));
+        self.door.presence.came(&room, self.id, self.present(identity));
         Ok(())
+    }
+
+    /// This session, as it comes into a room.
+    fn newcomer(&self, join_leave: bool, given: bool) -> Newcomer {
+        Newcomer { session: self.id, outbox: self.outbox.clone(), dialect: self.dialect, join_leave, given }
+    }
+
+    /// This session, as others are shown it.
+    pub(super) fn present(&self, identity: &Identity) -> Present {
+        Present { user: identity.user.clone(), client: self.client.clone(), info: identity.info.clone() }
+    }
+
+    async fn leave(&self, room: &Room) {
+        self.door.recoverer.leave(room, self.id).await;
+        self.door.presence.went(room, self.id);
     }
 
     /// Joins the rooms that the connection's token names, all of them or none. What is said in them meanwhile is heard
@@ -109,7 +127,8 @@ impl Session {
         let mut joined = Vec::with_capacity(rooms.len());
         for room in rooms {
             let since = places.iter().find(|(name, _)| name == room.as_str()).map(|(_, since)| *since);
-            match self.door.recoverer.join_given(room, self.id, &self.outbox, self.dialect, since).await {
+            // Nobody can ask for a room that is given, so whether to tell who comes and goes is the room's to say.
+            match self.door.recoverer.join(room, self.newcomer(true, true), since).await {
                 Ok(joining) => {
                     self.rooms.insert(room.clone(), Membership::default());
                     joined.push((room.clone(), joining));
@@ -146,7 +165,7 @@ impl Session {
         if let Ok(room) = Room::new(name)
             && self.rooms.remove(&room).is_some()
         {
-            self.door.recoverer.leave(&room, self.id).await;
+            self.leave(&room).await;
             self.wind();
         }
     }
@@ -158,7 +177,7 @@ impl Session {
         let rooms: Vec<Room> = self.rooms.iter().filter(|(_, of)| ended(of)).map(|(room, _)| room.clone()).collect();
         for room in rooms {
             self.rooms.remove(&room);
-            self.door.recoverer.leave(&room, self.id).await;
+            self.leave(&room).await;
             self.outbox.push(self.dialect.unsubscribed(&room, Unsubscribed::Expired));
         }
         self.wind();
@@ -166,7 +185,7 @@ impl Session {
 
     pub(super) async fn leave_all(&mut self) {
         for (room, _) in std::mem::take(&mut self.rooms) {
-            self.door.recoverer.leave(&room, self.id).await;
+            self.leave(&room).await;
         }
     }
 

@@ -8,7 +8,7 @@ pub mod json;
 pub mod protobuf;
 mod wire;
 
-use super::command::{Joined, Recovery, Since};
+use super::command::{Command, Joined, Recovery, Since};
 use confab_protocol::refusal::Oldest;
 use confab_protocol::{Annotations, Body, Record, Refusal};
 use std::collections::BTreeMap;
@@ -48,6 +48,11 @@ pub enum Malformed {
     /// A place in it is none.
     #[error("command has a malformed epoch")]
     Epoch,
+}
+
+/// The command, if it is about a stream (type 0): maps and shared polls, the other types, are not served.
+fn of_stream(kind: i32, command: Command) -> Command {
+    if kind == 0 { command } else { Command::Unavailable }
 }
 
 /// An epoch that is no number of ours (a client that comes from another server) is an epoch nobody has: 0.
@@ -120,5 +125,58 @@ impl Unsubscribed {
             Self::InsufficientState => "insufficient state",
             Self::Expired => "subscription expired",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use confab_protocol::{Close, EventId};
+
+    const REFERENCE: &str = include_str!("../../../docs/reference/native-protocol.md");
+
+    /// The rows of the table that stands behind this comment of the reference.
+    fn table(name: &str) -> Vec<&'static str> {
+        let (_, rest) = REFERENCE.split_once(&format!("<!-- {name} -->\n")).unwrap();
+        rest.split_once("<!-- end -->").unwrap().0.lines().skip(2).collect()
+    }
+
+    fn yes(yes: bool) -> &'static str {
+        if yes { "yes" } else { "no" }
+    }
+
+    #[test]
+    fn the_reference_lists_every_code_as_it_is() {
+        let close = |close: Close| format!("| {} | {} | {} |", close.code(), close.reason(), yes(close.reconnect()));
+        assert_eq!(table("closes"), Close::ALL.map(close));
+        let why = |why: Unsubscribed| format!("| {} | {} |", why.code(), why.reason());
+        assert_eq!(table("unsubscribes"), Unsubscribed::ALL.map(why));
+        let refusals = [
+            Refusal::Internal { incident: String::new() },
+            Refusal::Unauthorized,
+            Refusal::UnknownRoom,
+            Refusal::PermissionDenied,
+            Refusal::MethodNotFound,
+            Refusal::AlreadyJoined,
+            Refusal::LimitExceeded("".into()),
+            Refusal::BadRequest("".into()),
+            Refusal::NotAvailable,
+            Refusal::TokenExpired,
+            Refusal::Expired,
+            Refusal::TooManyRequests,
+            Refusal::UnrecoverablePosition,
+            Refusal::HistoryBehind,
+            Refusal::KeyConflict,
+            Refusal::Unknown,
+            Refusal::JournalUnavailable,
+            Refusal::TimelineUnavailable,
+            Refusal::StoreUnavailable,
+            Refusal::Held { id: EventId::fresh(), reason: String::new() },
+            Refusal::PluginFault { plugin: String::new() },
+            Refusal::Draining,
+            Refusal::UnknownTarget,
+        ];
+        let refusal = |no: &Refusal| format!("| {} | {} | {} |", no.code(), no.name(), yes(no.temporary()));
+        assert_eq!(table("refusals"), refusals.iter().map(refusal).collect::<Vec<_>>());
     }
 }

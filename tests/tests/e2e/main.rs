@@ -3,9 +3,11 @@
 mod cluster;
 mod embedded;
 mod faults;
+mod history;
 mod keys;
 mod page;
 mod plugins;
+mod presence;
 mod protocol;
 mod schedules;
 mod stock;

@@ -77,6 +77,11 @@ async fn commands_that_make_no_sense_are_refused_and_the_session_goes_on() -> Re
         107
     );
     assert_eq!(code("presence", json!({"channel": "lobby"})).await?, 108);
+    for (method, of_a_map) in
+        [("subscribe", json!({"channel": "map", "type": 1})), ("publish", json!({"channel": "map", "type": 1}))]
+    {
+        assert_eq!(code(method, of_a_map).await?, 108, "maps are not served");
+    }
     assert_eq!(code("something_new", json!({})).await?, 104);
     assert_eq!(code("publish", json!({"channel": "lobby", "data": "x".repeat(9000)})).await?, 106);
     ada.raw(r#"{"send":{"data":{}}}"#)?;

@@ -1,9 +1,9 @@
 //! The JSON encoding of the native dialect. Several JSON objects may share a frame, divided by line feeds.
 
-use super::{Malformed, Unsubscribed, oldest, refused, since, tags};
+use super::{Malformed, Unsubscribed, of_stream, oldest, refused, since, tags};
 use crate::outbox::Frame;
-use crate::session::command::{Command, Done, Joined, Numbered, Present, Recovery, Reply, Since};
-use confab_protocol::{Body, Record, Room, UserId};
+use crate::session::command::{Command, Done, Joined, Numbered, Recovery, Reply, Since};
+use confab_protocol::{Body, Present, Record, Room, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -43,6 +43,8 @@ struct SubscribeIn {
     #[serde(default)]
     join_leave: bool,
     #[serde(default)]
+    r#type: i32,
+    #[serde(default)]
     recover: bool,
     #[serde(default)]
     epoch: String,
@@ -60,6 +62,8 @@ struct ChannelIn {
 struct PublishIn {
     #[serde(default)]
     channel: String,
+    #[serde(default)]
+    r#type: i32,
     data: Option<Body>,
 }
 
@@ -141,11 +145,13 @@ impl CommandIn {
         }
         if let Some(sub) = self.subscribe {
             let since = sub.since()?;
-            found.push(Command::Subscribe { room: sub.channel, since, token: sub.token, join_leave: sub.join_leave });
+            let SubscribeIn { channel: room, token, join_leave, r#type, .. } = sub;
+            found.push(of_stream(r#type, Command::Subscribe { room, since, token, join_leave }));
         }
         found.extend(self.unsubscribe.map(|of| Command::Unsubscribe { room: of.channel }));
         if let Some(publish) = self.publish {
-            found.push(Command::Publish { room: publish.channel, data: publish.data.unwrap_or_else(Body::null) });
+            let command = Command::Publish { room: publish.channel, data: publish.data.unwrap_or_else(Body::null) };
+            found.push(of_stream(publish.r#type, command));
         }
         if let Some(rpc) = self.rpc {
             found.push(Command::Rpc { method: rpc.method, data: rpc.data });

@@ -4,11 +4,11 @@
 //! Bodies are JSON in this encoding too: `data` holds the body's JSON text as bytes, and a `data` from a client that is
 //! no JSON is refused as a bad request (107). So a room sounds the same whichever encoding its listeners speak.
 
-use super::{Malformed, Unsubscribed, oldest, refused, since, tags, wire};
+use super::{Malformed, Unsubscribed, of_stream, oldest, refused, since, tags, wire};
 use crate::outbox::Frame;
-use crate::session::command::{Command, Done, Joined, Numbered, Present, Recovery, Reply};
+use crate::session::command::{Command, Done, Joined, Numbered, Recovery, Reply};
 use bytes::{Buf, Bytes};
-use confab_protocol::{Body, Record, Room, Sender};
+use confab_protocol::{Body, Present, Record, Room, Sender};
 use prost::Message;
 
 /// Reads the commands of one binary frame, in order.
@@ -48,13 +48,14 @@ fn command(read: wire::Command) -> Result<Command, Malformed> {
     }
     if let Some(sub) = read.subscribe {
         let since = if sub.recover { Some(since(&sub.epoch, sub.offset)?) } else { None };
-        found.push(Command::Subscribe { room: sub.channel, since, token: sub.token, join_leave: sub.join_leave });
+        let wire::SubscribeRequest { channel: room, token, join_leave, kind, .. } = sub;
+        found.push(of_stream(kind, Command::Subscribe { room, since, token, join_leave }));
     }
     found.extend(read.unsubscribe.map(|of| Command::Unsubscribe { room: of.channel }));
     if let Some(publish) = read.publish {
         let room = publish.channel;
         let body = |data: Option<Body>| Command::Publish { room, data: data.unwrap_or_else(Body::null) };
-        found.push(json(publish.data, body));
+        found.push(of_stream(publish.kind, json(publish.data, body)));
     }
     if let Some(rpc) = read.rpc {
         let method = rpc.method;

@@ -70,6 +70,8 @@ pub struct SubscribeRequest {
     pub offset: u64,
     #[prost(bool, tag = "11")]
     pub join_leave: bool,
+    #[prost(int32, tag = "15")]
+    pub kind: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -78,6 +80,8 @@ pub struct PublishRequest {
     pub channel: String,
     #[prost(bytes = "bytes", tag = "2")]
     pub data: Bytes,
+    #[prost(int32, tag = "3")]
+    pub kind: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]
