@@ -1,18 +1,20 @@
 // What the scripts share: flags, a stock client, and waiting with an end.
 import { parseArgs } from 'node:util';
 import { Centrifuge } from 'centrifuge';
+import { Centrifuge as CentrifugeProtobuf } from 'centrifuge/build/protobuf';
 import WebSocket from 'ws';
 
 /** Where `cargo xtask run` and `cargo xtask up` have a hub. */
 const URL_DEFAULT = 'ws://127.0.0.1:8000/connection/websocket';
 
-/** Reads the hubs' addresses and the flags. Every script has --user and --token (or CONFAB_TOKEN). */
+/** Reads the hubs' addresses and the flags. Every script has --user, --token (or CONFAB_TOKEN) and --protobuf. */
 export function flags(own = {}) {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
       user: { type: 'string', default: 'ada' },
       token: { type: 'string', default: process.env.CONFAB_TOKEN },
+      protobuf: { type: 'boolean', default: false },
       ...own,
     },
   });
@@ -20,14 +22,25 @@ export function flags(own = {}) {
 }
 
 /** A stock client. Without a token it says who it is, which a hub believes only in development mode. */
-export function client(url, { user, token, ...options }) {
-  return new Centrifuge(url, {
+export function client(url, { user, token, protobuf = false, ...options }) {
+  const Client = protobuf ? CentrifugeProtobuf : Centrifuge;
+  return new Client(url, {
     websocket: WebSocket,
     minReconnectDelay: 100,
     maxReconnectDelay: 1000,
-    ...(token ? { token } : { data: { user } }),
+    ...(token ? { token } : { data: written({ user }, protobuf) }),
     ...options,
   });
+}
+
+/** What is said, as the encoding wants it: in Protobuf a body is the bytes of its JSON text. */
+export function written(body, protobuf) {
+  return protobuf ? new TextEncoder().encode(JSON.stringify(body)) : body;
+}
+
+/** The reverse of `written`. */
+export function read(data, protobuf) {
+  return protobuf ? JSON.parse(new TextDecoder().decode(data)) : data;
 }
 
 /** A room that nobody has used before. */

@@ -1,11 +1,11 @@
 // A cut link loses nothing: A listens, A's link is cut, B speaks meanwhile, A comes back by itself and must be given
 // exactly what it missed, in order. Prints a JSON summary; exit code 0 only if that is what happened.
 //
-//   node drop-and-recover.mjs [URL [URL of B's hub]] --missed 20
-import { client, flags, freshRoom, main, next, within } from './common.mjs';
+//   node drop-and-recover.mjs [URL [URL of B's hub]] --missed 20 --protobuf
+import { client, flags, freshRoom, main, next, read, within, written } from './common.mjs';
 import { LossyLink } from './lossy-link.mjs';
 
-const { urls, user, token, token2, room, ...numbers } = flags({
+const { urls, user, token, token2, protobuf, room, ...numbers } = flags({
   token2: { type: 'string' },
   room: { type: 'string', default: freshRoom('drop-and-recover') },
   missed: { type: 'string', default: '10' },
@@ -17,8 +17,8 @@ const after = 3; // heard once it is whole again
 
 await main(async () => {
   const link = await LossyLink.toward(url);
-  const a = client(link.url, { user, token });
-  const b = client(urlOfB, { user: 'bob', token: token2 ?? token });
+  const a = client(link.url, { user, token, protobuf });
+  const b = client(urlOfB, { user: 'bob', token: token2 ?? token, protobuf });
   const heard = [];
   const comebacks = [];
   try {
@@ -26,11 +26,12 @@ await main(async () => {
     const speaking = b.newSubscription(room);
     const all = new Promise((resolve) => {
       listening.on('publication', ({ offset, data }) => {
-        heard.push({ offset, n: data.n });
-        if (data.n === before + missed + after) resolve();
+        const { n } = read(data, protobuf);
+        heard.push({ offset, n });
+        if (n === before + missed + after) resolve();
       });
     });
-    const firstHeard = next(listening, 'publication', ({ data }) => data.n === before);
+    const firstHeard = next(listening, 'publication', ({ data }) => read(data, protobuf).n === before);
     const joined = [next(listening, 'subscribed'), next(speaking, 'subscribed')];
     for (const one of [a, b]) one.connect();
     for (const one of [listening, speaking]) one.subscribe();
@@ -38,7 +39,7 @@ await main(async () => {
 
     let n = 0;
     const say = async (count) => {
-      for (let i = 0; i < count; i++) await within(10, 'a receipt', speaking.publish({ n: ++n, text: `number ${n}` }));
+      for (let i = 0; i < count; i++) await within(10, 'a receipt', speaking.publish(written({ n: ++n, text: `number ${n}` }, protobuf)));
     };
     await say(before);
     await within(10, 'A hears B', firstHeard);

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import json
 import os
 import sys
 from urllib.parse import urlparse
@@ -14,19 +15,31 @@ URL_DEFAULT = "ws://127.0.0.1:8000/connection/websocket"
 
 
 def flags(description):
-    """A parser with what every script takes: a hub's address, --user and --token (or CONFAB_TOKEN)."""
+    """A parser with what every script takes: a hub's address, --user, --token (or CONFAB_TOKEN) and --protobuf."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("url", nargs="?", default=URL_DEFAULT)
     parser.add_argument("--user", default="ada")
     parser.add_argument("--token", default=os.environ.get("CONFAB_TOKEN", ""))
+    parser.add_argument("--protobuf", action="store_true", help="speak Protobuf instead of JSON")
     return parser
 
 
-def client(url, user, token="", events=None):
+def client(url, user, token="", events=None, protobuf=False):
     """A stock client. Without a token it says who it is, which a hub believes only in development mode."""
-    data = None if token else {"user": user}
+    data = None if token else written({"user": user}, protobuf)
     # The hub is on this machine, so a proxy that the environment names is not asked.
-    return Client(url, events=events, token=token, data=data, proxy=None, max_reconnect_delay=1.0)
+    options = {"proxy": None, "max_reconnect_delay": 1.0, "use_protobuf": protobuf}
+    return Client(url, events=events, token=token, data=data, **options)
+
+
+def written(body, protobuf):
+    """What is said, as the encoding wants it: in Protobuf a body is the bytes of its JSON text."""
+    return json.dumps(body).encode() if protobuf else body
+
+
+def read(data, protobuf):
+    """The reverse of `written`."""
+    return json.loads(data) if protobuf else data
 
 
 async def within(seconds, what, awaitable):

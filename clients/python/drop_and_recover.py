@@ -1,13 +1,13 @@
 """A cut link loses nothing: A listens, A's link is cut, B speaks meanwhile, A comes back by itself and must be given
 exactly what it missed, in order. Prints a JSON summary; exit code 0 only if that is what happened.
 
-    python drop_and_recover.py [URL [URL of B's hub]] --missed 20
+    python drop_and_recover.py [URL [URL of B's hub]] --missed 20 --protobuf
 """
 
 import json
 import uuid
 
-from common import Connection, Listener, LossyLink, client, flags, main, within
+from common import Connection, Listener, LossyLink, client, flags, main, read, within, written
 
 BEFORE = 3  # heard while the link is whole
 AFTER = 3  # heard once it is whole again
@@ -17,8 +17,8 @@ async def story(args):
     link = LossyLink(args.url)
     await link.open()
     connection, ear, other = Connection(), Listener(), Listener()
-    a = client(link.url, args.user, args.token, connection)
-    b = client(args.url_of_b or args.url, "bob", args.token2 or args.token)
+    a = client(link.url, args.user, args.token, connection, protobuf=args.protobuf)
+    b = client(args.url_of_b or args.url, "bob", args.token2 or args.token, protobuf=args.protobuf)
     try:
         listening = a.new_subscription(args.room, events=ear)
         speaking = b.new_subscription(args.room, events=other)
@@ -31,11 +31,15 @@ async def story(args):
 
         n = 0
 
+        def number(pub):
+            return read(pub.data, args.protobuf).get("n")
+
         async def say(count):
             nonlocal n
             for _ in range(count):
                 n += 1
-                await within(10, "a receipt", speaking.publish({"n": n, "text": f"number {n}"}))
+                message = {"n": n, "text": f"number {n}"}
+                await within(10, "a receipt", speaking.publish(written(message, args.protobuf)))
 
         await say(BEFORE)
         await within(10, "A hears B", ear.until(lambda room: len(room.heard) == BEFORE))
@@ -49,10 +53,10 @@ async def story(args):
         await within(30, "A comes back", ear.until(lambda room: len(room.joined) == 2))
         await say(AFTER)
         last = BEFORE + args.missed + AFTER
-        await within(30, "A hears the last one", ear.until(lambda room: room.heard[-1].data.get("n") == last))
+        await within(30, "A hears the last one", ear.until(lambda room: number(room.heard[-1]) == last))
 
         back = ear.joined[1]
-        said = [pub.data["n"] for pub in ear.heard]
+        said = [number(pub) for pub in ear.heard]
         offsets = [pub.offset for pub in ear.heard]
         complete = said == list(range(1, last + 1))
         gapless = all(after == before + 1 for before, after in zip(offsets, offsets[1:]))

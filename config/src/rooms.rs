@@ -1,7 +1,7 @@
 //! What a room is, by its name: all `[[room]]` rules that match, one over the other.
 
 use crate::pattern::Patterns;
-use crate::settings::{Config, HotWindow, RoomRule};
+use crate::settings::{Config, HotWindow, JoinRule, RoomRule};
 
 /// The settings of one room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,11 +10,23 @@ pub struct RoomSettings {
     pub hot_window: HotWindow,
     /// Whether recovery goes on, past the hot window, in the store.
     pub deep_recovery: bool,
+    /// Who may join.
+    pub join: JoinRule,
+    /// Whether those who listen can be asked for.
+    pub presence: bool,
+    /// Whether listeners who ask for it are told who comes and goes.
+    pub join_leave: bool,
 }
 
 impl Default for RoomSettings {
     fn default() -> Self {
-        Self { hot_window: HotWindow::default(), deep_recovery: true }
+        Self {
+            hot_window: HotWindow::default(),
+            deep_recovery: true,
+            join: JoinRule::Anyone,
+            presence: false,
+            join_leave: false,
+        }
     }
 }
 
@@ -41,6 +53,9 @@ impl Rooms {
                 settings.hot_window.age = window.age.unwrap_or(settings.hot_window.age);
             }
             settings.deep_recovery = rule.deep_recovery.unwrap_or(settings.deep_recovery);
+            settings.join = rule.join.unwrap_or(settings.join);
+            settings.presence = rule.presence.unwrap_or(settings.presence);
+            settings.join_leave = rule.join_leave.unwrap_or(settings.join_leave);
         }
         settings
     }

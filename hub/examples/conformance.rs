@@ -91,7 +91,7 @@ async fn application(State(engines): State<Engines>, request: Request) -> Respon
 }
 
 async fn bare(request: Request) -> Response {
-    match upgrade(request.headers()) {
+    match upgrade(request.headers(), None) {
         Ok(response) => {
             tokio::spawn(async move {
                 if let Ok(upgraded) = hyper::upgrade::on(request).await {

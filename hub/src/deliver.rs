@@ -34,6 +34,11 @@ impl Deliverer {
         while let Some(heard) = relay.recv().await {
             match heard {
                 Relay::Event(record) => self.event(&record).await,
+                Relay::Passage(passage) => {
+                    if let Some(room) = self.rooms.get(&passage.room) {
+                        room.announce(&passage);
+                    }
+                }
                 Relay::Compare => self.compare().await,
             }
         }

@@ -3,7 +3,7 @@
 pub mod engineio;
 
 use crate::session::engineio::Engine;
-use crate::session::{self, Dialect, Door, NATIVE_JSON, Socket};
+use crate::session::{self, Dialect, Door, SUBPROTOCOL_JSON, SUBPROTOCOL_PROTOBUF, Socket};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -112,7 +112,8 @@ async fn native(State((http, permit)): State<Shared>, request: Request) -> Respo
         return (StatusCode::FORBIDDEN, "this page may not connect: its origin is not in auth.allowed_origins\n")
             .into_response();
     }
-    match upgrade(request.headers()) {
+    let (dialect, subprotocol) = native_dialect(request.headers(), request.uri().query().unwrap_or_default());
+    match upgrade(request.headers(), subprotocol) {
         Ok(response) => {
             let door = http.door.clone();
             http.sessions.spawn(async move {
@@ -120,7 +121,7 @@ async fn native(State((http, permit)): State<Shared>, request: Request) -> Respo
                 match hyper::upgrade::on(request).await {
                     Ok(upgraded) => {
                         let socket = Socket::new(TokioIo::new(upgraded), door.limits.frame.bytes()).await;
-                        session::run(socket, door, Dialect::NativeJson).await;
+                        session::run(socket, door, dialect).await;
                     }
                     Err(error) => tracing::debug!(%error, "upgrade failed"),
                 }
@@ -150,15 +151,31 @@ async fn socketio(State((http, permit)): State<Shared>, request: Request) -> Res
     engineio::answer(&http.engine, engineio::Origins::Listed(&http.allowed_origins), request, permit, begin).await
 }
 
+/// Which encoding of the native dialect a client asks for, and the subprotocol to answer: the subprotocol decides, or
+/// `format=protobuf` or `cf_protocol=protobuf` in the address, for clients that cannot name one.
+fn native_dialect(headers: &HeaderMap, query: &str) -> (Dialect, Option<&'static str>) {
+    let named = |subprotocol| has(headers, header::SEC_WEBSOCKET_PROTOCOL, subprotocol);
+    let asked = || query.split('&').any(|pair| matches!(pair, "format=protobuf" | "cf_protocol=protobuf"));
+    if named(SUBPROTOCOL_JSON) {
+        (Dialect::NativeJson, Some(SUBPROTOCOL_JSON))
+    } else if named(SUBPROTOCOL_PROTOBUF) {
+        (Dialect::NativeProtobuf, Some(SUBPROTOCOL_PROTOBUF))
+    } else if asked() {
+        (Dialect::NativeProtobuf, None)
+    } else {
+        (Dialect::NativeJson, None)
+    }
+}
+
+/// Whether a header that is a list holds `token`.
+fn has(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {
+    let lines = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    lines.flat_map(|line| line.split(',')).any(|part| part.trim().eq_ignore_ascii_case(token))
+}
+
 /// Answers a WebSocket handshake (RFC 6455 §4.2), or says what is wrong with it.
-pub fn upgrade(headers: &HeaderMap) -> Result<Response, &'static str> {
-    let has = |name: header::HeaderName, token: &str| {
-        headers
-            .get_all(name)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .any(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))
-    };
+pub fn upgrade(headers: &HeaderMap, subprotocol: Option<&'static str>) -> Result<Response, &'static str> {
+    let has = |name, token| has(headers, name, token);
     if !has(header::CONNECTION, "upgrade") || !has(header::UPGRADE, "websocket") {
         return Err("this is a WebSocket address: connect with a WebSocket client\n");
     }
@@ -171,8 +188,8 @@ pub fn upgrade(headers: &HeaderMap) -> Result<Response, &'static str> {
         .header(header::CONNECTION, "Upgrade")
         .header(header::UPGRADE, "websocket")
         .header(header::SEC_WEBSOCKET_ACCEPT, derive_accept_key(key.as_bytes()));
-    if has(header::SEC_WEBSOCKET_PROTOCOL, NATIVE_JSON) {
-        response = response.header(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(NATIVE_JSON));
+    if let Some(subprotocol) = subprotocol {
+        response = response.header(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
     }
     response.body(Body::empty()).map_err(|_| "the handshake cannot be answered\n")
 }
@@ -228,13 +245,31 @@ mod tests {
             ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
             ("sec-websocket-protocol", "centrifuge-json"),
         ];
-        let response = upgrade(&headers(&good)).unwrap();
+        let response = upgrade(&headers(&good), Some(SUBPROTOCOL_JSON)).unwrap();
         assert_eq!(response.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         assert_eq!(response.headers()["sec-websocket-protocol"], "centrifuge-json");
         for missing in 0..4 {
             let mut pairs = good.to_vec();
             pairs.remove(missing);
-            assert!(upgrade(&headers(&pairs)).is_err());
+            assert!(upgrade(&headers(&pairs), None).is_err());
+        }
+    }
+
+    #[test]
+    fn a_client_chooses_its_encoding_by_subprotocol_or_address() {
+        let chosen = |subprotocols: &'static str, query| {
+            native_dialect(&headers(&[("sec-websocket-protocol", subprotocols)]), query)
+        };
+        let json = (Dialect::NativeJson, Some("centrifuge-json"));
+        let protobuf = (Dialect::NativeProtobuf, Some("centrifuge-protobuf"));
+        assert_eq!(chosen("centrifuge-json", ""), json);
+        assert_eq!(chosen("chat, centrifuge-protobuf", ""), protobuf);
+        assert_eq!(chosen("centrifuge-protobuf, centrifuge-json", "format=protobuf"), json);
+        for query in ["format=protobuf", "a=b&cf_protocol=protobuf"] {
+            assert_eq!(native_dialect(&HeaderMap::new(), query), (Dialect::NativeProtobuf, None));
+        }
+        for query in ["", "format=json", "xformat=protobuf"] {
+            assert_eq!(native_dialect(&HeaderMap::new(), query), (Dialect::NativeJson, None));
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::deliver::Deliverer;
 use crate::http::{self, Http};
 use crate::journal::{self, Journal};
 use crate::plugin::{Chain, Observer};
+use crate::presence::Presence;
 use crate::publish::{Publisher, Receipt};
 use crate::recover::Recoverer;
 use crate::room::Rooms;
@@ -118,7 +119,7 @@ impl ApproveError {
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Gauges that are read off other parts at each scrape.
-const SAMPLED: [(&str, &str); 15] = [
+const SAMPLED: [(&str, &str); 16] = [
     ("sends_under_way", "Sends and reads being worked on"),
     ("journal_healthy", "1 while the journal takes records"),
     ("journal_delivered", "Records that the journal took"),
@@ -134,6 +135,7 @@ const SAMPLED: [(&str, &str); 15] = [
     ("timeline_known_keys", "Appends whose key was known"),
     ("timeline_forgotten_refusals", "Refusals forgotten before their time"),
     ("timeline_unreadable_relays", "Relayed events that could not be read"),
+    ("timeline_lost_passages", "Comings and goings left out because the relay's queue was full"),
 ];
 
 impl Hub {
@@ -194,6 +196,7 @@ impl Hub {
             read(&timeline.known_keys),
             read(&timeline.forgotten_refusals),
             read(&timeline.unreadable_relays),
+            read(&timeline.lost_passages),
         ];
         for ((name, _), value) in SAMPLED.iter().zip(values) {
             t.set(name, value as f64);
@@ -239,13 +242,26 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
         store: parts.store.clone(),
         rooms: rooms.clone(),
         limits: config.limits.clone(),
-        rules,
+        rules: rules.clone(),
         telemetry: telemetry.clone(),
     });
+    let (presence, changes) = Presence::new(parts.timeline.clone(), rules.clone());
+    let presence = Arc::new(presence);
+    let closing = CancellationToken::new();
+    let telling = tokio::spawn({
+        let (presence, closing) = (presence.clone(), closing.clone());
+        async move { presence.run(changes, closing).await }
+    });
     let door = Arc::new(Door {
+        presence,
         publisher: publisher.clone(),
         recoverer: recoverer.clone(),
-        auth: Auth::new(secret.as_ref().map(|secret| secret.expose().as_bytes()), config.auth.insecure),
+        auth: Auth::new(
+            secret.as_ref().map(|secret| secret.expose().as_bytes()),
+            config.auth.insecure,
+            config.auth.anonymous,
+        ),
+        refresh_grace: config.auth.refresh_grace,
         limits: config.limits.clone(),
         mapping: Mapping::for_ever(&config.socketio),
         telemetry: telemetry.clone(),
@@ -292,6 +308,8 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
     if drained.is_err() {
         tracing::warn!("drain took longer than drain_timeout, ending what is left");
     }
+    closing.cancel();
+    let _ = telling.await; // a panic in it has been logged
     hub.timeline.close().await;
     deliver.abort();
     hub.journal.close(FLUSH_TIMEOUT).await;

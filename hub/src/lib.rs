@@ -20,6 +20,7 @@ pub mod hub;
 pub mod journal;
 pub mod outbox;
 pub mod plugin;
+pub mod presence;
 pub mod publish;
 pub mod recover;
 pub mod room;

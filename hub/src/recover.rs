@@ -2,9 +2,8 @@
 //!
 //! One cursor serves from the hot window to the store. What is given is complete, or the answer says that it is not.
 
-use crate::outbox::{Frame, Outbox};
-use crate::room::{LocalRoom, Rooms, SessionId};
-use crate::session::Dialect;
+use crate::outbox::Frame;
+use crate::room::{LocalRoom, Newcomer, Rooms, SessionId};
 use crate::session::command::{Joined, Recovery, Since};
 use crate::telemetry::Telemetry;
 use crate::timeline::{Range, Timeline, Window};
@@ -60,8 +59,8 @@ pub struct Joining {
 }
 
 impl Joining {
-    /// Queues the reply and, behind it, everything that has happened since.
-    pub fn finish(&self, reply: Frame, telemetry: &Telemetry) {
+    /// Queues the reply, if it was not queued before, and behind it everything that has happened since.
+    pub fn finish(&self, reply: Option<Frame>, telemetry: &Telemetry) {
         if !self.room.go_live(self.session, self.joined.cursor, reply) {
             tracing::warn!(room = %self.room.name, "too much came while a session joined: it joins again");
             telemetry.joins_repeated.inc();
@@ -71,15 +70,9 @@ impl Joining {
 
 impl Recoverer {
     /// Lets a session into a room: the subscription first, then the reading, so that nothing falls between.
-    pub async fn join(
-        &self,
-        name: &Room,
-        session: SessionId,
-        outbox: &Arc<Outbox>,
-        dialect: Dialect,
-        since: Option<Since>,
-    ) -> Result<Joining, Refusal> {
-        let room = self.listen(name, session, outbox, dialect).await?;
+    pub async fn join(&self, name: &Room, who: Newcomer, since: Option<Since>) -> Result<Joining, Refusal> {
+        let session = who.session;
+        let room = self.listen(name, who).await?;
         match self.catch_up(name, since).await {
             Ok(joined) => {
                 self.telemetry.recovered(joined.recovery, joined.missed.len());
@@ -104,20 +97,15 @@ impl Recoverer {
         }
     }
 
-    async fn listen(
-        &self,
-        name: &Room,
-        session: SessionId,
-        outbox: &Arc<Outbox>,
-        dialect: Dialect,
-    ) -> Result<Arc<LocalRoom>, Refusal> {
+    async fn listen(&self, name: &Room, who: Newcomer) -> Result<Arc<LocalRoom>, Refusal> {
+        let session = who.session;
         loop {
             let room = self.rooms.enter(name);
             let mut live = room.link.lock().await;
             if !self.rooms.holds(&room) {
                 continue; // it was forgotten while we waited for the link
             }
-            room.join(session, outbox.clone(), dialect);
+            room.join(who.clone());
             if !*live {
                 if let Err(error) = self.timeline.subscribe(name).await {
                     tracing::warn!(room = %name, %error, "could not subscribe");
@@ -137,7 +125,7 @@ impl Recoverer {
         let limit = self.limits.recover_events;
         let Some(since) = since else {
             let window = self.window(room, Range { since: None, reverse: false, limit: 0 }).await?;
-            return Ok(Joined { cursor: window.top, missed: Vec::new(), recovery: Recovery::NotAsked });
+            return Ok(Joined { cursor: window.top, missed: Vec::new(), recovery: Recovery::NotAsked, ttl: None });
         };
         let window = self.window(room, Range { since: Some(since.offset), reverse: false, limit: limit + 1 }).await?;
         let top = window.top;
@@ -158,7 +146,7 @@ impl Recoverer {
         }
         missed.extend(window.records);
         debug_assert_eq!(missed.len() as u64, top.offset - since.offset);
-        Ok(Joined { cursor: top, missed, recovery: Recovery::Complete })
+        Ok(Joined { cursor: top, missed, recovery: Recovery::Complete, ttl: None })
     }
 
     /// Reads the events after `since` up to offset `last` from the store: all of them, or `None` where one of them
@@ -185,7 +173,22 @@ impl Recoverer {
         let stored = self.store.oldest(room).await.ok().flatten();
         let held = window.oldest.map(|offset| Cursor { epoch: window.top.epoch, offset });
         let oldest = stored.into_iter().chain(held).min();
-        Ok(Joined { cursor: window.top, missed: Vec::new(), recovery: Recovery::Incomplete { oldest } })
+        Ok(Joined { cursor: window.top, missed: Vec::new(), recovery: Recovery::Incomplete { oldest }, ttl: None })
+    }
+
+    /// A page of the room's current epoch, as the native dialect's own command has it: a place in another epoch is
+    /// unrecoverable, and no older epoch is read.
+    pub async fn stream(&self, room: &Room, mut asked: Asked) -> Result<History, Refusal> {
+        let top = self.window(room, Range { since: None, reverse: false, limit: 0 }).await?.top;
+        if asked.since.is_some_and(|since| since.epoch.is_some_and(|epoch| epoch != top.epoch)) {
+            return Err(Refusal::UnrecoverablePosition);
+        }
+        if asked.since.is_none() && !asked.reverse {
+            asked.since = Some(Since { epoch: Some(top.epoch), offset: 0 });
+        }
+        let mut page = self.history(room, asked).await?;
+        page.records.retain(|record| record.cursor.epoch == page.top.epoch);
+        Ok(page)
     }
 
     /// A page of a room's past, from the hot window where it reaches, from the store where it does not.

@@ -1,8 +1,8 @@
 //! The rooms of this hub: which local sessions listen, and up to where each room has been heard.
 
 use crate::outbox::{Frame, Outbox};
-use crate::session::Dialect;
-use confab_protocol::{Close, Cursor, Record, Room};
+use crate::session::{Dialect, Unsubscribed};
+use confab_protocol::{Close, Cursor, Passage, Record, Room};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,10 +35,27 @@ struct State {
     listeners: Vec<Listener>,
 }
 
+/// A session on its way into a room.
+#[derive(Clone)]
+pub struct Newcomer {
+    /// Which.
+    pub session: SessionId,
+    /// Where it is told what happens.
+    pub outbox: Arc<Outbox>,
+    /// How.
+    pub dialect: Dialect,
+    /// It asked to be told who comes and goes.
+    pub join_leave: bool,
+    /// It did not ask for the room, so it cannot be told to join again: it is closed instead, and comes back.
+    pub given: bool,
+}
+
 struct Listener {
     session: SessionId,
     outbox: Arc<Outbox>,
     dialect: Dialect,
+    join_leave: bool,
+    given: bool,
     stage: Stage,
 }
 
@@ -116,10 +133,18 @@ impl Rooms {
 
 impl LocalRoom {
     /// Adds a listener whose catch-up is about to be read.
-    pub fn join(&self, session: SessionId, outbox: Arc<Outbox>, dialect: Dialect) {
+    pub fn join(&self, who: Newcomer) {
+        let Newcomer { session, outbox, dialect, join_leave, given } = who;
         let mut state = self.state.lock();
         state.listeners.retain(|listener| listener.session != session); // one that was told to join again
-        state.listeners.push(Listener { session, outbox, dialect, stage: Stage::Joining(Vec::new()) });
+        state.listeners.push(Listener {
+            session,
+            outbox,
+            dialect,
+            join_leave,
+            given,
+            stage: Stage::Joining(Vec::new()),
+        });
     }
 
     /// Whether this session listens here and has not been told to join again.
@@ -137,7 +162,7 @@ impl LocalRoom {
 
     /// The listener has caught up to `after`: queues `reply`, then what arrived meanwhile, and from now on all that
     /// comes. One lock, so that nothing comes between. False: too much arrived, and it has been told to join again.
-    pub fn go_live(&self, session: SessionId, after: Cursor, reply: Frame) -> bool {
+    pub fn go_live(&self, session: SessionId, after: Cursor, reply: Option<Frame>) -> bool {
         let mut state = self.state.lock();
         if state.heard.is_none() {
             state.heard = Some(after);
@@ -145,7 +170,9 @@ impl LocalRoom {
         let Some(listener) = state.listeners.iter_mut().find(|listener| listener.session == session) else {
             return true;
         };
-        listener.outbox.push(reply);
+        if let Some(reply) = reply {
+            listener.outbox.push(reply);
+        }
         let Stage::Joining(waiting) = std::mem::replace(&mut listener.stage, Stage::Live(after)) else { return true };
         if waiting.len() > JOINING_EVENTS_MAX || waiting.iter().any(|record| record.cursor.epoch > after.epoch) {
             listener.unhinge(&self.name);
@@ -174,6 +201,17 @@ impl LocalRoom {
         state.heard = Some(place);
         state.deliver(record);
         Heard::Delivered
+    }
+
+    /// Tells the listeners who asked for it that somebody came or went.
+    pub fn announce(&self, passage: &Passage) {
+        let mut encoded: [Option<Frame>; Dialect::COUNT] = Default::default();
+        let state = self.state.lock();
+        let told = state.listeners.iter().filter(|one| one.join_leave && matches!(one.stage, Stage::Live(_)));
+        for Listener { outbox, dialect, .. } in told {
+            let write = || dialect.presence(&self.name, &passage.who, passage.here);
+            outbox.push(encoded[dialect.index()].get_or_insert_with(write).clone());
+        }
     }
 
     /// The room's timeline went on in a way that cannot be told as events: every listener is told to join again, and
@@ -216,8 +254,8 @@ impl Listener {
     /// Tells the client to join again, from the place it holds.
     fn unhinge(&mut self, room: &Room) {
         self.stage = Stage::Unhinged;
-        match self.dialect.unsubscribed(room) {
-            told if told.is_empty() => self.outbox.close(Close::InsufficientState),
+        match self.dialect.unsubscribed(room, Unsubscribed::InsufficientState) {
+            told if self.given || told.is_empty() => self.outbox.close(Close::InsufficientState),
             told => self.outbox.push(told),
         }
     }

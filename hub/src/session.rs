@@ -4,9 +4,11 @@
 //! the outbox themselves, so that a slow one holds up nothing. The loop takes commands while fewer than the limit are
 //! under way, then stops reading: that is the back-pressure.
 
+mod clock;
 pub mod command;
 mod dialect;
 pub mod engineio;
+mod joins;
 pub mod link;
 mod native;
 mod socket;
@@ -14,21 +16,24 @@ pub mod socketio;
 pub mod verb;
 
 pub use dialect::Dialect;
-pub use native::SUBPROTOCOL as NATIVE_JSON;
+pub use native::{SUBPROTOCOL_JSON, SUBPROTOCOL_PROTOBUF, Unsubscribed};
 pub use socket::{Socket, Wire};
 
 use crate::auth::{Auth, Denied, Identity};
 use crate::outbox::{Drained, FRAMES_PER_FLUSH, Outbox};
+use crate::presence::Presence;
 use crate::publish::{Publisher, Sending, Turn, Turns};
 use crate::recover::{Asked, Recoverer};
 use crate::room::SessionId;
 use crate::telemetry::Telemetry;
+use clock::Clock;
 use command::{Command, Done, NO_ANSWER, Numbered, Reply, Since};
 use confab_config::Limits;
-use confab_protocol::{Body, Close, Draft, Key, Kind, Refusal, Room, Sender};
+use confab_protocol::{Body, Close, Draft, Key, Kind, Present, Refusal, Room, Sender};
 use futures_util::FutureExt;
+use joins::{Membership, No};
 use link::{Incoming, Link};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -37,8 +42,6 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// After a token's end the client has this long to bring a new one.
-const EXPIRED_GRACE: Duration = Duration::from_secs(25);
 /// How long a client may take to be told why its session ends.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Frames read in a row before what is queued must leave.
@@ -50,8 +53,12 @@ pub struct Door {
     pub publisher: Arc<Publisher>,
     /// The way back.
     pub recoverer: Arc<Recoverer>,
+    /// Who is here.
+    pub presence: Arc<Presence>,
     /// Who may come in.
     pub auth: Auth,
+    /// After a token's end the client has this long to bring a new one.
+    pub refresh_grace: Duration,
     /// What one session may do.
     pub limits: Limits,
     /// What Socket.IO front ends that exist emit and hear.
@@ -72,45 +79,24 @@ struct Session {
     client: String,
     outbox: Arc<Outbox>,
     identity: Option<Identity>,
-    rooms: HashSet<Room>,
+    rooms: HashMap<Room, Membership>,
     turns: Turns,
     in_flight: Arc<Semaphore>,
     clock: Clock,
 }
 
-/// When the session must next look up.
-struct Clock {
-    stale_at: Option<Instant>,
-    ping_at: Option<Instant>,
-    pong_by: Option<Instant>,
-    expires_at: Option<Instant>,
-}
-
-impl Clock {
-    fn next(&self) -> Instant {
-        let far = || Instant::now() + Duration::from_secs(3600);
-        [self.stale_at, self.ping_at, self.pong_by, self.expires_at].into_iter().flatten().min().unwrap_or_else(far)
-    }
-}
-
 /// Lives a socket's life and ends it in order.
 pub async fn run(mut link: impl Link, door: Arc<Door>, dialect: Dialect) {
     static NEXT: AtomicU64 = AtomicU64::new(1);
-    let now = Instant::now();
     let mut session = Session {
         id: NEXT.fetch_add(1, Ordering::Relaxed),
         client: Uuid::now_v7().to_string(),
         outbox: Arc::new(Outbox::new(door.limits.outbox.bytes())),
         identity: None,
-        rooms: HashSet::new(),
+        rooms: HashMap::new(),
         turns: Turns::default(),
         in_flight: Arc::new(Semaphore::new(door.limits.commands_in_flight)),
-        clock: Clock {
-            stale_at: Some(now + door.limits.stale_timeout),
-            ping_at: None,
-            pong_by: None,
-            expires_at: None,
-        },
+        clock: Clock::opened(&door.limits),
         reader: dialect.reader(door.limits.frame.bytes(), door.mapping),
         dialect,
         door,
@@ -120,9 +106,7 @@ pub async fn run(mut link: impl Link, door: Arc<Door>, dialect: Dialect) {
     telemetry.sessions_opened.inc();
     let close = session.live(&mut link).await;
     session.outbox.close(close.unwrap_or(Close::Normal));
-    for room in std::mem::take(&mut session.rooms) {
-        session.door.recoverer.leave(&room, session.id).await;
-    }
+    session.leave_all().await;
     if let Some(close) = close {
         telemetry.closed(close);
         tracing::debug!(client = session.client, reason = close.reason(), "closing a session");
@@ -184,6 +168,7 @@ impl Session {
                 () = alarm.as_mut() => {
                     reads = 0;
                     self.look_up();
+                    self.end_expired().await;
                     rearm(alarm.as_mut(), &self.clock);
                 }
                 () = farewell.as_mut(), if !leaving => {
@@ -224,14 +209,15 @@ impl Session {
         } else if due(self.clock.expires_at) {
             self.outbox.close(Close::Expired);
         } else if due(self.clock.ping_at) {
-            self.dialect.ping().into_iter().for_each(|ping| self.outbox.push(ping));
-            self.clock.ping_at = Some(now + self.door.limits.ping_interval);
-            self.clock.pong_by = Some(now + self.door.limits.pong_timeout);
+            if let Some(ping) = self.dialect.ping() {
+                self.outbox.push(ping);
+                self.clock.pinged(&self.door.limits);
+            }
             return;
         } else {
             return;
         }
-        self.clock = Clock { stale_at: None, ping_at: None, pong_by: None, expires_at: None };
+        self.clock = Clock::default();
     }
 
     async fn frame(&mut self, frame: &crate::outbox::Frame) -> Result<(), Close> {
@@ -254,47 +240,69 @@ impl Session {
             self.outbox.push(frame);
             return Ok(());
         }
+        if let Command::NotJson = command {
+            let refusal = Refusal::BadRequest("`data` is no JSON".into());
+            self.answer(number.unwrap_or_default(), &Reply::Refused(refusal));
+            return Ok(());
+        }
         let Some(identity) = self.identity.clone() else {
             return match command {
                 Command::Goodbye => Err(Close::Normal),
                 Command::Listen { .. } => Ok(()), // the connect before it was refused
-                Command::Connect { token, data } => self.connect(number, &token, data.as_ref()),
+                Command::Connect { token, data, subs } => self.connect(number, &token, data.as_ref(), &subs).await,
                 _ => Err(Close::BadRequest), // the first command must be connect
             };
         };
         let number = number.unwrap_or(NO_ANSWER);
         match command {
             Command::Connect { .. } => return Err(Close::BadRequest),
-            Command::Subscribe { room, since } => {
-                if let Err(refusal) = self.subscribe(number, &room, since, self.dialect).await {
-                    self.answer(number, &Reply::Refused(refusal));
-                }
+            Command::Subscribe { room, .. }
+            | Command::Unsubscribe { room }
+            | Command::Publish { room, .. }
+            | Command::History { room, .. }
+            | Command::SubRefresh { room, .. }
+            | Command::Presence { room }
+            | Command::PresenceStats { room }
+                if room.is_empty() =>
+            {
+                return Err(Close::BadRequest); // as the protocol has it: such a client is broken
+            }
+            Command::Subscribe { room, since, token, join_leave } => {
+                let done = self.subscribe(number, &identity, &room, since, &token, join_leave).await;
+                self.or_no(number, done)?;
             }
             Command::Listen { room } => {
-                let dialect = Dialect::SocketIoMapped(self.door.mapping);
-                if let Err(refusal) = self.subscribe(NO_ANSWER, &room, None, dialect).await {
+                if let Err(no) = self.listen(&identity, &room).await {
+                    let refusal = match no {
+                        No::Refused(refusal) => refusal,
+                        No::Closed(close) => return Err(close),
+                    };
                     tracing::warn!(client = self.client, room, refusal = %refusal.message(), "could not enter a mapped room");
                     return Err(Close::InsufficientState); // a front end that cannot be told comes back and tries again
                 }
             }
             Command::Unsubscribe { room } => {
-                if let Ok(room) = Room::new(room)
-                    && self.rooms.remove(&room)
-                {
-                    self.door.recoverer.leave(&room, self.id).await;
-                }
+                self.unsubscribe(&room).await;
                 self.answer(number, &Reply::Empty(Done::Unsubscribe));
+            }
+            Command::SubRefresh { room, token } => {
+                let done = self.sub_refresh(&identity, &room, &token).map(|reply| self.answer(number, &reply));
+                self.or_no(number, done)?;
             }
             Command::Refresh { token } => self.refresh(number, &identity, &token)?,
             Command::Publish { room, data } => self.publish(number, &identity, &room, data).await,
             Command::Rpc { method, data } => self.rpc(number, &identity, &method, data).await,
-            Command::History { room, since, reverse, limit } => self.history(number, room, since, reverse, limit).await,
+            Command::History { room, since, reverse, limit } => {
+                self.history(number, &identity, &room, since, reverse, limit).await;
+            }
             Command::Send => {} // nobody listens to a client's asynchronous messages; the protocol expects no answer
+            Command::Presence { room } => self.who(number, &identity, &room, Reply::Presence).await,
+            Command::PresenceStats { room } => self.who(number, &identity, &room, stats).await,
             Command::Unavailable => self.answer(number, &Reply::Refused(Refusal::NotAvailable)),
             Command::Unknown => self.answer(number, &Reply::Refused(Refusal::MethodNotFound)),
             Command::Refused(refusal) => self.answer(number, &Reply::Refused(refusal)),
             Command::Goodbye => return Err(Close::Normal),
-            Command::Pong | Command::Answered(_) => {}
+            Command::Pong | Command::Answered(_) | Command::NotJson => {}
         }
         Ok(())
     }
@@ -303,39 +311,78 @@ impl Session {
         self.outbox.push(self.dialect.reply(number, reply));
     }
 
-    fn connect(&mut self, number: Option<u32>, token: &str, data: Option<&Body>) -> Result<(), Close> {
-        let number = number.ok_or(Close::BadRequest)?;
-        match self.door.auth.identify(token, data, &self.client) {
-            Ok(identity) => {
-                let now = Instant::now();
-                let ttl = identity.ttl();
-                self.clock.stale_at = None;
-                self.clock.ping_at = self.dialect.ping().map(|_| now + self.door.limits.ping_interval);
-                self.clock.expires_at = ttl.map(|ttl| now + Duration::from_secs(ttl) + EXPIRED_GRACE);
-                let ping_s = self.door.limits.ping_interval.as_secs().max(1);
-                tracing::debug!(client = self.client, user = %identity.user, "connected");
-                self.identity = Some(identity);
-                self.answer(number, &Reply::Connected { client: self.client.clone(), ping_s, ttl });
+    /// Answers what came to nothing, or ends the session.
+    fn or_no(&self, number: u32, done: Result<(), No>) -> Result<(), Close> {
+        match done {
+            Ok(()) => Ok(()),
+            Err(No::Refused(refusal)) => {
+                self.answer(number, &Reply::Refused(refusal));
                 Ok(())
             }
-            Err(Denied::Refused(refusal)) => {
-                self.answer(number, &Reply::NotConnected(refusal));
-                Ok(())
-            }
-            Err(Denied::Closed(close)) => Err(close),
+            Err(No::Closed(close)) => Err(close),
         }
     }
 
+    async fn connect(
+        &mut self,
+        number: Option<u32>,
+        token: &str,
+        data: Option<&Body>,
+        places: &[(String, Since)],
+    ) -> Result<(), Close> {
+        let number = number.ok_or(Close::BadRequest)?;
+        match self.introduce(number, token, data, places).await {
+            Ok(()) => Ok(()),
+            Err(No::Refused(refusal)) => {
+                self.answer(number, &Reply::NotConnected(refusal));
+                Ok(())
+            }
+            Err(No::Closed(close)) => Err(close),
+        }
+    }
+
+    async fn introduce(
+        &mut self,
+        number: u32,
+        token: &str,
+        data: Option<&Body>,
+        places: &[(String, Since)],
+    ) -> Result<(), No> {
+        let identity = self.door.auth.identify(token, data, &self.client)?;
+        let joined = self.join_given(&identity.rooms, places).await?;
+        let (client, ttl) = (self.client.clone(), identity.ttl());
+        self.clock.connected(&self.door.limits);
+        if self.dialect.ping().is_none() {
+            self.clock.ping_at = None; // the link asks by itself
+        }
+        self.clock.expires_at = clock::deadline(ttl, self.door.refresh_grace);
+        let ping_s = self.door.limits.ping_interval.as_secs().max(1);
+        tracing::debug!(client, user = %identity.user, rooms = joined.len(), "connected");
+        let who = self.present(&identity);
+        self.identity = Some(identity);
+        let subs = joined.iter().map(|(room, joining)| (room.clone(), joining.joined.clone())).collect();
+        self.answer(number, &Reply::Connected { client, ping_s, ttl, subs });
+        for (room, joining) in &joined {
+            joining.finish(None, &self.door.telemetry); // what was said in the room meanwhile comes behind the reply
+            self.door.presence.came(room, self.id, who.clone());
+        }
+        Ok(())
+    }
+
     fn refresh(&mut self, number: u32, identity: &Identity, token: &str) -> Result<(), Close> {
-        match self.door.auth.verify(token) {
+        if token.is_empty() {
+            return Err(Close::BadRequest);
+        }
+        match self.door.auth.verify(token, &self.client) {
             Ok(fresh) if fresh.user != identity.user => Err(Close::InvalidToken),
             Ok(fresh) => {
                 let ttl = fresh.ttl();
-                self.clock.expires_at = ttl.map(|ttl| Instant::now() + Duration::from_secs(ttl) + EXPIRED_GRACE);
+                self.clock.expires_at = clock::deadline(ttl, self.door.refresh_grace);
                 self.identity = Some(fresh);
                 self.answer(number, &Reply::Refreshed { client: self.client.clone(), ttl });
                 Ok(())
             }
+            Err(Denied::Refused(Refusal::TokenExpired)) => Err(Close::Expired),
             Err(Denied::Refused(refusal)) => {
                 self.answer(number, &Reply::Refused(refusal));
                 Ok(())
@@ -344,30 +391,8 @@ impl Session {
         }
     }
 
-    async fn subscribe(
-        &mut self,
-        number: u32,
-        name: &str,
-        since: Option<Since>,
-        dialect: Dialect,
-    ) -> Result<(), Refusal> {
-        let room = command::room(name, self.door.limits.room_name_bytes)?;
-        if self.rooms.contains(&room) {
-            if self.door.recoverer.rooms.get(&room).is_some_and(|local| local.holds(self.id)) {
-                return Err(Refusal::AlreadyJoined);
-            }
-        } else if self.rooms.len() >= self.door.limits.rooms_per_session {
-            return Err(Refusal::LimitExceeded("rooms per session".into()));
-        }
-        let joining = self.door.recoverer.join(&room, self.id, &self.outbox, dialect, since).await?;
-        self.rooms.insert(room);
-        let reply = dialect.reply(number, &Reply::Subscribed(joining.joined.clone()));
-        joining.finish(reply, &self.door.telemetry);
-        Ok(())
-    }
-
     async fn publish(&mut self, number: u32, identity: &Identity, room: &str, body: Body) {
-        match command::room(room, self.door.limits.room_name_bytes) {
+        match self.open_room(room, identity) {
             Ok(room) => {
                 let draft = Draft { kind: Kind::Message, room, key: Key::fresh(), body, target: None, thread: None };
                 self.send(number, identity, draft, false, |_| Reply::Empty(Done::Publish)).await;
@@ -377,7 +402,8 @@ impl Session {
     }
 
     async fn rpc(&mut self, number: u32, identity: &Identity, method: &str, data: Option<Body>) {
-        match verb::parse(method, data.as_ref(), &self.door.limits) {
+        let verb = verb::parse(method, data.as_ref(), &self.door.limits);
+        match verb.and_then(|verb| self.open_room(verb.room().as_str(), identity).map(|_| verb)) {
             Ok(verb::Verb::Send { draft, keyed }) => {
                 self.send(number, identity, draft, keyed, |receipt| Reply::Rpc(Body::of(&receipt))).await;
             }
@@ -392,17 +418,38 @@ impl Session {
         }
     }
 
-    async fn history(&mut self, number: u32, room: String, since: Option<Since>, reverse: bool, limit: i64) {
+    async fn history(
+        &mut self,
+        number: u32,
+        identity: &Identity,
+        room: &str,
+        since: Option<Since>,
+        reverse: bool,
+        limit: i64,
+    ) {
+        let room = match self.open_room(room, identity) {
+            Ok(room) => room,
+            Err(refusal) => return self.answer(number, &Reply::Refused(refusal)),
+        };
         let page = self.door.limits.history_page;
         let limit = usize::try_from(limit).map_or(page, |limit| limit.min(page));
         let recoverer = self.door.recoverer.clone();
-        let bytes_max = self.door.limits.room_name_bytes;
         self.beside(number, async move {
-            let room = command::room(&room, bytes_max)?;
-            let page = recoverer.history(&room, Asked { since, reverse, limit }).await?;
+            let page = recoverer.stream(&room, Asked { since, reverse, limit }).await?;
             Ok(Reply::History { records: page.records, top: page.top })
         })
         .await;
+    }
+
+    /// Who listens to a room, as `reply` tells it.
+    async fn who(&self, number: u32, identity: &Identity, room: &str, reply: fn(Vec<Present>) -> Reply) {
+        match self.open_room(room, identity) {
+            Ok(room) => {
+                let presence = self.door.presence.clone();
+                self.beside(number, async move { presence.of(&room).await.map(reply) }).await;
+            }
+            Err(refusal) => self.answer(number, &Reply::Refused(refusal)),
+        }
     }
 
     async fn send(
@@ -446,6 +493,13 @@ async fn farewell(door: Arc<Door>, id: SessionId, in_flight: Arc<Semaphore>) {
     tokio::time::sleep(spread.mul_f64(f64::from(place) / f64::from(u32::MAX))).await;
     let all = u32::try_from(door.limits.commands_in_flight).unwrap_or(u32::MAX);
     drop(in_flight.acquire_many(all).await);
+}
+
+/// How many sessions these are, and how many people.
+fn stats(present: Vec<Present>) -> Reply {
+    let users: std::collections::HashSet<_> = present.iter().map(|one| &one.user).collect();
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    Reply::PresenceStats { clients: count(present.len()), users: count(users.len()) }
 }
 
 /// The next frame, once another command may be begun.

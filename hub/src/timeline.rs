@@ -11,7 +11,9 @@ pub use counters::Counters;
 pub use memory::{Commit, Memory, MemoryOptions, Past};
 pub use redis::{Redis, RedisOptions, Truth};
 
-use confab_protocol::{Body, Cursor, Event, EventId, Key, Kind, Record, Refusal, Room, Trail, UserId};
+use confab_protocol::{
+    Body, Cursor, Event, EventId, Key, Kind, Passage, Present, Record, Refusal, Room, Trail, UserId,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -133,6 +135,32 @@ impl Timeline {
         }
     }
 
+    /// Notes who came and went, and tells every hub that hears the room what is to be announced. Saying it again is
+    /// harmless; an entry that is not said again ends after [`LISTENING_FOR`].
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: some of it, or nothing, has happened.
+    pub async fn attend(&self, changes: &[Attendance]) -> Result<(), Error> {
+        match self {
+            Self::Memory(memory) => {
+                memory.attend(changes);
+                Ok(())
+            }
+            Self::Redis(redis) => redis.attend(changes).await,
+        }
+    }
+
+    /// Who listens to a room, on any hub.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn listeners(&self, room: &Room) -> Result<Vec<Present>, Error> {
+        match self {
+            Self::Memory(memory) => Ok(memory.listeners(room)),
+            Self::Redis(redis) => redis.listeners(room).await,
+        }
+    }
+
     /// What has been counted since the start.
     pub fn counters(&self) -> &Counters {
         match self {
@@ -148,6 +176,20 @@ impl Timeline {
             Self::Redis(redis) => redis.close().await,
         }
     }
+}
+
+/// How long somebody counts as listening, unless it is said again.
+pub const LISTENING_FOR: Duration = Duration::from_secs(60);
+
+/// That somebody came or went, and what of it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attendance {
+    /// Who, where.
+    pub passage: Passage,
+    /// Those who listen to the room can be asked for.
+    pub listed: bool,
+    /// Listeners are told.
+    pub announced: bool,
 }
 
 /// What went wrong with the timeline.
@@ -284,6 +326,8 @@ pub struct Window {
 pub enum Relay {
     /// An event, also the hub's own. Per room in order, unless something was lost on the way.
     Event(Arc<Record>),
+    /// Somebody came or went. It has no place in the order, and may be lost.
+    Passage(Arc<Passage>),
     /// Something may have been lost: compare every room by offset.
     Compare,
 }

@@ -87,6 +87,16 @@ name!(
     Key, "key", KEY_BYTES_MAX
 );
 
+impl Room {
+    /// The users whose personal room this is: those named, divided by commas, after the last `#`. `None` where there
+    /// is no `#`.
+    ///
+    /// Nobody else may join, read or speak there, unless a token names the room.
+    pub fn users(&self) -> Option<impl Iterator<Item = &str>> {
+        self.0.rsplit_once('#').map(|(_, users)| users.split(','))
+    }
+}
+
 impl Key {
     /// A key made by the hub for a send that came without one.
     pub fn fresh() -> Self {

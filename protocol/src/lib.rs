@@ -9,6 +9,7 @@ pub mod cursor;
 pub mod event;
 pub mod held;
 pub mod ids;
+pub mod present;
 pub mod record;
 pub mod refusal;
 
@@ -18,5 +19,6 @@ pub use cursor::{Cursor, Epoch};
 pub use event::{Annotations, Draft, Event, Kind, Millis, Sender};
 pub use held::{Held, HeldState};
 pub use ids::{EventId, InvalidName, Key, Room, UserId};
+pub use present::{Passage, Present};
 pub use record::{Record, Step, Trail, VerdictName};
 pub use refusal::Refusal;

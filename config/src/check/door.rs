@@ -60,6 +60,8 @@ fn auth(auth: &Auth, listen: SocketAddr, found: &mut Findings) {
                 .rests_on(&Path::of("listen")),
         );
     }
+    let grace = Path::of("auth.refresh_grace");
+    found.duration(&grace, auth.refresh_grace, Duration::from_secs(1), Duration::from_secs(3600));
     if auth.insecure && (auth.hmac_secret.is_some() || auth.hmac_secret_file.is_some()) {
         found.add(
             Problem::warning(&insecure, "`auth.insecure` makes the secret useless: clients without a token are let in")

@@ -4,17 +4,24 @@ use super::Findings;
 use crate::path::Path;
 use crate::pattern::Patterns;
 use crate::problem::Problem;
-use crate::settings::Config;
+use crate::settings::{Config, JoinRule, RoomRule};
 use std::time::Duration;
 
 pub(super) fn check(config: &Config, found: &mut Findings) {
     for (at, rule) in config.room.iter().enumerate() {
         let here = Path::of("room").index(at);
         patterns(&here, "match", &rule.r#match, found);
-        if rule.hot_window.is_none() && rule.deep_recovery.is_none() {
+        if *rule == (RoomRule { r#match: rule.r#match.clone(), ..RoomRule::default() }) {
+            found.add(Problem::warning(&here, "the rule changes nothing").label("it has nothing but `match`"));
+        }
+        if rule.join == Some(JoinRule::Token)
+            && config.auth.hmac_secret.is_none()
+            && config.auth.hmac_secret_file.is_none()
+        {
             found.add(
-                Problem::warning(&here, "the rule changes nothing")
-                    .label("it has neither `hot_window` nor `deep_recovery`"),
+                Problem::warning(&here.key("join"), "nobody can join these rooms")
+                    .label("tokens cannot be checked without a secret")
+                    .help("set `auth.hmac_secret_file`"),
             );
         }
         let Some(window) = &rule.hot_window else { continue };

@@ -16,6 +16,26 @@ pub struct RoomRule {
     /// Whether recovery goes on, past the hot window, in the store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deep_recovery: Option<bool>,
+    /// Who may join.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub join: Option<JoinRule>,
+    /// Whether those who listen can be asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presence: Option<bool>,
+    /// Whether listeners who ask for it are told who comes and goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub join_leave: Option<bool>,
+}
+
+/// Who may join a room, and so read it and speak in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JoinRule {
+    /// Whoever is connected.
+    #[default]
+    Anyone,
+    /// Whoever brings a token for this room, or whose connection's token names it.
+    Token,
 }
 
 /// How much of the timeline of the rooms that match is kept at hand. What is left out is left to the rules before.

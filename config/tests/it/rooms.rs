@@ -18,7 +18,7 @@ fn the_later_rule_wins_key_by_key() {
     let config = load(text).unwrap().config;
     let rooms = Rooms::new(&config);
     let seen = |room: &str| {
-        let RoomSettings { hot_window, deep_recovery } = rooms.settings(room);
+        let RoomSettings { hot_window, deep_recovery, .. } = rooms.settings(room);
         (hot_window.events, hot_window.age.as_secs() / 3600, deep_recovery)
     };
     assert_eq!(seen("lobby"), (1000, 24, true));

@@ -176,7 +176,7 @@ fn websocket(
     hold: Hold,
     begin: impl FnOnce(Opening),
 ) -> Response {
-    let response = match upgrade(request.headers()) {
+    let response = match upgrade(request.headers(), None) {
         Ok(response) => response,
         Err(_) => return refusal(StatusCode::BAD_REQUEST, 3, "Bad request"),
     };

@@ -1,7 +1,7 @@
 //! What a client can ask of a session, and what a session answers: the same for every dialect.
 
 use crate::outbox::Frame;
-use confab_protocol::{Body, Cursor, Epoch, Record, Refusal, Room};
+use confab_protocol::{Body, Cursor, Epoch, Present, Record, Refusal, Room};
 use std::sync::Arc;
 
 /// The number of an answer that nobody waits for.
@@ -25,6 +25,8 @@ pub enum Command {
         token: String,
         /// Anything.
         data: Option<Body>,
+        /// The places held in rooms that the token joins.
+        subs: Vec<(String, Since)>,
     },
     /// Let me listen to a room.
     Subscribe {
@@ -32,6 +34,10 @@ pub enum Command {
         room: String,
         /// Give me what I missed since this place.
         since: Option<Since>,
+        /// A token for this room, or empty.
+        token: String,
+        /// Tell me who comes and goes.
+        join_leave: bool,
     },
     /// Let me listen to a room in the way that the hub's settings map its events, and answer nothing.
     Listen {
@@ -73,10 +79,29 @@ pub enum Command {
         /// The token.
         token: String,
     },
+    /// Here is a new token for a room.
+    SubRefresh {
+        /// The room, not yet checked.
+        room: String,
+        /// The token.
+        token: String,
+    },
+    /// Who listens?
+    Presence {
+        /// The room, not yet checked.
+        room: String,
+    },
+    /// How many listen?
+    PresenceStats {
+        /// The room, not yet checked.
+        room: String,
+    },
     /// A message that expects no answer.
     Send,
     /// The answer to a ping.
     Pong,
+    /// Its `data` is no JSON.
+    NotJson,
     /// Known to the protocol, but not served by this hub.
     Unavailable,
     /// Not known to the protocol.
@@ -109,6 +134,8 @@ pub enum Reply {
         ping_s: u64,
         /// Seconds until the token runs out.
         ttl: Option<u64>,
+        /// The rooms that the token joined.
+        subs: Vec<(Room, Joined)>,
     },
     /// You are not in, and may try again.
     NotConnected(Refusal),
@@ -132,6 +159,20 @@ pub enum Reply {
         /// Seconds until it runs out.
         ttl: Option<u64>,
     },
+    /// The room's token is taken.
+    SubRefreshed {
+        /// Seconds until it runs out.
+        ttl: Option<u64>,
+    },
+    /// Who listens.
+    Presence(Vec<Present>),
+    /// How many listen.
+    PresenceStats {
+        /// Sessions.
+        clients: u32,
+        /// People.
+        users: u32,
+    },
     /// No.
     Refused(Refusal),
 }
@@ -154,6 +195,8 @@ pub struct Joined {
     pub missed: Vec<Arc<Record>>,
     /// Whether it asked, and whether it was given everything.
     pub recovery: Recovery,
+    /// Seconds until its right to listen runs out.
+    pub ttl: Option<u64>,
 }
 
 /// What became of a wish to recover.

@@ -1,31 +1,40 @@
 //! The wire formats that a session can speak. A session knows none of them; it talks to this face.
 
 use super::command::{Numbered, Reply};
-use super::{native, socketio};
+use super::native::{self, Unsubscribed, json, protobuf};
+use super::socketio;
 use crate::outbox::Frame;
-use confab_protocol::{Close, Record, Room};
+use confab_protocol::{Close, Present, Record, Room};
 
 /// A wire format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     /// The Centrifugo client protocol, in JSON.
     NativeJson,
+    /// The Centrifugo client protocol, in Protobuf.
+    NativeProtobuf,
     /// Socket.IO v5, in Engine.IO messages.
     SocketIo,
     /// Socket.IO for rooms whose events the settings map.
     SocketIoMapped(&'static socketio::Mapping),
 }
 
+/// What a client that has no words for it is told.
+fn nothing() -> Frame {
+    Frame::Text(Default::default())
+}
+
 impl Dialect {
     /// How many there are.
-    pub const COUNT: usize = 3;
+    pub const COUNT: usize = 4;
 
     /// Its place among them.
     pub fn index(self) -> usize {
         match self {
             Self::NativeJson => 0,
-            Self::SocketIo => 1,
-            Self::SocketIoMapped(_) => 2,
+            Self::NativeProtobuf => 1,
+            Self::SocketIo => 2,
+            Self::SocketIoMapped(_) => 3,
         }
     }
 
@@ -33,6 +42,7 @@ impl Dialect {
     pub fn reader(self, frame_max: usize, mapping: &'static socketio::Mapping) -> Reader {
         match self {
             Self::NativeJson => Reader::NativeJson,
+            Self::NativeProtobuf => Reader::NativeProtobuf,
             Self::SocketIo | Self::SocketIoMapped(_) => Reader::SocketIo(socketio::Reader::new(frame_max, mapping)),
         }
     }
@@ -40,34 +50,47 @@ impl Dialect {
     /// Writes the answer to a command.
     pub fn reply(self, number: u32, reply: &Reply) -> Frame {
         match self {
-            Self::NativeJson => native::reply(number, reply),
+            Self::NativeJson => json::reply(number, reply),
+            Self::NativeProtobuf => protobuf::reply(number, reply),
             Self::SocketIo => socketio::reply(number, reply),
-            Self::SocketIoMapped(_) => Frame::Text(Default::default()), // its joins are not asked for
+            Self::SocketIoMapped(_) => nothing(), // its joins are not asked for
         }
     }
 
     /// Writes an event for listeners.
     pub fn publication(self, record: &Record) -> Frame {
         match self {
-            Self::NativeJson => native::publication(record),
+            Self::NativeJson => json::publication(record),
+            Self::NativeProtobuf => protobuf::publication(record),
             Self::SocketIo => socketio::publication(record),
             Self::SocketIoMapped(mapping) => mapping.outward(record),
         }
     }
 
-    /// Tells a listener to join again; empty if it would not understand, and has to come back.
-    pub fn unsubscribed(self, room: &Room) -> Frame {
+    /// Tells a listener that it no longer listens, and why; empty if it would not understand, and has to come back.
+    pub fn unsubscribed(self, room: &Room, why: Unsubscribed) -> Frame {
         match self {
-            Self::NativeJson => native::unsubscribed(room),
+            Self::NativeJson => json::unsubscribed(room, why),
+            Self::NativeProtobuf => protobuf::unsubscribed(room, why),
             Self::SocketIo => socketio::unsubscribed(room),
-            Self::SocketIoMapped(_) => Frame::Text(Default::default()),
+            Self::SocketIoMapped(_) => nothing(),
+        }
+    }
+
+    /// Tells a listener that another came (`here`) or went; empty if it has no words for that.
+    pub fn presence(self, room: &Room, who: &Present, here: bool) -> Frame {
+        match self {
+            Self::NativeJson => json::presence(room, who, here),
+            Self::NativeProtobuf => protobuf::presence(room, who, here),
+            Self::SocketIo | Self::SocketIoMapped(_) => nothing(),
         }
     }
 
     /// Asks whether the client is there; `None` where the link does that by itself.
     pub fn ping(self) -> Option<Frame> {
         match self {
-            Self::NativeJson => Some(native::ping()),
+            Self::NativeJson => Some(json::ping()),
+            Self::NativeProtobuf => Some(protobuf::ping()),
             Self::SocketIo | Self::SocketIoMapped(_) => None,
         }
     }
@@ -75,7 +98,7 @@ impl Dialect {
     /// What the client is told before the link is closed, besides what the link says by itself.
     pub fn farewell(self, close: Close, connected: bool) -> Vec<Frame> {
         match self {
-            Self::NativeJson => Vec::new(),
+            Self::NativeJson | Self::NativeProtobuf => Vec::new(),
             Self::SocketIo | Self::SocketIoMapped(_) => socketio::farewell(close, connected),
         }
     }
@@ -95,8 +118,10 @@ pub enum Malformed {
 /// Reads one session's frames: a packet of some wire formats spans several.
 #[derive(Debug)]
 pub enum Reader {
-    /// The native dialect, where each frame stands for itself.
+    /// The native dialect in JSON, where each frame stands for itself.
     NativeJson,
+    /// The native dialect in Protobuf, where each frame stands for itself.
+    NativeProtobuf,
     /// Socket.IO.
     SocketIo(socketio::Reader),
 }
@@ -105,8 +130,10 @@ impl Reader {
     /// Reads the commands of one frame, in order.
     pub fn decode(&mut self, frame: &Frame) -> Result<Vec<Numbered>, Malformed> {
         Ok(match (self, frame) {
-            (Self::NativeJson, Frame::Text(text)) => native::decode(text)?,
+            (Self::NativeJson, Frame::Text(text)) => json::decode(text)?,
             (Self::NativeJson, Frame::Binary(_)) => return Err(native::Malformed::Binary.into()),
+            (Self::NativeProtobuf, Frame::Binary(bytes)) => protobuf::decode(bytes)?,
+            (Self::NativeProtobuf, Frame::Text(_)) => return Err(native::Malformed::Text.into()),
             (Self::SocketIo(reader), frame) => reader.read(frame)?,
         })
     }

@@ -25,6 +25,16 @@ pub enum Verb {
     },
 }
 
+impl Verb {
+    /// The room it is about.
+    pub fn room(&self) -> &Room {
+        match self {
+            Self::Send { draft, .. } => &draft.room,
+            Self::History { room, .. } => room,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SendIn {

@@ -21,6 +21,8 @@ pub struct Counters {
     pub forgotten_refusals: AtomicU64,
     /// Relayed events that could not be read.
     pub unreadable_relays: AtomicU64,
+    /// Comings and goings left out because the relay's queue was full.
+    pub lost_passages: AtomicU64,
 }
 
 impl Counters {

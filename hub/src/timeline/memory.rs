@@ -10,13 +10,13 @@ mod writer;
 use super::relays::Relays;
 use super::{Appended, Counters, Entry, Error, Failure, Known, Outcome, Range, Relay, Window};
 use crate::journal;
-use confab_protocol::{Cursor, EventId, Key, Millis, Record, Refusal, Room, UserId};
+use confab_protocol::{Cursor, EventId, Key, Millis, Present, Record, Refusal, Room, UserId};
 use confab_store::KeyUse;
 use futures_util::future::BoxFuture;
 use line::Line;
 use parking_lot::Mutex;
 use refusals::Refusals;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -159,6 +159,30 @@ impl Memory {
         self.inner.rooms.heard.lock().remove(room);
     }
 
+    pub(super) fn attend(&self, changes: &[super::Attendance]) {
+        let rooms = &self.inner.rooms;
+        for super::Attendance { passage, listed, announced } in changes {
+            if *listed {
+                let mut listeners = rooms.listeners.lock();
+                let here = listeners.entry(passage.room.clone()).or_default();
+                match passage.here {
+                    true => here.insert(passage.who.client.clone(), passage.who.clone()),
+                    false => here.remove(&passage.who.client),
+                };
+                if here.is_empty() {
+                    listeners.remove(&passage.room);
+                }
+            }
+            if *announced && rooms.heard.lock().contains(&passage.room) {
+                rooms.relays.passage(Arc::new(passage.clone()));
+            }
+        }
+    }
+
+    pub(super) fn listeners(&self, room: &Room) -> Vec<Present> {
+        self.inner.rooms.listeners.lock().get(room).map(|here| here.values().cloned().collect()).unwrap_or_default()
+    }
+
     pub(super) fn counters(&self) -> &Counters {
         &self.inner.rooms.counters
     }
@@ -179,6 +203,8 @@ struct Rooms {
     refusals: Mutex<Refusals>,
     /// The rooms that this hub listens to.
     heard: Mutex<HashSet<Room>>,
+    /// Who listens, by their sessions' names. One process: whoever is gone has said so.
+    listeners: Mutex<HashMap<Room, BTreeMap<String, Present>>>,
     relays: Relays,
     counters: Arc<Counters>,
 }
@@ -205,6 +231,7 @@ impl Rooms {
             cells: Mutex::default(),
             touches: AtomicU64::default(),
             heard: Mutex::default(),
+            listeners: Mutex::default(),
             relays,
             counters,
         }

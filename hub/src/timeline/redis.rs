@@ -18,6 +18,7 @@ mod generation;
 mod keys;
 mod link;
 mod options;
+mod presence;
 mod refusal;
 mod scripts;
 mod server;

@@ -1,7 +1,7 @@
 //! The bounded queue through which a hub hears its rooms.
 
 use super::{Counters, Relay};
-use confab_protocol::Record;
+use confab_protocol::{Passage, Record};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc::error::TrySendError;
@@ -35,6 +35,15 @@ impl Relays {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => self.overflowed(),
             Err(TrySendError::Closed(_)) => {} // the hub has gone: nobody is left to hear
+        }
+    }
+
+    /// Passes on that somebody came or went. Where there is no room it is left out, counted: it has no place that would
+    /// be missed.
+    pub(super) fn passage(&self, passage: Arc<Passage>) {
+        if let Err(TrySendError::Full(_)) = self.queue.try_send(Relay::Passage(passage)) {
+            Counters::add(&self.counters.lost_passages);
+            tracing::debug!("a full relay queue: somebody came or went unannounced");
         }
     }
 

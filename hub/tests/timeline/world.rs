@@ -84,6 +84,7 @@ impl World {
     pub async fn hears(&mut self) -> Arc<Record> {
         match self.relayed().await {
             Relay::Event(record) => record,
+            Relay::Passage(passage) => panic!("{passage:?} where an event was expected"),
             Relay::Compare => panic!("asked to compare where an event was expected"),
         }
     }

@@ -3,11 +3,14 @@
 mod cluster;
 mod embedded;
 mod faults;
+mod history;
 mod keys;
 mod page;
 mod plugins;
+mod presence;
 mod protocol;
 mod schedules;
 mod socketio;
 mod stock;
 mod tls;
+mod tokens;

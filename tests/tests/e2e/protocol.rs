@@ -27,10 +27,14 @@ async fn a_client_that_breaks_the_protocol_is_closed_with_the_code_that_says_how
     ] {
         assert_eq!(code_after(&world, frame).await?, code, "{frame}");
     }
+    let connect = r#"{"id":1,"connect":{}}"#;
+    for method in ["subscribe", "unsubscribe", "publish", "history", "presence", "presence_stats", "sub_refresh"] {
+        let frame = format!("{connect}\n{{\"id\":2,\"{method}\":{{}}}}");
+        assert_eq!(code_after(&world, &frame).await?, 3501, "`{method}` without a channel");
+    }
     let mut silent = Client::open(&world.hub.listen).await?;
     assert_eq!(silent.close_code().await?, 3502, "no connect in time");
     assert_eq!(code_after(&world, &"x".repeat(33 * 1024)).await?, 3506);
-    let connect = r#"{"id":1,"connect":{}}"#;
     assert_eq!(
         code_after(&world, &format!("{connect}\n{}", connect.replace('1', "2"))).await?,
         3501,
@@ -59,7 +63,6 @@ async fn commands_that_make_no_sense_are_refused_and_the_session_goes_on() -> Re
         async |method: &str, arguments| anyhow::Ok(ada.ask(method, arguments).await?.unwrap_err()["code"].clone());
     ada.subscribe("lobby", None).await?.unwrap();
     assert_eq!(code("subscribe", json!({"channel": "lobby"})).await?, 105);
-    assert_eq!(code("subscribe", json!({"channel": ""})).await?, 107);
     assert_eq!(code("subscribe", json!({"channel": "x".repeat(256)})).await?, 107);
     for room in ["a", "b"] {
         ada.subscribe(room, None).await?.unwrap();
@@ -74,6 +77,11 @@ async fn commands_that_make_no_sense_are_refused_and_the_session_goes_on() -> Re
         107
     );
     assert_eq!(code("presence", json!({"channel": "lobby"})).await?, 108);
+    for (method, of_a_map) in
+        [("subscribe", json!({"channel": "map", "type": 1})), ("publish", json!({"channel": "map", "type": 1}))]
+    {
+        assert_eq!(code(method, of_a_map).await?, 108, "maps are not served");
+    }
     assert_eq!(code("something_new", json!({})).await?, 104);
     assert_eq!(code("publish", json!({"channel": "lobby", "data": "x".repeat(9000)})).await?, 106);
     ada.raw(r#"{"send":{"data":{}}}"#)?;

@@ -31,6 +31,8 @@ struct AuthIn {
 struct JoinIn {
     room: String,
     since: Option<SinceIn>,
+    #[serde(default)]
+    token: String,
 }
 
 #[derive(Deserialize)]
@@ -42,7 +44,7 @@ struct SinceIn {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct LeaveIn {
+struct RoomIn {
     room: String,
 }
 
@@ -99,11 +101,11 @@ fn foreign(packet: &Packet) -> Vec<Numbered> {
 
 fn connect(packet: &Packet) -> Result<Command, Malformed> {
     if packet.data.is_empty() {
-        return Ok(Command::Connect { token: String::new(), data: None });
+        return Ok(Command::Connect { token: String::new(), data: None, subs: Vec::new() });
     }
     let data = Body::parse(packet.data.as_str()).map_err(|_| Malformed::Data)?;
     let AuthIn { token } = data.read().map_err(|_| Malformed::Data)?;
-    Ok(Command::Connect { token, data: Some(data) })
+    Ok(Command::Connect { token, data: Some(data), subs: Vec::new() })
 }
 
 fn event(packet: &Packet, mapping: &Mapping) -> Result<Command, Malformed> {
@@ -122,11 +124,13 @@ fn event(packet: &Packet, mapping: &Mapping) -> Result<Command, Malformed> {
         None => {}
     }
     let read = match name.as_str() {
-        "join" => arguments_of(data.as_ref()).map(|JoinIn { room, since }| {
+        "join" => arguments_of(data.as_ref()).map(|JoinIn { room, since, token }| {
             let since = since.map(|since| Since { epoch: since.epoch, offset: since.offset });
-            Command::Subscribe { room, since }
+            Command::Subscribe { room, since, token, join_leave: false }
         }),
-        "leave" => arguments_of(data.as_ref()).map(|LeaveIn { room }| Command::Unsubscribe { room }),
+        "leave" => arguments_of(data.as_ref()).map(|RoomIn { room }| Command::Unsubscribe { room }),
+        "presence" => arguments_of(data.as_ref()).map(|RoomIn { room }| Command::Presence { room }),
+        "presence_stats" => arguments_of(data.as_ref()).map(|RoomIn { room }| Command::PresenceStats { room }),
         "refresh" => arguments_of(data.as_ref()).map(|RefreshIn { token }| Command::Refresh { token }),
         _ => return Ok(Command::Rpc { method: name, data }),
     };
@@ -160,7 +164,10 @@ mod tests {
     fn verbs_are_events_and_their_acks_are_numbered() {
         let since = Some(Since { epoch: Some(Epoch(3)), offset: 7 });
         let join = r#"25["join",{"room":"a","since":{"epoch":"0000000000000003","offset":7}}]"#;
-        assert_eq!(one(join), (Some(5), Command::Subscribe { room: "a".into(), since }));
+        assert_eq!(
+            one(join),
+            (Some(5), Command::Subscribe { room: "a".into(), since, token: String::new(), join_leave: false })
+        );
         assert_eq!(one(r#"20["leave",{"room":"a"}]"#), (Some(0), Command::Unsubscribe { room: "a".into() }));
         let data = Some(Body::parse(r#"{"room":"a","body":1}"#).unwrap());
         let send = Command::Rpc { method: "send".into(), data };

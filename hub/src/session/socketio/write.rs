@@ -2,7 +2,7 @@
 
 use crate::outbox::Frame;
 use crate::session::command::{Joined, NO_ANSWER, Recovery, Reply};
-use confab_protocol::{Body, Close, Cursor, Record, Refusal, Room};
+use confab_protocol::{Body, Close, Cursor, Present, Record, Refusal, Room};
 use serde::Serialize;
 
 /// A frame that is never sent.
@@ -22,6 +22,9 @@ pub fn reply(number: u32, reply: &Reply) -> Frame {
         _ if number == NO_ANSWER => nothing(),
         Reply::Empty(_) => ack(number, &Done { ok: true }),
         Reply::Refreshed { ttl, .. } => ack(number, &Refreshed { ok: true, ttl: *ttl }),
+        Reply::SubRefreshed { ttl } => ack(number, &Refreshed { ok: true, ttl: *ttl }),
+        Reply::Presence(clients) => ack(number, &Presence { ok: true, clients }),
+        Reply::PresenceStats { clients, users } => ack(number, &Stats { ok: true, clients: *clients, users: *users }),
         Reply::Rpc(result) => format!("43{number}[{}]", with_ok(result)).into(),
         Reply::History { records, top } => {
             let events = records.iter().map(AsRef::as_ref).collect();
@@ -68,6 +71,19 @@ pub fn farewell(close: Close, connected: bool) -> Vec<Frame> {
 #[derive(Serialize)]
 struct Sid<'a> {
     sid: &'a str,
+}
+
+#[derive(Serialize)]
+struct Presence<'a> {
+    ok: bool,
+    clients: &'a [Present],
+}
+
+#[derive(Serialize)]
+struct Stats {
+    ok: bool,
+    clients: u32,
+    users: u32,
 }
 
 #[derive(Serialize)]

@@ -7,9 +7,10 @@ use super::super::{Counters, Error};
 use super::RedisOptions;
 use super::keys::Keys;
 use super::link::Pause;
+use super::presence::PASSAGE;
 use super::server::{Dialer, failed};
 use crate::timeline::relays::Relays;
-use confab_protocol::{Cursor, Record, Room};
+use confab_protocol::{Cursor, Passage, Record, Room};
 use parking_lot::Mutex;
 use redis::aio::{AsyncPushSender, MultiplexedConnection, SendError};
 use redis::{PushInfo, PushKind, Value};
@@ -234,6 +235,19 @@ impl Ear {
         let (PushKind::SMessage, [_, Value::BulkString(payload)]) = (&push.kind, &push.data[..]) else { return };
         if payload.is_empty() {
             return; // the heartbeat
+        }
+        if let [PASSAGE, said @ ..] = &payload[..] {
+            match serde_json::from_slice::<Passage>(said) {
+                Ok(passage) if self.inner.wanted.lock().rooms.contains(&passage.room) => {
+                    self.inner.relays.passage(Arc::new(passage));
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    Counters::add(&self.inner.counters.unreadable_relays);
+                    tracing::error!(%error, "relayed passage is unreadable");
+                }
+            }
+            return;
         }
         match read_relayed(payload) {
             Some(record) if self.inner.wanted.lock().rooms.contains(&record.event.room) => {

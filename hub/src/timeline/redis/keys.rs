@@ -84,6 +84,11 @@ impl Keys {
         self.of_room("relay", room)
     }
 
+    /// Who listens to a room.
+    pub(super) fn listeners(&self, room: &Room) -> String {
+        self.of_room("listeners", room)
+    }
+
     /// The dedupe entry of (room, sender, key). Hashed: names may contain anything, and keys are kept by the million.
     pub(super) fn dedupe(&self, room: &Room, sender: &UserId, key: &Key) -> String {
         let mut hasher = blake3::Hasher::new();

@@ -1,0 +1,145 @@
+//! Presence: which sessions listen to a room, on all hubs, and who is told when they come and go.
+//!
+//! Sessions never wait for it. What they say goes through a bounded queue to one task, which tells the timeline; what
+//! is lost on the way (a full queue, a timeline that is away) is mended by saying again, every [`SAY_AGAIN`], who
+//! listens here. An entry that no hub says again ends by itself, so a hub that died leaves nobody behind.
+
+use crate::room::SessionId;
+use crate::timeline::{Attendance, LISTENING_FOR, Timeline};
+use confab_config::Rooms as RoomRules;
+use confab_protocol::{Passage, Present, Refusal, Room};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// How often a hub says again who listens to it: three times in the life of an entry.
+const SAY_AGAIN: Duration = Duration::from_secs(LISTENING_FOR.as_secs() / 3);
+/// The bound of the queue to the timeline.
+const QUEUE: usize = 16 * 1024;
+/// The most that is said at once.
+const AT_ONCE: usize = 256;
+
+/// Who listens here, and the way to ask who listens anywhere.
+pub struct Presence {
+    timeline: Timeline,
+    rules: RoomRules,
+    /// The sessions of this hub, in rooms whose listeners can be asked for or are announced.
+    here: Mutex<HashMap<Room, HashMap<SessionId, Present>>>,
+    queue: mpsc::Sender<Attendance>,
+}
+
+impl Presence {
+    /// Nobody yet; the receiver is for [`Self::run`].
+    pub fn new(timeline: Timeline, rules: RoomRules) -> (Self, mpsc::Receiver<Attendance>) {
+        let (queue, changes) = mpsc::channel(QUEUE);
+        (Self { timeline, rules, here: Mutex::default(), queue }, changes)
+    }
+
+    /// A session listens to a room from now on.
+    pub fn came(&self, room: &Room, session: SessionId, who: Present) {
+        let settings = self.rules.settings(room.as_str());
+        if settings.presence || settings.join_leave {
+            let before = self.here.lock().entry(room.clone()).or_default().insert(session, who.clone());
+            self.say(room, who, true, before.is_none());
+        }
+    }
+
+    /// A session listens no more.
+    pub fn went(&self, room: &Room, session: SessionId) {
+        let who = {
+            let mut here = self.here.lock();
+            let Some(listeners) = here.get_mut(room) else { return };
+            let who = listeners.remove(&session);
+            if listeners.is_empty() {
+                here.remove(room);
+            }
+            who
+        };
+        if let Some(who) = who {
+            self.say(room, who, false, true);
+        }
+    }
+
+    fn say(&self, room: &Room, who: Present, here: bool, news: bool) {
+        let settings = self.rules.settings(room.as_str());
+        let (listed, announced) = (settings.presence, settings.join_leave && news);
+        let change = Attendance { passage: Passage { room: room.clone(), who, here }, listed, announced };
+        if self.queue.try_send(change).is_err() {
+            // Who came is said again soon, who went is forgotten in time; only the announcement is lost.
+            tracing::warn!(%room, here, "presence cannot keep up: somebody came or went unannounced");
+        }
+    }
+
+    /// Who listens to a room, on any hub.
+    ///
+    /// # Errors
+    /// [`Refusal::NotAvailable`] where the room does not tell, [`Refusal::TimelineUnavailable`].
+    pub async fn of(&self, room: &Room) -> Result<Vec<Present>, Refusal> {
+        if !self.rules.settings(room.as_str()).presence {
+            return Err(Refusal::NotAvailable);
+        }
+        let everywhere = self.timeline.listeners(room).await.map_err(|error| {
+            tracing::warn!(%room, %error, "could not ask who listens");
+            Refusal::TimelineUnavailable
+        })?;
+        let mut found: BTreeMap<String, Present> =
+            everywhere.into_iter().map(|who| (who.client.clone(), who)).collect();
+        // Whoever came a moment ago may not have been told to the timeline yet, and must find itself.
+        if let Some(here) = self.here.lock().get(room) {
+            found.extend(here.values().map(|who| (who.client.clone(), who.clone())));
+        }
+        Ok(found.into_values().collect())
+    }
+
+    /// Tells the timeline what happens, and again who listens, until `stop`; then what is still queued.
+    pub async fn run(&self, mut changes: mpsc::Receiver<Attendance>, stop: CancellationToken) {
+        let mut again = tokio::time::interval(SAY_AGAIN);
+        again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut batch = Vec::with_capacity(AT_ONCE);
+        loop {
+            tokio::select! {
+                count = changes.recv_many(&mut batch, AT_ONCE) => {
+                    if count == 0 {
+                        return;
+                    }
+                    self.tell(&batch).await;
+                    batch.clear();
+                }
+                _ = again.tick() => {
+                    for chunk in self.listed().chunks(AT_ONCE) {
+                        self.tell(chunk).await;
+                    }
+                }
+                () = stop.cancelled() => break,
+            }
+        }
+        // Who went at the end of a drain is still told, so that nobody is shown for as long as an entry lives.
+        while let Ok(change) = changes.try_recv() {
+            batch.push(change);
+        }
+        for chunk in batch.chunks(AT_ONCE) {
+            self.tell(chunk).await;
+        }
+    }
+
+    async fn tell(&self, changes: &[Attendance]) {
+        if let Err(error) = self.timeline.attend(changes).await {
+            tracing::warn!(%error, changes = changes.len(), "could not tell who came and went");
+        }
+    }
+
+    fn listed(&self) -> Vec<Attendance> {
+        let here = self.here.lock();
+        let told = here.iter().filter(|(room, _)| self.rules.settings(room.as_str()).presence);
+        told.flat_map(|(room, listeners)| {
+            listeners.values().map(|who| Attendance {
+                passage: Passage { room: room.clone(), who: who.clone(), here: true },
+                listed: true,
+                announced: false,
+            })
+        })
+        .collect()
+    }
+}

@@ -1,0 +1,209 @@
+//! A session's rooms: who may join, by which token, for how long, and how the session leaves.
+
+use super::command::{self, Reply, Since};
+use super::{Dialect, Session, Unsubscribed, clock};
+use crate::auth::{Denied, Identity, NoGrant};
+use crate::recover::Joining;
+use crate::room::Newcomer;
+use confab_config::JoinRule;
+use confab_protocol::{Close, Present, Refusal, Room};
+use tokio::time::Instant;
+
+/// One of a session's rooms.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Membership {
+    /// The right to listen came with a token for this room, which may be refreshed.
+    by_token: bool,
+    /// The token must have been refreshed by then.
+    expires_at: Option<Instant>,
+}
+
+/// Why a command about a room came to nothing.
+pub(super) enum No {
+    /// It is answered.
+    Refused(Refusal),
+    /// The session ends.
+    Closed(Close),
+}
+
+impl From<Refusal> for No {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Denied> for No {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Refused(refusal) => Self::Refused(refusal),
+            Denied::Closed(close) => Self::Closed(close),
+        }
+    }
+}
+
+impl Session {
+    /// The room of that name, if this session may read it and speak in it: it listens there, or everybody may.
+    pub(super) fn open_room(&self, name: &str, identity: &Identity) -> Result<Room, Refusal> {
+        let room = command::room(name, self.door.limits.room_name_bytes)?;
+        if self.rooms.contains_key(&room) || self.everybody_may(&room, identity) {
+            Ok(room)
+        } else {
+            Err(Refusal::PermissionDenied)
+        }
+    }
+
+    /// Whether this user may join without a token for the room.
+    fn everybody_may(&self, room: &Room, identity: &Identity) -> bool {
+        match room.users() {
+            Some(mut users) => !identity.guest && users.any(|user| user == identity.user.as_str()),
+            None => self.door.recoverer.rules.settings(room.as_str()).join == JoinRule::Anyone,
+        }
+    }
+
+    pub(super) async fn subscribe(
+        &mut self,
+        number: u32,
+        identity: &Identity,
+        name: &str,
+        since: Option<Since>,
+        token: &str,
+        join_leave: bool,
+    ) -> Result<(), No> {
+        let room = command::room(name, self.door.limits.room_name_bytes)?;
+        if self.rooms.contains_key(&room) {
+            if self.door.recoverer.rooms.get(&room).is_some_and(|local| local.holds(self.id)) {
+                return Err(Refusal::AlreadyJoined.into());
+            }
+        } else if self.rooms.len() >= self.door.limits.rooms_per_session {
+            return Err(Refusal::LimitExceeded("rooms per session".into()).into());
+        }
+        let mut membership = Membership::default();
+        let mut ttl = None;
+        if !token.is_empty() {
+            let grant = self.door.auth.grant(token, &room, identity).map_err(|no| match no {
+                NoGrant::Expired => No::Refused(Refusal::TokenExpired),
+                NoGrant::Invalid => No::Refused(Refusal::PermissionDenied),
+                NoGrant::Foreign => No::Closed(Close::InvalidToken),
+            })?;
+            ttl = grant.ttl();
+            membership = Membership { by_token: true, expires_at: clock::deadline(ttl, self.door.refresh_grace) };
+        } else if !self.everybody_may(&room, identity) {
+            return Err(Refusal::PermissionDenied.into());
+        }
+        let mut joining = self.door.recoverer.join(&room, self.newcomer(join_leave, false), since).await?;
+        joining.joined.ttl = ttl;
+        self.rooms.insert(room.clone(), membership);
+        self.wind();
+        let reply = self.dialect.reply(number, &Reply::Subscribed(joining.joined.clone()));
+        joining.finish(Some(reply), &self.door.telemetry);
+        self.door.presence.came(&room, self.id, self.present(identity));
+        Ok(())
+    }
+
+    /// Listens to a room in the way that the settings map its events; nothing is answered.
+    pub(super) async fn listen(&mut self, identity: &Identity, name: &str) -> Result<(), No> {
+        let room = self.open_room(name, identity)?;
+        let dialect = Dialect::SocketIoMapped(self.door.mapping);
+        let newcomer = Newcomer { dialect, ..self.newcomer(false, false) };
+        let joining = self.door.recoverer.join(&room, newcomer, None).await?;
+        self.rooms.insert(room.clone(), Membership::default());
+        joining.finish(None, &self.door.telemetry);
+        self.door.presence.came(&room, self.id, self.present(identity));
+        Ok(())
+    }
+
+    /// This session, as it comes into a room.
+    fn newcomer(&self, join_leave: bool, given: bool) -> Newcomer {
+        Newcomer { session: self.id, outbox: self.outbox.clone(), dialect: self.dialect, join_leave, given }
+    }
+
+    /// This session, as others are shown it.
+    pub(super) fn present(&self, identity: &Identity) -> Present {
+        Present { user: identity.user.clone(), client: self.client.clone(), info: identity.info.clone() }
+    }
+
+    async fn leave(&self, room: &Room) {
+        self.door.recoverer.leave(room, self.id).await;
+        self.door.presence.went(room, self.id);
+    }
+
+    /// Joins the rooms that the connection's token names, all of them or none. What is said in them meanwhile is heard
+    /// once each [`Joining`] is finished.
+    pub(super) async fn join_given(
+        &mut self,
+        rooms: &[Room],
+        places: &[(String, Since)],
+    ) -> Result<Vec<(Room, Joining)>, No> {
+        if rooms.len() > self.door.limits.rooms_per_session {
+            return Err(No::Closed(Close::RoomLimit));
+        }
+        let mut joined = Vec::with_capacity(rooms.len());
+        for room in rooms {
+            let since = places.iter().find(|(name, _)| name == room.as_str()).map(|(_, since)| *since);
+            // Nobody can ask for a room that is given, so whether to tell who comes and goes is the room's to say.
+            match self.door.recoverer.join(room, self.newcomer(true, true), since).await {
+                Ok(joining) => {
+                    self.rooms.insert(room.clone(), Membership::default());
+                    joined.push((room.clone(), joining));
+                }
+                Err(refusal) => {
+                    self.leave_all().await;
+                    return Err(refusal.into());
+                }
+            }
+        }
+        Ok(joined)
+    }
+
+    /// Takes a new token for a room.
+    pub(super) fn sub_refresh(&mut self, identity: &Identity, name: &str, token: &str) -> Result<Reply, No> {
+        let room = command::room(name, self.door.limits.room_name_bytes)?;
+        let Some(membership) = self.rooms.get_mut(&room) else { return Err(Refusal::PermissionDenied.into()) };
+        if !membership.by_token {
+            return Err(No::Closed(Close::BadRequest)); // there is nothing to refresh
+        }
+        if token.is_empty() {
+            return Err(Refusal::BadRequest("a token is needed".into()).into());
+        }
+        let grant = self.door.auth.grant(token, &room, identity).map_err(|no| match no {
+            NoGrant::Expired => No::Refused(Refusal::Expired),
+            NoGrant::Invalid | NoGrant::Foreign => No::Closed(Close::InvalidToken),
+        })?;
+        membership.expires_at = clock::deadline(grant.ttl(), self.door.refresh_grace);
+        self.wind();
+        Ok(Reply::SubRefreshed { ttl: grant.ttl() })
+    }
+
+    pub(super) async fn unsubscribe(&mut self, name: &str) {
+        if let Ok(room) = Room::new(name)
+            && self.rooms.remove(&room).is_some()
+        {
+            self.leave(&room).await;
+            self.wind();
+        }
+    }
+
+    /// Ends the memberships whose tokens were not refreshed in time; the client may come again with another.
+    pub(super) async fn end_expired(&mut self) {
+        let now = Instant::now();
+        let ended = |membership: &Membership| membership.expires_at.is_some_and(|at| at <= now);
+        let rooms: Vec<Room> = self.rooms.iter().filter(|(_, of)| ended(of)).map(|(room, _)| room.clone()).collect();
+        for room in rooms {
+            self.rooms.remove(&room);
+            self.leave(&room).await;
+            self.outbox.push(self.dialect.unsubscribed(&room, Unsubscribed::Expired));
+        }
+        self.wind();
+    }
+
+    pub(super) async fn leave_all(&mut self) {
+        for (room, _) in std::mem::take(&mut self.rooms) {
+            self.leave(&room).await;
+        }
+    }
+
+    /// Sets the clock to the first room whose token ends.
+    fn wind(&mut self) {
+        self.clock.room_expires_at = self.rooms.values().filter_map(|membership| membership.expires_at).min();
+    }
+}
