@@ -8,6 +8,9 @@ mod clock;
 pub mod command;
 mod dialect;
 pub mod engineio;
+mod errand;
+mod farewell;
+mod introduction;
 mod joins;
 pub mod link;
 mod native;
@@ -19,17 +22,17 @@ pub use dialect::Dialect;
 pub use native::{SUBPROTOCOL_JSON, SUBPROTOCOL_PROTOBUF, Unsubscribed};
 pub use socket::{Socket, Wire};
 
-use crate::auth::{Auth, Denied, Identity};
+use crate::auth::{Auth, Identity};
 use crate::outbox::{Drained, FRAMES_PER_FLUSH, Outbox};
 use crate::presence::Presence;
-use crate::publish::{Publisher, Sending, Turn, Turns};
-use crate::recover::{Asked, Recoverer};
+use crate::publish::{Publisher, Turns};
+use crate::recover::Recoverer;
 use crate::room::SessionId;
 use crate::telemetry::Telemetry;
 use clock::Clock;
-use command::{Command, Done, NO_ANSWER, Numbered, Reply, Since};
+use command::{Command, Done, NO_ANSWER, Numbered, Reply};
 use confab_config::Limits;
-use confab_protocol::{Body, Close, Draft, Key, Kind, Present, Refusal, Room, Sender};
+use confab_protocol::{Close, Refusal, Room};
 use futures_util::FutureExt;
 use joins::{Membership, No};
 use link::{Incoming, Link};
@@ -125,7 +128,7 @@ impl Session {
     async fn live(&mut self, link: &mut impl Link) -> Option<Close> {
         let outbox = self.outbox.clone();
         let in_flight = self.in_flight.clone();
-        let farewell = farewell(self.door.clone(), self.id, in_flight.clone());
+        let farewell = farewell::due(self.door.clone(), self.id, in_flight.clone());
         let alarm = sleep_until(self.clock.next());
         tokio::pin!(alarm, farewell);
         let (mut reads, mut leaving) = (0, false);
@@ -297,7 +300,7 @@ impl Session {
             }
             Command::Send => {} // nobody listens to a client's asynchronous messages; the protocol expects no answer
             Command::Presence { room } => self.who(number, &identity, &room, Reply::Presence).await,
-            Command::PresenceStats { room } => self.who(number, &identity, &room, stats).await,
+            Command::PresenceStats { room } => self.who(number, &identity, &room, errand::stats).await,
             Command::Unavailable => self.answer(number, &Reply::Refused(Refusal::NotAvailable)),
             Command::Unknown => self.answer(number, &Reply::Refused(Refusal::MethodNotFound)),
             Command::Refused(refusal) => self.answer(number, &Reply::Refused(refusal)),
@@ -322,184 +325,6 @@ impl Session {
             Err(No::Closed(close)) => Err(close),
         }
     }
-
-    async fn connect(
-        &mut self,
-        number: Option<u32>,
-        token: &str,
-        data: Option<&Body>,
-        places: &[(String, Since)],
-    ) -> Result<(), Close> {
-        let number = number.ok_or(Close::BadRequest)?;
-        match self.introduce(number, token, data, places).await {
-            Ok(()) => Ok(()),
-            Err(No::Refused(refusal)) => {
-                self.answer(number, &Reply::NotConnected(refusal));
-                Ok(())
-            }
-            Err(No::Closed(close)) => Err(close),
-        }
-    }
-
-    async fn introduce(
-        &mut self,
-        number: u32,
-        token: &str,
-        data: Option<&Body>,
-        places: &[(String, Since)],
-    ) -> Result<(), No> {
-        let identity = self.door.auth.identify(token, data, &self.client)?;
-        let joined = self.join_given(&identity.rooms, places).await?;
-        let (client, ttl) = (self.client.clone(), identity.ttl());
-        self.clock.connected(&self.door.limits);
-        if self.dialect.ping().is_none() {
-            self.clock.ping_at = None; // the link asks by itself
-        }
-        self.clock.expires_at = clock::deadline(ttl, self.door.refresh_grace);
-        let ping_s = self.door.limits.ping_interval.as_secs().max(1);
-        tracing::debug!(client, user = %identity.user, rooms = joined.len(), "connected");
-        let who = self.present(&identity);
-        self.identity = Some(identity);
-        let subs = joined.iter().map(|(room, joining)| (room.clone(), joining.joined.clone())).collect();
-        self.answer(number, &Reply::Connected { client, ping_s, ttl, subs });
-        for (room, joining) in &joined {
-            joining.finish(None, &self.door.telemetry); // what was said in the room meanwhile comes behind the reply
-            self.door.presence.came(room, self.id, who.clone());
-        }
-        Ok(())
-    }
-
-    fn refresh(&mut self, number: u32, identity: &Identity, token: &str) -> Result<(), Close> {
-        if token.is_empty() {
-            return Err(Close::BadRequest);
-        }
-        match self.door.auth.verify(token, &self.client) {
-            Ok(fresh) if fresh.user != identity.user => Err(Close::InvalidToken),
-            Ok(fresh) => {
-                let ttl = fresh.ttl();
-                self.clock.expires_at = clock::deadline(ttl, self.door.refresh_grace);
-                self.identity = Some(fresh);
-                self.answer(number, &Reply::Refreshed { client: self.client.clone(), ttl });
-                Ok(())
-            }
-            Err(Denied::Refused(Refusal::TokenExpired)) => Err(Close::Expired),
-            Err(Denied::Refused(refusal)) => {
-                self.answer(number, &Reply::Refused(refusal));
-                Ok(())
-            }
-            Err(Denied::Closed(close)) => Err(close),
-        }
-    }
-
-    async fn publish(&mut self, number: u32, identity: &Identity, room: &str, body: Body) {
-        match self.open_room(room, identity) {
-            Ok(room) => {
-                let draft = Draft { kind: Kind::Message, room, key: Key::fresh(), body, target: None, thread: None };
-                self.send(number, identity, draft, false, |_| Reply::Empty(Done::Publish)).await;
-            }
-            Err(refusal) => self.answer(number, &Reply::Refused(refusal)),
-        }
-    }
-
-    async fn rpc(&mut self, number: u32, identity: &Identity, method: &str, data: Option<Body>) {
-        let verb = verb::parse(method, data.as_ref(), &self.door.limits);
-        match verb.and_then(|verb| self.open_room(verb.room().as_str(), identity).map(|_| verb)) {
-            Ok(verb::Verb::Send { draft, keyed }) => {
-                self.send(number, identity, draft, keyed, |receipt| Reply::Rpc(Body::of(&receipt))).await;
-            }
-            Ok(verb::Verb::History { room, asked }) => {
-                let recoverer = self.door.recoverer.clone();
-                self.beside(number, async move {
-                    recoverer.history(&room, asked).await.map(|page| Reply::Rpc(verb::history(&page)))
-                })
-                .await;
-            }
-            Err(refusal) => self.answer(number, &Reply::Refused(refusal)),
-        }
-    }
-
-    async fn history(
-        &mut self,
-        number: u32,
-        identity: &Identity,
-        room: &str,
-        since: Option<Since>,
-        reverse: bool,
-        limit: i64,
-    ) {
-        let room = match self.open_room(room, identity) {
-            Ok(room) => room,
-            Err(refusal) => return self.answer(number, &Reply::Refused(refusal)),
-        };
-        let page = self.door.limits.history_page;
-        let limit = usize::try_from(limit).map_or(page, |limit| limit.min(page));
-        let recoverer = self.door.recoverer.clone();
-        self.beside(number, async move {
-            let page = recoverer.stream(&room, Asked { since, reverse, limit }).await?;
-            Ok(Reply::History { records: page.records, top: page.top })
-        })
-        .await;
-    }
-
-    /// Who listens to a room, as `reply` tells it.
-    async fn who(&self, number: u32, identity: &Identity, room: &str, reply: fn(Vec<Present>) -> Reply) {
-        match self.open_room(room, identity) {
-            Ok(room) => {
-                let presence = self.door.presence.clone();
-                self.beside(number, async move { presence.of(&room).await.map(reply) }).await;
-            }
-            Err(refusal) => self.answer(number, &Reply::Refused(refusal)),
-        }
-    }
-
-    async fn send(
-        &mut self,
-        number: u32,
-        identity: &Identity,
-        draft: Draft,
-        keyed: bool,
-        reply: impl FnOnce(crate::publish::Receipt) -> Reply + Send + 'static,
-    ) {
-        let turn: Turn = self.turns.next(&draft.room);
-        let (user, info) = (identity.user.clone(), identity.info.clone());
-        let sender = Sender { user, client: Some(self.client.clone()), info };
-        let publisher = self.door.publisher.clone();
-        self.beside(number, async move { publisher.publish(Sending { sender, draft, keyed }, turn).await.map(reply) })
-            .await;
-    }
-
-    /// Runs a command beside the loop; its answer goes into the outbox when it is there.
-    async fn beside(&self, number: u32, work: impl Future<Output = Result<Reply, Refusal>> + Send + 'static) {
-        let permit = self.in_flight.clone().acquire_owned().await.expect("nobody closes the semaphore");
-        let (outbox, dialect) = (self.outbox.clone(), self.dialect);
-        self.door.publisher.tasks.spawn(async move {
-            let reply = work.await.unwrap_or_else(Reply::Refused);
-            outbox.push(dialect.reply(number, &reply));
-            drop(permit);
-        });
-    }
-}
-
-/// Ends when a draining hub may end this session: at its place in the spread, and when every command under way has put
-/// its answer into the outbox.
-async fn farewell(door: Arc<Door>, id: SessionId, in_flight: Arc<Semaphore>) {
-    /// The pace at which sessions are sent away.
-    const EACH: Duration = Duration::from_millis(1);
-    door.draining.cancelled().await;
-    let sessions = u32::try_from(door.telemetry.sessions.get().max(1)).unwrap_or(u32::MAX);
-    let spread = (EACH * sessions).min(door.drain_spread);
-    // Neighbouring numbers lie far apart, so that those who came together do not go together.
-    let place = u32::try_from(id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32).unwrap_or_default();
-    tokio::time::sleep(spread.mul_f64(f64::from(place) / f64::from(u32::MAX))).await;
-    let all = u32::try_from(door.limits.commands_in_flight).unwrap_or(u32::MAX);
-    drop(in_flight.acquire_many(all).await);
-}
-
-/// How many sessions these are, and how many people.
-fn stats(present: Vec<Present>) -> Reply {
-    let users: std::collections::HashSet<_> = present.iter().map(|one| &one.user).collect();
-    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    Reply::PresenceStats { clients: count(present.len()), users: count(users.len()) }
 }
 
 /// The next frame, once another command may be begun.

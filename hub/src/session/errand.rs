@@ -1,0 +1,110 @@
+//! What a session has done beside its loop: sends, reads, and who is here. The answer goes into the outbox when it is
+//! there, so that a slow one holds up nothing.
+
+use super::command::{Done, Reply, Since};
+use super::{Session, verb};
+use crate::auth::Identity;
+use crate::publish::{Sending, Turn};
+use crate::recover::Asked;
+use confab_protocol::{Body, Draft, Key, Kind, Present, Refusal, Sender};
+
+impl Session {
+    pub(super) async fn publish(&mut self, number: u32, identity: &Identity, room: &str, body: Body) {
+        match self.open_room(room, identity) {
+            Ok(room) => {
+                let draft = Draft { kind: Kind::Message, room, key: Key::fresh(), body, target: None, thread: None };
+                self.send(number, identity, draft, false, |_| Reply::Empty(Done::Publish)).await;
+            }
+            Err(refusal) => self.answer(number, &Reply::Refused(refusal)),
+        }
+    }
+
+    pub(super) async fn rpc(&mut self, number: u32, identity: &Identity, method: &str, data: Option<Body>) {
+        let verb = verb::parse(method, data.as_ref(), &self.door.limits);
+        match verb.and_then(|verb| self.open_room(verb.room().as_str(), identity).map(|_| verb)) {
+            Ok(verb::Verb::Send { draft, keyed }) => {
+                self.send(number, identity, draft, keyed, |receipt| Reply::Rpc(Body::of(&receipt))).await;
+            }
+            Ok(verb::Verb::History { room, asked }) => {
+                let recoverer = self.door.recoverer.clone();
+                self.beside(number, async move {
+                    recoverer.history(&room, asked).await.map(|page| Reply::Rpc(verb::history(&page)))
+                })
+                .await;
+            }
+            Err(refusal) => self.answer(number, &Reply::Refused(refusal)),
+        }
+    }
+
+    pub(super) async fn history(
+        &mut self,
+        number: u32,
+        identity: &Identity,
+        room: &str,
+        since: Option<Since>,
+        reverse: bool,
+        limit: i64,
+    ) {
+        let room = match self.open_room(room, identity) {
+            Ok(room) => room,
+            Err(refusal) => return self.answer(number, &Reply::Refused(refusal)),
+        };
+        let page = self.door.limits.history_page;
+        let limit = usize::try_from(limit).map_or(page, |limit| limit.min(page));
+        let recoverer = self.door.recoverer.clone();
+        self.beside(number, async move {
+            let page = recoverer.stream(&room, Asked { since, reverse, limit }).await?;
+            Ok(Reply::History { records: page.records, top: page.top })
+        })
+        .await;
+    }
+
+    /// Who listens to a room, as `reply` tells it.
+    pub(super) async fn who(&self, number: u32, identity: &Identity, room: &str, reply: fn(Vec<Present>) -> Reply) {
+        match self.open_room(room, identity) {
+            Ok(room) => {
+                let presence = self.door.presence.clone();
+                self.beside(number, async move { presence.of(&room).await.map(reply) }).await;
+            }
+            Err(refusal) => self.answer(number, &Reply::Refused(refusal)),
+        }
+    }
+
+    pub(super) async fn send(
+        &mut self,
+        number: u32,
+        identity: &Identity,
+        draft: Draft,
+        keyed: bool,
+        reply: impl FnOnce(crate::publish::Receipt) -> Reply + Send + 'static,
+    ) {
+        let turn: Turn = self.turns.next(&draft.room);
+        let (user, info) = (identity.user.clone(), identity.info.clone());
+        let sender = Sender { user, client: Some(self.client.clone()), info };
+        let publisher = self.door.publisher.clone();
+        self.beside(number, async move { publisher.publish(Sending { sender, draft, keyed }, turn).await.map(reply) })
+            .await;
+    }
+
+    /// Runs a command beside the loop; its answer goes into the outbox when it is there.
+    pub(super) async fn beside(
+        &self,
+        number: u32,
+        work: impl Future<Output = Result<Reply, Refusal>> + Send + 'static,
+    ) {
+        let permit = self.in_flight.clone().acquire_owned().await.expect("nobody closes the semaphore");
+        let (outbox, dialect) = (self.outbox.clone(), self.dialect);
+        self.door.publisher.tasks.spawn(async move {
+            let reply = work.await.unwrap_or_else(Reply::Refused);
+            outbox.push(dialect.reply(number, &reply));
+            drop(permit);
+        });
+    }
+}
+
+/// How many sessions these are, and how many people.
+pub(super) fn stats(present: Vec<Present>) -> Reply {
+    let users: std::collections::HashSet<_> = present.iter().map(|one| &one.user).collect();
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    Reply::PresenceStats { clients: count(present.len()), users: count(users.len()) }
+}
