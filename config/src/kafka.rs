@@ -42,6 +42,27 @@ pub(crate) fn refused(key: &str, value: &str) -> Option<Reason> {
 }
 
 impl KafkaConfig {
+    /// The librdkafka properties of a client named `id`: what every client of ours needs, then the `defaults` of this one;
+    /// brokers and the operator's options come last. Later ones win.
+    ///
+    /// # Errors
+    /// No broker is named, or [`Self::check_options`] refuses an option; the error says what to do.
+    pub fn client(&self, id: &str, defaults: &[(&str, &str)]) -> Result<Vec<(String, String)>, String> {
+        self.check_options()?;
+        if self.brokers.is_empty() {
+            return Err("`journal.kafka.brokers` is empty: name at least one `host:port`".into());
+        }
+        let common = [
+            ("client.id", id),
+            ("reconnect.backoff.ms", "50"),
+            ("reconnect.backoff.max.ms", "1000"),
+            ("socket.connection.setup.timeout.ms", "5000"),
+            ("socket.keepalive.enable", "true"),
+        ];
+        let ours = common.iter().chain(defaults).map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        Ok(ours.chain(self.properties()).collect())
+    }
+
     /// Checks that no option takes a promise away or doubles a setting, for settings that did not come through
     /// [`load`](crate::load()). The error names the option and says why.
     pub fn check_options(&self) -> Result<(), String> {

@@ -185,24 +185,7 @@ impl Drop for Source {
     }
 }
 
-/// What every client of ours needs, then the defaults of this one; the operator's options come last.
+/// A client of ours, with the defaults of this one.
 fn client_config(kafka: &KafkaConfig, defaults: &[(&str, &str)]) -> Result<ClientConfig, Error> {
-    kafka.check_options().map_err(Error::Settings)?;
-    if kafka.brokers.is_empty() {
-        return Err(Error::Settings("`journal.kafka.brokers` is empty: name at least one `host:port`".into()));
-    }
-    let mut client = ClientConfig::new();
-    client
-        .set("client.id", "confab-consumer")
-        .set("reconnect.backoff.ms", "50")
-        .set("reconnect.backoff.max.ms", "1000")
-        .set("socket.connection.setup.timeout.ms", "5000")
-        .set("socket.keepalive.enable", "true");
-    for (key, value) in defaults {
-        client.set(*key, *value);
-    }
-    for (key, value) in kafka.properties() {
-        client.set(key, value);
-    }
-    Ok(client)
+    Ok(kafka.client("confab-consumer", defaults).map_err(Error::Settings)?.into_iter().collect())
 }

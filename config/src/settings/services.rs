@@ -173,8 +173,8 @@ impl KafkaConfig {
         format!("{}-generations", self.topic_prefix)
     }
 
-    /// The librdkafka properties that every client of ours needs: brokers, then the operator's options.
-    pub fn properties(&self) -> Vec<(String, String)> {
+    /// Where the brokers are, then the operator's options.
+    pub(crate) fn properties(&self) -> Vec<(String, String)> {
         let mut properties = vec![("bootstrap.servers".to_owned(), self.brokers.join(","))];
         properties.extend(self.options.iter().map(|(key, value)| (key.clone(), value.clone())));
         properties

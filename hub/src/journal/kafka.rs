@@ -285,26 +285,9 @@ fn producer_config(config: &KafkaConfig) -> Result<ClientConfig, Error> {
     Ok(client)
 }
 
-/// What every client of ours needs, then the defaults of this one; the operator's options come last.
+/// A client of ours, with the defaults of this one.
 fn client_config(config: &KafkaConfig, defaults: &[(&str, &str)]) -> Result<ClientConfig, Error> {
-    config.check_options().map_err(Error::Settings)?;
-    if config.brokers.is_empty() {
-        return Err(Error::Settings("`journal.kafka.brokers` is empty: name at least one `host:port`".into()));
-    }
-    let mut client = ClientConfig::new();
-    client
-        .set("client.id", "confab-hub")
-        .set("reconnect.backoff.ms", "50")
-        .set("reconnect.backoff.max.ms", "1000")
-        .set("socket.connection.setup.timeout.ms", "5000")
-        .set("socket.keepalive.enable", "true");
-    for (key, value) in defaults {
-        client.set(*key, *value);
-    }
-    for (key, value) in config.properties() {
-        client.set(key, value);
-    }
-    Ok(client)
+    Ok(config.client("confab-hub", defaults).map_err(Error::Settings)?.into_iter().collect())
 }
 
 fn settings(error: &KafkaError) -> Error {

@@ -21,7 +21,7 @@ impl Session {
 
     pub(super) async fn rpc(&mut self, number: u32, identity: &Identity, method: &str, data: Option<Body>) {
         let verb = verb::parse(method, data.as_ref(), &self.door.limits);
-        match verb.and_then(|verb| self.open_room(verb.room().as_str(), identity).map(|_| verb)) {
+        match verb.and_then(|verb| self.may_use(verb.room(), identity).map(|()| verb)) {
             Ok(verb::Verb::Send { draft, keyed }) => {
                 self.send(number, identity, draft, keyed, |receipt| Reply::Rpc(Body::of(&receipt))).await;
             }

@@ -45,8 +45,13 @@ impl Session {
     /// The room of that name, if this session may read it and speak in it: it listens there, or everybody may.
     pub(super) fn open_room(&self, name: &str, identity: &Identity) -> Result<Room, Refusal> {
         let room = command::room(name, self.door.limits.room_name_bytes)?;
-        if self.rooms.contains_key(&room) || self.everybody_may(&room, identity) {
-            Ok(room)
+        self.may_use(&room, identity).map(|()| room)
+    }
+
+    /// Whether this session may read a room and speak in it.
+    pub(super) fn may_use(&self, room: &Room, identity: &Identity) -> Result<(), Refusal> {
+        if self.rooms.contains_key(room) || self.everybody_may(room, identity) {
+            Ok(())
         } else {
             Err(Refusal::PermissionDenied)
         }
