@@ -1,5 +1,6 @@
 //! What the settings must be to make sense together. Every check adds to one list, so that all mistakes are named at once.
 
+mod capabilities;
 mod door;
 mod plugins;
 mod rooms;
@@ -43,6 +44,11 @@ impl Findings {
     /// A number has to lie in a range.
     fn number<N: PartialOrd + Display>(&mut self, path: &str, value: N, least: N, most: N) {
         self.range(&Path::of(path), value, least, most, |number| number.to_string());
+    }
+
+    /// A number at a path that has more than plain keys has to lie in a range.
+    fn count(&mut self, path: &Path, value: u32, least: u32, most: u32) {
+        self.range(path, value, least, most, |number| number.to_string());
     }
 
     /// A size has to lie in a range.

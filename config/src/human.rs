@@ -150,9 +150,9 @@ impl<'de> Deserialize<'de> for Size {
 }
 
 /// Reads text with a function, and says what is expected when something else than text is found.
-struct Friendly<T> {
-    expecting: &'static str,
-    read: fn(&str) -> Result<T, String>,
+pub(crate) struct Friendly<T> {
+    pub(crate) expecting: &'static str,
+    pub(crate) read: fn(&str) -> Result<T, String>,
 }
 
 impl<T> Visitor<'_> for Friendly<T> {

@@ -3,6 +3,7 @@
 //! [`load()`] reads the file, the environment and the flags, one over the other, and remembers where every value came
 //! from. What is wrong is returned all at once, as [`Diagnostics`] that show the place, the cause, and what to type next.
 
+pub mod address;
 mod check;
 mod diagnostic;
 mod document;

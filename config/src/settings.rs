@@ -1,10 +1,12 @@
 //! The settings themselves. `Default` is the documentation: hub.toml prints it, and a test compares the two.
 
+mod capabilities;
 mod plugins;
 mod rooms;
 mod services;
 mod socketio;
 
+pub use capabilities::*;
 pub use plugins::*;
 pub use rooms::*;
 pub use services::*;

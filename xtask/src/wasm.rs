@@ -14,7 +14,7 @@ const TARGET: &str = "wasm32-unknown-unknown";
 pub const PLUGINS: &[&str] = &["word-filter", "link-notes"];
 
 /// The plugins that only tests use.
-pub const FIXTURES: &[&str] = &["misbehave"];
+pub const FIXTURES: &[&str] = &["misbehave", "reach"];
 
 /// Builds each of these packages of the workspace into `<out>/<name>.wasm` and returns the files. What has not changed is
 /// not built again.

@@ -86,6 +86,7 @@ fn one(here: &Path, name: &str, plugin: &PluginConfig, send_deadline: Duration, 
     // A page of WebAssembly memory has 64 KiB, and 32-bit memories end at 4 GiB.
     found.size(&here.key("memory"), plugin.memory, Size::kib(64), Size::mib(4096));
     found.size(&here.key("output"), plugin.output, Size(64), Size::mib(16));
+    super::capabilities::check(here, name, plugin, found);
 }
 
 /// Checks every chain by itself; gives each one's patterns where they can be read.

@@ -1,5 +1,6 @@
 //! Plugins, the chains they stand in, and the tests of those chains.
 
+use super::Capabilities;
 use crate::human::{Size, duration};
 use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -69,14 +70,6 @@ pub enum Isolation {
     Message,
     /// Instances are kept and used again; one that failed is thrown away.
     Worker,
-}
-
-/// What a plugin may do besides judging.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Capabilities {
-    /// It may write to the hub's log.
-    pub log: bool,
 }
 
 /// Who is judged by what.

@@ -1,7 +1,10 @@
 //! The reference says what the code says: hub.toml, the documentation and `Default` cannot drift apart.
 
 use confab_config::reference::{self, EXAMPLES, TEXT};
-use confab_config::{ChainRule, Config, KafkaConfig, PluginConfig, PostgresConfig, RedisConfig, SocketIoEvent};
+use confab_config::{
+    Capabilities, ChainRule, Config, HttpGrant, KafkaConfig, KvGrant, PluginConfig, PostgresConfig, RedisConfig,
+    SocketIoEvent,
+};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -59,6 +62,22 @@ fn the_reference_has_every_setting_with_its_default() {
     for path in without_default {
         assert!(EXAMPLES.contains(&path) || path.starts_with("room."), "`{path}` has no default in the code");
     }
+}
+
+#[test]
+fn the_limits_of_a_grant_are_those_that_the_words_name() {
+    let words = |name: &str| {
+        let variable = reference::variables().into_iter().find(|variable| variable.name.ends_with(name)).unwrap();
+        let (_, rest) = variable.words.split_once('{').unwrap();
+        format!("{{{}}}", rest.split_once('}').unwrap().0)
+    };
+    let (kv, http) = (words("CAPABILITIES__KV"), words("CAPABILITIES__HTTP").replace("\"…\"", ""));
+    let read: Capabilities = toml::from_str(&format!("kv = {kv}\nhttp = {http}")).unwrap();
+    assert_eq!(read.kv, Some(KvGrant::default()));
+    assert_eq!(read.http, Some(HttpGrant::default()));
+    let fields = |grant: toml::Value| grant.as_table().unwrap().len();
+    assert_eq!(kv.matches('=').count(), fields(toml::Value::try_from(KvGrant::default()).unwrap()));
+    assert_eq!(http.matches('=').count(), fields(toml::Value::try_from(HttpGrant::default()).unwrap()));
 }
 
 #[test]
