@@ -6,6 +6,7 @@
 
 use anyhow::{Context, Result};
 use confab_config::{Config, JudgedKind};
+use confab_hub::kv::Kv;
 use confab_hub::plugin::{Chain, Judged};
 use confab_protocol::{Annotations, Body, Event, EventId, Key, Kind, Room, Sender, UserId};
 use std::path::PathBuf;
@@ -26,7 +27,7 @@ async fn main() -> Result<()> {
             words.join(", ")
         );
         let config: Config = toml::from_str(&toml)?;
-        let (chain, _) = Chain::build(&config, &folder, Arc::new(|_| Ok(())), Arc::new(())).await?;
+        let (chain, _) = Chain::build(&config, &folder, Arc::new(|_| Ok(())), Arc::new(()), &Kv::default()).await?;
         let mut micros = Vec::with_capacity(CALLS);
         for _ in 0..CALLS {
             let event = event();

@@ -5,6 +5,7 @@ use crate::auth::Auth;
 use crate::deliver::Deliverer;
 use crate::http::{self, Http};
 use crate::journal::{self, Journal};
+use crate::kv::Kv;
 use crate::plugin::{Chain, Observer};
 use crate::presence::Presence;
 use crate::publish::{Publisher, Receipt};
@@ -216,7 +217,8 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
     let mut telemetry = Telemetry::new();
     telemetry.sampled(&SAMPLED);
     let telemetry = Arc::new(telemetry);
-    let (chain, warnings) = build_chain(config, &loaded.base_dir, telemetry.clone()).await?;
+    let kv = introduce::kv(config)?;
+    let (chain, warnings) = build_chain(config, &loaded.base_dir, telemetry.clone(), &kv).await?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -350,13 +352,14 @@ fn listen(setting: &'static str, address: std::net::SocketAddr, source: std::io:
     Error::Listen { setting, address, source }
 }
 
-/// Loads the plugins and chains that the settings name; with warnings for the operator.
+/// Loads the plugins and chains that the settings name; with warnings for the operator. `kv` is where plugins remember.
 pub async fn build_chain(
     config: &Config,
     base_dir: &std::path::Path,
     observer: Arc<dyn Observer>,
+    kv: &Kv,
 ) -> Result<(Chain, Vec<String>), crate::plugin::Error> {
-    Chain::build(config, base_dir, introduce::checker(&config.limits), observer).await
+    Chain::build(config, base_dir, introduce::checker(&config.limits), observer, kv).await
 }
 
 /// Opens the store that the settings ask for, for the command line.

@@ -8,7 +8,7 @@
 //! 3  http, admin → session        the doors and the guest
 //! 2  publish  deliver  recover    the way in, the way out, the way back
 //! 1  plugin  timeline  journal  room  auth
-//! 0  outbox  telemetry
+//! 0  outbox  telemetry  kv
 //! ```
 
 pub mod admin;
@@ -18,6 +18,7 @@ pub mod deliver;
 pub mod http;
 pub mod hub;
 pub mod journal;
+pub mod kv;
 pub mod outbox;
 pub mod plugin;
 pub mod presence;

@@ -21,6 +21,7 @@ pub use load::{Check, Error};
 pub use module::Error as ModuleError;
 
 use confab_protocol::{Annotations, Body, Event, Refusal, Trail, VerdictName};
+use std::time::Duration;
 
 /// What the chain said of an event.
 #[derive(Clone, Debug)]
@@ -120,6 +121,12 @@ pub trait Observer: Send + Sync {
     /// A plugin failed; `fault` is a [`Fault::name`].
     fn fault(&self, plugin: &str, fault: &'static str);
 
+    /// A plugin asked the host for something so many times: which capability, and what came of it (`ok`, or a reason).
+    fn host_calls(&self, plugin: &str, interface: &'static str, result: &'static str, calls: u64);
+
+    /// The host worked for a plugin for so long, where it may have had to wait for others.
+    fn host_seconds(&self, plugin: &str, interface: &'static str, took: Duration);
+
     /// A plugin wrote more to the log than one call may: so many bytes were dropped.
     fn log_cut(&self, plugin: &str, bytes: u64);
 }
@@ -128,5 +135,7 @@ pub trait Observer: Send + Sync {
 impl Observer for () {
     fn judged(&self, _plugin: &str, _verdict: VerdictName, _micros: u64, _shadow: bool) {}
     fn fault(&self, _plugin: &str, _fault: &'static str) {}
+    fn host_calls(&self, _plugin: &str, _interface: &'static str, _result: &'static str, _calls: u64) {}
+    fn host_seconds(&self, _plugin: &str, _interface: &'static str, _took: Duration) {}
     fn log_cut(&self, _plugin: &str, _bytes: u64) {}
 }

@@ -55,6 +55,8 @@ pub struct Telemetry {
     judged: Family<PluginVerdict, Counter>,
     judge_seconds: Family<Plugin, Histogram>,
     faults: Family<PluginFault, Counter>,
+    host_calls: Family<HostCall, Counter>,
+    host_seconds: Family<HostInterface, Histogram>,
     log_cut_bytes: Family<Plugin, Counter>,
     sampled: std::sync::Mutex<std::collections::BTreeMap<&'static str, Gauge<f64, AtomicU64>>>,
 }
@@ -75,6 +77,19 @@ struct PluginVerdict {
 struct PluginFault {
     plugin: String,
     fault: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HostCall {
+    plugin: String,
+    interface: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HostInterface {
+    plugin: String,
+    interface: &'static str,
 }
 
 /// 10 µs to 20 s.
@@ -115,6 +130,8 @@ impl Telemetry {
             judged: Family::default(),
             judge_seconds,
             faults: Family::default(),
+            host_calls: Family::default(),
+            host_seconds: Family::new_with_constructor(seconds),
             log_cut_bytes: Family::default(),
             sampled: std::sync::Mutex::default(),
             registry: Registry::default(),
@@ -149,6 +166,8 @@ impl Telemetry {
         registry.register("plugin_verdicts", "What plugins said", t.judged.clone());
         registry.register("plugin_seconds", "Time of a plugin's call", t.judge_seconds.clone());
         registry.register("plugin_faults", "How plugins failed", t.faults.clone());
+        registry.register("plugin_host_calls", "What plugins asked of the host", t.host_calls.clone());
+        registry.register("plugin_host_seconds", "Time that the host worked for a plugin", t.host_seconds.clone());
         registry.register(
             "plugin_log_cut_bytes",
             "Log bytes of plugins past what a call may write",
@@ -220,6 +239,16 @@ impl crate::plugin::Observer for Telemetry {
     fn fault(&self, plugin: &str, fault: &'static str) {
         self.faults.get_or_create(&PluginFault { plugin: plugin.to_owned(), fault }).inc();
     }
+
+    fn host_calls(&self, plugin: &str, interface: &'static str, result: &'static str, calls: u64) {
+        self.host_calls.get_or_create(&HostCall { plugin: plugin.to_owned(), interface, result }).inc_by(calls);
+    }
+
+    fn host_seconds(&self, plugin: &str, interface: &'static str, took: Duration) {
+        let plugin = plugin.to_owned();
+        self.host_seconds.get_or_create(&HostInterface { plugin, interface }).observe(took.as_secs_f64());
+    }
+
     fn log_cut(&self, plugin: &str, bytes: u64) {
         self.log_cut_bytes.get_or_create(&Plugin { plugin: plugin.to_owned() }).inc_by(bytes);
     }

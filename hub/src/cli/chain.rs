@@ -3,6 +3,7 @@
 use super::run::causes;
 use super::{ChainCommand, Exit, Screen, SettingsArgs};
 use crate::hub::build_chain;
+use crate::kv::Kv;
 use crate::plugin::{Chain, Judged};
 use confab_config::{ChainTest, Diagnostics, JudgedKind, Loaded};
 use confab_protocol::{Annotations, Body, Event, EventId, Key, Kind, Room, Sender, Step, Trail, UserId, VerdictName};
@@ -22,7 +23,7 @@ pub fn run(settings: &SettingsArgs, command: &ChainCommand, screen: &mut Screen<
     screen.findings(&Diagnostics(loaded.warnings.clone()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
-        let chain = match build_chain(&loaded.config, &loaded.base_dir, Arc::new(())).await {
+        let chain = match build_chain(&loaded.config, &loaded.base_dir, Arc::new(()), &Kv::default()).await {
             Ok((chain, _)) => chain,
             Err(error) => {
                 writeln!(screen.err, "error: {}", causes(&error))?;

@@ -2,7 +2,10 @@
 
 use super::Error;
 use crate::journal::{self, Journal, Kafka, Sqlite};
-use crate::timeline::{Commit, Failure, Memory, MemoryOptions, Past, Redis, RedisOptions, Relay, Timeline, Truth};
+use crate::kv::{self, Kv};
+use crate::timeline::{
+    self, Commit, Failure, Memory, MemoryOptions, Past, Redis, RedisOptions, Relay, Timeline, Truth,
+};
 use confab_config::{Config, Limits, PostgresConfig, Profile};
 use confab_protocol::{Cursor, Millis, Record, Room};
 use confab_store::{KeyUse, PostgresOptions, Query, Store};
@@ -94,6 +97,15 @@ async fn cluster(config: &Config) -> Result<Parts, Error> {
     let truth = Arc::new(Journaled { kafka: journal.clone(), hub_id });
     let (timeline, relay) = Redis::connect(options, truth).await?;
     Ok(Parts { timeline, relay, journal: Journal::Kafka(journal), store })
+}
+
+/// Where plugins remember: in this process, or in Redis. Nobody waits for Redis here.
+pub(super) fn kv(config: &Config) -> Result<Kv, Error> {
+    let Some(redis) = &config.timeline.redis else { return Ok(Kv::default()) };
+    let url = redis.read_url().map_err(|error| Error::Setting(error.to_string()))?;
+    let client = timeline::redis_client(url.expose(), redis.ca_file.as_deref())?;
+    let opened = kv::Redis::open(client, &redis.prefix, redis.timeout);
+    Ok(Kv::Redis(opened.map_err(|error| Error::Setting(format!("redis: {error}")))?))
 }
 
 /// A schema that is not ours is found at the start, if the store can be asked; if not, live chat does without it.

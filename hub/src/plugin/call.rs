@@ -3,7 +3,7 @@
 //! A call gives way to others at every tick, and ends at its deadline. An instance is handed back only by a call that went
 //! well, so one that failed in any way cannot be asked again.
 
-use super::capability::Log;
+use super::capability::{Host, Misuse};
 use super::contract::{self, Complete, types};
 use super::engine::{CORE_INSTANCES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
 use super::module::Module;
@@ -53,32 +53,37 @@ pub struct Instance {
 
 /// What the host keeps for an instance.
 pub struct Guest {
-    /// Where its log lines go.
-    pub log: Log,
+    /// What it may ask for besides judging.
+    pub host: Host,
     memory: Memory,
     budget: Budget,
     /// The largest answer, in bytes.
     output: usize,
+    /// The most that it may hand over at once, in bytes: as an answer, or to the host.
+    handed: usize,
 }
 
 impl Instance {
     /// Starts an instance and configures it.
     pub async fn start(module: &Module, observer: &Arc<dyn Observer>, budget: Budget) -> Result<Self, Fault> {
         let guest = Guest {
-            log: Log::new(module.name.clone(), Arc::clone(observer)),
+            host: Host::new(module.name.clone(), Arc::clone(observer), &module.grants, budget.deadline),
             memory: Memory { limit: module.memory, size: 0, refused: false },
             budget,
             output: module.output,
+            handed: module.output.max(module.arguments),
         };
         let mut store = wasmtime::Store::new(module.engine.wasmtime(), guest);
         store.limiter(|guest| &mut guest.memory);
-        store.set_hostcall_fuel(module.output.saturating_add(1024));
+        // A little more than either may be, so that it is we who say what is too much.
+        let handed = store.data().handed.saturating_add(1024);
+        store.set_hostcall_fuel(handed);
         store.epoch_deadline_callback(|store| give_way(&store));
         store.set_epoch_deadline(1);
         let started = budget.cover(module.pre.instantiate_async(&mut store)).await;
         let exports = started.map_err(|failed| store.data().fault(failed, Fault::Unavailable))?;
         let configured = budget.cover(exports.call_configure(&mut store, &module.settings)).await;
-        store.data_mut().log.end();
+        store.data_mut().host.end();
         configured.map_err(|failed| store.data().fault(failed, Fault::Nonsense))?.map_err(Fault::Configure)?;
         Ok(Self { store, exports, calls: 0 })
     }
@@ -87,13 +92,13 @@ impl Instance {
     pub async fn judge(mut self, event: &Event, check: &Check, budget: Budget) -> Result<(Self, Verdict), Fault> {
         let guest = self.store.data_mut();
         guest.budget = budget;
-        guest.log.begin(event);
+        guest.host.begin(event, budget.deadline);
         self.calls += 1;
         self.store.set_epoch_deadline(1);
         let (asked, context) = (contract::event(event), contract::context(event));
         let said = budget.cover(self.exports.call_judge(&mut self.store, &asked, &context)).await;
         let guest = self.store.data_mut();
-        guest.log.end();
+        guest.host.end();
         let said = said.map_err(|failed| guest.fault(failed, Fault::Nonsense))?;
         let verdict = guest.read(said, check)?;
         Ok((self, verdict))
@@ -128,12 +133,15 @@ impl Guest {
         if self.memory.refused {
             return Fault::Memory(self.memory.limit);
         }
+        if let Some(misuse) = error.downcast_ref::<Misuse>() {
+            return Fault::Misuse(misuse.to_string());
+        }
         match error.downcast_ref::<Trap>() {
             Some(Trap::Interrupt) => Fault::Timeout(self.budget.whole),
             Some(Trap::StackOverflow) => Fault::Stack,
             Some(trap) => Fault::Trap(trap.to_string()),
             // Wasmtime's error for this has no public type; a test sees to it that we notice when its words change.
-            None if error.to_string().contains("hostcalls has been exhausted") => Fault::Output(self.output),
+            None if error.to_string().contains("hostcalls has been exhausted") => Fault::Output(self.handed),
             None => other(format!("{error:#}")),
         }
     }

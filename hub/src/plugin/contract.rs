@@ -10,11 +10,17 @@ mod generated {
     wasmtime::component::bindgen!({
         path: "../plugin-sdk/wit",
         world: "complete",
+        imports: {
+            // What waits for others: the call gives way meanwhile.
+            "confab:plugin/host-kv": async | trappable,
+            "confab:plugin/host-http": async | trappable,
+            default: trappable,
+        },
         exports: { default: async },
     });
 }
 
-pub use generated::confab::plugin::{host_log, types};
+pub use generated::confab::plugin::{host_clock, host_http, host_kv, host_log, host_random, types};
 pub use generated::{Complete, CompletePre};
 
 /// The contract's package.

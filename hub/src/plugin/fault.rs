@@ -32,6 +32,9 @@ pub enum Fault {
     /// Its answer makes no sense.
     #[error("its answer makes no sense: {0}")]
     Nonsense(String),
+    /// It asked the host for what no plugin may have.
+    #[error("{0}")]
+    Misuse(String),
     /// A fresh instance did not take the settings that another one took when the hub started.
     #[error("it no longer accepts its settings: {0}")]
     Configure(String),
@@ -54,6 +57,7 @@ impl Fault {
             Self::Input { .. } => "input",
             Self::Output(_) => "output",
             Self::Nonsense(_) => "nonsense",
+            Self::Misuse(_) => "misuse",
             Self::Configure(_) => "configure",
             Self::Busy(_) => "busy",
             Self::Unavailable(_) => "unavailable",

@@ -1,11 +1,13 @@
 //! From hub.toml to a chain: every plugin loaded and tried once, every rule read. Nothing of it is used until all of it is
 //! ready, so a reload either succeeds or changes nothing.
 
+use super::capability::Grants;
 use super::chain::{Chain, Member, Rule};
 use super::engine::Engine;
 use super::module::{self, Module};
 use super::pool::{self, Pool};
 use super::{Fault, Observer};
+use crate::kv::Kv;
 use confab_config::{ChainRule, Config, Isolation, Patterns, PluginConfig};
 use confab_protocol::Body;
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,13 +66,14 @@ pub enum Error {
 
 impl Chain {
     /// Loads every plugin that hub.toml names and tries each once. Paths are relative to `base_dir`; `check` is what a
-    /// client's body must pass, and so must everything that a plugin says in JSON. Returns the chain and warnings for the
-    /// operator.
+    /// client's body must pass, and so must everything that a plugin says in JSON; `kv` is where plugins remember. Returns the
+    /// chain and warnings for the operator.
     pub async fn build(
         config: &Config,
         base_dir: &Path,
         check: Arc<Check>,
         observer: Arc<dyn Observer>,
+        kv: &Kv,
     ) -> Result<(Self, Vec<String>), Error> {
         // What costs nothing to check comes first.
         for (index, rule) in config.chain.iter().enumerate() {
@@ -84,7 +87,7 @@ impl Chain {
             });
         let patterns = patterns.collect::<Result<Vec<_>, _>>()?;
         let mut warnings = unused(config);
-        let members = load_all(config, base_dir, &observer, &mut warnings).await?;
+        let members = load_all(config, base_dir, &observer, kv, &mut warnings).await?;
         let rules = config.chain.iter().zip(patterns).map(|(rule, patterns)| read_rule(rule, patterns, &members));
         let rules = rules.collect();
         Ok((Self::new(version(config, &members), rules, check, observer), warnings))
@@ -95,6 +98,7 @@ async fn load_all(
     config: &Config,
     base_dir: &Path,
     observer: &Arc<dyn Observer>,
+    kv: &Kv,
     warnings: &mut Vec<String>,
 ) -> Result<BTreeMap<String, Arc<Member>>, Error> {
     let mut members = BTreeMap::new();
@@ -102,10 +106,11 @@ async fn load_all(
         return Ok(members);
     }
     // One more for each plugin than may run: the one that is about to take another's place.
-    let instances = config.plugin.len() * (pool::places() + 1);
+    let of_one = |plugin: &PluginConfig| pool::places() + Grants::waiting_max(&plugin.capabilities) + 1;
+    let instances = config.plugin.values().map(of_one).sum();
     let engine = Engine::new(instances).map_err(|error| Error::Engine(error.into()))?;
     for (name, settings) in &config.plugin {
-        let member = load(name, settings, base_dir, &engine, observer, warnings).await?;
+        let member = load(name, settings, base_dir, &engine, observer, kv, warnings).await?;
         members.insert(name.clone(), Arc::new(member));
     }
     Ok(members)
@@ -117,12 +122,14 @@ async fn load(
     base_dir: &Path,
     engine: &Engine,
     observer: &Arc<dyn Observer>,
+    kv: &Kv,
     warnings: &mut Vec<String>,
 ) -> Result<Member, Error> {
     let file = base_dir.join(&config.module);
     let job = (name.to_owned(), file.clone(), config.clone(), engine.clone());
+    let grants = Grants::new(name, &config.capabilities, kv);
     // Compiling takes a processor for tens of milliseconds: not on a thread that serves sessions.
-    let loading = tokio::task::spawn_blocking(move || Module::load(&job.0, &job.1, &job.2, job.3));
+    let loading = tokio::task::spawn_blocking(move || Module::load(&job.0, &job.1, &job.2, job.3, grants));
     let module = loading.await.expect("loading a module does not panic");
     let module = module.map_err(|source| Error::Module { plugin: name.into(), file: file.clone(), source })?;
     let opened = Pool::open(module, config.isolation, Arc::clone(observer)).await;

@@ -1,6 +1,6 @@
 //! A plugin's module: its file, checked, compiled and linked to what it is granted.
 
-use super::capability;
+use super::capability::{self, Capability, Grants};
 use super::contract::{CompletePre, PACKAGE, VERSION};
 use super::{call::Guest, engine::Engine};
 use confab_config::PluginConfig;
@@ -36,15 +36,17 @@ pub enum Error {
         /// What it was built for.
         found: String,
     },
-    /// It wants a capability that hub.toml does not grant.
+    /// It wants capabilities that hub.toml does not grant.
     #[error(
-        "it imports `{interface}`, which is not granted: set `capabilities = {{ {key} = true }}` if it should have it"
+        "it imports {interfaces}, not granted: if it should have that, write `{line}` under [plugin.{plugin}] in hub.toml"
     )]
     NotGranted {
-        /// The interface.
-        interface: String,
-        /// The key in `capabilities`.
-        key: &'static str,
+        /// The plugin's name.
+        plugin: String,
+        /// The interfaces.
+        interfaces: String,
+        /// The line of hub.toml that grants them, beside what is granted now.
+        line: String,
     },
     /// It wants something that no plugin can have.
     #[error("it imports `{0}`, which this hub gives to no plugin")]
@@ -70,13 +72,19 @@ pub struct Module {
     pub memory: usize,
     /// The largest answer, in bytes.
     pub output: usize,
+    /// What it may ask the host for.
+    pub grants: Grants,
+    /// The most bytes that it may hand to the host at once.
+    pub arguments: usize,
+    /// How many of its calls may wait for others, beside those that work.
+    pub waiting: usize,
     /// The longest a call may take.
     pub timeout: Duration,
 }
 
 impl Module {
     /// Reads, checks, compiles and links a module. Takes tens of milliseconds of a processor.
-    pub fn load(name: &str, file: &Path, config: &PluginConfig, engine: Engine) -> Result<Self, Error> {
+    pub fn load(name: &str, file: &Path, config: &PluginConfig, engine: Engine, grants: Grants) -> Result<Self, Error> {
         let bytes = std::fs::read(file).map_err(Error::Read)?;
         let hash = blake3::hash(&bytes).to_hex().to_string();
         match &config.blake3 {
@@ -86,7 +94,7 @@ impl Module {
             _ => {}
         }
         let component = Component::new(engine.wasmtime(), &bytes).map_err(|error| Error::Compile(error.into()))?;
-        check_imports(&component, engine.wasmtime(), config)?;
+        check_imports(&component, engine.wasmtime(), name, config)?;
         let mut linker = Linker::new(engine.wasmtime());
         let linked = capability::link(&mut linker, &config.capabilities)
             .and_then(|()| linker.instantiate_pre(&component))
@@ -99,13 +107,21 @@ impl Module {
             settings: settings(&config.settings).to_string(),
             memory: config.memory.bytes(),
             output: config.output.bytes(),
+            grants,
+            arguments: Grants::arguments_max(&config.capabilities),
+            waiting: Grants::waiting_max(&config.capabilities),
             timeout: config.timeout,
         })
     }
 }
 
 /// Refuses a component of another contract, and one that wants what it may not have.
-fn check_imports(component: &Component, engine: &wasmtime::Engine, config: &PluginConfig) -> Result<(), Error> {
+fn check_imports(
+    component: &Component,
+    engine: &wasmtime::Engine,
+    name: &str,
+    config: &PluginConfig,
+) -> Result<(), Error> {
     let ty = component.component_type();
     let names: Vec<&str> = ty.imports(engine).map(|(name, _)| name).chain(ty.exports(engine).map(|(n, _)| n)).collect();
     let ours = |name: &str| Some(name.strip_prefix(PACKAGE)?.strip_prefix('/')?.to_owned());
@@ -119,20 +135,26 @@ fn check_imports(component: &Component, engine: &wasmtime::Engine, config: &Plug
             return Err(Error::Version { found: version.into() });
         }
     }
-    let known = capability::known(&config.capabilities);
+    let (mut missing, mut interfaces) = (Vec::new(), Vec::new());
     for (import, _) in ty.imports(engine) {
         let interface = ours(import).and_then(|rest| rest.split('@').next().map(str::to_owned));
-        match interface.as_deref() {
-            Some("types") => {}
-            Some(interface) => match known.iter().find(|(name, ..)| *name == interface) {
-                Some((_, _, true)) => {}
-                Some((_, key, false)) => return Err(Error::NotGranted { interface: import.into(), key }),
-                None => return Err(Error::UnknownImport(import.into())),
-            },
+        if interface.as_deref() == Some("types") {
+            continue;
+        }
+        match interface.as_deref().and_then(Capability::of) {
+            Some(capability) if capability.is_in(&config.capabilities) => {}
+            Some(capability) => {
+                missing.push(capability);
+                interfaces.push(format!("`{import}`"));
+            }
             None => return Err(Error::UnknownImport(import.into())),
         }
     }
-    Ok(())
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let (interfaces, line) = (interfaces.join(", "), capability::line(&config.capabilities, &missing));
+    Err(Error::NotGranted { plugin: name.into(), interfaces, line })
 }
 
 /// Whether a contract's version is one that this hub speaks: the same major number, and no newer minor one.

@@ -17,8 +17,8 @@ pub const PLACE_WAIT: Duration = Duration::from_secs(1);
 /// How long a plugin may take to start and be configured, where that does not happen for each message.
 pub const START_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How many calls of one plugin may run at once. Judging is work for a processor: more calls than a few for each would
-/// only make all of them late.
+/// How many calls of one plugin may run at once, beside those that may wait for others ([`Module::waiting`]). Judging is work
+/// for a processor: more calls than a few for each would only make all of them late.
 pub fn places() -> usize {
     (2 * std::thread::available_parallelism().map_or(1, usize::from)).max(4)
 }
@@ -57,7 +57,7 @@ impl Pool {
             Isolation::Worker => vec![first],
             Isolation::Message => Vec::new(),
         };
-        let places = Semaphore::new(places());
+        let places = Semaphore::new(places() + module.waiting);
         Ok((Self { module, isolation, observer, places, idle: Mutex::new(idle) }, took))
     }
 

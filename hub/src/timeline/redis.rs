@@ -25,6 +25,7 @@ mod server;
 mod sweep;
 
 pub use options::RedisOptions;
+pub use server::client;
 
 use super::relays::Relays;
 use super::{Counters, Error, Failure, Relay, Timeline};

@@ -1,7 +1,11 @@
 //! Plugins, through the chain's front door: what they say, how they fail, and what they cannot do to anyone else.
 
+mod capabilities;
 mod chain;
 mod faults;
+mod http;
 mod isolation;
+mod kv;
 mod loading;
+mod servers;
 mod support;

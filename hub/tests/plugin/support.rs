@@ -1,10 +1,13 @@
 //! A hub.toml in a line, an event in a word, and an observer that remembers.
 
 use confab_config::{Config, JudgedKind};
+use confab_hub::kv::Kv;
 use confab_hub::plugin::{Chain, Error, Judged, Observer};
 use confab_protocol::{Annotations, Body, Event, EventId, Key, Kind, Refusal, Room, Sender, UserId, VerdictName};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 /// The folder of built plugins: that of `CONFAB_TEST_PLUGINS`, or one that is filled here.
 pub fn plugins() -> &'static Path {
@@ -26,6 +29,8 @@ pub struct Seen {
     pub judged: Mutex<Vec<(String, VerdictName, bool)>>,
     pub faults: Mutex<Vec<&'static str>>,
     pub log_cut: Mutex<u64>,
+    pub host: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
+    pub waits: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl Observer for Seen {
@@ -35,6 +40,14 @@ impl Observer for Seen {
 
     fn fault(&self, _plugin: &str, fault: &'static str) {
         self.faults.lock().unwrap().push(fault);
+    }
+
+    fn host_calls(&self, _plugin: &str, interface: &'static str, result: &'static str, calls: u64) {
+        *self.host.lock().unwrap().entry((interface, result)).or_default() += calls;
+    }
+
+    fn host_seconds(&self, _plugin: &str, interface: &'static str, _took: Duration) {
+        *self.waits.lock().unwrap().entry(interface).or_default() += 1;
     }
 
     fn log_cut(&self, _plugin: &str, bytes: u64) {
@@ -47,6 +60,11 @@ impl Seen {
     pub fn faults(&self) -> Vec<&'static str> {
         self.faults.lock().unwrap().clone()
     }
+
+    /// How often the host was asked for this, and answered so.
+    pub fn host(&self, interface: &'static str, result: &'static str) -> u64 {
+        self.host.lock().unwrap().get(&(interface, result)).copied().unwrap_or_default()
+    }
 }
 
 /// A chain under test.
@@ -58,10 +76,15 @@ pub struct World {
 
 /// Builds a chain from the text of a hub.toml. Bodies may be nested eight deep.
 pub async fn try_world(toml: &str) -> Result<World, Error> {
+    try_world_with(toml, &Kv::default()).await
+}
+
+/// The same, with a memory for its plugins.
+pub async fn try_world_with(toml: &str, kv: &Kv) -> Result<World, Error> {
     let config: Config = toml::from_str(toml).expect("the test's hub.toml is well-formed");
     let seen = Arc::new(Seen::default());
     let check = Arc::new(|body: &Body| if depth(body) > 8 { Err("too deep".to_owned()) } else { Ok(()) });
-    let (chain, warnings) = Chain::build(&config, plugins(), check, seen.clone()).await?;
+    let (chain, warnings) = Chain::build(&config, plugins(), check, seen.clone(), kv).await?;
     Ok(World { chain, warnings, seen })
 }
 
@@ -87,6 +110,18 @@ pub fn misbehave(mode: &str, more: &str) -> String {
          [plugin.it.settings]\nmode = '{mode}'\nn = 10000\n[[chain]]\nplugins = ['it']"
     )
 }
+
+/// Every capability, and with it the fixture that asks for whatever the message says; `more` are further lines of its table.
+pub fn reach(capabilities: &str, more: &str) -> String {
+    let all = "log = true, clock = true, random = true";
+    format!(
+        "[plugin.it]\nmodule = 'reach.wasm'\ntimeout = '5s'\ncapabilities = {{ {all}, {capabilities} }}\n{more}\n\
+         [[chain]]\nplugins = ['it']"
+    )
+}
+
+/// What grants `kv` and `http` where nothing of it matters.
+pub const BOTH: &str = "kv = true, http = ['https://a.example']";
 
 /// A message in a room.
 pub fn message(room: &str, text: &str) -> Event {
@@ -125,6 +160,11 @@ impl World {
             Judged::Refused(refusal, _) => refusal,
             other => panic!("not refused: {other:?}"),
         }
+    }
+
+    /// What the fixture says came of what a message told it to ask for.
+    pub async fn said(&self, text: &str) -> String {
+        self.approved("a", text).await.annotations["it.said"].read().unwrap()
     }
 
     /// Judges a message and returns the number that the plugin `it` counted.

@@ -8,6 +8,7 @@ use redis::{
 };
 use std::collections::HashMap;
 use std::error::Error as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,22 +22,7 @@ pub(super) struct Dialer {
 
 impl Dialer {
     pub(super) fn new(options: &RedisOptions) -> Result<Self, Error> {
-        let refused = |error: RedisError| Error::Refused(format!("redis url: {error}"));
-        let info = options.url.as_str().into_connection_info().map_err(refused)?;
-        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let tcp = info.tcp_settings().clone().set_nodelay(true);
-        let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
-        // Harmless if another part of the process was first; without one, rustls may find two providers and stop.
-        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-        let client = match &options.ca_file {
-            None => Client::open(info).map_err(refused)?,
-            Some(path) => {
-                let read = std::fs::read(path);
-                let pem = read.map_err(|error| Error::Refused(format!("ca file {}: {error}", path.display())))?;
-                let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem) };
-                Client::build_with_tls(info, certificates).map_err(refused)?
-            }
-        };
+        let client = client(&options.url, options.ca_file.as_deref())?;
         Ok(Self { client, timeout: options.timeout, hub: options.hub_id.as_str().into() })
     }
 
@@ -64,6 +50,26 @@ impl Dialer {
         }
         Ok(connection)
     }
+}
+
+/// Reads the address of a server, and whom to trust there: a PEM file of authorities, or the well-known ones. Nothing is
+/// connected yet.
+///
+/// # Errors
+/// [`Error::Refused`] where the address or the file cannot be read.
+pub fn client(url: &str, ca_file: Option<&Path>) -> Result<Client, Error> {
+    let refused = |error: RedisError| Error::Refused(format!("redis url: {error}"));
+    let info = url.into_connection_info().map_err(refused)?;
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    let tcp = info.tcp_settings().clone().set_nodelay(true);
+    let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
+    // Harmless if another part of the process was first; without one, rustls may find two providers and stop.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let Some(path) = ca_file else { return Client::open(info).map_err(refused) };
+    let read = std::fs::read(path);
+    let pem = read.map_err(|error| Error::Refused(format!("ca file {}: {error}", path.display())))?;
+    let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem) };
+    Client::build_with_tls(info, certificates).map_err(refused)
 }
 
 /// What went wrong before anything was asked: at the door, or in a question that changes nothing.

@@ -1,0 +1,122 @@
+//! What plugins remember: a space for each plugin, of keys that all expire, in memory or in Redis.
+//!
+//! It is for moderation, not the truth. In memory it is forgotten when the hub ends; in Redis, when Redis begins anew or is
+//! failed over to a server that had not heard of it yet. A space that is full says so, and forgets nothing for it: who can
+//! fill a space could otherwise make a plugin forget what it knows of them.
+
+mod memory;
+mod redis;
+
+pub use memory::Memory;
+pub use redis::Redis;
+
+use std::time::Duration;
+
+/// The longest key, in bytes.
+pub const KEY_MAX: usize = 256;
+
+/// The largest value, in bytes.
+pub const VALUE_MAX: usize = 64 << 10;
+
+/// What a counter counts for, in bytes, beside its key: its longest text.
+const COUNTER_BYTES: usize = 20;
+
+/// How long a key is kept where nobody says.
+const TTL: Duration = Duration::from_secs(24 * 3600);
+
+/// The longest that a key is kept.
+const TTL_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Where plugins remember. Cheap to clone; every clone is the same memory.
+#[derive(Clone)]
+pub enum Kv {
+    /// Embedded: in this process.
+    Memory(Memory),
+    /// Cluster: shared by all hubs.
+    Redis(Redis),
+}
+
+impl Default for Kv {
+    fn default() -> Self {
+        Self::Memory(Memory::default())
+    }
+}
+
+/// One plugin's own part, and how much it may keep there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// The plugin's name: letters, digits, `-` and `_`.
+    pub name: String,
+    /// The most keys.
+    pub keys: usize,
+    /// The most bytes of keys and values together.
+    pub bytes: usize,
+}
+
+/// Why it could not be done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The key is empty or too long, or the value is too large.
+    #[error("a key has 1 to {KEY_MAX} bytes, a value at most {VALUE_MAX}")]
+    TooLarge,
+    /// The space is full.
+    #[error("the space is full")]
+    Full,
+    /// What is there is no counter, or would become too large for one.
+    #[error("the value is no counter")]
+    NotANumber,
+    /// It could not be done now.
+    #[error("could not reach what is remembered: {0}")]
+    Unavailable(String),
+}
+
+impl Kv {
+    /// The value under a key.
+    pub async fn get(&self, space: &Space, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        fits(key, &[])?;
+        match self {
+            Self::Memory(memory) => Ok(memory.get(space, key)),
+            Self::Redis(redis) => redis.get(space, key).await,
+        }
+    }
+
+    /// Puts a value under a key, for so many milliseconds: 1 to a year; not given, for a day.
+    pub async fn set(&self, space: &Space, key: &str, value: Vec<u8>, ttl: Option<u64>) -> Result<(), Error> {
+        fits(key, &value)?;
+        match self {
+            Self::Memory(memory) => memory.set(space, key, value, life(ttl)),
+            Self::Redis(redis) => redis.set(space, key, value, life(ttl)).await,
+        }
+    }
+
+    /// Forgets a key.
+    pub async fn delete(&self, space: &Space, key: &str) -> Result<(), Error> {
+        fits(key, &[])?;
+        match self {
+            Self::Memory(memory) => memory.delete(space, key),
+            Self::Redis(redis) => return redis.delete(space, key).await,
+        }
+        Ok(())
+    }
+
+    /// Adds to a counter, in one step that nobody comes between, and returns what it is then. The time it is kept counts from
+    /// the first addition.
+    pub async fn increment(&self, space: &Space, key: &str, by: i64, ttl: Option<u64>) -> Result<i64, Error> {
+        fits(key, &[])?;
+        match self {
+            Self::Memory(memory) => memory.increment(space, key, by, life(ttl)),
+            Self::Redis(redis) => redis.increment(space, key, by, life(ttl)).await,
+        }
+    }
+}
+
+fn fits(key: &str, value: &[u8]) -> Result<(), Error> {
+    match key.is_empty() || key.len() > KEY_MAX || value.len() > VALUE_MAX {
+        true => Err(Error::TooLarge),
+        false => Ok(()),
+    }
+}
+
+fn life(ttl: Option<u64>) -> Duration {
+    ttl.map_or(TTL, Duration::from_millis).clamp(Duration::from_millis(1), TTL_MAX)
+}

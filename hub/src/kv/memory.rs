@@ -1,0 +1,108 @@
+//! What plugins remember in an embedded hub: in this process, until it ends.
+
+use super::{COUNTER_BYTES, Error, Space};
+use parking_lot::Mutex;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// All spaces. Cheap to clone; every clone is the same memory.
+#[derive(Clone, Default)]
+pub struct Memory {
+    spaces: Arc<Mutex<HashMap<String, Kept>>>,
+}
+
+/// What one space holds.
+#[derive(Default)]
+struct Kept {
+    entries: HashMap<Arc<str>, Entry>,
+    /// When each key ends, the next first.
+    ends: BTreeSet<(Instant, Arc<str>)>,
+    bytes: usize,
+}
+
+struct Entry {
+    value: Vec<u8>,
+    /// What it counts for.
+    bytes: usize,
+    until: Instant,
+}
+
+impl Memory {
+    pub(super) fn get(&self, space: &Space, key: &str) -> Option<Vec<u8>> {
+        self.within(space, |kept| kept.entries.get(key).map(|entry| entry.value.clone()))
+    }
+
+    pub(super) fn set(&self, space: &Space, key: &str, value: Vec<u8>, life: Duration) -> Result<(), Error> {
+        self.within(space, |kept| {
+            let bytes = key.len() + value.len();
+            kept.put(space, key, Entry { value, bytes, until: Instant::now() + life })
+        })
+    }
+
+    pub(super) fn delete(&self, space: &Space, key: &str) {
+        self.within(space, |kept| kept.remove(key));
+    }
+
+    pub(super) fn increment(&self, space: &Space, key: &str, by: i64, life: Duration) -> Result<i64, Error> {
+        self.within(space, |kept| {
+            if let Some(entry) = kept.entries.get_mut(key) {
+                let sum = number(&entry.value).and_then(|old| old.checked_add(by)).ok_or(Error::NotANumber)?;
+                entry.value = sum.to_string().into_bytes();
+                return Ok(sum);
+            }
+            let (value, bytes) = (by.to_string().into_bytes(), key.len() + COUNTER_BYTES);
+            kept.put(space, key, Entry { value, bytes, until: Instant::now() + life })?;
+            Ok(by)
+        })
+    }
+
+    /// Works in a space, after what has expired there is gone.
+    fn within<T>(&self, space: &Space, work: impl FnOnce(&mut Kept) -> T) -> T {
+        let mut spaces = self.spaces.lock();
+        if !spaces.contains_key(&space.name) {
+            spaces.insert(space.name.clone(), Kept::default());
+        }
+        let kept = spaces.get_mut(&space.name).expect("it was put there");
+        kept.expire();
+        work(kept)
+    }
+}
+
+impl Kept {
+    fn expire(&mut self) {
+        let now = Instant::now();
+        while let Some((_, key)) = self.ends.first().filter(|(until, _)| *until <= now) {
+            let key = Arc::clone(key);
+            self.remove(&key);
+        }
+    }
+
+    fn put(&mut self, space: &Space, key: &str, entry: Entry) -> Result<(), Error> {
+        let old = self.entries.get(key).map_or(0, |entry| entry.bytes);
+        let keys = self.entries.len() + usize::from(old == 0);
+        if keys > space.keys || self.bytes - old + entry.bytes > space.bytes {
+            return Err(Error::Full);
+        }
+        self.remove(key);
+        let key: Arc<str> = key.into();
+        self.bytes += entry.bytes;
+        self.ends.insert((entry.until, Arc::clone(&key)));
+        self.entries.insert(key, entry);
+        Ok(())
+    }
+
+    fn remove(&mut self, key: &str) {
+        if let Some((key, entry)) = self.entries.remove_entry(key) {
+            self.bytes -= entry.bytes;
+            self.ends.remove(&(entry.until, key));
+        }
+    }
+}
+
+/// Reads a counter as Redis does: in its one normal form.
+fn number(value: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(value).ok()?;
+    text.parse::<i64>().ok().filter(|number| number.to_string() == text)
+}

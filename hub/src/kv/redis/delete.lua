@@ -1,0 +1,4 @@
+-- ARGV: key.
+redis.call('DEL', value)
+forget(ARGV[1])
+return 'ok'

@@ -1,0 +1,25 @@
+//! Capability `clock`: the time.
+
+use super::Capability;
+use crate::plugin::call::Guest;
+use crate::plugin::contract::host_clock;
+use std::sync::LazyLock;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Where the monotonic clock begins: some moment in this process's life, so that it says nothing of the machine's.
+static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+impl host_clock::Host for Guest {
+    fn now(&mut self) -> wasmtime::Result<u64> {
+        self.host.may(Capability::Clock)?;
+        self.host.count(Capability::Clock, "ok", None);
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn monotonic(&mut self) -> wasmtime::Result<u64> {
+        self.host.may(Capability::Clock)?;
+        self.host.count(Capability::Clock, "ok", None);
+        Ok(u64::try_from(BEGINNING.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+}

@@ -1,0 +1,82 @@
+//! Capability `http`: asking the servers whose origins are granted.
+
+mod client;
+mod request;
+mod resolve;
+
+pub use client::Client;
+pub use request::HEAD_MAX;
+
+use super::{Capability, Host, Misuse};
+use crate::plugin::call::Guest;
+use crate::plugin::contract::host_http::{self, Error, Request, Response};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// One instance's way to the servers.
+pub struct Access {
+    client: Arc<Client>,
+    /// How often this call may still ask.
+    left: u32,
+}
+
+impl Access {
+    /// For an instance of the plugin.
+    pub fn new(client: &Arc<Client>) -> Self {
+        Self { client: Arc::clone(client), left: 0 }
+    }
+
+    /// Begins a call.
+    pub fn begin(&mut self) {
+        self.left = self.client.grant().calls;
+    }
+}
+
+impl Host {
+    async fn fetch(&mut self, request: Request) -> Result<Result<Response, Error>, Misuse> {
+        self.may(Capability::Http)?;
+        let patience = self.patience();
+        let Some(access) = &mut self.http else { unreachable!("linked only where it is granted") };
+        if access.left == 0 {
+            self.count(Capability::Http, "too_many", Some("the call asked too often".into()));
+            return Ok(Err(Error::TooMany));
+        }
+        access.left -= 1;
+        let client = Arc::clone(&access.client);
+        let (begin, url) = (Instant::now(), request.url.clone());
+        let answer = client.fetch(request, patience).await;
+        self.took(Capability::Http, begin);
+        match &answer {
+            Ok(_) => self.count(Capability::Http, "ok", None),
+            Err(error) => self.count(Capability::Http, result(error), Some(detail(&url, error))),
+        }
+        Ok(answer)
+    }
+}
+
+fn result(error: &Error) -> &'static str {
+    match error {
+        Error::Invalid(_) => "invalid",
+        Error::Forbidden(_) => "forbidden",
+        Error::TooLarge => "too_large",
+        Error::TooMany => "too_many",
+        Error::Unavailable(_) => "unavailable",
+        Error::Timeout => "timeout",
+    }
+}
+
+/// What the operator is told: where to and why, but not what else stands in the address, which may be secret.
+fn detail(url: &str, error: &Error) -> String {
+    let origin = url::Url::parse(url).map(|url| url.origin().ascii_serialization());
+    let origin = origin.as_deref().unwrap_or("no address");
+    match error {
+        Error::Invalid(why) | Error::Forbidden(why) | Error::Unavailable(why) => format!("{origin}: {why}"),
+        Error::TooLarge | Error::TooMany | Error::Timeout => origin.to_owned(),
+    }
+}
+
+impl host_http::Host for Guest {
+    async fn fetch(&mut self, request: Request) -> wasmtime::Result<Result<Response, Error>> {
+        Ok(self.host.fetch(request).await?)
+    }
+}
