@@ -104,6 +104,7 @@ pub fn link(linker: &mut Linker<Guest>, granted: &Capabilities) -> wasmtime::Res
 }
 
 /// What all instances of a plugin share.
+#[derive(Default)]
 pub struct Grants {
     kv: Option<kv::Grant>,
     http: Option<Arc<http::Client>>,

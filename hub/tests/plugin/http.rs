@@ -154,22 +154,3 @@ async fn a_slow_server_makes_only_its_own_messages_late() {
         task.abort();
     }
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_of_a_plugin_that_are_under_way_are_bounded() {
-    let slow = silent().await;
-    let http =
-        format!("http = {{ allow = ['{}'], private = true, timeout = '300ms', concurrency = 1 }}", slow.origin());
-    let world = Arc::new(world(&reach(&format!("kv = true, {http}"), "")).await);
-    let all = (0..3).map(|_| {
-        let (world, text) = (Arc::clone(&world), format!("ask GET {}", slow.origin()));
-        tokio::spawn(async move { world.said(&text).await })
-    });
-    let mut said = Vec::new();
-    for task in all.collect::<Vec<_>>() {
-        said.push(task.await.unwrap());
-    }
-    let full = said.iter().filter(|said| said.contains("too many requests of this plugin are under way")).count();
-    assert!(full >= 1, "{said:?}");
-    assert!(said.iter().any(|said| said == "timeout"), "{said:?}");
-}

@@ -81,7 +81,8 @@ pub async fn try_world(toml: &str) -> Result<World, Error> {
 
 /// The same, with a memory for its plugins.
 pub async fn try_world_with(toml: &str, kv: &Kv) -> Result<World, Error> {
-    let config: Config = toml::from_str(toml).expect("the test's hub.toml is well-formed");
+    let mut config: Config = toml::from_str(toml).expect("the test's hub.toml is well-formed");
+    config.plugin_cache = Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugin-cache"));
     let seen = Arc::new(Seen::default());
     let check = Arc::new(|body: &Body| if depth(body) > 8 { Err("too deep".to_owned()) } else { Ok(()) });
     let (chain, warnings) = Chain::build(&config, plugins(), check, seen.clone(), kv).await?;

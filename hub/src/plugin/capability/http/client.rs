@@ -127,3 +127,6 @@ fn whole(error: &(dyn StdError + 'static)) -> String {
     }
     told.join(": ")
 }
+
+#[cfg(test)]
+mod tests;
