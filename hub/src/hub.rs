@@ -31,6 +31,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 mod introduce;
+pub mod reload;
+mod watch;
+
+use reload::Reloader;
 
 /// Why a hub could not start.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +88,7 @@ pub struct Hub {
     recoverer: Arc<Recoverer>,
     rooms: Arc<Rooms>,
     telemetry: Arc<Telemetry>,
+    reloader: Arc<Reloader>,
     draining: CancellationToken,
 }
 
@@ -161,6 +166,11 @@ impl Hub {
     /// The way back.
     pub fn recoverer(&self) -> &Arc<Recoverer> {
         &self.recoverer
+    }
+
+    /// The way to a new chain.
+    pub fn reloader(&self) -> &Arc<Reloader> {
+        &self.reloader
     }
 
     /// Whether clients should be sent here.
@@ -268,6 +278,10 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
         draining: draining.clone(),
         drain_spread: config.drain_timeout / 3,
     });
+    let reloader = Arc::new(Reloader::new(loaded, publisher.clone(), rules, telemetry.clone()));
+    if config.watch {
+        tokio::spawn(watch::run(reloader.clone(), draining.clone()));
+    }
     let hub = Arc::new(Hub {
         profile: config.profile(),
         store: parts.store.clone(),
@@ -277,6 +291,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
         recoverer,
         rooms: rooms.clone(),
         telemetry: telemetry.clone(),
+        reloader: reloader.clone(),
         draining: draining.clone(),
     });
     let deliver = deliver(&hub, parts.relay);
@@ -284,6 +299,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
         listen: public.local_addr().map_err(|source| listen("listen", config.listen, source))?,
         admin: private.local_addr().map_err(|source| listen("admin", config.admin, source))?,
         profile: hub.profile,
+        reloader,
     };
 
     let closed = CancellationToken::new();
@@ -322,7 +338,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
 }
 
 /// Where a hub serves, once it does.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct Started {
     /// The public port.
     pub listen: std::net::SocketAddr,
@@ -330,6 +346,8 @@ pub struct Started {
     pub admin: std::net::SocketAddr,
     /// Its profile.
     pub profile: Profile,
+    /// Reloads it.
+    pub reloader: Arc<Reloader>,
 }
 
 async fn drain(hub: &Hub, serving: JoinHandle<()>, sessions: &TaskTracker) {

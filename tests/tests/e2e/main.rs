@@ -9,6 +9,8 @@ mod page;
 mod plugins;
 mod presence;
 mod protocol;
+mod reload;
+mod reload_load;
 mod schedules;
 mod socketio;
 mod stock;
