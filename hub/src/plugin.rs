@@ -56,7 +56,32 @@ pub struct Approved {
 
 /// One plugin's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub struct Verdict {
+    /// What should become of the event.
+    pub decision: Decision,
+    /// What should happen besides.
+    pub effects: Vec<Effect>,
+}
+
+/// What should happen besides, with the decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The sender, and nobody else, is told this.
+    Notice(String),
+    /// The sender may not speak in this room for a while.
+    Mute {
+        /// For how long: 1 second to a year.
+        seconds: u32,
+        /// What the sender is told when they try.
+        reason: String,
+    },
+    /// Moderators should look at the event; why.
+    Flag(String),
+}
+
+/// What should become of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
     /// It goes on, with these annotations added.
     Accept(Annotations),
     /// It goes on with another body, and these annotations added.
@@ -80,11 +105,11 @@ pub enum Verdict {
 impl Verdict {
     /// Its name in trails and metrics.
     pub fn name(&self) -> VerdictName {
-        match self {
-            Self::Accept(_) => VerdictName::Accept,
-            Self::Replace(..) => VerdictName::Replace,
-            Self::Reject { .. } => VerdictName::Reject,
-            Self::Hold { .. } => VerdictName::Hold,
+        match self.decision {
+            Decision::Accept(_) => VerdictName::Accept,
+            Decision::Replace(..) => VerdictName::Replace,
+            Decision::Reject { .. } => VerdictName::Reject,
+            Decision::Hold { .. } => VerdictName::Hold,
         }
     }
 }

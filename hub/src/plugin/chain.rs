@@ -1,7 +1,7 @@
 //! The chain: which plugins an event meets, in which order, and what follows from what they say.
 
 use super::pool::{Answer, Pool};
-use super::{Approved, Check, Fault, Judged, Observer, Verdict};
+use super::{Approved, Check, Decision, Fault, Judged, Observer, Verdict};
 use confab_config::{JudgedKind, OnFault, Patterns, PluginConfig};
 use confab_protocol::{Annotations, Event, Kind, Refusal, Step, Trail, VerdictName};
 use serde::Serialize;
@@ -172,8 +172,8 @@ fn fits(event: &Event, verdict: Verdict) -> Result<Verdict, Fault> {
     let bytes = |annotations: &Annotations| {
         annotations.iter().map(|(name, value)| name.len() + value.as_str().len()).sum::<usize>()
     };
-    match &verdict {
-        Verdict::Accept(new) | Verdict::Replace(_, new)
+    match &verdict.decision {
+        Decision::Accept(new) | Decision::Replace(_, new)
             if bytes(&event.annotations) + bytes(new) > ANNOTATIONS_BYTES_MAX =>
         {
             Err(Fault::Output(ANNOTATIONS_BYTES_MAX))
@@ -186,21 +186,21 @@ fn fits(event: &Event, verdict: Verdict) -> Result<Verdict, Fault> {
 fn follow(member: &Member, said: Result<Verdict, Fault>, mut event: Event, trail: &mut Trail) -> Next {
     let plugin = member.name.clone();
     let mut trail = || std::mem::take(trail);
-    Next::End(match (said, member.on_fault) {
-        (Ok(Verdict::Accept(annotations)), _) => {
+    Next::End(match (said.map(|verdict| verdict.decision), member.on_fault) {
+        (Ok(Decision::Accept(annotations)), _) => {
             annotate(&mut event, &plugin, annotations);
             return Next::Ask(event);
         }
-        (Ok(Verdict::Replace(body, annotations)), _) => {
+        (Ok(Decision::Replace(body, annotations)), _) => {
             event.body = body;
             annotate(&mut event, &plugin, annotations);
             return Next::Ask(event);
         }
         (Err(_), OnFault::Pass) => return Next::Ask(event),
-        (Ok(Verdict::Reject { code, reason, details }), _) => {
+        (Ok(Decision::Reject { code, reason, details }), _) => {
             Judged::Refused(Refusal::Plugin { code, reason, details }, trail())
         }
-        (Ok(Verdict::Hold { reason }), _) => Judged::Held { event, plugin, reason, trail: trail() },
+        (Ok(Decision::Hold { reason }), _) => Judged::Held { event, plugin, reason, trail: trail() },
         (Err(_), OnFault::Reject) => Judged::Refused(Refusal::PluginFault { plugin }, trail()),
         (Err(fault), OnFault::Hold) => {
             Judged::Held { event, plugin, reason: format!("the plugin failed: {fault}"), trail: trail() }

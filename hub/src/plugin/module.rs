@@ -31,7 +31,7 @@ pub enum Error {
     #[error("a component, but not a plugin: it knows nothing of `{PACKAGE}`")]
     NotAPlugin,
     /// It was built for another contract.
-    #[error("built for version {found} of `{PACKAGE}`, this hub speaks {}.{}", VERSION.0, VERSION.1)]
+    #[error("built for version {found} of `{PACKAGE}`, this hub speaks {}.0 to {}.{}", VERSION.0, VERSION.0, VERSION.1)]
     Version {
         /// What it was built for.
         found: String,
@@ -135,10 +135,11 @@ fn check_imports(component: &Component, engine: &wasmtime::Engine, config: &Plug
     Ok(())
 }
 
-/// Whether a contract's version is one that this hub speaks: the same major and minor number.
+/// Whether a contract's version is one that this hub speaks: the same major number, and no newer minor one.
 fn speaks(version: &str) -> bool {
     let mut numbers = version.split('.').map(|number| number.parse::<u64>().ok());
-    matches!((numbers.next(), numbers.next()), (Some(Some(major)), Some(Some(minor))) if (major, minor) == VERSION)
+    matches!((numbers.next(), numbers.next()), (Some(Some(major)), Some(Some(minor)))
+        if major == VERSION.0 && minor <= VERSION.1)
 }
 
 /// Settings as JSON. A date, which JSON does not have, becomes a string.
@@ -169,8 +170,8 @@ mod tests {
     }
 
     #[test]
-    fn another_minor_version_is_another_contract() {
-        assert!(speaks("0.1.0") && speaks("0.1.9"));
-        assert!(!speaks("0.2.0") && !speaks("1.1.0") && !speaks("none"));
+    fn a_newer_minor_version_and_any_other_major_one_are_another_contract() {
+        assert!(speaks("1.0.0") && speaks("1.0.9"));
+        assert!(!speaks("1.1.0") && !speaks("2.0.0") && !speaks("0.1.0") && !speaks("none"));
     }
 }
