@@ -16,6 +16,8 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+mod chain;
+
 /// Serves the admin port from a thread of its own until `stop`.
 pub fn spawn(
     listener: std::net::TcpListener,
@@ -51,6 +53,7 @@ fn router(hub: Arc<Hub>, main: Handle) -> Router {
         .route("/api/v1/held", get(held))
         .route("/api/v1/held/{id}/approve", post(approve))
         .route("/api/v1/held/{id}/deny", post(deny))
+        .route("/api/v1/reload", post(chain::reload))
         .route("/api/v1/send", post(send))
         .route("/api/v1/history", get(history))
         .with_state(Shared { hub, main })

@@ -32,6 +32,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 mod introduce;
+pub mod reload;
+mod watch;
+
+use reload::Reloader;
 
 /// Why a hub could not start.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +89,7 @@ pub struct Hub {
     recoverer: Arc<Recoverer>,
     rooms: Arc<Rooms>,
     telemetry: Arc<Telemetry>,
+    reloader: Arc<Reloader>,
     draining: CancellationToken,
 }
 
@@ -164,6 +169,11 @@ impl Hub {
         &self.recoverer
     }
 
+    /// The way to a new chain.
+    pub fn reloader(&self) -> &Arc<Reloader> {
+        &self.reloader
+    }
+
     /// Whether clients should be sent here.
     pub fn ready(&self) -> Result<(), &'static str> {
         if self.draining.is_cancelled() {
@@ -217,6 +227,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
     let mut telemetry = Telemetry::new();
     telemetry.sampled(&SAMPLED);
     let telemetry = Arc::new(telemetry);
+    let seen = watch::look(&reload::files(loaded));
     let (chain, warnings) = build_chain(config, &loaded.base_dir, telemetry.clone()).await?;
     for warning in warnings {
         tracing::warn!("{warning}");
@@ -271,6 +282,10 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
         draining: draining.clone(),
         drain_spread: config.drain_timeout / 3,
     });
+    let reloader = Arc::new(Reloader::new(loaded, publisher.clone(), rules, telemetry.clone()));
+    if config.watch {
+        tokio::spawn(watch::run(reloader.clone(), seen, draining.clone()));
+    }
     let hub = Arc::new(Hub {
         profile: config.profile(),
         store: parts.store.clone(),
@@ -280,6 +295,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
         recoverer,
         rooms: rooms.clone(),
         telemetry: telemetry.clone(),
+        reloader: reloader.clone(),
         draining: draining.clone(),
     });
     let deliver = deliver(&hub, parts.relay);
@@ -287,6 +303,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
         listen: public.local_addr().map_err(|source| listen("listen", config.listen, source))?,
         admin: private.local_addr().map_err(|source| listen("admin", config.admin, source))?,
         profile: hub.profile,
+        reloader,
     };
 
     let closed = CancellationToken::new();
@@ -325,7 +342,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
 }
 
 /// Where a hub serves, once it does.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct Started {
     /// The public port.
     pub listen: std::net::SocketAddr,
@@ -333,6 +350,8 @@ pub struct Started {
     pub admin: std::net::SocketAddr,
     /// Its profile.
     pub profile: Profile,
+    /// Reloads it.
+    pub reloader: Arc<Reloader>,
 }
 
 async fn drain(hub: &Hub, serving: JoinHandle<()>, sessions: &TaskTracker) {

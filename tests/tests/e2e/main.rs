@@ -10,6 +10,8 @@ mod plugins;
 mod presence;
 mod protocol;
 mod recovery;
+mod reload;
+mod reload_load;
 mod schedules;
 mod socketio;
 mod stock;
