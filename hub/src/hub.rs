@@ -7,7 +7,7 @@ use crate::http::{self, Http};
 use crate::journal::{self, Journal};
 use crate::plugin::{Chain, Observer};
 use crate::presence::Presence;
-use crate::publish::{Publisher, Receipt};
+use crate::publish::{Outages, Publisher, Receipt};
 use crate::recover::{BRINGING_AT_ONCE, Recoverer};
 use crate::room::Rooms;
 use crate::room::shelf::Weight;
@@ -120,14 +120,16 @@ impl ApproveError {
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Gauges that are read off other parts at each scrape.
-const SAMPLED: [(&str, &str); 16] = [
+const SAMPLED: [(&str, &str); 18] = [
     ("sends_under_way", "Sends and reads being worked on"),
+    ("sends_unjournaled", "Sends let in and not journaled yet"),
     ("journal_healthy", "1 while the journal takes records"),
     ("journal_delivered", "Records that the journal took"),
     ("journal_refused", "Records that the journal certainly did not take"),
     ("journal_unknown", "Records that the journal may have taken or not"),
     ("journal_in_flight", "Records on their way into the journal"),
     ("journal_recreated", "Times that the producer was made anew"),
+    ("relay_stale_seconds", "How long the relay has brought nothing, not even its heartbeat"),
     ("timeline_swept", "Pending events written down for another hub, or late"),
     ("timeline_relay_overflows", "Times that the relay's queue was full, and every room was compared"),
     ("timeline_resubscriptions", "Times that every room was subscribed again"),
@@ -168,7 +170,7 @@ impl Hub {
     pub fn ready(&self) -> Result<(), &'static str> {
         if self.draining.is_cancelled() {
             Err("draining")
-        } else if !self.journal.healthy() {
+        } else if !self.publisher.outages.takes(self.journal.healthy()) {
             Err("the journal is unavailable")
         } else {
             Ok(())
@@ -178,17 +180,19 @@ impl Hub {
     /// The metrics as text.
     pub fn exposition(&self) -> String {
         let (journal, timeline) = (self.journal.counters(), self.timeline.counters());
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
         let t = &self.telemetry;
         t.rooms.set(self.rooms.len() as i64);
         let values = [
-            self.publisher.tasks.len() as u64,
-            u64::from(self.journal.healthy()),
-            journal.delivered(),
-            journal.refused(),
-            journal.unknown(),
-            journal.in_flight(),
-            journal.recreated(),
+            self.publisher.tasks.len() as f64,
+            self.publisher.outages.waiting() as f64,
+            f64::from(self.journal.healthy()),
+            journal.delivered() as f64,
+            journal.refused() as f64,
+            journal.unknown() as f64,
+            journal.in_flight() as f64,
+            journal.recreated() as f64,
+            timeline.relay_stale().as_secs_f64(),
             read(&timeline.swept),
             read(&timeline.relay_overflows),
             read(&timeline.resubscriptions),
@@ -200,7 +204,7 @@ impl Hub {
             read(&timeline.lost_passages),
         ];
         for ((name, _), value) in SAMPLED.iter().zip(values) {
-            t.set(name, value as f64);
+            t.set(name, value);
         }
         t.exposition()
     }
@@ -230,6 +234,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
     let publisher = Arc::new(Publisher {
         timeline: parts.timeline.clone(),
         journal: parts.journal.clone(),
+        outages: Outages::new(config.journal.kafka.as_ref()),
         store: parts.store.clone(),
         chain: ArcSwap::from_pointee(chain),
         limits: config.limits.clone(),

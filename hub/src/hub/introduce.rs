@@ -3,7 +3,7 @@
 use super::Error;
 use crate::journal::{self, Journal, Kafka, Sqlite};
 use crate::timeline::{Commit, Failure, Memory, MemoryOptions, Past, Redis, RedisOptions, Relay, Timeline, Truth};
-use confab_config::{Config, Limits, PostgresConfig, Profile};
+use confab_config::{Config, KafkaConfig, Limits, OnOutage, PostgresConfig, Profile};
 use confab_protocol::{Cursor, Millis, Record, Room};
 use confab_store::{KeyUse, PostgresOptions, Query, Store};
 use futures_util::StreamExt;
@@ -24,6 +24,8 @@ pub(super) struct Parts {
 
 /// How long reading the journal's tail may take when a generation is opened.
 const TAIL_DEADLINE: Duration = Duration::from_secs(600);
+/// How long after the last moment at which its own hub may journal it an event is journaled by another.
+const SWEEP_MARGIN: Duration = Duration::from_secs(5);
 /// How many of the tail's keys may wait for the timeline to take them.
 const TAIL_QUEUE: usize = 1024;
 
@@ -89,11 +91,20 @@ async fn cluster(config: &Config) -> Result<Parts, Error> {
         hub_lease: redis.hub_lease,
         dedupe_window: config.limits.dedupe_window,
         delivery_timeout: kafka.delivery_timeout,
+        sweep_margin: SWEEP_MARGIN + patience(kafka),
         ..RedisOptions::new(url.expose(), &hub_id)
     };
     let truth = Arc::new(Journaled { kafka: journal.clone(), hub_id });
     let (timeline, relay) = Redis::connect(options, truth).await?;
     Ok(Parts { timeline, relay, journal: Journal::Kafka(journal), store })
+}
+
+/// How long a hub that lives goes on trying to journal what it has buffered: the sweep does not come before that.
+fn patience(kafka: &KafkaConfig) -> Duration {
+    match kafka.on_outage {
+        OnOutage::Refuse => Duration::ZERO,
+        OnOutage::Buffer => kafka.outage_buffer.time,
+    }
 }
 
 /// A schema that is not ours is found at the start, if the store can be asked; if not, live chat does without it.

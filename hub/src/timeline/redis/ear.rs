@@ -29,7 +29,7 @@ const PUSHES_AT_ONCE: usize = 256;
 /// How often the ear speaks to itself.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long a connection that hears nothing, not even itself, counts as alive.
-const DEAF: Duration = Duration::from_secs(4);
+const DEAF: Duration = Duration::from_secs(3);
 /// How many rooms may be joined and left at the same time.
 const DOORS: usize = 64;
 
@@ -206,6 +206,7 @@ impl Ear {
                         return "the connection broke";
                     }
                     heard = Instant::now();
+                    self.inner.counters.relay_heard();
                     for push in taken.drain(..) {
                         if self.unsubscribed_by_server(&push) {
                             return "the server ended a subscription";
