@@ -172,6 +172,8 @@ impl Hub {
             Err("draining")
         } else if !self.publisher.outages.takes(self.journal.healthy()) {
             Err("the journal is unavailable")
+        } else if !self.timeline.healthy() {
+            Err("the timeline is unavailable")
         } else {
             Ok(())
         }
@@ -225,7 +227,13 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let parts = introduce::open(config).await?;
+    // The admin port answers from here on, also while the services of the profile are waited for.
+    let (opening, closed) = (admin::Opening::default(), CancellationToken::new());
+    let private_address = private.local_addr().map_err(|source| listen("admin", config.admin, source))?;
+    let admin = admin::spawn(private, opening.clone(), closed.clone())
+        .map_err(|source| listen("admin", config.admin, source))?;
+    let _closed_on_error = closed.clone().drop_guard();
+    let parts = introduce::open(config, &opening.waits_for).await?;
     let rules = RoomRules::new(config);
     let secret = config.hmac_secret().map_err(|error| Error::Setting(error.to_string()))?;
 
@@ -290,13 +298,11 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
     let deliver = deliver(&hub, parts.relay);
     let addresses = Started {
         listen: public.local_addr().map_err(|source| listen("listen", config.listen, source))?,
-        admin: private.local_addr().map_err(|source| listen("admin", config.admin, source))?,
+        admin: private_address,
         profile: hub.profile,
     };
 
-    let closed = CancellationToken::new();
-    let admin =
-        admin::spawn(private, hub.clone(), closed.clone()).map_err(|source| listen("admin", config.admin, source))?;
+    opening.opened(hub.clone());
     let sessions = TaskTracker::new();
     let engine = Engine::new(engineio::Settings {
         ping_interval: config.limits.ping_interval,

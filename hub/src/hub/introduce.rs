@@ -2,7 +2,9 @@
 
 use super::Error;
 use crate::journal::{self, Journal, Kafka, Sqlite};
-use crate::timeline::{Commit, Failure, Memory, MemoryOptions, Past, Redis, RedisOptions, Relay, Timeline, Truth};
+use crate::timeline::{
+    Commit, Failure, Memory, MemoryOptions, Past, Redis, RedisOptions, Relay, Timeline, Truth, WaitsFor,
+};
 use confab_config::{Config, KafkaConfig, Limits, OnOutage, PostgresConfig, Profile};
 use confab_protocol::{Cursor, Millis, Record, Room};
 use confab_store::{KeyUse, PostgresOptions, Query, Store};
@@ -30,10 +32,10 @@ const SWEEP_MARGIN: Duration = Duration::from_secs(5);
 const TAIL_QUEUE: usize = 1024;
 
 /// Opens what the profile asks for.
-pub(super) async fn open(config: &Config) -> Result<Parts, Error> {
+pub(super) async fn open(config: &Config, waits_for: &WaitsFor) -> Result<Parts, Error> {
     match config.profile() {
         Profile::Embedded => embedded(config).await,
-        Profile::Cluster => cluster(config).await,
+        Profile::Cluster => cluster(config, waits_for.clone()).await,
     }
 }
 
@@ -74,7 +76,7 @@ async fn embedded(config: &Config) -> Result<Parts, Error> {
     Ok(Parts { timeline, relay, journal: Journal::Sqlite(sqlite), store })
 }
 
-async fn cluster(config: &Config) -> Result<Parts, Error> {
+async fn cluster(config: &Config, waits_for: WaitsFor) -> Result<Parts, Error> {
     let missing = |what: &str| Error::Setting(format!("the cluster profile needs `{what}`"));
     let redis = config.timeline.redis.as_ref().ok_or_else(|| missing("timeline.redis"))?;
     let kafka = config.journal.kafka.as_ref().ok_or_else(|| missing("journal.kafka"))?;
@@ -91,6 +93,7 @@ async fn cluster(config: &Config) -> Result<Parts, Error> {
         hub_lease: redis.hub_lease,
         dedupe_window: config.limits.dedupe_window,
         delivery_timeout: kafka.delivery_timeout,
+        waits_for,
         sweep_margin: SWEEP_MARGIN + patience(kafka),
         ..RedisOptions::new(url.expose(), &hub_id)
     };

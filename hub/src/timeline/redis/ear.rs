@@ -117,6 +117,11 @@ impl Ear {
         Self { inner: Arc::new(inner) }
     }
 
+    /// Whether there is a connection on which every wanted room is subscribed.
+    pub(super) fn hears(&self) -> bool {
+        self.inner.line.borrow().is_some()
+    }
+
     /// The first connection. Waits for servers that are away, not for those that cannot be used.
     pub(super) async fn begin(&self) -> Result<(), Error> {
         let mut pause = Pause::default();
@@ -130,6 +135,7 @@ impl Ear {
                 Err(refused @ Error::Refused(_)) => return Err(refused),
                 Err(error) => {
                     tracing::warn!(%error, "redis relays nothing yet, trying again");
+                    self.inner.options.waits_for.note(&error);
                     pause.wait().await;
                 }
             }
