@@ -7,7 +7,7 @@ use crate::http::{self, Http};
 use crate::journal::{self, Journal};
 use crate::plugin::{Chain, Observer};
 use crate::presence::Presence;
-use crate::publish::{Publisher, Receipt};
+use crate::publish::{Outages, Publisher, Receipt};
 use crate::recover::{BRINGING_AT_ONCE, Recoverer};
 use crate::room::Rooms;
 use crate::room::shelf::Weight;
@@ -125,14 +125,16 @@ impl ApproveError {
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Gauges that are read off other parts at each scrape.
-const SAMPLED: [(&str, &str); 16] = [
+const SAMPLED: [(&str, &str); 18] = [
     ("sends_under_way", "Sends and reads being worked on"),
+    ("sends_unjournaled", "Sends let in and not journaled yet"),
     ("journal_healthy", "1 while the journal takes records"),
     ("journal_delivered", "Records that the journal took"),
     ("journal_refused", "Records that the journal certainly did not take"),
     ("journal_unknown", "Records that the journal may have taken or not"),
     ("journal_in_flight", "Records on their way into the journal"),
     ("journal_recreated", "Times that the producer was made anew"),
+    ("relay_stale_seconds", "How long the relay has brought nothing, not even its heartbeat"),
     ("timeline_swept", "Pending events written down for another hub, or late"),
     ("timeline_relay_overflows", "Times that the relay's queue was full, and every room was compared"),
     ("timeline_resubscriptions", "Times that every room was subscribed again"),
@@ -178,8 +180,10 @@ impl Hub {
     pub fn ready(&self) -> Result<(), &'static str> {
         if self.draining.is_cancelled() {
             Err("draining")
-        } else if !self.journal.healthy() {
+        } else if !self.publisher.outages.takes(self.journal.healthy()) {
             Err("the journal is unavailable")
+        } else if !self.timeline.healthy() {
+            Err("the timeline is unavailable")
         } else {
             Ok(())
         }
@@ -188,17 +192,19 @@ impl Hub {
     /// The metrics as text.
     pub fn exposition(&self) -> String {
         let (journal, timeline) = (self.journal.counters(), self.timeline.counters());
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
         let t = &self.telemetry;
         t.rooms.set(self.rooms.len() as i64);
         let values = [
-            self.publisher.tasks.len() as u64,
-            u64::from(self.journal.healthy()),
-            journal.delivered(),
-            journal.refused(),
-            journal.unknown(),
-            journal.in_flight(),
-            journal.recreated(),
+            self.publisher.tasks.len() as f64,
+            self.publisher.outages.waiting() as f64,
+            f64::from(self.journal.healthy()),
+            journal.delivered() as f64,
+            journal.refused() as f64,
+            journal.unknown() as f64,
+            journal.in_flight() as f64,
+            journal.recreated() as f64,
+            timeline.relay_stale().as_secs_f64(),
             read(&timeline.swept),
             read(&timeline.relay_overflows),
             read(&timeline.resubscriptions),
@@ -210,7 +216,7 @@ impl Hub {
             read(&timeline.lost_passages),
         ];
         for ((name, _), value) in SAMPLED.iter().zip(values) {
-            t.set(name, value as f64);
+            t.set(name, value);
         }
         t.exposition()
     }
@@ -232,7 +238,13 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let parts = introduce::open(config).await?;
+    // The admin port answers from here on, also while the services of the profile are waited for.
+    let (opening, closed) = (admin::Opening::default(), CancellationToken::new());
+    let private_address = private.local_addr().map_err(|source| listen("admin", config.admin, source))?;
+    let admin = admin::spawn(private, opening.clone(), closed.clone())
+        .map_err(|source| listen("admin", config.admin, source))?;
+    let _closed_on_error = closed.clone().drop_guard();
+    let parts = introduce::open(config, &opening.waits_for).await?;
     let rules = RoomRules::new(config);
     let secret = config.hmac_secret().map_err(|error| Error::Setting(error.to_string()))?;
 
@@ -241,6 +253,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
     let publisher = Arc::new(Publisher {
         timeline: parts.timeline.clone(),
         journal: parts.journal.clone(),
+        outages: Outages::new(config.journal.kafka.as_ref()),
         store: parts.store.clone(),
         chain: ArcSwap::from_pointee(chain),
         limits: config.limits.clone(),
@@ -301,14 +314,12 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
     let deliver = deliver(&hub, parts.relay);
     let addresses = Started {
         listen: public.local_addr().map_err(|source| listen("listen", config.listen, source))?,
-        admin: private.local_addr().map_err(|source| listen("admin", config.admin, source))?,
+        admin: private_address,
         profile: hub.profile,
         reloader,
     };
 
-    let closed = CancellationToken::new();
-    let admin =
-        admin::spawn(private, hub.clone(), closed.clone()).map_err(|source| listen("admin", config.admin, source))?;
+    opening.opened(hub.clone());
     let sessions = TaskTracker::new();
     let engine = Engine::new(engineio::Settings {
         ping_interval: config.limits.ping_interval,

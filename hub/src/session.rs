@@ -110,6 +110,7 @@ pub async fn run(mut link: impl Link, door: Arc<Door>, dialect: Dialect) {
     let close = session.live(&mut link).await;
     session.outbox.close(close.unwrap_or(Close::Normal));
     session.leave_all().await;
+    telemetry.passing_let_go.inc_by(session.outbox.take_let_go());
     if let Some(close) = close {
         telemetry.closed(close);
         tracing::debug!(client = session.client, reason = close.reason(), "closing a session");

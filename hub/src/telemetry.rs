@@ -47,6 +47,8 @@ pub struct Telemetry {
     pub window_reads: Counter,
     /// Pages that a recovering client was given from what was read for another one.
     pub shared_pages: Counter,
+    /// Frames of the moment that were let go because a client did not read fast enough.
+    pub passing_let_go: Counter,
     /// Bytes received in frames.
     pub bytes_in: Counter,
     /// Bytes sent in frames.
@@ -113,6 +115,7 @@ impl Telemetry {
             joins_repeated: Counter::default(),
             store_reads: Counter::default(),
             window_reads: Counter::default(),
+            passing_let_go: Counter::default(),
             shared_pages: Counter::default(),
             bytes_in: Counter::default(),
             bytes_out: Counter::default(),
@@ -149,6 +152,7 @@ impl Telemetry {
         registry.register("store_reads", "Reads of the store for history and recovery", t.store_reads.clone());
         registry.register("window_reads", "Reads of the hot window for joins and recovery", t.window_reads.clone());
         registry.register("shared_pages", "Pages that were read for another client", t.shared_pages.clone());
+        registry.register("passing_let_go", "Comings and goings not told to slow clients", t.passing_let_go.clone());
         registry.register("received_bytes", "Bytes received in frames", t.bytes_in.clone());
         registry.register("sent_bytes", "Bytes sent in frames", t.bytes_out.clone());
         registry.register("closes", "Sessions ended by the hub, by reason", t.closes.clone());

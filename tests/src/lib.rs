@@ -3,6 +3,7 @@
 pub mod checker;
 pub mod client;
 pub mod process;
+pub mod proxy;
 pub mod stock;
 pub mod topic;
 pub mod world;

@@ -11,6 +11,12 @@ pub async fn node(script: &str, hubs: &[&str]) -> Result<String> {
     run(Command::new("node"), &[folder.join(script)], hubs, &[]).await
 }
 
+/// As [`node`], with flags of the script's own.
+pub async fn node_with(script: &str, hubs: &[&str], flags: &[&str]) -> Result<String> {
+    let folder = PathBuf::from(service("CONFAB_TEST_NODE")?);
+    run(Command::new("node"), &[folder.join(script)], hubs, flags).await
+}
+
 /// Runs a script of `clients/node` that drives a real browser against the page of a hub.
 pub async fn browser(script: &str, hub: &str) -> Result<String> {
     let chromium = tokio::task::spawn_blocking(xtask::install::browser).await??;
@@ -57,7 +63,7 @@ pub async fn go(hubs: &[&str]) -> Result<String> {
 const GO_BUILD_SECONDS_MAX: &str = "300";
 
 /// How long a script may take; `timeout` ends one that hangs.
-const SECONDS_MAX: &str = "90";
+const SECONDS_MAX: &str = "180";
 
 async fn run(program: Command, script: &[PathBuf], hubs: &[&str], flags: &[&str]) -> Result<String> {
     let urls: Vec<String> = hubs.iter().map(|hub| format!("ws://{hub}/connection/websocket")).collect();

@@ -18,7 +18,7 @@ pub(super) struct ReloadIn {
 /// Reads hub.toml and the plugins again.
 pub(super) async fn reload(State(shared): State<Shared>, asked: Option<Json<ReloadIn>>) -> Response {
     let Json(ReloadIn { dry_run }) = asked.unwrap_or_default();
-    let reloader = shared.hub.reloader().clone();
+    let reloader = shared.hub().reloader().clone();
     match shared.main.spawn(async move { reloader.reload(Cause::Asked, dry_run).await }).await {
         Ok(Ok(reloaded)) => Json(reloaded).into_response(),
         Ok(Err(Refused::Wrong(found))) => {
