@@ -5,6 +5,7 @@
 
 mod kafka;
 mod node;
+pub mod peers;
 mod python;
 mod system;
 
