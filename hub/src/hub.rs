@@ -266,7 +266,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
         ),
         refresh_grace: config.auth.refresh_grace,
         limits: config.limits.clone(),
-        mapping: Mapping::for_ever(&config.socketio),
+        mapping: Arc::new(Mapping::new(&config.socketio)),
         telemetry: telemetry.clone(),
         draining: draining.clone(),
         drain_spread: config.drain_timeout / 3,
