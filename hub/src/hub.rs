@@ -293,14 +293,15 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
     let admin =
         admin::spawn(private, hub.clone(), closed.clone()).map_err(|source| listen("admin", config.admin, source))?;
     let sessions = TaskTracker::new();
-    let engine = Engine::new(engineio::Settings {
+    let places = Arc::new(Semaphore::new(config.limits.sessions));
+    let settings = engineio::Settings {
         ping_interval: config.limits.ping_interval,
         ping_timeout: config.limits.pong_timeout,
         max_payload: config.limits.frame.bytes(),
-        sessions: config.limits.sessions,
-    });
+    };
+    let engine = Engine::new(settings, places.clone());
     let allowed_origins = config.auth.allowed_origins.clone();
-    let http = Arc::new(Http { door, allowed_origins, engine, sessions: sessions.clone() });
+    let http = Arc::new(Http { door, allowed_origins, engine, places, sessions: sessions.clone() });
     let serving = tokio::spawn(http::serve(public, http, draining.clone()));
     started(&addresses);
 

@@ -2,7 +2,9 @@
 
 pub mod checker;
 pub mod client;
+pub mod polling;
 pub mod process;
+pub mod raw;
 pub mod stock;
 pub mod topic;
 pub mod world;

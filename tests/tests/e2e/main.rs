@@ -2,6 +2,7 @@
 
 mod cluster;
 mod embedded;
+mod engineio;
 mod faults;
 mod history;
 mod keys;
@@ -15,3 +16,4 @@ mod socketio;
 mod stock;
 mod tls;
 mod tokens;
+mod websocket;
