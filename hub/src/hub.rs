@@ -290,7 +290,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
         ),
         refresh_grace: config.auth.refresh_grace,
         limits: config.limits.clone(),
-        mapping: Mapping::for_ever(&config.socketio),
+        mapping: Arc::new(Mapping::new(&config.socketio)),
         telemetry: telemetry.clone(),
         draining: draining.clone(),
         drain_spread: config.drain_timeout / 3,
@@ -321,14 +321,15 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
 
     opening.opened(hub.clone());
     let sessions = TaskTracker::new();
-    let engine = Engine::new(engineio::Settings {
+    let places = Arc::new(Semaphore::new(config.limits.sessions));
+    let settings = engineio::Settings {
         ping_interval: config.limits.ping_interval,
         ping_timeout: config.limits.pong_timeout,
         max_payload: config.limits.frame.bytes(),
-        sessions: config.limits.sessions,
-    });
+    };
+    let engine = Engine::new(settings, places.clone());
     let allowed_origins = config.auth.allowed_origins.clone();
-    let http = Arc::new(Http { door, allowed_origins, engine, sessions: sessions.clone() });
+    let http = Arc::new(Http { door, allowed_origins, engine, places, sessions: sessions.clone() });
     let serving = tokio::spawn(http::serve(public, http, draining.clone()));
     started(&addresses);
 

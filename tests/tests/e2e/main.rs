@@ -2,6 +2,7 @@
 
 mod cluster;
 mod embedded;
+mod engineio;
 mod faults;
 mod history;
 mod keys;
@@ -21,3 +22,4 @@ mod socketio;
 mod stock;
 mod tls;
 mod tokens;
+mod websocket;
