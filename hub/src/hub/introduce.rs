@@ -4,9 +4,9 @@ use super::Error;
 use crate::journal::{self, Journal, Kafka, Sqlite};
 use crate::kv::{self, Kv};
 use crate::timeline::{
-    self, Commit, Failure, Memory, MemoryOptions, Past, Redis, RedisOptions, Relay, Timeline, Truth,
+    self, Commit, Failure, Memory, MemoryOptions, Past, Redis, RedisOptions, Relay, Timeline, Truth, WaitsFor,
 };
-use confab_config::{Config, Limits, PostgresConfig, Profile};
+use confab_config::{Config, KafkaConfig, Limits, OnOutage, PostgresConfig, Profile};
 use confab_protocol::{Cursor, Millis, Record, Room};
 use confab_store::{KeyUse, PostgresOptions, Query, Store};
 use futures_util::StreamExt;
@@ -27,14 +27,16 @@ pub(super) struct Parts {
 
 /// How long reading the journal's tail may take when a generation is opened.
 const TAIL_DEADLINE: Duration = Duration::from_secs(600);
+/// How long after the last moment at which its own hub may journal it an event is journaled by another.
+const SWEEP_MARGIN: Duration = Duration::from_secs(5);
 /// How many of the tail's keys may wait for the timeline to take them.
 const TAIL_QUEUE: usize = 1024;
 
 /// Opens what the profile asks for.
-pub(super) async fn open(config: &Config) -> Result<Parts, Error> {
+pub(super) async fn open(config: &Config, waits_for: &WaitsFor) -> Result<Parts, Error> {
     match config.profile() {
         Profile::Embedded => embedded(config).await,
-        Profile::Cluster => cluster(config).await,
+        Profile::Cluster => cluster(config, waits_for.clone()).await,
     }
 }
 
@@ -75,7 +77,7 @@ async fn embedded(config: &Config) -> Result<Parts, Error> {
     Ok(Parts { timeline, relay, journal: Journal::Sqlite(sqlite), store })
 }
 
-async fn cluster(config: &Config) -> Result<Parts, Error> {
+async fn cluster(config: &Config, waits_for: WaitsFor) -> Result<Parts, Error> {
     let missing = |what: &str| Error::Setting(format!("the cluster profile needs `{what}`"));
     let redis = config.timeline.redis.as_ref().ok_or_else(|| missing("timeline.redis"))?;
     let kafka = config.journal.kafka.as_ref().ok_or_else(|| missing("journal.kafka"))?;
@@ -92,6 +94,8 @@ async fn cluster(config: &Config) -> Result<Parts, Error> {
         hub_lease: redis.hub_lease,
         dedupe_window: config.limits.dedupe_window,
         delivery_timeout: kafka.delivery_timeout,
+        waits_for,
+        sweep_margin: SWEEP_MARGIN + patience(kafka),
         ..RedisOptions::new(url.expose(), &hub_id)
     };
     let truth = Arc::new(Journaled { kafka: journal.clone(), hub_id });
@@ -106,6 +110,14 @@ pub(super) fn kv(config: &Config) -> Result<Kv, Error> {
     let client = timeline::redis_client(url.expose(), redis.ca_file.as_deref())?;
     let opened = kv::Redis::open(client, &redis.prefix, redis.timeout);
     Ok(Kv::Redis(opened.map_err(|error| Error::Setting(format!("redis: {error}")))?))
+}
+
+/// How long a hub that lives goes on trying to journal what it has buffered: the sweep does not come before that.
+fn patience(kafka: &KafkaConfig) -> Duration {
+    match kafka.on_outage {
+        OnOutage::Refuse => Duration::ZERO,
+        OnOutage::Buffer => kafka.outage_buffer.time,
+    }
 }
 
 /// A schema that is not ours is found at the start, if the store can be asked; if not, live chat does without it.

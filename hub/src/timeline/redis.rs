@@ -24,7 +24,7 @@ mod scripts;
 mod server;
 mod sweep;
 
-pub use options::RedisOptions;
+pub use options::{RedisOptions, WaitsFor};
 pub use server::client;
 
 use super::relays::Relays;
@@ -106,6 +106,10 @@ impl Redis {
         tasks.close();
         let inner = Inner { options, keys, link, ear, counters, tasks, stop, _stop_on_drop };
         Ok((Timeline::Redis(Self { inner: Arc::new(inner) }), heard))
+    }
+
+    pub(super) fn healthy(&self) -> bool {
+        self.inner.link.standing().is_some() && self.inner.ear.hears()
     }
 
     pub(super) fn counters(&self) -> &Counters {

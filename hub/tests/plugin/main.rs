@@ -7,5 +7,6 @@ mod http;
 mod isolation;
 mod kv;
 mod loading;
+mod reload;
 mod servers;
 mod support;
