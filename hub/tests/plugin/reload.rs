@@ -46,11 +46,9 @@ async fn a_plugin_with_other_settings_limits_or_bytes_begins_anew() {
         assert_eq!(count(&new).await, 1, "{to}");
         assert_eq!(new.changes_since(&old).changed, ["counter"], "{to}");
     }
-    let new = rebuilt(
-        &old,
-        &format!("{}{CHAIN}", COUNTER.replace("misbehave", "word-filter").replace("mode = 'counter'", "words = []")),
-    );
-    assert_eq!(new.await.unwrap().changes_since(&old).changed, ["counter"]);
+    let other = COUNTER.replace("misbehave", "word-filter").replace("mode = 'counter'", "words = []");
+    let new = rebuilt(&old, &format!("{other}{CHAIN}")).await.unwrap();
+    assert_eq!(new.changes_since(&old).changed, ["counter"]);
 }
 
 #[tokio::test]
