@@ -53,6 +53,7 @@ fn router(hub: Arc<Hub>, main: Handle) -> Router {
         .route("/api/v1/held", get(held))
         .route("/api/v1/held/{id}/approve", post(approve))
         .route("/api/v1/held/{id}/deny", post(deny))
+        .route("/api/v1/chain", get(chain::status))
         .route("/api/v1/reload", post(chain::reload))
         .route("/api/v1/send", post(send))
         .route("/api/v1/history", get(history))

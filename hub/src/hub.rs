@@ -5,7 +5,7 @@ use crate::auth::Auth;
 use crate::deliver::Deliverer;
 use crate::http::{self, Http};
 use crate::journal::{self, Journal};
-use crate::plugin::{Chain, Observer};
+use crate::plugin::{Chain, ChainStatus, Observer};
 use crate::presence::Presence;
 use crate::publish::{Publisher, Receipt};
 use crate::recover::Recoverer;
@@ -13,7 +13,7 @@ use crate::room::Rooms;
 use crate::session::Door;
 use crate::session::engineio::{self, Engine};
 use crate::session::socketio::Mapping;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Kind, Telemetry};
 use crate::timeline::{Relay, Timeline};
 use arc_swap::ArcSwap;
 use axum::http::StatusCode;
@@ -123,24 +123,24 @@ impl ApproveError {
 /// How long the journal may take to let go of what it still holds when the hub ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Gauges that are read off other parts at each scrape.
-const SAMPLED: [(&str, &str); 16] = [
-    ("sends_under_way", "Sends and reads being worked on"),
-    ("journal_healthy", "1 while the journal takes records"),
-    ("journal_delivered", "Records that the journal took"),
-    ("journal_refused", "Records that the journal certainly did not take"),
-    ("journal_unknown", "Records that the journal may have taken or not"),
-    ("journal_in_flight", "Records on their way into the journal"),
-    ("journal_recreated", "Times that the producer was made anew"),
-    ("timeline_swept", "Pending events written down for another hub, or late"),
-    ("timeline_relay_overflows", "Times that the relay's queue was full, and every room was compared"),
-    ("timeline_resubscriptions", "Times that every room was subscribed again"),
-    ("timeline_generations_opened", "Generations that this hub opened"),
-    ("timeline_stale_appends", "Appends that met another generation"),
-    ("timeline_known_keys", "Appends whose key was known"),
-    ("timeline_forgotten_refusals", "Refusals forgotten before their time"),
-    ("timeline_unreadable_relays", "Relayed events that could not be read"),
-    ("timeline_lost_passages", "Comings and goings left out because the relay's queue was full"),
+/// Metrics that are read off other parts at each scrape.
+const SAMPLED: [(&str, Kind, &str); 16] = [
+    ("sends_under_way", Kind::Gauge, "Sends and reads being worked on"),
+    ("journal_healthy", Kind::Gauge, "1 while the journal takes records"),
+    ("journal_delivered", Kind::Counter, "Records that the journal took"),
+    ("journal_refused", Kind::Counter, "Records that the journal certainly did not take"),
+    ("journal_unknown", Kind::Counter, "Records that the journal may have taken or not"),
+    ("journal_in_flight", Kind::Gauge, "Records on their way into the journal"),
+    ("journal_recreated", Kind::Counter, "Times that the producer was made anew"),
+    ("timeline_swept", Kind::Counter, "Pending events written down for another hub, or late"),
+    ("timeline_relay_overflows", Kind::Counter, "Times that the relay's queue was full, and every room was compared"),
+    ("timeline_resubscriptions", Kind::Counter, "Times that every room was subscribed again"),
+    ("timeline_generations_opened", Kind::Counter, "Generations that this hub opened"),
+    ("timeline_stale_appends", Kind::Counter, "Appends that met another generation"),
+    ("timeline_known_keys", Kind::Counter, "Appends whose key was known"),
+    ("timeline_forgotten_refusals", Kind::Counter, "Refusals forgotten before their time"),
+    ("timeline_unreadable_relays", Kind::Counter, "Relayed events that could not be read"),
+    ("timeline_lost_passages", Kind::Counter, "Comings and goings left out because the relay's queue was full"),
 ];
 
 impl Hub {
@@ -168,6 +168,11 @@ impl Hub {
         &self.recoverer
     }
 
+    /// How the chain that judges now is.
+    pub fn chain(&self) -> ChainStatus {
+        self.publisher.chain.load().status()
+    }
+
     /// The way to a new chain.
     pub fn reloader(&self) -> &Arc<Reloader> {
         &self.reloader
@@ -190,6 +195,9 @@ impl Hub {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let t = &self.telemetry;
         t.rooms.set(self.rooms.len() as i64);
+        for plugin in self.chain().plugins {
+            t.plugins.memory(&plugin.plugin, plugin.tallied.memory_bytes);
+        }
         let values = [
             self.publisher.tasks.len() as u64,
             u64::from(self.journal.healthy()),
@@ -208,8 +216,8 @@ impl Hub {
             read(&timeline.unreadable_relays),
             read(&timeline.lost_passages),
         ];
-        for ((name, _), value) in SAMPLED.iter().zip(values) {
-            t.set(name, value as f64);
+        for ((name, ..), value) in SAMPLED.iter().zip(values) {
+            t.set(name, value);
         }
         t.exposition()
     }
@@ -226,7 +234,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
     let mut telemetry = Telemetry::new();
     telemetry.sampled(&SAMPLED);
     let telemetry = Arc::new(telemetry);
-    let (chain, warnings) = build_chain(config, &loaded.base_dir, telemetry.clone()).await?;
+    let (chain, warnings) = build_chain(config, &loaded.base_dir, telemetry.plugins.clone()).await?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }

@@ -7,6 +7,7 @@ use super::capability::Log;
 use super::contract::{self, Complete, types};
 use super::engine::{CORE_INSTANCES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
 use super::module::Module;
+use super::tally::Tally;
 use super::{Check, Fault, Observer, Verdict};
 use confab_protocol::Event;
 use std::sync::Arc;
@@ -66,7 +67,7 @@ impl Instance {
     pub async fn start(module: &Module, observer: &Arc<dyn Observer>, budget: Budget) -> Result<Self, Fault> {
         let guest = Guest {
             log: Log::new(module.name.clone(), Arc::clone(observer)),
-            memory: Memory { limit: module.memory, size: 0, refused: false },
+            memory: Memory { limit: module.memory, size: 0, refused: false, tally: Arc::clone(&module.tally) },
             budget,
             output: module.output,
         };
@@ -145,6 +146,8 @@ struct Memory {
     size: usize,
     /// It asked for more: whatever it does then, it failed for want of memory.
     refused: bool,
+    /// Told of the most that there was.
+    tally: Arc<Tally>,
 }
 
 impl ResourceLimiter for Memory {
@@ -154,6 +157,7 @@ impl ResourceLimiter for Memory {
             return Err(wasmtime::format_err!("memory of {desired} bytes, {} are allowed", self.limit));
         }
         self.size = desired;
+        self.tally.memory(desired);
         Ok(true)
     }
 

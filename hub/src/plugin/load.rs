@@ -1,7 +1,9 @@
 //! From hub.toml to a chain: every plugin loaded and tried once, every rule read. Nothing of it is used until all of it is
 //! ready, so a reload either succeeds or changes nothing.
 
-use super::chain::{Chain, Member, Members, Rule};
+use super::breaker::Breaker;
+use super::brief::Brief;
+use super::chain::{Chain, Member, Members, Place, Rule};
 use super::engine::Engine;
 use super::module::{self, Module};
 use super::pool::{self, Pool};
@@ -207,11 +209,16 @@ async fn load(
             config.timeout
         ));
     }
-    Ok(Member { name: name.into(), pool, on_fault: config.on_fault, terms })
+    let breaker = Breaker::new(config.breaker.clone());
+    Ok(Member { name: name.into(), pool, on_fault: config.on_fault, terms, breaker, brief: Brief::default() })
 }
 
 fn read_rule(rule: &ChainRule, patterns: Patterns, members: &Members) -> Rule {
-    let steps = rule.plugins.iter().map(|step| (Arc::clone(&members[step.name()]), step.shadow()));
+    let steps = rule.plugins.iter().map(|step| Place {
+        member: Arc::clone(&members[step.name()]),
+        shadow: step.shadow(),
+        sample: step.sample(),
+    });
     Rule { patterns, rooms: rule.rooms.clone(), on: rule.on.clone(), steps: steps.collect() }
 }
 

@@ -2,7 +2,7 @@
 
 use super::capability;
 use super::contract::{CompletePre, PACKAGE, VERSION};
-use super::{call::Guest, engine::Engine};
+use super::{call::Guest, engine::Engine, tally::Tally};
 use confab_config::PluginConfig;
 use std::path::Path;
 use std::sync::Arc;
@@ -72,6 +72,8 @@ pub struct Module {
     pub output: usize,
     /// The longest a call may take.
     pub timeout: Duration,
+    /// What it did so far.
+    pub tally: Arc<Tally>,
 }
 
 impl Module {
@@ -100,6 +102,7 @@ impl Module {
             memory: config.memory.bytes(),
             output: config.output.bytes(),
             timeout: config.timeout,
+            tally: Arc::default(),
         })
     }
 }
