@@ -5,10 +5,12 @@ use crate::auth::Auth;
 use crate::deliver::Deliverer;
 use crate::http::{self, Http};
 use crate::journal::{self, Journal};
+use crate::people::People;
 use crate::plugin::{Chain, ChainStatus, Observer};
 use crate::presence::Presence;
-use crate::publish::{Publisher, Receipt};
+use crate::publish::Publisher;
 use crate::recover::Recoverer;
+use crate::review::Reviewer;
 use crate::room::Rooms;
 use crate::session::Door;
 use crate::session::engineio::{self, Engine};
@@ -16,9 +18,7 @@ use crate::session::socketio::Mapping;
 use crate::telemetry::{Kind, Telemetry};
 use crate::timeline::{Relay, Timeline};
 use arc_swap::ArcSwap;
-use axum::http::StatusCode;
 use confab_config::{Config, Loaded, Profile, Rooms as RoomRules};
-use confab_protocol::{EventId, HeldState, Refusal};
 use confab_store::Store;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -89,35 +89,8 @@ pub struct Hub {
     rooms: Arc<Rooms>,
     telemetry: Arc<Telemetry>,
     reloader: Arc<Reloader>,
+    reviewer: Arc<Reviewer>,
     draining: CancellationToken,
-}
-
-/// Why an approval came to nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum ApproveError {
-    /// There is no such event.
-    #[error("no event {0} is held")]
-    Missing(EventId),
-    /// It was denied before.
-    #[error("event {0} was denied")]
-    Denied(EventId),
-    /// It could not be published now; approve it again.
-    #[error("could not publish the approved event: {}; approve it again", .0.message())]
-    Refused(Refusal),
-    /// The store did not answer.
-    #[error(transparent)]
-    Store(#[from] confab_store::Error),
-}
-
-impl ApproveError {
-    /// The HTTP status that says the same.
-    pub fn status(&self) -> StatusCode {
-        match self {
-            Self::Missing(_) => StatusCode::NOT_FOUND,
-            Self::Denied(_) => StatusCode::CONFLICT,
-            Self::Refused(_) | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
 }
 
 /// How long the journal may take to let go of what it still holds when the hub ends.
@@ -144,18 +117,9 @@ const SAMPLED: [(&str, Kind, &str); 16] = [
 ];
 
 impl Hub {
-    /// Publishes an event that a moderator approves; safe to repeat.
-    pub async fn approve_held(&self, id: EventId) -> Result<Receipt, ApproveError> {
-        let held = self.store.held_one(id).await?.ok_or(ApproveError::Missing(id))?;
-        if held.state == HeldState::Denied {
-            return Err(ApproveError::Denied(id));
-        }
-        // Published first: should the hub die in between it still waits, and approving it again says it once.
-        let receipt = self.publisher.approve(held).await.map_err(ApproveError::Refused)?;
-        if self.store.decide(id, HeldState::Approved, "admin").await?.is_none() {
-            tracing::info!(%id, "a held event was decided twice");
-        }
-        Ok(receipt)
+    /// What moderators can do.
+    pub fn reviewer(&self) -> &Arc<Reviewer> {
+        &self.reviewer
     }
 
     /// The way in.
@@ -270,8 +234,16 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
         let (presence, closing) = (presence.clone(), closing.clone());
         async move { presence.run(changes, closing).await }
     });
+    let people = Arc::new(People::default());
+    let reviewer = Reviewer::new(parts.store.clone(), publisher.clone(), people, telemetry.clone());
+    let reviewer = Arc::new(reviewer);
+    if config.profile() == Profile::Cluster {
+        let (reviewer, stop) = (reviewer.clone(), draining.clone());
+        tokio::spawn(async move { reviewer.listen(stop).await });
+    }
     let door = Arc::new(Door {
         presence,
+        reviewer: reviewer.clone(),
         publisher: publisher.clone(),
         recoverer: recoverer.clone(),
         auth: Auth::new(
@@ -300,6 +272,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
         rooms: rooms.clone(),
         telemetry: telemetry.clone(),
         reloader: reloader.clone(),
+        reviewer: reviewer.clone(),
         draining: draining.clone(),
     });
     let deliver = deliver(&hub, parts.relay);

@@ -60,6 +60,7 @@ pub struct Telemetry {
     /// What plugins do.
     pub plugins: Arc<Plugins>,
     reloads: Family<[(&'static str, &'static str); 1], Counter>,
+    reviews: Family<[(&'static str, &'static str); 1], Counter>,
     chain: Family<[(&'static str, String); 1], Gauge>,
     sampled: std::sync::Mutex<std::collections::BTreeMap<&'static str, Sampled>>,
 }
@@ -114,6 +115,7 @@ impl Telemetry {
             stages: [seconds(), seconds(), seconds(), seconds()],
             plugins: Arc::default(),
             reloads: Family::default(),
+            reviews: Family::default(),
             chain: Family::default(),
             sampled: std::sync::Mutex::default(),
             registry: Registry::default(),
@@ -147,6 +149,7 @@ impl Telemetry {
         }
         t.plugins.register(&mut registry);
         registry.register("reloads", "Reloads, by what became of them", t.reloads.clone());
+        registry.register("reviews", "Held events decided, by decision", t.reviews.clone());
         registry.register("chain", "The version of the chain that judges: always 1", t.chain.clone());
         Self { registry, ..telemetry }
     }
@@ -199,6 +202,11 @@ impl Telemetry {
     /// Counts a reload by its result.
     pub fn reloaded(&self, result: &'static str) {
         self.reloads.get_or_create(&[("result", result)]).inc();
+    }
+
+    /// Counts a decision on a held event.
+    pub fn reviewed(&self, decision: &'static str) {
+        self.reviews.get_or_create(&[("decision", decision)]).inc();
     }
 
     /// Says which chain judges from now on.

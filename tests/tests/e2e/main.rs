@@ -3,6 +3,7 @@
 mod cluster;
 mod embedded;
 mod faults;
+mod hostile;
 mod history;
 mod keys;
 mod page;
@@ -11,6 +12,7 @@ mod presence;
 mod protocol;
 mod reload;
 mod reload_load;
+mod review;
 mod schedules;
 mod socketio;
 mod stock;
