@@ -1,6 +1,7 @@
 //! Confab from the outside. Run with `cargo xtask test`, which starts the services that these need.
 
 mod cluster;
+mod docs;
 mod embedded;
 mod engineio;
 mod faults;
