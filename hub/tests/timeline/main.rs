@@ -8,6 +8,7 @@ mod ledger;
 mod model;
 mod outages;
 mod proxy;
+mod sentinel;
 mod server;
 mod setup;
 mod world;

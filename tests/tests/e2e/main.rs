@@ -14,6 +14,7 @@ mod recovery;
 mod relay;
 mod restarts;
 mod schedules;
+mod sentinel;
 mod slow;
 mod socketio;
 mod stock;
