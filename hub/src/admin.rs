@@ -18,6 +18,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+mod chain;
 /// A hub on its way: until it is there, only its health can be asked for, and what it waits for. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Opening {
@@ -74,6 +75,7 @@ fn router(opening: Opening, main: Handle) -> Router {
         .route("/api/v1/held", get(held))
         .route("/api/v1/held/{id}/approve", post(approve))
         .route("/api/v1/held/{id}/deny", post(deny))
+        .route("/api/v1/reload", post(chain::reload))
         .route("/api/v1/send", post(send))
         .route("/api/v1/history", get(history))
         .route_layer(middleware::from_fn_with_state(shared.clone(), once_opened))

@@ -32,6 +32,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 mod introduce;
+pub mod reload;
+mod watch;
+
+use reload::Reloader;
 
 /// Why a hub could not start.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +89,7 @@ pub struct Hub {
     recoverer: Arc<Recoverer>,
     rooms: Arc<Rooms>,
     telemetry: Arc<Telemetry>,
+    reloader: Arc<Reloader>,
     draining: CancellationToken,
 }
 
@@ -166,6 +171,11 @@ impl Hub {
         &self.recoverer
     }
 
+    /// The way to a new chain.
+    pub fn reloader(&self) -> &Arc<Reloader> {
+        &self.reloader
+    }
+
     /// Whether clients should be sent here.
     pub fn ready(&self) -> Result<(), &'static str> {
         if self.draining.is_cancelled() {
@@ -223,6 +233,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
     let mut telemetry = Telemetry::new();
     telemetry.sampled(&SAMPLED);
     let telemetry = Arc::new(telemetry);
+    let seen = watch::look(&reload::files(loaded));
     let (chain, warnings) = build_chain(config, &loaded.base_dir, telemetry.clone()).await?;
     for warning in warnings {
         tracing::warn!("{warning}");
@@ -279,11 +290,15 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
         ),
         refresh_grace: config.auth.refresh_grace,
         limits: config.limits.clone(),
-        mapping: Mapping::for_ever(&config.socketio),
+        mapping: Arc::new(Mapping::new(&config.socketio)),
         telemetry: telemetry.clone(),
         draining: draining.clone(),
         drain_spread: config.drain_timeout / 3,
     });
+    let reloader = Arc::new(Reloader::new(loaded, publisher.clone(), rules, telemetry.clone()));
+    if config.watch {
+        tokio::spawn(watch::run(reloader.clone(), seen, draining.clone()));
+    }
     let hub = Arc::new(Hub {
         profile: config.profile(),
         store: parts.store.clone(),
@@ -293,6 +308,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
         recoverer,
         rooms: rooms.clone(),
         telemetry: telemetry.clone(),
+        reloader: reloader.clone(),
         draining: draining.clone(),
     });
     let deliver = deliver(&hub, parts.relay);
@@ -300,18 +316,20 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
         listen: public.local_addr().map_err(|source| listen("listen", config.listen, source))?,
         admin: private_address,
         profile: hub.profile,
+        reloader,
     };
 
     opening.opened(hub.clone());
     let sessions = TaskTracker::new();
-    let engine = Engine::new(engineio::Settings {
+    let places = Arc::new(Semaphore::new(config.limits.sessions));
+    let settings = engineio::Settings {
         ping_interval: config.limits.ping_interval,
         ping_timeout: config.limits.pong_timeout,
         max_payload: config.limits.frame.bytes(),
-        sessions: config.limits.sessions,
-    });
+    };
+    let engine = Engine::new(settings, places.clone());
     let allowed_origins = config.auth.allowed_origins.clone();
-    let http = Arc::new(Http { door, allowed_origins, engine, sessions: sessions.clone() });
+    let http = Arc::new(Http { door, allowed_origins, engine, places, sessions: sessions.clone() });
     let serving = tokio::spawn(http::serve(public, http, draining.clone()));
     started(&addresses);
 
@@ -336,7 +354,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
 }
 
 /// Where a hub serves, once it does.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct Started {
     /// The public port.
     pub listen: std::net::SocketAddr,
@@ -344,6 +362,8 @@ pub struct Started {
     pub admin: std::net::SocketAddr,
     /// Its profile.
     pub profile: Profile,
+    /// Reloads it.
+    pub reloader: Arc<Reloader>,
 }
 
 async fn drain(hub: &Hub, serving: JoinHandle<()>, sessions: &TaskTracker) {

@@ -2,8 +2,9 @@
 //!
 //! A plugin is a guest: it may loop, hoard, crash and lie. It gets a wall clock, a memory limit and a bound on what it says;
 //! what it says is checked like what a client says; and an instance that failed in any way is never asked again. Only this
-//! part of the hub knows wasmtime, and only [`call`] holds a `wasmtime::Store`.
+//! part of the hub knows wasmtime, and only [`call`] makes a `wasmtime::Store`.
 
+mod cache;
 mod call;
 mod capability;
 mod chain;
@@ -13,12 +14,16 @@ mod fault;
 mod load;
 mod module;
 mod pool;
+mod problem;
+mod rehearsal;
+mod snapshot;
 mod ticker;
 
 pub use chain::{Applies, Chain, judged_kind};
 pub use fault::Fault;
-pub use load::{Check, Error};
+pub use load::{Changes, Check, Error};
 pub use module::Error as ModuleError;
+pub use rehearsal::{Outcome, Rehearsed, rehearse, rehearse_all};
 
 use confab_protocol::{Annotations, Body, Event, Refusal, Trail, VerdictName};
 
@@ -53,7 +58,32 @@ pub struct Approved {
 
 /// One plugin's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub struct Verdict {
+    /// What should become of the event.
+    pub decision: Decision,
+    /// What should happen besides.
+    pub effects: Vec<Effect>,
+}
+
+/// What should happen besides, with the decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The sender, and nobody else, is told this.
+    Notice(String),
+    /// The sender may not speak in this room for a while.
+    Mute {
+        /// For how long: 1 second to a year.
+        seconds: u32,
+        /// What the sender is told when they try.
+        reason: String,
+    },
+    /// Moderators should look at the event; why.
+    Flag(String),
+}
+
+/// What should become of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
     /// It goes on, with these annotations added.
     Accept(Annotations),
     /// It goes on with another body, and these annotations added.
@@ -77,11 +107,11 @@ pub enum Verdict {
 impl Verdict {
     /// Its name in trails and metrics.
     pub fn name(&self) -> VerdictName {
-        match self {
-            Self::Accept(_) => VerdictName::Accept,
-            Self::Replace(..) => VerdictName::Replace,
-            Self::Reject { .. } => VerdictName::Reject,
-            Self::Hold { .. } => VerdictName::Hold,
+        match self.decision {
+            Decision::Accept(_) => VerdictName::Accept,
+            Decision::Replace(..) => VerdictName::Replace,
+            Decision::Reject { .. } => VerdictName::Reject,
+            Decision::Hold { .. } => VerdictName::Hold,
         }
     }
 }

@@ -63,6 +63,8 @@ pub struct Telemetry {
     judge_seconds: Family<Plugin, Histogram>,
     faults: Family<PluginFault, Counter>,
     log_cut_bytes: Family<Plugin, Counter>,
+    reloads: Family<[(&'static str, &'static str); 1], Counter>,
+    chain: Family<[(&'static str, String); 1], Gauge>,
     sampled: std::sync::Mutex<std::collections::BTreeMap<&'static str, Gauge<f64, AtomicU64>>>,
 }
 
@@ -126,6 +128,8 @@ impl Telemetry {
             judge_seconds,
             faults: Family::default(),
             log_cut_bytes: Family::default(),
+            reloads: Family::default(),
+            chain: Family::default(),
             sampled: std::sync::Mutex::default(),
             registry: Registry::default(),
         };
@@ -167,6 +171,8 @@ impl Telemetry {
             "Log bytes of plugins past what a call may write",
             t.log_cut_bytes.clone(),
         );
+        registry.register("reloads", "Reloads, by what became of them", t.reloads.clone());
+        registry.register("chain", "The version of the chain that judges: always 1", t.chain.clone());
         Self { registry, ..telemetry }
     }
 
@@ -201,6 +207,17 @@ impl Telemetry {
     /// Counts a session that the hub ended.
     pub fn closed(&self, close: Close) {
         self.closes.get_or_create(&[("reason", close.reason())]).inc();
+    }
+
+    /// Counts a reload by its result.
+    pub fn reloaded(&self, result: &'static str) {
+        self.reloads.get_or_create(&[("result", result)]).inc();
+    }
+
+    /// Says which chain judges from now on.
+    pub fn chain_is(&self, version: &str) {
+        self.chain.clear();
+        self.chain.get_or_create(&[("version", version.to_owned())]).set(1);
     }
 
     /// Counts a join.

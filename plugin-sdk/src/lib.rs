@@ -41,14 +41,26 @@
 //! contract asks for; for any other target it does nothing, so that a plugin's tests are ordinary tests.
 
 mod body;
+#[cfg(feature = "clock")]
+pub mod clock;
+#[cfg(feature = "emit")]
+pub mod emit;
 #[doc(hidden)]
 pub mod export;
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(feature = "kv")]
+pub mod kv;
 #[cfg(feature = "log")]
 pub mod log;
+#[cfg(feature = "random")]
+pub mod random;
 pub mod testing;
 mod verdict;
 
-pub use contract::confab::plugin::types::{Context, Event, Kind, Rejection, Replacement, Verdict};
+pub use contract::confab::plugin::types::{
+    Context, Decision, Effect, Event, Kind, Mute, Rejection, Replacement, Verdict,
+};
 
 /// What the contract's text generates.
 #[doc(hidden)]

@@ -12,7 +12,7 @@
 //! assert_eq!(plugin.judge("hi"), Verdict::accept());
 //! ```
 
-use crate::{Context, Event, Kind, Plugin, Verdict};
+use crate::{Context, Decision, Event, Kind, Plugin, Verdict};
 use serde_json::Value;
 
 /// A configured plugin under test.
@@ -44,18 +44,23 @@ impl<P: Plugin> Trial<P> {
 
     /// Judges an event; make one with [`event`] and change what matters.
     pub fn judge_event(&self, event: &Event) -> Verdict {
-        self.0.judge(event, &context())
+        self.judge_in(event, &context())
+    }
+
+    /// Judges an event in certain circumstances; make them with [`context`] and change what matters.
+    pub fn judge_in(&self, event: &Event, context: &Context) -> Verdict {
+        self.0.judge(event, context)
     }
 
     /// The `text` of the body after the verdict; `None` where the verdict lets nothing through.
     pub fn text_after(&self, text: &str) -> Option<String> {
-        match self.judge(text) {
-            Verdict::Accept(_) => Some(text.to_owned()),
-            Verdict::Replace(replacement) => {
+        match self.judge(text).decision {
+            Decision::Accept(_) => Some(text.to_owned()),
+            Decision::Replace(replacement) => {
                 let body: Value = serde_json::from_str(&replacement.body).expect("a replacement is JSON");
                 body.get("text").and_then(Value::as_str).map(str::to_owned)
             }
-            Verdict::Reject(_) | Verdict::Hold(_) => None,
+            Decision::Reject(_) | Decision::Hold(_) => None,
         }
     }
 }
@@ -79,5 +84,5 @@ pub fn event(text: &str) -> Event {
 
 /// The circumstances that a [`Trial`] judges in: none in particular.
 pub fn context() -> Context {
-    Context { client: None, info: None, facts: Vec::new() }
+    Context { client: None, info: None, roles: Vec::new(), hops: 0, facts: Vec::new() }
 }

@@ -1,6 +1,6 @@
 //! The contract's words and ours, and the way between them. What a plugin says is checked here, before anyone acts on it.
 
-use super::{Check, Fault, Verdict};
+use super::{Check, Decision, Effect, Fault, Verdict};
 use confab_protocol::refusal::PLUGIN_CODES;
 use confab_protocol::{Annotations, Body, Event, Kind};
 
@@ -20,8 +20,14 @@ pub use generated::{Complete, CompletePre};
 /// The contract's package.
 pub const PACKAGE: &str = "confab:plugin";
 
-/// Major and minor version of the contract that this hub speaks.
-pub const VERSION: (u64, u64) = (0, 1);
+/// Major and minor version of the contract that this hub speaks: plugins of this major version and of no newer minor one.
+pub const VERSION: (u64, u64) = (1, 0);
+
+/// The most effects of one verdict.
+const EFFECTS_MAX: usize = 8;
+
+/// How long a plugin may mute somebody, in seconds: up to a year.
+const MUTE_SECONDS: std::ops::RangeInclusive<u32> = 1..=31_536_000;
 
 /// The longest name of an annotation, in characters.
 const ANNOTATION_NAME_MAX: usize = 64;
@@ -48,6 +54,8 @@ pub fn context(event: &Event) -> types::Context {
     types::Context {
         client: event.sender.client.clone(),
         info: event.sender.info.as_ref().map(|info| info.as_str().to_owned()),
+        roles: Vec::new(),
+        hops: 0,
         facts: Vec::new(),
     }
 }
@@ -73,33 +81,59 @@ pub fn size(event: &Event) -> usize {
 /// Reads what a plugin said. `check` is what a client's body must pass, so that nothing can come in through a plugin that
 /// could not come in through the door.
 pub fn read(said: types::Verdict, check: &Check) -> Result<Verdict, Fault> {
-    let verdict = match said {
-        types::Verdict::Accept(annotations) => Verdict::Accept(read_annotations(annotations, check)?),
-        types::Verdict::Replace(types::Replacement { body, annotations }) => {
-            Verdict::Replace(json("the new body", body, check)?, read_annotations(annotations, check)?)
+    let effects = said.effects;
+    if effects.len() > EFFECTS_MAX {
+        return Err(nonsense(format!("it asks for {} effects, at most {EFFECTS_MAX} are allowed", effects.len())));
+    }
+    let effects = effects.into_iter().map(read_effect).collect::<Result<_, _>>()?;
+    Ok(Verdict { decision: read_decision(said.decision, check)?, effects })
+}
+
+fn read_effect(said: types::Effect) -> Result<Effect, Fault> {
+    Ok(match said {
+        types::Effect::Notice(text) => Effect::Notice(sentence(text)?),
+        types::Effect::Mute(types::Mute { seconds, reason }) if MUTE_SECONDS.contains(&seconds) => {
+            Effect::Mute { seconds, reason: sentence(reason)? }
         }
-        types::Verdict::Reject(types::Rejection { code, reason, details }) => {
+        types::Effect::Mute(types::Mute { seconds, .. }) => {
+            return Err(nonsense(format!("it mutes for {seconds} seconds, but 1 to 31536000 are allowed")));
+        }
+        types::Effect::Flag(why) => Effect::Flag(sentence(why)?),
+    })
+}
+
+fn read_decision(said: types::Decision, check: &Check) -> Result<Decision, Fault> {
+    Ok(match said {
+        types::Decision::Accept(annotations) => Decision::Accept(read_annotations(annotations, check)?),
+        types::Decision::Replace(types::Replacement { body, annotations }) => {
+            Decision::Replace(json("the new body", body, check)?, read_annotations(annotations, check)?)
+        }
+        types::Decision::Reject(types::Rejection { code, reason, details }) => {
             let code = u32::from(code);
             if !PLUGIN_CODES.contains(&code) {
                 return Err(nonsense(format!("it rejects with code {code}, but a plugin's codes are 400 to 1999")));
             }
             let details = details.map(|details| json("the details", details, check)).transpose()?;
-            Verdict::Reject { code, reason: sentence(reason)?, details }
+            Decision::Reject { code, reason: sentence(reason)?, details }
         }
-        types::Verdict::Hold(reason) => Verdict::Hold { reason: sentence(reason)? },
-    };
-    Ok(verdict)
+        types::Decision::Hold(reason) => Decision::Hold { reason: sentence(reason)? },
+    })
 }
 
 /// How many bytes a plugin said.
 pub fn spoken(said: &types::Verdict) -> usize {
     let notes = |annotations: &[(String, String)]| annotations.iter().map(|(name, json)| name.len() + json.len()).sum();
-    match said {
-        types::Verdict::Accept(annotations) => notes(annotations),
-        types::Verdict::Replace(new) => new.body.len() + notes(&new.annotations),
-        types::Verdict::Reject(no) => no.reason.len() + no.details.as_ref().map_or(0, String::len),
-        types::Verdict::Hold(reason) => reason.len(),
-    }
+    let decided = match &said.decision {
+        types::Decision::Accept(annotations) => notes(annotations),
+        types::Decision::Replace(new) => new.body.len() + notes(&new.annotations),
+        types::Decision::Reject(no) => no.reason.len() + no.details.as_ref().map_or(0, String::len),
+        types::Decision::Hold(reason) => reason.len(),
+    };
+    let effects = said.effects.iter().map(|effect| match effect {
+        types::Effect::Notice(text) | types::Effect::Flag(text) => text.len(),
+        types::Effect::Mute(mute) => mute.reason.len(),
+    });
+    decided + effects.sum::<usize>()
 }
 
 fn read_annotations(said: Vec<(String, String)>, check: &Check) -> Result<Annotations, Fault> {
@@ -143,8 +177,22 @@ mod tests {
         Ok(())
     }
 
-    fn refused(said: types::Verdict) -> String {
-        read(said, &any).unwrap_err().to_string()
+    fn said(decision: types::Decision) -> types::Verdict {
+        types::Verdict { decision, effects: Vec::new() }
+    }
+
+    fn refused(decision: types::Decision) -> String {
+        read(said(decision), &any).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn effects_are_checked_as_well() {
+        let asks = |effects| read(types::Verdict { effects, ..said(types::Decision::Accept(Vec::new())) }, &any);
+        let mute = |seconds| types::Effect::Mute(types::Mute { seconds, reason: "enough".into() });
+        assert_eq!(asks(vec![mute(60)]).unwrap().effects, [Effect::Mute { seconds: 60, reason: "enough".into() }]);
+        assert!(asks(vec![mute(0)]).unwrap_err().to_string().contains("mutes for 0 seconds"));
+        assert!(asks(vec![types::Effect::Notice("a\0".into())]).is_err());
+        assert!(asks(vec![mute(1); 9]).unwrap_err().to_string().contains("9 effects"));
     }
 
     #[test]
@@ -156,17 +204,17 @@ mod tests {
 
     #[test]
     fn an_answer_that_makes_no_sense_is_a_fault_that_says_what_is_wrong() {
-        let note = |name: &str, value: &str| types::Verdict::Accept(vec![(name.into(), value.into())]);
+        let note = |name: &str, value: &str| types::Decision::Accept(vec![(name.into(), value.into())]);
         assert!(refused(note("", "1")).contains("cannot name"));
         assert!(refused(note("a\nb", "1")).contains("cannot name"));
         assert!(refused(note(&"a".repeat(65), "1")).contains("cannot name"));
         assert!(refused(note("a", "nope")).contains("annotation \"a\" is not JSON"));
         let twice = vec![("a".to_owned(), "1".to_owned()), ("a".into(), "2".into())];
-        assert!(refused(types::Verdict::Accept(twice)).contains("twice"));
-        assert!(refused(types::Verdict::Hold("a\0b".into())).contains("reason"));
+        assert!(refused(types::Decision::Accept(twice)).contains("twice"));
+        assert!(refused(types::Decision::Hold("a\0b".into())).contains("reason"));
         for code in [0, 399, 2000] {
             let no = types::Rejection { code, reason: String::new(), details: None };
-            assert!(refused(types::Verdict::Reject(no)).contains("400 to 1999"));
+            assert!(refused(types::Decision::Reject(no)).contains("400 to 1999"));
         }
     }
 
@@ -174,9 +222,9 @@ mod tests {
     fn what_a_client_may_not_send_a_plugin_may_not_say() {
         let check = |_: &Body| Err("too deep".to_owned());
         let new = types::Replacement { body: "1".into(), annotations: Vec::new() };
-        let fault = read(types::Verdict::Replace(new), &check).unwrap_err();
+        let fault = read(said(types::Decision::Replace(new)), &check).unwrap_err();
         assert_eq!(fault, Fault::Nonsense("the new body: too deep".into()));
-        let note = types::Verdict::Accept(vec![("a".into(), "1".into())]);
+        let note = said(types::Decision::Accept(vec![("a".into(), "1".into())]));
         assert!(matches!(read(note, &check), Err(Fault::Nonsense(_))));
     }
 }

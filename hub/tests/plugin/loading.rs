@@ -22,7 +22,7 @@ async fn told_of(wat: &str) -> String {
 async fn a_capability_that_is_not_granted_is_refused_by_name() {
     let told = told(&misbehave("counter", "").replace("log = true", "log = false")).await;
     assert!(told.contains("plugin `it`") && told.contains("misbehave.wasm"), "{told}");
-    assert!(told.contains("`confab:plugin/host-log@0.1.0`"), "{told}");
+    assert!(told.contains("`confab:plugin/host-log@1.0.0`"), "{told}");
     assert!(told.contains("capabilities = { log = true }"), "{told}");
 }
 
@@ -35,8 +35,8 @@ async fn a_plugin_without_capabilities_needs_none() {
 
 #[tokio::test]
 async fn a_plugin_for_another_contract_is_refused_by_its_version() {
-    let told = told_of(r#"(component (import "confab:plugin/types@0.2.0" (instance)))"#).await;
-    assert!(told.contains("version 0.2.0 of `confab:plugin`, this hub speaks 0.1"), "{told}");
+    let told = told_of(r#"(component (import "confab:plugin/types@2.0.0" (instance)))"#).await;
+    assert!(told.contains("version 2.0.0 of `confab:plugin`, this hub speaks 1.0"), "{told}");
 }
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn what_is_no_plugin_is_refused() {
     assert!(told_of("(component)").await.contains("not a plugin"));
     assert!(told_of("(module)").await.contains("not a WebAssembly component"));
     assert!(told_of("gibberish").await.contains("not a WebAssembly component"));
-    let no_exports = told_of(r#"(component (import "confab:plugin/types@0.1.0" (instance)))"#).await;
+    let no_exports = told_of(r#"(component (import "confab:plugin/types@1.0.0" (instance)))"#).await;
     assert!(no_exports.contains("exports"), "{no_exports}");
     let missing = told("[plugin.it]\nmodule = 'nowhere.wasm'").await;
     assert!(missing.contains("nowhere.wasm") && missing.contains("could not read"), "{missing}");
@@ -53,7 +53,7 @@ async fn what_is_no_plugin_is_refused() {
 #[tokio::test]
 async fn the_system_is_given_to_no_plugin() {
     let wasi = r#"(component
-        (import "confab:plugin/types@0.1.0" (instance))
+        (import "confab:plugin/types@1.0.0" (instance))
         (import "wasi:clocks/monotonic-clock@0.2.0" (instance)))"#;
     assert!(told_of(wasi).await.contains("`wasi:clocks/monotonic-clock@0.2.0`, which this hub gives to no plugin"));
 }

@@ -53,14 +53,15 @@ confab_plugin_sdk::export_plugin!(LinkNotes);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use confab_plugin_sdk::Decision;
     use confab_plugin_sdk::testing::{self, Trial};
     use serde_json::{Value, json};
 
     /// What is noted of a text.
     fn notes(settings: Value, text: &str) -> Option<Value> {
         let plugin: Trial<LinkNotes> = testing::plugin(settings);
-        match plugin.judge(text) {
-            Verdict::Accept(notes) => notes.into_iter().next().map(|(_, value)| value.parse().unwrap()),
+        match plugin.judge(text).decision {
+            Decision::Accept(notes) => notes.into_iter().next().map(|(_, value)| value.parse().unwrap()),
             other => panic!("it never does anything but accept: {other:?}"),
         }
     }

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod embedded;
+mod engineio;
 mod faults;
 mod history;
 mod keys;
@@ -11,6 +12,8 @@ mod plugins;
 mod presence;
 mod protocol;
 mod recovery;
+mod reload;
+mod reload_load;
 mod relay;
 mod restarts;
 mod schedules;
@@ -20,3 +23,4 @@ mod socketio;
 mod stock;
 mod tls;
 mod tokens;
+mod websocket;
