@@ -20,6 +20,7 @@ mod reload_load;
 mod restarts;
 mod review;
 mod schedules;
+mod sentinel;
 mod slow;
 mod socketio;
 mod stock;
