@@ -2,10 +2,11 @@
 //!
 //! A plugin is a guest: it may loop, hoard, crash and lie. It gets a wall clock, a memory limit and a bound on what it says;
 //! what it says is checked like what a client says; and an instance that failed in any way is never asked again. Only this
-//! part of the hub knows wasmtime, and only [`call`] holds a `wasmtime::Store`.
+//! part of the hub knows wasmtime, and only [`call`] makes a `wasmtime::Store`.
 
 mod breaker;
 mod brief;
+mod cache;
 mod call;
 mod capability;
 mod chain;
@@ -17,6 +18,7 @@ mod module;
 mod pool;
 mod problem;
 mod rehearsal;
+mod snapshot;
 mod status;
 mod tally;
 mod ticker;

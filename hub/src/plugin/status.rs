@@ -49,7 +49,7 @@ impl Chain {
                 on_fault: member.on_fault,
                 isolation: member.terms.isolation,
                 breaker: member.breaker.state(),
-                memory_limit_bytes: module.memory,
+                memory_limit_bytes: module.bounds.memory,
                 tallied: module.tally.read(),
             }
         });

@@ -3,13 +3,14 @@
 mod cluster;
 mod embedded;
 mod faults;
-mod hostile;
 mod history;
+mod hostile;
 mod keys;
 mod page;
 mod plugins;
 mod presence;
 mod protocol;
+mod recovery;
 mod reload;
 mod reload_load;
 mod review;
