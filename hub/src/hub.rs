@@ -199,6 +199,8 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
     let mut telemetry = Telemetry::new();
     telemetry.sampled(&SAMPLED);
     let telemetry = Arc::new(telemetry);
+    // Before they are read: what changes from now on is noticed.
+    let seen = watch::states(&reload::files(loaded));
     let (chain, warnings) = build_chain(config, &loaded.base_dir, telemetry.plugins.clone()).await?;
     for warning in warnings {
         tracing::warn!("{warning}");
@@ -263,7 +265,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
     });
     let reloader = Arc::new(Reloader::new(loaded, publisher.clone(), rules, telemetry.clone()));
     if config.watch {
-        tokio::spawn(watch::run(reloader.clone(), draining.clone()));
+        tokio::spawn(watch::run(reloader.clone(), seen, draining.clone()));
     }
     let hub = Arc::new(Hub {
         profile: config.profile(),

@@ -24,12 +24,15 @@ const LOOK: Duration = Duration::from_secs(10);
 /// What tells one state of a file from another: inode, length, time of change. `None` where there is no file.
 type State = Option<(u64, u64, i64, i64)>;
 
-/// Watches until `stop`.
-pub async fn run(reloader: Arc<Reloader>, stop: CancellationToken) {
-    let _ = stop.run_until_cancelled(watch(reloader)).await;
+/// The states of all files that are watched.
+pub type States = BTreeMap<PathBuf, State>;
+
+/// Watches until `stop`; `seen` is how the files were before they were read for the first time.
+pub async fn run(reloader: Arc<Reloader>, seen: States, stop: CancellationToken) {
+    let _ = stop.run_until_cancelled(watch(reloader, seen)).await;
 }
 
-async fn watch(reloader: Arc<Reloader>) {
+async fn watch(reloader: Arc<Reloader>, mut seen: States) {
     // One notice that something happened is enough: more are dropped.
     let (happened, mut notices) = mpsc::channel(1);
     let told = move |event: notify::Result<notify::Event>| match event {
@@ -41,7 +44,6 @@ async fn watch(reloader: Arc<Reloader>) {
         .ok();
     let mut folders = BTreeSet::new();
     let mut files = reloader.files().await;
-    let mut seen = states(&files);
     loop {
         if let Some(watcher) = &mut watcher {
             follow(watcher, &mut folders, &files);
@@ -67,7 +69,8 @@ async fn heard(notices: &mut mpsc::Receiver<()>) {
     while first.elapsed() < RESTLESS && matches!(tokio::time::timeout(QUIET, notices.recv()).await, Ok(Some(()))) {}
 }
 
-fn states(files: &[PathBuf]) -> BTreeMap<PathBuf, State> {
+/// How the files are now.
+pub fn states(files: &[PathBuf]) -> States {
     let state = |file: &Path| {
         let found = std::fs::metadata(file).ok()?;
         Some((found.ino(), found.len(), found.mtime(), found.mtime_nsec()))
