@@ -119,6 +119,14 @@ fn problem(status: StatusCode, error: impl Into<String>) -> Response {
     (status, Json(Problem { error: error.into() })).into_response()
 }
 
+/// Reads a body that may be left out, whatever the request calls it.
+fn optional<T: for<'a> Deserialize<'a> + Default>(body: &[u8]) -> Result<T, Box<Response>> {
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(body).map_err(|error| Box::new(problem(StatusCode::BAD_REQUEST, error.to_string())))
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SendIn {

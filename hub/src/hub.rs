@@ -205,7 +205,8 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
     let mut telemetry = Telemetry::new();
     telemetry.sampled(&SAMPLED);
     let telemetry = Arc::new(telemetry);
-    let seen = watch::look(&reload::files(loaded));
+    // Before they are read: what changes from now on is noticed.
+    let seen = watch::states(&reload::files(loaded));
     let (chain, warnings) = build_chain(config, &loaded.base_dir, telemetry.plugins.clone()).await?;
     for warning in warnings {
         tracing::warn!("{warning}");

@@ -1,8 +1,9 @@
 //! The admin API's part about held events.
 
-use super::{Shared, problem};
+use super::{Shared, optional, problem};
 use crate::review::Error;
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -44,22 +45,22 @@ pub(super) struct Decision {
 }
 
 /// Lets an event through.
-pub(super) async fn approve(
-    State(shared): State<Shared>,
-    Path(id): Path<EventId>,
-    decision: Option<Json<Decision>>,
-) -> Response {
-    let (reviewer, Json(Decision { reason })) = (shared.hub().reviewer().clone(), decision.unwrap_or_default());
+pub(super) async fn approve(State(shared): State<Shared>, Path(id): Path<EventId>, decision: Bytes) -> Response {
+    let reviewer = shared.hub().reviewer().clone();
+    let Decision { reason } = match optional(&decision) {
+        Ok(decision) => decision,
+        Err(refused) => return *refused,
+    };
     on_main(&shared, async move { reviewer.approve(id, OPERATOR, reason.as_deref()).await }).await
 }
 
 /// Refuses an event for ever.
-pub(super) async fn deny(
-    State(shared): State<Shared>,
-    Path(id): Path<EventId>,
-    decision: Option<Json<Decision>>,
-) -> Response {
-    let (reviewer, Json(Decision { reason })) = (shared.hub().reviewer().clone(), decision.unwrap_or_default());
+pub(super) async fn deny(State(shared): State<Shared>, Path(id): Path<EventId>, decision: Bytes) -> Response {
+    let reviewer = shared.hub().reviewer().clone();
+    let Decision { reason } = match optional(&decision) {
+        Ok(decision) => decision,
+        Err(refused) => return *refused,
+    };
     on_main(&shared, async move { reviewer.deny(id, OPERATOR, reason.as_deref()).await }).await
 }
 

@@ -291,13 +291,13 @@ mod tests {
     fn a_relapse_goes_on_where_it_was_and_news_begin_small() {
         let (breaker, now) = (breaker(), Instant::now());
         opened(&breaker, now);
-        let back = |now| (0..PROBES).for_each(|_| drop(call(&breaker, false, now)));
-        back(now + SECOND);
+        let back = |now| (0..PROBES).filter_map(|_| call(&breaker, false, now)).last();
+        assert_eq!(back(now + SECOND), Some(Change::Closed));
         assert_eq!((call(&breaker, true, now + SECOND), call(&breaker, true, now + SECOND)), (None, None));
         assert!(
             matches!(call(&breaker, true, now + SECOND), Some(Change::Opened { pause, .. }) if pause == 2 * SECOND)
         );
-        back(now + 3 * SECOND);
+        assert_eq!(back(now + 3 * SECOND), Some(Change::Closed));
         let news = now + 60 * SECOND;
         assert_eq!((call(&breaker, true, news), call(&breaker, true, news)), (None, None));
         assert!(matches!(call(&breaker, true, news), Some(Change::Opened { pause, .. }) if pause == SECOND));

@@ -78,6 +78,8 @@ pub struct Instance {
     store: wasmtime::Store<Guest>,
     exports: Complete,
     calls: u32,
+    /// Told how much memory there was after each call.
+    tally: Arc<Tally>,
 }
 
 /// What the host keeps for an instance.
@@ -100,7 +102,7 @@ impl Instance {
         if !module.configured {
             configure(&mut store, &exports, &module.settings).await?;
         }
-        Ok(Self { store, exports, calls: 0 })
+        Ok(Self { store, exports, calls: 0, tally: Arc::clone(&module.tally) })
     }
 
     /// Asks what should become of an event.
@@ -114,6 +116,7 @@ impl Instance {
         let said = budget.cover(self.exports.call_judge(&mut self.store, &asked, &context)).await;
         let guest = self.store.data_mut();
         guest.log.end();
+        self.tally.memory(guest.memory.size);
         let said = said.map_err(|failed| guest.fault(failed, Fault::Nonsense))?;
         let verdict = guest.read(said, check)?;
         Ok((self, verdict))
@@ -173,8 +176,6 @@ struct Memory {
     size: usize,
     /// It asked for more: whatever it does then, it failed for want of memory.
     refused: bool,
-    /// Told of the most that there was.
-    tally: Arc<Tally>,
 }
 
 impl ResourceLimiter for Memory {
@@ -184,7 +185,6 @@ impl ResourceLimiter for Memory {
             return Err(wasmtime::format_err!("memory of {desired} bytes, {} are allowed", self.limit));
         }
         self.size = desired;
-        self.tally.memory(desired);
         Ok(true)
     }
 
