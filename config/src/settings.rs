@@ -31,9 +31,15 @@ pub struct Config {
     pub admin: SocketAddr,
     /// The folder of the embedded hub's files (`confab.db`). The cluster profile writes nothing here.
     pub data: PathBuf,
+    /// The folder where compiled plugins are kept, which must be the hub's own: what lies there is run as native code. Not
+    /// given: `confab/plugins` in the user's cache folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plugin_cache: Option<PathBuf>,
     /// How long a drain may take before the process ends all the same.
     #[serde(with = "duration")]
     pub drain_timeout: Duration,
+    /// Whether the hub reloads by itself when this file or a plugin's module changes.
+    pub watch: bool,
     /// Who may connect.
     pub auth: Auth,
     /// What one session may do, and how much of the hub it may take.
@@ -54,7 +60,7 @@ pub struct Config {
     pub chain: Vec<ChainRule>,
     /// What Socket.IO front ends that know nothing of Confab emit and hear.
     pub socketio: Vec<SocketIoEvent>,
-    /// Expected verdicts, run by `confab chain test`.
+    /// Expected verdicts, run by `confab chain test` and before a reload is accepted.
     pub test: Vec<ChainTest>,
 }
 
@@ -64,7 +70,9 @@ impl Default for Config {
             listen: ([127, 0, 0, 1], 8000).into(),
             admin: ([127, 0, 0, 1], 9000).into(),
             data: "confab-data".into(),
+            plugin_cache: None,
             drain_timeout: Duration::from_secs(30),
+            watch: false,
             auth: Auth::default(),
             limits: Limits::default(),
             timeline: TimelineConfig::default(),

@@ -1,7 +1,7 @@
 //! The outbox: a session's bounded queue of frames toward its client.
 //!
-//! Full means slow: the session is closed with a code that makes the client come back and recover. A frame is never
-//! dropped and the session kept.
+//! Full means slow: the session is closed with a code that makes the client come back and recover. An event is never
+//! dropped and the session kept. What is only of the moment (who comes and goes) gives way first.
 
 use bytes::Bytes;
 use confab_protocol::Close;
@@ -40,18 +40,26 @@ impl From<String> for Frame {
     }
 }
 
-/// A session's queue. Writers never wait; the session drains it.
+/// A session's queue. Writers never wait, but for those who bring a long catch-up; the session drains it.
 #[derive(Debug)]
 pub struct Outbox {
     queue: Mutex<Queue>,
     filled: Notify,
+    emptied: Notify,
     bytes_max: usize,
+    /// Held by whoever brings a page of a catch-up, so that a session in many rooms is brought one after another.
+    pub paced: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
     frames: VecDeque<Frame>,
     bytes: usize,
+    /// Frames of the moment: they leave behind the others, and are let go where those need the room.
+    passing: VecDeque<Frame>,
+    passing_bytes: usize,
+    /// How many of them were let go.
+    let_go: u64,
     close: Option<Close>,
 }
 
@@ -72,7 +80,13 @@ pub const BYTES_PER_FLUSH: usize = 64 * 1024;
 impl Outbox {
     /// An empty outbox that may hold `bytes_max` bytes.
     pub fn new(bytes_max: usize) -> Self {
-        Self { queue: Mutex::default(), filled: Notify::new(), bytes_max }
+        Self {
+            queue: Mutex::default(),
+            filled: Notify::new(),
+            emptied: Notify::new(),
+            bytes_max,
+            paced: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Queues a frame. Where there is no room, the session is closed as slow instead.
@@ -84,10 +98,14 @@ impl Outbox {
         if queue.close.is_some() {
             return; // the session is ending and says so; what it missed it will recover
         }
+        if queue.bytes + queue.passing_bytes + frame.len() > self.bytes_max {
+            queue.let_passing_go();
+        }
         if queue.bytes + frame.len() > self.bytes_max && queue.bytes > 0 {
             queue.frames.clear();
             queue.bytes = 0;
             queue.close = Some(Close::Slow);
+            self.emptied.notify_waiters();
         } else {
             queue.bytes += frame.len();
             queue.frames.push_back(frame);
@@ -96,10 +114,59 @@ impl Outbox {
         self.filled.notify_one();
     }
 
+    /// Queues a frame of the moment, if there is room for it beside what matters; else it is let go, and counted.
+    pub fn push_passing(&self, frame: Frame) {
+        if frame.is_empty() {
+            return;
+        }
+        let mut queue = self.queue.lock();
+        if queue.close.is_some() {
+            return;
+        }
+        if queue.bytes + queue.passing_bytes + frame.len() > self.bytes_max / 2 {
+            queue.let_go += 1;
+            return;
+        }
+        queue.passing_bytes += frame.len();
+        queue.passing.push_back(frame);
+        drop(queue);
+        self.filled.notify_one();
+    }
+
+    /// How many frames of the moment were let go since this was asked last.
+    pub fn take_let_go(&self) -> u64 {
+        std::mem::take(&mut self.queue.lock().let_go)
+    }
+
     /// Ends the session once what is queued before has left; `Close::Slow` does not wait for that.
     pub fn close(&self, close: Close) {
         self.queue.lock().close.get_or_insert(close);
         self.filled.notify_one();
+        self.emptied.notify_waiters();
+    }
+
+    /// How many more bytes may wait.
+    pub fn left(&self) -> usize {
+        self.bytes_max.saturating_sub(self.bytes())
+    }
+
+    /// Waits until at most a quarter of the bound waits, so that a page of a catch-up may be brought beside what else
+    /// comes. False: the session is ending. A client that does not read ends this wait, since its session ends.
+    pub async fn roomy(&self) -> bool {
+        loop {
+            let mut emptied = std::pin::pin!(self.emptied.notified());
+            emptied.as_mut().enable();
+            {
+                let queue = self.queue.lock();
+                if queue.close.is_some() {
+                    return false;
+                }
+                if queue.bytes <= self.bytes_max / 4 {
+                    return true;
+                }
+            }
+            emptied.await;
+        }
     }
 
     /// Waits until there is something to do.
@@ -108,7 +175,7 @@ impl Outbox {
             let notified = self.filled.notified();
             {
                 let queue = self.queue.lock();
-                if !queue.frames.is_empty() || queue.close.is_some() {
+                if !queue.frames.is_empty() || !queue.passing.is_empty() || queue.close.is_some() {
                     return;
                 }
             }
@@ -126,6 +193,14 @@ impl Outbox {
             frames.push(frame);
         }
         queue.bytes -= bytes;
+        while queue.frames.is_empty() && frames.len() < FRAMES_PER_FLUSH {
+            let Some(frame) = queue.passing.pop_front() else { break };
+            queue.passing_bytes -= frame.len();
+            frames.push(frame);
+        }
+        if bytes > 0 && queue.bytes <= self.bytes_max / 4 {
+            self.emptied.notify_waiters();
+        }
         match queue.close {
             Some(close) if frames.is_empty() => Drained::Close(close),
             _ => Drained::Frames,
@@ -146,6 +221,14 @@ impl Outbox {
     /// How many bytes wait.
     pub fn bytes(&self) -> usize {
         self.queue.lock().bytes
+    }
+}
+
+impl Queue {
+    fn let_passing_go(&mut self) {
+        self.let_go += self.passing.len() as u64;
+        self.passing.clear();
+        self.passing_bytes = 0;
     }
 }
 
@@ -189,5 +272,42 @@ mod tests {
         let mut frames = Vec::new();
         assert!(matches!(outbox.drain(&mut frames), Drained::Frames));
         assert_eq!(frames.len(), 1);
+    }
+
+    #[test]
+    fn what_is_of_the_moment_gives_way_to_events_and_is_counted() {
+        let outbox = Outbox::new(100);
+        outbox.push_passing(frame(40));
+        outbox.push_passing(frame(40)); // past half of the bound
+        assert_eq!(outbox.take_let_go(), 1);
+        outbox.push(frame(50));
+        outbox.push(frame(50)); // the first of the moment makes room for it
+        assert_eq!(outbox.take_let_go(), 1);
+        let mut frames = Vec::new();
+        assert!(matches!(outbox.drain(&mut frames), Drained::Frames));
+        assert_eq!(frames.iter().map(Frame::len).collect::<Vec<_>>(), [50, 50]);
+        outbox.push_passing(frame(10));
+        outbox.push(frame(20));
+        frames.clear();
+        assert!(matches!(outbox.drain(&mut frames), Drained::Frames));
+        assert_eq!(frames.iter().map(Frame::len).collect::<Vec<_>>(), [20, 10], "events first");
+    }
+
+    #[tokio::test]
+    async fn a_catch_up_waits_for_room_until_the_session_ends() {
+        let outbox = Outbox::new(100);
+        outbox.push(frame(60));
+        let waiting = outbox.roomy();
+        tokio::pin!(waiting);
+        assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        let mut frames = Vec::new();
+        assert!(matches!(outbox.drain(&mut frames), Drained::Frames));
+        assert!(waiting.await, "there is room");
+        outbox.push(frame(60));
+        let waiting = outbox.roomy();
+        tokio::pin!(waiting);
+        assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        outbox.close(Close::Shutdown);
+        assert!(!waiting.await, "the session is ending");
     }
 }

@@ -39,10 +39,16 @@ pub struct Telemetry {
     pub gaps_repaired: Counter,
     /// Rooms whose listeners were told to come back.
     pub rooms_started_over: Counter,
-    /// Sessions told to join a room again because too much came while they joined.
+    /// Sessions told to join a room again because what they missed could not be given to them.
     pub joins_repeated: Counter,
     /// Reads of the store for history and recovery.
     pub store_reads: Counter,
+    /// Reads of the hot window for joins, history and recovery.
+    pub window_reads: Counter,
+    /// Pages that a recovering client was given from what was read for another one.
+    pub shared_pages: Counter,
+    /// Frames of the moment that were let go because a client did not read fast enough.
+    pub passing_let_go: Counter,
     /// Bytes received in frames.
     pub bytes_in: Counter,
     /// Bytes sent in frames.
@@ -50,12 +56,15 @@ pub struct Telemetry {
     closes: Family<[(&'static str, &'static str); 1], Counter>,
     sends: Family<[(&'static str, &'static str); 1], Counter>,
     recoveries: Family<[(&'static str, &'static str); 1], Counter>,
-    recovered_events: Counter,
+    /// Events given to recovering clients.
+    pub recovered_events: Counter,
     stages: [Histogram; 4],
     judged: Family<PluginVerdict, Counter>,
     judge_seconds: Family<Plugin, Histogram>,
     faults: Family<PluginFault, Counter>,
     log_cut_bytes: Family<Plugin, Counter>,
+    reloads: Family<[(&'static str, &'static str); 1], Counter>,
+    chain: Family<[(&'static str, String); 1], Gauge>,
     sampled: std::sync::Mutex<std::collections::BTreeMap<&'static str, Gauge<f64, AtomicU64>>>,
 }
 
@@ -105,6 +114,9 @@ impl Telemetry {
             rooms_started_over: Counter::default(),
             joins_repeated: Counter::default(),
             store_reads: Counter::default(),
+            window_reads: Counter::default(),
+            passing_let_go: Counter::default(),
+            shared_pages: Counter::default(),
             bytes_in: Counter::default(),
             bytes_out: Counter::default(),
             closes: Family::default(),
@@ -116,6 +128,8 @@ impl Telemetry {
             judge_seconds,
             faults: Family::default(),
             log_cut_bytes: Family::default(),
+            reloads: Family::default(),
+            chain: Family::default(),
             sampled: std::sync::Mutex::default(),
             registry: Registry::default(),
         };
@@ -132,10 +146,13 @@ impl Telemetry {
         );
         registry.register(
             "joins_repeated",
-            "Sessions told to join again: too much came meanwhile",
+            "Sessions told to join again: what they missed could not be given",
             t.joins_repeated.clone(),
         );
         registry.register("store_reads", "Reads of the store for history and recovery", t.store_reads.clone());
+        registry.register("window_reads", "Reads of the hot window for joins and recovery", t.window_reads.clone());
+        registry.register("shared_pages", "Pages that were read for another client", t.shared_pages.clone());
+        registry.register("passing_let_go", "Comings and goings not told to slow clients", t.passing_let_go.clone());
         registry.register("received_bytes", "Bytes received in frames", t.bytes_in.clone());
         registry.register("sent_bytes", "Bytes sent in frames", t.bytes_out.clone());
         registry.register("closes", "Sessions ended by the hub, by reason", t.closes.clone());
@@ -154,6 +171,8 @@ impl Telemetry {
             "Log bytes of plugins past what a call may write",
             t.log_cut_bytes.clone(),
         );
+        registry.register("reloads", "Reloads, by what became of them", t.reloads.clone());
+        registry.register("chain", "The version of the chain that judges: always 1", t.chain.clone());
         Self { registry, ..telemetry }
     }
 
@@ -188,6 +207,17 @@ impl Telemetry {
     /// Counts a session that the hub ended.
     pub fn closed(&self, close: Close) {
         self.closes.get_or_create(&[("reason", close.reason())]).inc();
+    }
+
+    /// Counts a reload by its result.
+    pub fn reloaded(&self, result: &'static str) {
+        self.reloads.get_or_create(&[("result", result)]).inc();
+    }
+
+    /// Says which chain judges from now on.
+    pub fn chain_is(&self, version: &str) {
+        self.chain.clear();
+        self.chain.get_or_create(&[("version", version.to_owned())]).set(1);
     }
 
     /// Counts a join.

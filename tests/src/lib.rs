@@ -2,11 +2,15 @@
 
 pub mod checker;
 pub mod client;
+pub mod polling;
 pub mod process;
+pub mod proxy;
+pub mod raw;
 pub mod stock;
 pub mod topic;
 pub mod world;
 
+pub use client::say_many;
 use std::time::{Duration, Instant};
 
 /// How long a test waits for a state that must come.

@@ -2,15 +2,24 @@
 
 mod cluster;
 mod embedded;
+mod engineio;
 mod faults;
 mod history;
 mod keys;
+mod outages;
 mod page;
 mod plugins;
 mod presence;
 mod protocol;
+mod recovery;
+mod reload;
+mod reload_load;
+mod relay;
+mod restarts;
 mod schedules;
+mod slow;
 mod socketio;
 mod stock;
 mod tls;
 mod tokens;
+mod websocket;
