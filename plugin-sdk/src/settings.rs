@@ -1,7 +1,7 @@
 //! Values that many plugins' settings have: each reads itself from hub.toml, and says what is wrong with what it cannot take.
 
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The code of a refusal, as the sender's client sees it: 400 to 1999.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,18 +73,25 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+        let (unit, factor) = units.into_iter().find(|(_, factor)| self.0 % factor == 0).unwrap_or(("ms", 1));
+        serializer.collect_str(&format_args!("{}{unit}", self.0 / factor))
+    }
+}
+
 #[cfg(feature = "golden")]
 mod schema {
     use super::{Code, Span};
     use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-    use serde::{Serialize, Serializer};
     use std::borrow::Cow;
-
-    impl Serialize for Code {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            self.0.serialize(serializer)
-        }
-    }
 
     impl JsonSchema for Code {
         fn inline_schema() -> bool {
@@ -97,14 +104,6 @@ mod schema {
 
         fn json_schema(_: &mut SchemaGenerator) -> Schema {
             json_schema!({ "type": "integer", "minimum": 400, "maximum": 1999 })
-        }
-    }
-
-    impl Serialize for Span {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
-            let (unit, factor) = units.into_iter().find(|(_, factor)| self.0 % factor == 0).unwrap_or(("ms", 1));
-            serializer.collect_str(&format_args!("{}{unit}", self.0 / factor))
         }
     }
 

@@ -69,9 +69,8 @@ struct Trail<'a> {
     at: usize,
     /// Whether a character was read as the letter that it is or looks like, and not only digits and signs.
     genuine: bool,
-    /// The last character, without case; and whether repetitions of it were passed over.
+    /// The last character, without case.
     last: char,
-    passed: bool,
     /// How many letters were read since the last gap.
     piece: usize,
 }
@@ -82,7 +81,7 @@ impl<'a> Search<'a> {
         let quick = |tree: &Tree| !tree.is_empty() && tree.begins.get(usize::from(byte)).is_none_or(|begins| *begins);
         let from = |tree: &'a Tree| {
             self.steps.set(STEPS_MAX);
-            let trail = Trail { tree, node: 0, at, genuine: false, last: GAP, passed: false, piece: 0 };
+            let trail = Trail { tree, node: 0, at, genuine: false, last: GAP, piece: 0 };
             self.walk(trail)
         };
         let mut end = None;
@@ -101,31 +100,21 @@ impl<'a> Search<'a> {
         self.steps.set(self.steps.get().checked_sub(1)?);
         let mut end = self.ends(&trail);
         if trail.piece > 0 {
-            trail.at = self.pass_over(trail.at, |c| is_decoration(c) || is_invisible(c));
+            trail.at = self.pass_over(trail.at, |c| !is_visible(c));
         }
         let Some(c) = self.char_at(trail.at) else { return end };
         let after = trail.at + c.len_utf8();
         self.readings(c, trail.at, |letters, genuine| {
-            if trail.passed && letters.first() == Some(&trail.last) {
-                return;
-            }
             let Some(node) = letters.iter().try_fold(trail.node, |node, letter| trail.tree.step(node, *letter)) else {
                 return;
             };
-            let last = letters.last().copied().unwrap_or(trail.last);
+            let last = small(c);
             let genuine = trail.genuine || genuine;
-            end = end.max(self.walk(Trail {
-                node,
-                at: after,
-                genuine,
-                last,
-                passed: false,
-                piece: trail.piece + 1,
-                ..trail
-            }));
+            end = end.max(self.walk(Trail { node, at: after, genuine, last, piece: trail.piece + 1, ..trail }));
         });
-        if self.reading.repeats && trail.piece > 0 && self.repeats(&trail, c) {
-            end = end.max(self.walk(Trail { at: after, passed: true, ..trail }));
+        if self.reading.repeats && trail.piece > 0 && small(c) == trail.last {
+            let rest = self.drawn_out(&trail);
+            end = end.max(rest.and_then(|at| self.walk(Trail { at, ..trail })));
         }
         if trail.piece > 0 && !is_letter(c) {
             end = end.max(self.cross(&trail));
@@ -137,7 +126,7 @@ impl<'a> Search<'a> {
     fn cross(&self, trail: &Trail<'a>) -> Option<usize> {
         let gap = self.text[trail.at..].char_indices().take(GAP_MAX + 1);
         let next = gap.skip_while(|(_, c)| !is_letter(*c)).map(|(size, _)| trail.at + size).next()?;
-        let over = Trail { at: next, last: GAP, passed: false, piece: 0, ..*trail };
+        let over = Trail { at: next, last: GAP, piece: 0, ..*trail };
         let phrase = trail.tree.step(trail.node, GAP).and_then(|node| self.walk(Trail { node, ..over }));
         let spaced = self.text[trail.at..next].contains(char::is_whitespace);
         let together = self.reading.split && (!spaced || (trail.piece == 1 && self.is_single(next)));
@@ -179,18 +168,18 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Whether a character only draws the last letter out.
-    fn repeats(&self, trail: &Trail<'a>, c: char) -> bool {
-        let same = |c: char| {
-            let mut letters = Letters::default();
-            plain(c, |letter| letters.push(letter));
-            letters.get() == [trail.last]
-        };
-        let visible = |c: &char| !is_decoration(*c) && !is_invisible(*c);
-        let before =
-            self.text[..trail.at].chars().rev().filter(visible).take(DRAWN_OUT).take_while(|c| same(*c)).count();
-        let after = self.text[trail.at..].chars().filter(visible).take(DRAWN_OUT).take_while(|c| same(*c)).count();
-        same(c) && before + after >= DRAWN_OUT
+    /// Where the characters end that only draw the last one out, if it is drawn out.
+    fn drawn_out(&self, trail: &Trail<'a>) -> Option<usize> {
+        let before = self.text[..trail.at].chars().rev().filter(|c| is_visible(*c)).take(DRAWN_OUT);
+        let before = before.take_while(|c| small(*c) == trail.last).count();
+        let (mut end, mut more) = (trail.at, 0);
+        for (size, c) in self.text[trail.at..].char_indices().filter(|(_, c)| is_visible(*c)) {
+            if small(c) != trail.last {
+                break;
+            }
+            (end, more) = (trail.at + size + c.len_utf8(), more + 1);
+        }
+        (more > 0 && before + more >= DRAWN_OUT).then_some(end)
     }
 
     /// Where a word of the lexicon that was read up to here ends, if one does.
@@ -208,7 +197,7 @@ impl<'a> Search<'a> {
 
     /// Whether a word goes on at a place, past what cannot be seen.
     fn goes_on(&self, at: usize) -> bool {
-        self.char_at(self.pass_over(at, |c| is_decoration(c) || is_invisible(c))).is_some_and(is_letter)
+        self.char_at(self.pass_over(at, |c| !is_visible(c))).is_some_and(is_letter)
     }
 
     /// Whether the word at a place has only one letter.
@@ -240,6 +229,15 @@ impl<'a> Search<'a> {
             None => None,
         }
     }
+}
+
+/// A character without case, to tell whether two are the same.
+fn small(c: char) -> char {
+    c.to_lowercase().next().unwrap_or(c)
+}
+
+fn is_visible(c: char) -> bool {
+    !is_decoration(c) && !is_invisible(c)
 }
 
 /// The few letters that one character is read as.

@@ -96,6 +96,8 @@ fn drawn_out_letters_are_read_as_the_words_if_asked() {
         settings,
         &[("sssspaaaaamm", "sssspaaaaamm"), ("spaaaam SPAMMMM booooob", "******* ******* *******"), ("spaam", "spaam")],
     );
+    let long = format!("sp{}m", "а".repeat(5000));
+    assert_eq!(masking(json!({ "words": ["spam"], "repeats": true })).text_after(&long), Some("*".repeat(5003)));
     hears(json!({ "words": ["god"], "repeats": true }), &[("good goood", "good *****")]);
     hears(json!({ "words": ["spam"] }), &[("spaaaam", "spaaaam")]);
 }
