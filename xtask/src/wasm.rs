@@ -11,7 +11,17 @@ use wit_component::ComponentEncoder;
 const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The plugins of this repository that people use.
-pub const PLUGINS: &[&str] = &["word-filter", "link-notes"];
+pub const PLUGINS: &[&str] = &[
+    "word-filter",
+    "link-notes",
+    "flood-guard",
+    "secrets-guard",
+    "caps-and-noise",
+    "language-tag",
+    "link-preview",
+    "commands",
+    "markdown-safe",
+];
 
 /// The plugins that only tests use.
 pub const FIXTURES: &[&str] = &["misbehave"];
