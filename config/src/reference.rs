@@ -156,7 +156,8 @@ fn has_default(section: &Section, setting: &Setting) -> bool {
 }
 
 /// Settings without a default: what stands in the reference is an example. A test compares the list with the code.
-pub const EXAMPLES: [&str; 18] = [
+pub const EXAMPLES: [&str; 19] = [
+    "plugin_cache",
     "auth.hmac_secret",
     "auth.hmac_secret_file",
     "timeline.redis.url",

@@ -31,6 +31,10 @@ pub struct Config {
     pub admin: SocketAddr,
     /// The folder of the embedded hub's files (`confab.db`). The cluster profile writes nothing here.
     pub data: PathBuf,
+    /// The folder where compiled plugins are kept, which must be the hub's own: what lies there is run as native code. Not
+    /// given: `confab/plugins` in the user's cache folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plugin_cache: Option<PathBuf>,
     /// How long a drain may take before the process ends all the same.
     #[serde(with = "duration")]
     pub drain_timeout: Duration,
@@ -64,6 +68,7 @@ impl Default for Config {
             listen: ([127, 0, 0, 1], 8000).into(),
             admin: ([127, 0, 0, 1], 9000).into(),
             data: "confab-data".into(),
+            plugin_cache: None,
             drain_timeout: Duration::from_secs(30),
             auth: Auth::default(),
             limits: Limits::default(),

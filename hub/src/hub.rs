@@ -8,8 +8,9 @@ use crate::journal::{self, Journal};
 use crate::plugin::{Chain, Observer};
 use crate::presence::Presence;
 use crate::publish::{Publisher, Receipt};
-use crate::recover::Recoverer;
+use crate::recover::{BRINGING_AT_ONCE, Recoverer};
 use crate::room::Rooms;
+use crate::room::shelf::Weight;
 use crate::session::Door;
 use crate::session::engineio::{self, Engine};
 use crate::session::socketio::Mapping;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -244,6 +245,8 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
         limits: config.limits.clone(),
         rules: rules.clone(),
         telemetry: telemetry.clone(),
+        weight: Weight::default(),
+        bringing: Arc::new(Semaphore::new(BRINGING_AT_ONCE)),
     });
     let (presence, changes) = Presence::new(parts.timeline.clone(), rules.clone());
     let presence = Arc::new(presence);

@@ -40,12 +40,15 @@ impl From<String> for Frame {
     }
 }
 
-/// A session's queue. Writers never wait; the session drains it.
+/// A session's queue. Writers never wait, but for those who bring a long catch-up; the session drains it.
 #[derive(Debug)]
 pub struct Outbox {
     queue: Mutex<Queue>,
     filled: Notify,
+    emptied: Notify,
     bytes_max: usize,
+    /// Held by whoever brings a page of a catch-up, so that a session in many rooms is brought one after another.
+    pub paced: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -72,7 +75,13 @@ pub const BYTES_PER_FLUSH: usize = 64 * 1024;
 impl Outbox {
     /// An empty outbox that may hold `bytes_max` bytes.
     pub fn new(bytes_max: usize) -> Self {
-        Self { queue: Mutex::default(), filled: Notify::new(), bytes_max }
+        Self {
+            queue: Mutex::default(),
+            filled: Notify::new(),
+            emptied: Notify::new(),
+            bytes_max,
+            paced: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Queues a frame. Where there is no room, the session is closed as slow instead.
@@ -88,6 +97,7 @@ impl Outbox {
             queue.frames.clear();
             queue.bytes = 0;
             queue.close = Some(Close::Slow);
+            self.emptied.notify_waiters();
         } else {
             queue.bytes += frame.len();
             queue.frames.push_back(frame);
@@ -100,6 +110,31 @@ impl Outbox {
     pub fn close(&self, close: Close) {
         self.queue.lock().close.get_or_insert(close);
         self.filled.notify_one();
+        self.emptied.notify_waiters();
+    }
+
+    /// How many more bytes may wait.
+    pub fn left(&self) -> usize {
+        self.bytes_max.saturating_sub(self.bytes())
+    }
+
+    /// Waits until at most a quarter of the bound waits, so that a page of a catch-up may be brought beside what else
+    /// comes. False: the session is ending. A client that does not read ends this wait, since its session ends.
+    pub async fn roomy(&self) -> bool {
+        loop {
+            let mut emptied = std::pin::pin!(self.emptied.notified());
+            emptied.as_mut().enable();
+            {
+                let queue = self.queue.lock();
+                if queue.close.is_some() {
+                    return false;
+                }
+                if queue.bytes <= self.bytes_max / 4 {
+                    return true;
+                }
+            }
+            emptied.await;
+        }
     }
 
     /// Waits until there is something to do.
@@ -126,6 +161,9 @@ impl Outbox {
             frames.push(frame);
         }
         queue.bytes -= bytes;
+        if bytes > 0 && queue.bytes <= self.bytes_max / 4 {
+            self.emptied.notify_waiters();
+        }
         match queue.close {
             Some(close) if frames.is_empty() => Drained::Close(close),
             _ => Drained::Frames,

@@ -2,8 +2,9 @@
 //!
 //! A plugin is a guest: it may loop, hoard, crash and lie. It gets a wall clock, a memory limit and a bound on what it says;
 //! what it says is checked like what a client says; and an instance that failed in any way is never asked again. Only this
-//! part of the hub knows wasmtime, and only [`call`] holds a `wasmtime::Store`.
+//! part of the hub knows wasmtime, and only [`call`] makes a `wasmtime::Store`.
 
+mod cache;
 mod call;
 mod capability;
 mod chain;
@@ -13,6 +14,7 @@ mod fault;
 mod load;
 mod module;
 mod pool;
+mod snapshot;
 mod ticker;
 
 pub use chain::{Applies, Chain, judged_kind};

@@ -2,15 +2,21 @@
 //!
 //! One cursor serves from the hot window to the store. What is given is complete, or the answer says that it is not.
 
-use crate::outbox::Frame;
-use crate::room::{LocalRoom, Newcomer, Rooms, SessionId};
-use crate::session::command::{Joined, Recovery, Since};
+mod catch_up;
+mod pages;
+
+pub use catch_up::Joining;
+
+use crate::room::shelf::Weight;
+use crate::room::{Rooms, SessionId};
+use crate::session::command::Since;
 use crate::telemetry::Telemetry;
 use crate::timeline::{Range, Timeline, Window};
 use confab_config::{Limits, Rooms as RoomRules};
 use confab_protocol::{Cursor, Record, Refusal, Room};
 use confab_store::{Query, Store};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// Everything that the way back passes.
 pub struct Recoverer {
@@ -26,7 +32,14 @@ pub struct Recoverer {
     pub rules: RoomRules,
     /// Counts and times.
     pub telemetry: Arc<Telemetry>,
+    /// What the pages on the rooms' shelves weigh.
+    pub weight: Weight,
+    /// Permits for bringing pages to clients, so that a hub full of them that come back holds few pages at once.
+    pub bringing: Arc<Semaphore>,
 }
+
+/// How many pages may be on their way to clients at once.
+pub const BRINGING_AT_ONCE: usize = 64;
 
 /// A page of a room's past.
 #[derive(Clone, Debug)]
@@ -50,41 +63,7 @@ pub struct Asked {
     pub limit: usize,
 }
 
-/// A session on its way into a room. `finish` lets it hear; dropping it unfinished needs [`Recoverer::leave`].
-pub struct Joining {
-    room: Arc<LocalRoom>,
-    session: SessionId,
-    /// What it is told.
-    pub joined: Joined,
-}
-
-impl Joining {
-    /// Queues the reply, if it was not queued before, and behind it everything that has happened since.
-    pub fn finish(&self, reply: Option<Frame>, telemetry: &Telemetry) {
-        if !self.room.go_live(self.session, self.joined.cursor, reply) {
-            tracing::warn!(room = %self.room.name, "too much came while a session joined: it joins again");
-            telemetry.joins_repeated.inc();
-        }
-    }
-}
-
 impl Recoverer {
-    /// Lets a session into a room: the subscription first, then the reading, so that nothing falls between.
-    pub async fn join(&self, name: &Room, who: Newcomer, since: Option<Since>) -> Result<Joining, Refusal> {
-        let session = who.session;
-        let room = self.listen(name, who).await?;
-        match self.catch_up(name, since).await {
-            Ok(joined) => {
-                self.telemetry.recovered(joined.recovery, joined.missed.len());
-                Ok(Joining { room, session, joined })
-            }
-            Err(refusal) => {
-                self.leave(name, session).await;
-                Err(refusal)
-            }
-        }
-    }
-
     /// Takes a session out of a room; the hub stops listening where it was the last one.
     pub async fn leave(&self, name: &Room, session: SessionId) {
         let Some(room) = self.rooms.get(name) else { return };
@@ -95,85 +74,6 @@ impl Recoverer {
         if self.rooms.forget(&room) && std::mem::take(&mut *live) {
             self.timeline.unsubscribe(name).await;
         }
-    }
-
-    async fn listen(&self, name: &Room, who: Newcomer) -> Result<Arc<LocalRoom>, Refusal> {
-        let session = who.session;
-        loop {
-            let room = self.rooms.enter(name);
-            let mut live = room.link.lock().await;
-            if !self.rooms.holds(&room) {
-                continue; // it was forgotten while we waited for the link
-            }
-            room.join(who.clone());
-            if !*live {
-                if let Err(error) = self.timeline.subscribe(name).await {
-                    tracing::warn!(room = %name, %error, "could not subscribe");
-                    room.leave(session);
-                    self.rooms.forget(&room);
-                    return Err(Refusal::TimelineUnavailable);
-                }
-                *live = true;
-            }
-            drop(live);
-            return Ok(room);
-        }
-    }
-
-    /// What a session missed, and the place it listens from.
-    async fn catch_up(&self, room: &Room, since: Option<Since>) -> Result<Joined, Refusal> {
-        let limit = self.limits.recover_events;
-        let Some(since) = since else {
-            let window = self.window(room, Range { since: None, reverse: false, limit: 0 }).await?;
-            return Ok(Joined { cursor: window.top, missed: Vec::new(), recovery: Recovery::NotAsked, ttl: None });
-        };
-        let window = self.window(room, Range { since: Some(since.offset), reverse: false, limit: limit + 1 }).await?;
-        let top = window.top;
-        let epoch = since.epoch.unwrap_or(top.epoch);
-        if epoch != top.epoch || since.offset > top.offset || top.offset - since.offset > limit as u64 {
-            return self.incomplete(room, &window).await;
-        }
-        let begins = window.records.first().map_or(top.offset + 1, |record| record.cursor.offset);
-        let mut missed = Vec::new();
-        if begins > since.offset + 1 {
-            if !self.rules.settings(room.as_str()).deep_recovery {
-                return self.incomplete(room, &window).await;
-            }
-            match self.read_deep(room, Cursor { epoch, offset: since.offset }, begins - 1).await? {
-                Some(records) => missed = records,
-                None => return self.incomplete(room, &window).await,
-            }
-        }
-        missed.extend(window.records);
-        debug_assert_eq!(missed.len() as u64, top.offset - since.offset);
-        Ok(Joined { cursor: top, missed, recovery: Recovery::Complete, ttl: None })
-    }
-
-    /// Reads the events after `since` up to offset `last` from the store: all of them, or `None` where one of them
-    /// cannot be read any more.
-    async fn read_deep(&self, room: &Room, since: Cursor, last: u64) -> Result<Option<Vec<Arc<Record>>>, Refusal> {
-        let mut records = Vec::new();
-        let mut at = since;
-        while at.offset < last {
-            let limit = usize::try_from(last - at.offset).unwrap_or(usize::MAX).min(confab_store::PAGE_RECORDS_MAX);
-            let page = self.page(room, Query { since: Some(at), reverse: false, limit }).await?;
-            if !page.unreadable.is_empty() {
-                tracing::warn!(%room, places = ?page.unreadable, "cannot recover across unreadable events");
-                return Ok(None);
-            }
-            let Some(end) = page.records.last().map(|record| record.cursor) else { return Err(Refusal::HistoryBehind) };
-            at = end;
-            records.extend(page.records.into_iter().map(Arc::new));
-        }
-        Ok(Some(records))
-    }
-
-    async fn incomplete(&self, room: &Room, window: &Window) -> Result<Joined, Refusal> {
-        // The store may be away; then the window's oldest is the oldest that can be read now.
-        let stored = self.store.oldest(room).await.ok().flatten();
-        let held = window.oldest.map(|offset| Cursor { epoch: window.top.epoch, offset });
-        let oldest = stored.into_iter().chain(held).min();
-        Ok(Joined { cursor: window.top, missed: Vec::new(), recovery: Recovery::Incomplete { oldest }, ttl: None })
     }
 
     /// A page of the room's current epoch, as the native dialect's own command has it: a place in another epoch is
@@ -279,6 +179,7 @@ impl Recoverer {
     }
 
     async fn window(&self, room: &Room, range: Range) -> Result<Window, Refusal> {
+        self.telemetry.window_reads.inc();
         self.timeline.read(room, range).await.map_err(|error| {
             tracing::warn!(%room, %error, "could not read the hot window");
             Refusal::TimelineUnavailable

@@ -1,17 +1,22 @@
 //! The rooms of this hub: which local sessions listen, and up to where each room has been heard.
 
+pub mod shelf;
+
 use crate::outbox::{Frame, Outbox};
 use crate::session::{Dialect, Unsubscribed};
-use confab_protocol::{Close, Cursor, Passage, Record, Room};
+use confab_protocol::{Close, Cursor, Kind, Passage, Record, Room};
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use shelf::{Shelf, weigh};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 /// One socket's number, unique in this process.
 pub type SessionId = u64;
 
-/// The most events that may arrive while a session is joining; past it the client is told to join again.
-const JOINING_EVENTS_MAX: usize = 4096;
+/// The most events of a room that are kept at hand while somebody joins; older ones are read from the timeline.
+const RECENT_EVENTS_MAX: usize = 256;
+/// The most bytes of them, roughly.
+const RECENT_BYTES_MAX: usize = 128 * 1024;
 
 /// Every room that has a local listener.
 #[derive(Default)]
@@ -25,14 +30,43 @@ pub struct LocalRoom {
     pub name: Room,
     /// Held while the hub's subscription to the room is being made or given up; true while it is live.
     pub link: tokio::sync::Mutex<bool>,
+    /// Pages of its past. Whatever is read for them is read while the room is subscribed.
+    pub shelf: Shelf,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// The last place heard. `None` until the first listener is live.
+    /// The last place heard. `None` until the timeline was asked where the room stands, or something is heard.
     heard: Option<Cursor>,
     listeners: Vec<Listener>,
+    /// How many listeners are joining.
+    joining: usize,
+    /// What was heard lately, while somebody is joining.
+    recent: Option<Recent>,
+    tickets: u64,
+}
+
+/// The last events heard, without a gap, up to the last place heard.
+struct Recent {
+    /// The place before the first.
+    after: Cursor,
+    events: VecDeque<Arc<Record>>,
+    bytes: usize,
+}
+
+/// Names one joining of a session, so that what belongs to an earlier one is not taken for it.
+pub type Ticket = u64;
+
+/// How a listener stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It hears everything from now on.
+    Live,
+    /// There is more to read before it may hear what comes.
+    Behind,
+    /// It has left, or was told to join again.
+    Gone,
 }
 
 /// A session on its way into a room.
@@ -60,8 +94,8 @@ struct Listener {
 }
 
 enum Stage {
-    /// Its catch-up is being read: what arrives meanwhile waits here.
-    Joining(Vec<Arc<Record>>),
+    /// It is being given what it missed.
+    Joining(Ticket),
     /// It hears everything after this place.
     Live(Cursor),
     /// It has been told to join again: nothing more until it does.
@@ -89,6 +123,7 @@ impl Rooms {
                 Arc::new(LocalRoom {
                     name: name.clone(),
                     link: tokio::sync::Mutex::new(false),
+                    shelf: Shelf::default(),
                     state: Mutex::default(),
                 })
             })
@@ -132,19 +167,17 @@ impl Rooms {
 }
 
 impl LocalRoom {
-    /// Adds a listener whose catch-up is about to be read.
-    pub fn join(&self, who: Newcomer) {
+    /// Adds a listener who is about to be given what it missed.
+    pub fn join(&self, who: Newcomer) -> Ticket {
         let Newcomer { session, outbox, dialect, join_leave, given } = who;
         let mut state = self.state.lock();
         state.listeners.retain(|listener| listener.session != session); // one that was told to join again
-        state.listeners.push(Listener {
-            session,
-            outbox,
-            dialect,
-            join_leave,
-            given,
-            stage: Stage::Joining(Vec::new()),
-        });
+        state.tickets += 1;
+        let ticket = state.tickets;
+        let stage = Stage::Joining(ticket);
+        state.listeners.push(Listener { session, outbox, dialect, join_leave, given, stage });
+        state.count_joining();
+        ticket
     }
 
     /// Whether this session listens here and has not been told to join again.
@@ -157,31 +190,63 @@ impl LocalRoom {
     pub fn leave(&self, session: SessionId) -> bool {
         let mut state = self.state.lock();
         state.listeners.retain(|listener| listener.session != session);
+        state.count_joining();
         state.listeners.is_empty()
     }
 
-    /// The listener has caught up to `after`: queues `reply`, then what arrived meanwhile, and from now on all that
-    /// comes. One lock, so that nothing comes between. False: too much arrived, and it has been told to join again.
-    pub fn go_live(&self, session: SessionId, after: Cursor, reply: Option<Frame>) -> bool {
+    /// The listener has been given everything up to `at`: queues `reply`, then what was heard since, and from now on all
+    /// that comes. One lock, so that nothing comes between. Where more must be read first it stays [`Standing::Behind`].
+    pub fn go_live(&self, session: SessionId, ticket: Ticket, at: Cursor, reply: Option<Frame>) -> Standing {
         let mut state = self.state.lock();
-        if state.heard.is_none() {
-            state.heard = Some(after);
-        }
-        let Some(listener) = state.listeners.iter_mut().find(|listener| listener.session == session) else {
-            return true;
-        };
+        let State { heard, listeners, recent, .. } = &mut *state;
+        let Some(listener) = joining(listeners, session, ticket) else { return Standing::Gone };
         if let Some(reply) = reply {
             listener.outbox.push(reply);
         }
-        let Stage::Joining(waiting) = std::mem::replace(&mut listener.stage, Stage::Live(after)) else { return true };
-        if waiting.len() > JOINING_EVENTS_MAX || waiting.iter().any(|record| record.cursor.epoch > after.epoch) {
-            listener.unhinge(&self.name);
-            return false;
+        let heard = heard.unwrap_or(at);
+        if at < heard {
+            let Some(missed) = recent.as_ref().and_then(|recent| recent.after(at, heard)) else {
+                return Standing::Behind;
+            };
+            if missed.clone().map(|record| weigh(record)).sum::<usize>() > listener.outbox.left() / 2 {
+                return Standing::Behind;
+            }
+            for record in missed {
+                listener.outbox.push(listener.dialect.publication(record));
+            }
         }
-        for record in waiting.iter().filter(|record| record.cursor > after) {
-            listener.outbox.push(listener.dialect.publication(record));
+        listener.stage = Stage::Live(at.max(heard));
+        state.count_joining();
+        Standing::Live
+    }
+
+    /// The subscription was live before the timeline was asked, and it said that this is the last place: what comes
+    /// after it will be heard.
+    pub fn begin_at(&self, top: Cursor) {
+        let mut state = self.state.lock();
+        if state.heard.is_none() {
+            state.heard = Some(top);
+            state.count_joining();
+        }
+    }
+
+    /// Queues a part of a catch-up for a listener who is still joining; false if it is not.
+    pub fn feed(&self, session: SessionId, ticket: Ticket, frames: &[Frame]) -> bool {
+        let mut state = self.state.lock();
+        let Some(listener) = joining(&mut state.listeners, session, ticket) else { return false };
+        for frame in frames {
+            listener.outbox.push(frame.clone());
         }
         true
+    }
+
+    /// What a joining listener missed cannot be given to it: it is told to join again, from the place it holds.
+    pub fn give_up(&self, session: SessionId, ticket: Ticket) {
+        let mut state = self.state.lock();
+        if let Some(listener) = joining(&mut state.listeners, session, ticket) {
+            listener.unhinge(&self.name);
+            state.count_joining();
+        }
     }
 
     /// The last place heard.
@@ -199,7 +264,11 @@ impl LocalRoom {
             _ => {}
         }
         state.heard = Some(place);
+        state.remember(record);
         state.deliver(record);
+        if record.event.kind == Kind::Delete {
+            self.shelf.clear(); // the pages there may still have the body that it deletes
+        }
         Heard::Delivered
     }
 
@@ -218,7 +287,10 @@ impl LocalRoom {
     /// the room goes on from `place`.
     pub fn start_over(&self, place: Cursor) {
         let mut state = self.state.lock();
+        self.shelf.clear();
         state.heard = Some(place);
+        state.recent = None;
+        state.count_joining();
         for listener in &mut state.listeners {
             if matches!(listener.stage, Stage::Live(_)) {
                 listener.unhinge(&self.name);
@@ -237,17 +309,60 @@ impl State {
     fn deliver(&mut self, record: &Arc<Record>) {
         let mut encoded: [Option<Frame>; Dialect::COUNT] = Default::default();
         for listener in &mut self.listeners {
-            match &mut listener.stage {
-                Stage::Joining(waiting) if waiting.len() <= JOINING_EVENTS_MAX => waiting.push(record.clone()),
-                Stage::Live(after) if record.cursor > *after => {
-                    let frame =
-                        encoded[listener.dialect.index()].get_or_insert_with(|| listener.dialect.publication(record));
-                    listener.outbox.push(frame.clone());
-                }
-                Stage::Joining(_) | Stage::Live(_) | Stage::Unhinged => {}
+            if let Stage::Live(after) = listener.stage
+                && record.cursor > after
+            {
+                let frame =
+                    encoded[listener.dialect.index()].get_or_insert_with(|| listener.dialect.publication(record));
+                listener.outbox.push(frame.clone());
             }
         }
     }
+
+    /// Counts those who are joining; what was heard lately is kept as long as there are any.
+    fn count_joining(&mut self) {
+        self.joining = self.listeners.iter().filter(|one| matches!(one.stage, Stage::Joining(_))).count();
+        match self.heard {
+            _ if self.joining == 0 => self.recent = None,
+            Some(after) if self.recent.is_none() => self.recent = Some(Recent::beginning(after)),
+            _ => {}
+        }
+    }
+
+    fn remember(&mut self, record: &Arc<Record>) {
+        if self.joining == 0 {
+            return;
+        }
+        let Cursor { epoch, offset } = record.cursor;
+        let before = Cursor { epoch, offset: offset.saturating_sub(1) };
+        let recent = self.recent.get_or_insert_with(|| Recent::beginning(before));
+        recent.bytes += weigh(record);
+        recent.events.push_back(record.clone());
+        while recent.events.len() > RECENT_EVENTS_MAX || recent.bytes > RECENT_BYTES_MAX {
+            let Some(oldest) = recent.events.pop_front() else { return };
+            recent.bytes -= weigh(&oldest);
+            recent.after = oldest.cursor;
+        }
+    }
+}
+
+impl Recent {
+    fn beginning(after: Cursor) -> Self {
+        Self { after, events: VecDeque::new(), bytes: 0 }
+    }
+
+    /// All events after `at` up to `heard`; `None` if some of them are not here.
+    fn after(&self, at: Cursor, heard: Cursor) -> Option<impl Iterator<Item = &Arc<Record>> + Clone> {
+        let whole = at.epoch == heard.epoch && self.after.epoch == at.epoch && self.after.offset <= at.offset;
+        whole.then(|| self.events.iter().skip_while(move |record| record.cursor <= at))
+    }
+}
+
+fn joining(listeners: &mut [Listener], session: SessionId, ticket: Ticket) -> Option<&mut Listener> {
+    let this = |one: &&mut Listener| {
+        one.session == session && matches!(one.stage, Stage::Joining(standing) if standing == ticket)
+    };
+    listeners.iter_mut().find(this)
 }
 
 impl Listener {
@@ -260,3 +375,7 @@ impl Listener {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "room/tests.rs"]
+mod tests;

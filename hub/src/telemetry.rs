@@ -39,10 +39,14 @@ pub struct Telemetry {
     pub gaps_repaired: Counter,
     /// Rooms whose listeners were told to come back.
     pub rooms_started_over: Counter,
-    /// Sessions told to join a room again because too much came while they joined.
+    /// Sessions told to join a room again because what they missed could not be given to them.
     pub joins_repeated: Counter,
     /// Reads of the store for history and recovery.
     pub store_reads: Counter,
+    /// Reads of the hot window for joins, history and recovery.
+    pub window_reads: Counter,
+    /// Pages that a recovering client was given from what was read for another one.
+    pub shared_pages: Counter,
     /// Bytes received in frames.
     pub bytes_in: Counter,
     /// Bytes sent in frames.
@@ -50,7 +54,8 @@ pub struct Telemetry {
     closes: Family<[(&'static str, &'static str); 1], Counter>,
     sends: Family<[(&'static str, &'static str); 1], Counter>,
     recoveries: Family<[(&'static str, &'static str); 1], Counter>,
-    recovered_events: Counter,
+    /// Events given to recovering clients.
+    pub recovered_events: Counter,
     stages: [Histogram; 4],
     judged: Family<PluginVerdict, Counter>,
     judge_seconds: Family<Plugin, Histogram>,
@@ -105,6 +110,8 @@ impl Telemetry {
             rooms_started_over: Counter::default(),
             joins_repeated: Counter::default(),
             store_reads: Counter::default(),
+            window_reads: Counter::default(),
+            shared_pages: Counter::default(),
             bytes_in: Counter::default(),
             bytes_out: Counter::default(),
             closes: Family::default(),
@@ -132,10 +139,12 @@ impl Telemetry {
         );
         registry.register(
             "joins_repeated",
-            "Sessions told to join again: too much came meanwhile",
+            "Sessions told to join again: what they missed could not be given",
             t.joins_repeated.clone(),
         );
         registry.register("store_reads", "Reads of the store for history and recovery", t.store_reads.clone());
+        registry.register("window_reads", "Reads of the hot window for joins and recovery", t.window_reads.clone());
+        registry.register("shared_pages", "Pages that were read for another client", t.shared_pages.clone());
         registry.register("received_bytes", "Bytes received in frames", t.bytes_in.clone());
         registry.register("sent_bytes", "Bytes sent in frames", t.bytes_out.clone());
         registry.register("closes", "Sessions ended by the hub, by reason", t.closes.clone());

@@ -172,6 +172,24 @@ impl Client {
     }
 }
 
+/// Says `message N` in `room` for each N, many at once, each under a key of its own; every one must get its receipt.
+pub async fn say_many(client: &Client, room: &str, numbers: std::ops::RangeInclusive<u64>) -> Result<()> {
+    let mut waiting = std::collections::VecDeque::new();
+    for n in numbers {
+        let draft = json!({"room": room, "key": format!("many-{n}"), "body": {"text": format!("message {n}")}});
+        waiting.push_back(client.begin_rpc("send", draft));
+        if waiting.len() >= 32
+            && let Some(oldest) = waiting.pop_front()
+        {
+            oldest.await?.map_err(|refusal| anyhow!("refused: {refusal}"))?;
+        }
+    }
+    for answer in waiting {
+        answer.await?.map_err(|refusal| anyhow!("refused: {refusal}"))?;
+    }
+    Ok(())
+}
+
 fn hear(line: &str, pong: &mpsc::UnboundedSender<Message>, waiting: &Waiting, push: &mpsc::UnboundedSender<Value>) {
     let Ok(mut reply) = serde_json::from_str::<Value>(line) else { return };
     if let Some(id) = reply.get("id").and_then(Value::as_u64) {

@@ -7,6 +7,7 @@ pub mod stock;
 pub mod topic;
 pub mod world;
 
+pub use client::say_many;
 use std::time::{Duration, Instant};
 
 /// How long a test waits for a state that must come.

@@ -1,12 +1,13 @@
-//! One instance of a plugin, and one call of it. The only file that holds a `wasmtime::Store`.
+//! One instance of a plugin, and one call of it. The only file that makes a `wasmtime::Store`.
 //!
 //! A call gives way to others at every tick, and ends at its deadline. An instance is handed back only by a call that went
 //! well, so one that failed in any way cannot be asked again.
 
 use super::capability::Log;
 use super::contract::{self, Complete, types};
+use super::engine::Engine;
 use super::engine::{CORE_INSTANCES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
-use super::module::Module;
+use super::module::{Bounds, Module};
 use super::{Check, Fault, Observer, Verdict};
 use confab_protocol::Event;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ impl Budget {
 
     /// Runs `work`, but not past the deadline. Guest code ends itself there; this is for what the host does for a guest,
     /// which no tick interrupts.
-    async fn cover<T>(self, work: impl Future<Output = wasmtime::Result<T>>) -> Result<T, Failed> {
+    pub async fn cover<T>(self, work: impl Future<Output = wasmtime::Result<T>>) -> Result<T, Failed> {
         match tokio::time::timeout_at(self.deadline.into(), work).await {
             Ok(result) => result.map_err(Failed::Error),
             Err(_) => Err(Failed::TooLate),
@@ -39,9 +40,35 @@ impl Budget {
     }
 }
 
-enum Failed {
+/// Why work of a guest's came to nothing.
+pub enum Failed {
+    /// Its deadline passed.
     TooLate,
+    /// It ended with an error.
     Error(wasmtime::Error),
+}
+
+/// A store for one instance, with its bounds; `largest` is the most bytes that the guest may hand over in one call.
+pub fn store(
+    engine: &Engine,
+    name: &Arc<str>,
+    bounds: Bounds,
+    largest: usize,
+    observer: &Arc<dyn Observer>,
+    budget: Budget,
+) -> wasmtime::Store<Guest> {
+    let guest = Guest {
+        log: Log::new(Arc::clone(name), Arc::clone(observer)),
+        memory: Memory { limit: bounds.memory, size: 0, refused: false },
+        budget,
+        output: bounds.output,
+    };
+    let mut store = wasmtime::Store::new(engine.wasmtime(), guest);
+    store.limiter(|guest| &mut guest.memory);
+    store.set_hostcall_fuel(largest.saturating_add(1024));
+    store.epoch_deadline_callback(|store| give_way(&store));
+    store.set_epoch_deadline(1);
+    store
 }
 
 /// A configured instance.
@@ -62,24 +89,15 @@ pub struct Guest {
 }
 
 impl Instance {
-    /// Starts an instance and configures it.
+    /// Starts an instance, and configures it unless the module is a picture of one that was.
     pub async fn start(module: &Module, observer: &Arc<dyn Observer>, budget: Budget) -> Result<Self, Fault> {
-        let guest = Guest {
-            log: Log::new(module.name.clone(), Arc::clone(observer)),
-            memory: Memory { limit: module.memory, size: 0, refused: false },
-            budget,
-            output: module.output,
-        };
-        let mut store = wasmtime::Store::new(module.engine.wasmtime(), guest);
-        store.limiter(|guest| &mut guest.memory);
-        store.set_hostcall_fuel(module.output.saturating_add(1024));
-        store.epoch_deadline_callback(|store| give_way(&store));
-        store.set_epoch_deadline(1);
+        let bounds = module.bounds;
+        let mut store = store(&module.engine, &module.name, bounds, bounds.output, observer, budget);
         let started = budget.cover(module.pre.instantiate_async(&mut store)).await;
         let exports = started.map_err(|failed| store.data().fault(failed, Fault::Unavailable))?;
-        let configured = budget.cover(exports.call_configure(&mut store, &module.settings)).await;
-        store.data_mut().log.end();
-        configured.map_err(|failed| store.data().fault(failed, Fault::Nonsense))?.map_err(Fault::Configure)?;
+        if !module.configured {
+            configure(&mut store, &exports, &module.settings).await?;
+        }
         Ok(Self { store, exports, calls: 0 })
     }
 
@@ -106,6 +124,14 @@ impl Instance {
     }
 }
 
+/// Hands an instance its settings.
+pub async fn configure(store: &mut wasmtime::Store<Guest>, exports: &Complete, settings: &str) -> Result<(), Fault> {
+    let budget = store.data().budget;
+    let configured = budget.cover(exports.call_configure(&mut *store, settings)).await;
+    store.data_mut().log.end();
+    configured.map_err(|failed| store.data().fault(failed, Fault::Nonsense))?.map_err(Fault::Configure)
+}
+
 /// Called at every tick while guest code runs: past the deadline it is interrupted, else everyone else goes first.
 fn give_way(store: &StoreContextMut<'_, Guest>) -> wasmtime::Result<UpdateDeadline> {
     if Instant::now() >= store.data().budget.deadline {
@@ -123,7 +149,7 @@ impl Guest {
     }
 
     /// What the failure of a call means; `other` is for what is neither a limit nor a trap.
-    fn fault(&self, failed: Failed, other: impl FnOnce(String) -> Fault) -> Fault {
+    pub fn fault(&self, failed: Failed, other: impl FnOnce(String) -> Fault) -> Fault {
         let Failed::Error(error) = failed else { return Fault::Timeout(self.budget.whole) };
         if self.memory.refused {
             return Fault::Memory(self.memory.limit);

@@ -51,6 +51,11 @@ impl Engine {
         &self.wasmtime
     }
 
+    /// What a compiled form must agree with to run here: wasmtime's version and settings, the processor's features.
+    pub fn compatibility(&self) -> impl std::hash::Hash + '_ {
+        self.wasmtime.precompile_compatibility_hash()
+    }
+
     /// Keeps the tick going while a call runs.
     pub fn keep_ticking(&self) -> Running {
         self.ticker.keep_running()

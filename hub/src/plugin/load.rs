@@ -1,9 +1,10 @@
 //! From hub.toml to a chain: every plugin loaded and tried once, every rule read. Nothing of it is used until all of it is
 //! ready, so a reload either succeeds or changes nothing.
 
+use super::cache::Cache;
 use super::chain::{Chain, Member, Rule};
 use super::engine::Engine;
-use super::module::{self, Module};
+use super::module::{self, LoadError, Module};
 use super::pool::{self, Pool};
 use super::{Fault, Observer};
 use confab_config::{ChainRule, Config, Isolation, Patterns, PluginConfig};
@@ -104,8 +105,10 @@ async fn load_all(
     // One more for each plugin than may run: the one that is about to take another's place.
     let instances = config.plugin.len() * (pool::places() + 1);
     let engine = Engine::new(instances).map_err(|error| Error::Engine(error.into()))?;
+    let cache =
+        Cache::open(config.plugin_cache.clone().map(|folder| base_dir.join(folder)).or_else(users_cache).as_deref());
     for (name, settings) in &config.plugin {
-        let member = load(name, settings, base_dir, &engine, observer, warnings).await?;
+        let member = load(name, settings, base_dir, &engine, &cache, observer, warnings).await?;
         members.insert(name.clone(), Arc::new(member));
     }
     Ok(members)
@@ -116,15 +119,20 @@ async fn load(
     config: &PluginConfig,
     base_dir: &Path,
     engine: &Engine,
+    cache: &Cache,
     observer: &Arc<dyn Observer>,
     warnings: &mut Vec<String>,
 ) -> Result<Member, Error> {
     let file = base_dir.join(&config.module);
-    let job = (name.to_owned(), file.clone(), config.clone(), engine.clone());
+    let job = (name.to_owned(), file.clone(), config.clone(), engine.clone(), cache.clone());
     // Compiling takes a processor for tens of milliseconds: not on a thread that serves sessions.
-    let loading = tokio::task::spawn_blocking(move || Module::load(&job.0, &job.1, &job.2, job.3));
-    let module = loading.await.expect("loading a module does not panic");
-    let module = module.map_err(|source| Error::Module { plugin: name.into(), file: file.clone(), source })?;
+    let runtime = tokio::runtime::Handle::current();
+    let loading =
+        tokio::task::spawn_blocking(move || runtime.block_on(Module::load(&job.0, &job.1, &job.2, job.3, &job.4)));
+    let module = loading.await.expect("loading a module does not panic").map_err(|error| match error {
+        LoadError::Module(source) => Error::Module { plugin: name.into(), file: file.clone(), source },
+        LoadError::Start(source) => Error::Start { plugin: name.into(), file: file.clone(), source },
+    })?;
     let opened = Pool::open(module, config.isolation, Arc::clone(observer)).await;
     let (pool, took) = opened.map_err(|source| Error::Start { plugin: name.into(), file, source })?;
     if config.isolation == Isolation::Message && took > config.timeout / 2 {
@@ -135,6 +143,13 @@ async fn load(
         ));
     }
     Ok(Member { name: name.into(), pool, on_fault: config.on_fault })
+}
+
+/// Where compiled plugins are kept unless hub.toml says otherwise: the user's own folder for such things.
+fn users_cache() -> Option<PathBuf> {
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))?;
+    Some(base.join("confab/plugins"))
 }
 
 fn read_rule(rule: &ChainRule, patterns: Patterns, members: &BTreeMap<String, Arc<Member>>) -> Rule {

@@ -1,12 +1,13 @@
 //! A plugin's module: its file, checked, compiled and linked to what it is granted.
 
-use super::capability;
+use super::cache::{Cache, Entry, Key};
 use super::contract::{CompletePre, PACKAGE, VERSION};
-use super::{call::Guest, engine::Engine};
-use confab_config::PluginConfig;
+use super::{Fault, call::Guest, capability, engine::Engine, snapshot};
+use confab_config::{Isolation, PluginConfig};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::debug;
 use wasmtime::component::{Component, Linker};
 
 /// Why a module cannot be used.
@@ -54,6 +55,37 @@ pub enum Error {
     Exports(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// Why a plugin cannot be loaded.
+#[derive(Debug)]
+pub enum LoadError {
+    /// Its module cannot be used.
+    Module(Error),
+    /// It does not start, or does not accept its settings.
+    Start(Fault),
+}
+
+impl From<Error> for LoadError {
+    fn from(error: Error) -> Self {
+        Self::Module(error)
+    }
+}
+
+/// How much one instance may take, and say.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// The most memory, in bytes.
+    pub memory: usize,
+    /// The largest answer, in bytes.
+    pub output: usize,
+}
+
+impl Bounds {
+    /// The bounds that hub.toml sets.
+    pub fn of(config: &PluginConfig) -> Self {
+        Self { memory: config.memory.bytes(), output: config.output.bytes() }
+    }
+}
+
 /// A module, ready to be instantiated.
 pub struct Module {
     /// The plugin's name in hub.toml.
@@ -62,50 +94,100 @@ pub struct Module {
     pub hash: String,
     /// The component, compiled and linked.
     pub pre: CompletePre<Guest>,
+    /// Its instances start configured: it is a picture of one that was.
+    pub configured: bool,
     /// The engine it was compiled for.
     pub engine: Engine,
     /// Its settings, as JSON.
     pub settings: String,
-    /// The most memory of one instance, in bytes.
-    pub memory: usize,
-    /// The largest answer, in bytes.
-    pub output: usize,
+    /// How much one instance may take, and say.
+    pub bounds: Bounds,
     /// The longest a call may take.
     pub timeout: Duration,
 }
 
 impl Module {
-    /// Reads, checks, compiles and links a module. Takes tens of milliseconds of a processor.
-    pub fn load(name: &str, file: &Path, config: &PluginConfig, engine: Engine) -> Result<Self, Error> {
+    /// Reads, checks, compiles and links a module; where nothing survives a message, it becomes a picture of a configured
+    /// instance first. Takes tens of milliseconds of a processor, or a few seconds for a scripting language, unless the cache
+    /// knows it.
+    pub async fn load(
+        name: &str,
+        file: &Path,
+        config: &PluginConfig,
+        engine: Engine,
+        cache: &Cache,
+    ) -> Result<Self, LoadError> {
         let bytes = std::fs::read(file).map_err(Error::Read)?;
         let hash = blake3::hash(&bytes).to_hex().to_string();
         match &config.blake3 {
             Some(expected) if !expected.eq_ignore_ascii_case(&hash) => {
-                return Err(Error::Pin { found: hash, expected: expected.clone() });
+                return Err(Error::Pin { found: hash, expected: expected.clone() }.into());
             }
             _ => {}
         }
-        let component = Component::new(engine.wasmtime(), &bytes).map_err(|error| Error::Compile(error.into()))?;
-        check_imports(&component, engine.wasmtime(), config)?;
+        let (name, settings) = (Arc::<str>::from(name), settings(&config.settings).to_string());
+        let key = Key::new(&hash, for_each_message(config).then_some((&*settings, config.memory.bytes())), &engine);
+        let entry = match cache.get(&key, &engine) {
+            Some(entry) => entry,
+            None => {
+                let entry = compile(&bytes, &name, &settings, config, &engine).await?;
+                cache.put(&key, &entry);
+                entry
+            }
+        };
+        check_imports(&entry.component, engine.wasmtime(), config)?;
         let mut linker = Linker::new(engine.wasmtime());
         let linked = capability::link(&mut linker, &config.capabilities)
-            .and_then(|()| linker.instantiate_pre(&component))
+            .and_then(|()| linker.instantiate_pre(&entry.component))
             .and_then(CompletePre::new);
         Ok(Self {
-            name: name.into(),
+            name,
             hash,
             pre: linked.map_err(|error| Error::Exports(error.into()))?,
+            configured: entry.configured,
             engine,
-            settings: settings(&config.settings).to_string(),
-            memory: config.memory.bytes(),
-            output: config.output.bytes(),
+            settings,
+            bounds: Bounds::of(config),
             timeout: config.timeout,
         })
     }
 }
 
+/// Whether every message gets an instance of its own.
+fn for_each_message(config: &PluginConfig) -> bool {
+    config.isolation == Isolation::Message
+}
+
+/// Compiles a component; where every message gets an instance of its own, one that starts configured if that can be.
+async fn compile(
+    bytes: &[u8],
+    name: &Arc<str>,
+    settings: &str,
+    config: &PluginConfig,
+    engine: &Engine,
+) -> Result<Entry, LoadError> {
+    let compiled = |bytes: &[u8], configured| {
+        let component = Component::new(engine.wasmtime(), bytes).map_err(|error| Error::Compile(error.into()))?;
+        Ok(Entry { component, configured })
+    };
+    if !for_each_message(config) {
+        return compiled(bytes, false);
+    }
+    match snapshot::take(bytes, name, settings, config, engine).await {
+        Ok(picture) => compiled(&picture, true),
+        Err(snapshot::Error::Module(error)) => Err(error.into()),
+        Err(snapshot::Error::Fault(fault)) => Err(LoadError::Start(fault)),
+        Err(snapshot::Error::Unsuitable(why)) => {
+            // What is no component at all is told so here.
+            let entry = compiled(bytes, false)?;
+            debug!(plugin = &**name, why, "no picture can be taken of a configured instance: each is configured");
+            Ok(entry)
+        }
+    }
+}
+
 /// Refuses a component of another contract, and one that wants what it may not have.
-fn check_imports(component: &Component, engine: &wasmtime::Engine, config: &PluginConfig) -> Result<(), Error> {
+pub fn check_imports(component: &Component, engine: &wasmtime::Engine, config: &PluginConfig) -> Result<(), Error> {
     let ty = component.component_type();
     let names: Vec<&str> = ty.imports(engine).map(|(name, _)| name).chain(ty.exports(engine).map(|(n, _)| n)).collect();
     let ours = |name: &str| Some(name.strip_prefix(PACKAGE)?.strip_prefix('/')?.to_owned());

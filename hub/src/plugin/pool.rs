@@ -86,7 +86,7 @@ impl Pool {
     }
 
     async fn ask(&self, event: &Event, check: &Check) -> Result<Verdict, Fault> {
-        let (bytes, most) = (contract::size(event), self.module.memory / 2);
+        let (bytes, most) = (contract::size(event), self.module.bounds.memory / 2);
         if bytes > most {
             return Err(Fault::Input { bytes, most });
         }

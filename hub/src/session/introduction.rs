@@ -46,9 +46,9 @@ impl Session {
         self.identity = Some(identity);
         let subs = joined.iter().map(|(room, joining)| (room.clone(), joining.joined.clone())).collect();
         self.answer(number, &Reply::Connected { client, ping_s, ttl, subs });
-        for (room, joining) in &joined {
-            joining.finish(None, &self.door.telemetry); // what was said in the room meanwhile comes behind the reply
-            self.door.presence.came(room, self.id, who.clone());
+        for (room, joining) in joined {
+            joining.finish(|_| None); // what was said in the room meanwhile comes behind the reply
+            self.door.presence.came(&room, self.id, who.clone());
         }
         Ok(())
     }

@@ -95,12 +95,11 @@ impl Session {
         } else if !self.everybody_may(&room, identity) {
             return Err(Refusal::PermissionDenied.into());
         }
-        let mut joining = self.door.recoverer.join(&room, self.newcomer(join_leave, false), since).await?;
+        let mut joining = self.door.recoverer.join(&room, self.newcomer(join_leave, false), since, 1).await?;
         joining.joined.ttl = ttl;
         self.rooms.insert(room.clone(), membership);
         self.wind();
-        let reply = self.dialect.reply(number, &Reply::Subscribed(joining.joined.clone()));
-        joining.finish(Some(reply), &self.door.telemetry);
+        joining.finish(|joined| Some(self.dialect.reply(number, &Reply::Subscribed(joined))));
         self.door.presence.came(&room, self.id, self.present(identity));
         Ok(())
     }
@@ -110,9 +109,9 @@ impl Session {
         let room = self.open_room(name, identity)?;
         let dialect = Dialect::SocketIoMapped(self.door.mapping);
         let newcomer = Newcomer { dialect, ..self.newcomer(false, false) };
-        let joining = self.door.recoverer.join(&room, newcomer, None).await?;
+        let joining = self.door.recoverer.join(&room, newcomer, None, 1).await?;
         self.rooms.insert(room.clone(), Membership::default());
-        joining.finish(None, &self.door.telemetry);
+        joining.finish(|_| None);
         self.door.presence.came(&room, self.id, self.present(identity));
         Ok(())
     }
@@ -146,7 +145,7 @@ impl Session {
         for room in rooms {
             let since = places.iter().find(|(name, _)| name == room.as_str()).map(|(_, since)| *since);
             // Nobody can ask for a room that is given, so whether to tell who comes and goes is the room's to say.
-            match self.door.recoverer.join(room, self.newcomer(true, true), since).await {
+            match self.door.recoverer.join(room, self.newcomer(true, true), since, rooms.len()).await {
                 Ok(joining) => {
                     self.rooms.insert(room.clone(), Membership::default());
                     joined.push((room.clone(), joining));

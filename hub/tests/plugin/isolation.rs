@@ -11,6 +11,26 @@ async fn with_isolation_by_message_nothing_survives() {
 }
 
 #[tokio::test]
+async fn what_a_message_left_in_memory_is_gone_for_the_next() {
+    let world = world(&misbehave("leak", "isolation = 'message'")).await;
+    for _ in 0..300 {
+        assert_eq!(world.count("hi").await, 1);
+    }
+    assert!(world.seen.faults().is_empty());
+}
+
+#[tokio::test]
+async fn instances_that_start_configured_have_the_settings_of_their_own_plugin() {
+    let with = |say: &str| misbehave("say", "isolation = 'message'").replace("n = 10000", &format!("say = '{say}'"));
+    for _ in 0..2 {
+        // The second time both come from the cache.
+        for say in ["one", "two"] {
+            assert_eq!(world(&with(say)).await.approved("a", "hi").await.body.text().as_deref(), Some(say));
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_worker_lives_on() {
     let world = world(&misbehave("counter", "isolation = 'worker'")).await;
     for n in 1..=3 {

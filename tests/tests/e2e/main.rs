@@ -9,6 +9,7 @@ mod page;
 mod plugins;
 mod presence;
 mod protocol;
+mod recovery;
 mod schedules;
 mod socketio;
 mod stock;
