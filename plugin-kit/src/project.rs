@@ -86,7 +86,14 @@ impl Project {
                 .note(format!("it has none of {}", marks.join(", ")))
                 .help("`confab plugin new NAME --lang rust|js|python` makes one")
         })?;
-        Ok(Self { root: root.to_owned(), language, manifest, schema: schema(&root.join(SCHEMA))? })
+        let schema = schema(&root.join(SCHEMA))?;
+        let unknown = schema.as_ref().map(crate::schema::unknown).unwrap_or_default();
+        if !unknown.is_empty() {
+            return Err(Error::new(format!("{} cannot be checked", root.join(SCHEMA).display()))
+                .note(format!("nobody checks {}", unknown.join(", ")))
+                .help("use type, enum, const, properties, required, additionalProperties, items, and bounds; leave the rest to `configure`"));
+        }
+        Ok(Self { root: root.to_owned(), language, manifest, schema })
     }
 
     /// The plugin's name: that of its manifest, else of its folder.

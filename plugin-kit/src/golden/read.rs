@@ -107,6 +107,12 @@ fn check(step: &Step) -> std::result::Result<(), (String, String)> {
     };
     known("verdict", &step.expect.verdict, &VERDICTS)?;
     known("kind", &step.event.kind, &KINDS)?;
+    if step.event.text.is_some() && step.event.body.is_some() {
+        return Err((
+            "an event has `text` or `body`, not both".into(),
+            "the text of a body is its member `text`".into(),
+        ));
+    }
     let texts = [&step.event.body, &step.event.info, &step.expect.body, &step.expect.details];
     for value in texts.into_iter().flatten() {
         let text = json_text(value);
