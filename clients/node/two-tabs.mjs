@@ -3,24 +3,15 @@
 //   CHROMIUM=/usr/bin/chromium node two-tabs.mjs ws://127.0.0.1:8000/connection/websocket [SCREENSHOT.png]
 
 import assert from "node:assert/strict";
-import { chromium } from "playwright-core";
+import { launch, tab as open } from "./browser.mjs";
 
 const hub = process.argv[2] ?? "ws://127.0.0.1:8000/connection/websocket";
 const page = (user) => `${hub.replace(/^ws/, "http").replace(/\/connection.*$/, "/")}?user=${user}&room=two-tabs`;
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-  ],
-});
+const browser = await launch();
 try {
   // A context each, as two people have; so one can go offline alone.
   const [ada, bob] = await Promise.all(["ada", "bob"].map(async (user) => {
-    const context = await browser.newContext();
-    const tab = await context.newPage();
-    tab.on("pageerror", (error) => { throw error; });
-    await tab.goto(page(user));
+    const tab = await open(browser, page(user));
     await tab.getByText("in two-tabs").waitFor();
     return tab;
   }));

@@ -90,6 +90,11 @@ impl Diagnostic {
         &self.message
     }
 
+    /// What is wrong, with what stands under the marked place, in one line.
+    pub fn summary(&self) -> String {
+        self.label.as_ref().map_or_else(|| self.message.clone(), |label| format!("{}: {label}", self.message))
+    }
+
     /// The setting's path, such as `limits.frame`, if it is about one.
     pub fn setting(&self) -> Option<&str> {
         self.setting.as_deref()

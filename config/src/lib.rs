@@ -15,6 +15,7 @@ pub mod path;
 pub mod pattern;
 mod problem;
 pub mod reference;
+mod restart;
 mod rooms;
 mod schema;
 pub mod secret;
@@ -25,7 +26,7 @@ mod suggest;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, wants_colour};
 pub use human::Size;
-pub use load::{FILE, Loaded, assignment, load, process_environment};
+pub use load::{FILE, Loaded, Recipe, assignment, load, process_environment};
 pub use origin::{Origin, Sources};
 pub use path::Path;
 pub use pattern::Patterns;

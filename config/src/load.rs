@@ -34,6 +34,33 @@ pub struct Loaded {
     pub base_dir: PathBuf,
     /// The file, if one was read.
     pub file: Option<PathBuf>,
+    /// How they were read, to read them again.
+    pub recipe: Recipe,
+}
+
+/// What settings are read from: a file, the environment and flags, as they were when the process started.
+#[derive(Clone)]
+pub struct Recipe {
+    path: Option<PathBuf>,
+    env: Vec<(String, String)>,
+    flags: Vec<(String, toml::Value)>,
+}
+
+impl Recipe {
+    /// Reads the settings again: the file as it is now, under the same environment and flags.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them, as [`load`].
+    pub fn load(&self) -> Result<Loaded, Diagnostics> {
+        load(self.path.as_deref(), self.env.iter().cloned(), self.flags.clone())
+    }
+}
+
+// Environment and flags may hold secrets.
+impl std::fmt::Debug for Recipe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recipe").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 /// Reads the settings: the file at `path` (else the one that `CONFAB_CONFIG` names, else `./hub.toml` if it exists),
@@ -45,6 +72,7 @@ pub fn load(
     flags: Vec<(String, toml::Value)>,
 ) -> Result<Loaded, Diagnostics> {
     let env: Vec<(String, String)> = env.filter(|(name, _)| name.starts_with(environment::PREFIX)).collect();
+    let recipe = Recipe { path: path.map(Path::to_owned), env: env.clone(), flags: flags.clone() };
     let named = env.iter().find(|(name, value)| name == "CONFAB_CONFIG" && !value.is_empty());
     let file = match (path, named) {
         (Some(path), _) => Some(path.to_owned()),
@@ -82,8 +110,8 @@ pub fn load(
     if all.errors() > 0 {
         return Err(all);
     }
-    let mut loaded =
-        Loaded { config: structure.config, sources, warnings: all.0, base_dir: base_dir(file.as_deref()), file };
+    let base_dir = base_dir(file.as_deref());
+    let mut loaded = Loaded { config: structure.config, sources, warnings: all.0, base_dir, file, recipe };
     loaded.resolve_paths();
     Ok(loaded)
 }

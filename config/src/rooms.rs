@@ -2,6 +2,8 @@
 
 use crate::pattern::Patterns;
 use crate::settings::{Config, HotWindow, JoinRule, RoomRule};
+use arc_swap::ArcSwap;
+use std::sync::Arc;
 
 /// The settings of one room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,24 +32,29 @@ impl Default for RoomSettings {
     }
 }
 
-/// All rules, ready to be asked for every room. Asking allocates nothing.
+/// All rules, ready to be asked for every room. Asking allocates nothing. Clones share the rules: what
+/// [`Rooms::replace`] puts in place holds for all of them.
 #[derive(Clone, Debug, Default)]
 pub struct Rooms {
-    rules: Vec<(Patterns, RoomRule)>,
+    rules: Arc<ArcSwap<Vec<(Patterns, RoomRule)>>>,
 }
 
 impl Rooms {
     /// Reads the rules' patterns. A rule whose patterns cannot be read matches nothing; [`Config::validate`] names it,
     /// and [`load`](crate::load()) lets no such rule pass.
     pub fn new(config: &Config) -> Self {
-        let read = |rule: &RoomRule| Some((Patterns::new(&rule.r#match).ok()?, rule.clone()));
-        Self { rules: config.room.iter().filter_map(read).collect() }
+        Self { rules: Arc::new(ArcSwap::from_pointee(read(config))) }
+    }
+
+    /// Puts the rules of other settings in place of these, for every clone, from the next question on.
+    pub fn replace(&self, config: &Config) {
+        self.rules.store(Arc::new(read(config)));
     }
 
     /// The settings of the room with this name: of every key, what the last matching rule says that says anything.
     pub fn settings(&self, room: &str) -> RoomSettings {
         let mut settings = RoomSettings::default();
-        for (_, rule) in self.rules.iter().filter(|(patterns, _)| patterns.matches(room)) {
+        for (_, rule) in self.rules.load().iter().filter(|(patterns, _)| patterns.matches(room)) {
             if let Some(window) = &rule.hot_window {
                 settings.hot_window.events = window.events.unwrap_or(settings.hot_window.events);
                 settings.hot_window.age = window.age.unwrap_or(settings.hot_window.age);
@@ -59,6 +66,11 @@ impl Rooms {
         }
         settings
     }
+}
+
+fn read(config: &Config) -> Vec<(Patterns, RoomRule)> {
+    let readable = |rule: &RoomRule| Some((Patterns::new(&rule.r#match).ok()?, rule.clone()));
+    config.room.iter().filter_map(readable).collect()
 }
 
 impl Config {

@@ -38,6 +38,8 @@ pub struct Config {
     /// How long a drain may take before the process ends all the same.
     #[serde(with = "duration")]
     pub drain_timeout: Duration,
+    /// Whether the hub reloads by itself when this file or a plugin's module changes.
+    pub watch: bool,
     /// Who may connect.
     pub auth: Auth,
     /// What one session may do, and how much of the hub it may take.
@@ -58,7 +60,7 @@ pub struct Config {
     pub chain: Vec<ChainRule>,
     /// What Socket.IO front ends that know nothing of Confab emit and hear.
     pub socketio: Vec<SocketIoEvent>,
-    /// Expected verdicts, run by `confab chain test`.
+    /// Expected verdicts, run by `confab chain test` and before a reload is accepted.
     pub test: Vec<ChainTest>,
 }
 
@@ -70,6 +72,7 @@ impl Default for Config {
             data: "confab-data".into(),
             plugin_cache: None,
             drain_timeout: Duration::from_secs(30),
+            watch: false,
             auth: Auth::default(),
             limits: Limits::default(),
             timeline: TimelineConfig::default(),

@@ -6,7 +6,6 @@
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use confab_hub::http::engineio::{Opening, Origins, answer};
@@ -23,6 +22,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// What the suites ask for.
@@ -30,8 +30,11 @@ const SETTINGS: Settings = Settings {
     ping_interval: Duration::from_millis(300),
     ping_timeout: Duration::from_millis(200),
     max_payload: 1_000_000,
-    sessions: 1000,
 };
+/// A heartbeat for clients that are no suite.
+const CALM: Duration = Duration::from_secs(20);
+/// The most sessions of each.
+const SESSIONS_MAX: usize = 1000;
 /// How long a client may take to enter a namespace.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1000);
 /// How long a client may take to read an answer.
@@ -48,8 +51,14 @@ struct Engines {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".to_owned());
+    // Clients that are no suite may ask for a heartbeat that a busy machine keeps up with.
+    let settings = match std::env::args().nth(2).as_deref() {
+        Some("--calm") => Settings { ping_interval: CALM, ping_timeout: CALM, ..SETTINGS },
+        _ => SETTINGS,
+    };
     let listener = TcpListener::bind(&address).await?;
-    let engines = Engines { echo: Engine::new(SETTINGS), application: Engine::new(SETTINGS) };
+    let begin = || Engine::new(settings, Arc::new(Semaphore::new(SESSIONS_MAX)));
+    let engines = Engines { echo: begin(), application: begin() };
     let router = Router::new()
         .route("/", any(bare))
         .route("/engine.io/", any(engine))
@@ -76,7 +85,7 @@ async fn engine(State(engines): State<Engines>, request: Request) -> Response {
             }
         });
     };
-    answer(&engines.echo, Origins::Any, request, None, begin).await
+    answer(&engines.echo, Origins::Any, request, begin).await
 }
 
 async fn application(State(engines): State<Engines>, request: Request) -> Response {
@@ -87,11 +96,11 @@ async fn application(State(engines): State<Engines>, request: Request) -> Respon
             }
         });
     };
-    answer(&engines.application, Origins::Any, request, None, begin).await
+    answer(&engines.application, Origins::Any, request, begin).await
 }
 
 async fn bare(request: Request) -> Response {
-    match upgrade(request.headers(), None) {
+    match upgrade(&request, None) {
         Ok(response) => {
             tokio::spawn(async move {
                 if let Ok(upgraded) = hyper::upgrade::on(request).await {
@@ -100,7 +109,7 @@ async fn bare(request: Request) -> Response {
             });
             response
         }
-        Err(why) => (StatusCode::BAD_REQUEST, why).into_response(),
+        Err(why) => why.into_response(),
     }
 }
 

@@ -5,21 +5,39 @@ use crate::publish::{Sending, Turn};
 use crate::recover::Asked;
 use crate::session::command::Since;
 use crate::session::verb;
-use axum::extract::{Path, Query, State};
+use crate::timeline::WaitsFor;
+use axum::extract::{Path, Query, Request, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use confab_protocol::{Draft, Epoch, EventId, Held, HeldState, Key, Kind, Record, Refusal, Room, Sender, UserId};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
+
+mod chain;
+/// A hub on its way: until it is there, only its health can be asked for, and what it waits for. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Opening {
+    hub: Arc<OnceLock<Arc<Hub>>>,
+    /// Where the parts say what they wait for.
+    pub waits_for: WaitsFor,
+}
+
+impl Opening {
+    /// The hub is there.
+    pub fn opened(&self, hub: Arc<Hub>) {
+        let _ = self.hub.set(hub); // a hub opens once
+    }
+}
 
 /// Serves the admin port from a thread of its own until `stop`.
 pub fn spawn(
     listener: std::net::TcpListener,
-    hub: Arc<Hub>,
+    opening: Opening,
     stop: CancellationToken,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
     let main = Handle::current();
@@ -28,7 +46,7 @@ pub fn spawn(
         let served = runtime.and_then(|runtime| {
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener)?;
-                axum::serve(listener, router(hub, main)).with_graceful_shutdown(stop.cancelled_owned()).await
+                axum::serve(listener, router(opening, main)).with_graceful_shutdown(stop.cancelled_owned()).await
             })
         });
         if let Err(error) = served {
@@ -39,30 +57,51 @@ pub fn spawn(
 
 #[derive(Clone)]
 struct Shared {
-    hub: Arc<Hub>,
+    opening: Opening,
     main: Handle,
 }
 
-fn router(hub: Arc<Hub>, main: Handle) -> Router {
+impl Shared {
+    fn hub(&self) -> &Arc<Hub> {
+        self.opening.hub.get().expect("what needs the hub is not asked before it is there")
+    }
+}
+
+fn router(opening: Opening, main: Handle) -> Router {
+    let shared = Shared { opening, main };
     Router::new()
         .route("/metrics", get(metrics))
-        .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/api/v1/held", get(held))
         .route("/api/v1/held/{id}/approve", post(approve))
         .route("/api/v1/held/{id}/deny", post(deny))
+        .route("/api/v1/reload", post(chain::reload))
         .route("/api/v1/send", post(send))
         .route("/api/v1/history", get(history))
-        .with_state(Shared { hub, main })
+        .route_layer(middleware::from_fn_with_state(shared.clone(), once_opened))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .with_state(shared)
+}
+
+/// Nothing but health is answered before the hub is there.
+async fn once_opened(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    if shared.opening.hub.get().is_some() {
+        return next.run(request).await;
+    }
+    let why = match shared.opening.waits_for.say() {
+        Some(what) => format!("starting: {what}\n"),
+        None => "starting\n".to_owned(),
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
 }
 
 async fn metrics(State(shared): State<Shared>) -> Response {
-    let text = shared.hub.exposition();
+    let text = shared.hub().exposition();
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
 }
 
 async fn ready(State(shared): State<Shared>) -> Response {
-    match shared.hub.ready() {
+    match shared.hub().ready() {
         Ok(()) => "ready\n".into_response(),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
     }
@@ -123,7 +162,7 @@ async fn held(State(shared): State<Shared>, Query(query): Query<HeldQuery>) -> R
         },
     };
     let limit = query.limit.unwrap_or(100).min(1000);
-    let store = shared.hub.store.clone();
+    let store = shared.hub().store.clone();
     on_main(&shared, async move { store.held(state, limit).await }, |listed| {
         let meant = |held: &Held| query.room.as_deref().is_none_or(|room| held.event.room.as_str() == room);
         Json(listed.into_iter().filter(meant).map(HeldOut::of).collect::<Vec<_>>()).into_response()
@@ -132,7 +171,7 @@ async fn held(State(shared): State<Shared>, Query(query): Query<HeldQuery>) -> R
 }
 
 async fn approve(State(shared): State<Shared>, Path(id): Path<EventId>) -> Response {
-    let hub = shared.hub.clone();
+    let hub = shared.hub().clone();
     match shared.main.spawn(async move { hub.approve_held(id).await }).await {
         Ok(Ok(receipt)) => Json(receipt).into_response(),
         Ok(Err(error)) => problem(error.status(), error.to_string()),
@@ -146,7 +185,7 @@ struct Denial {
 }
 
 async fn deny(State(shared): State<Shared>, Path(id): Path<EventId>, denial: Option<Json<Denial>>) -> Response {
-    let store = shared.hub.store.clone();
+    let store = shared.hub().store.clone();
     let by = match denial.and_then(|Json(denial)| denial.reason) {
         Some(reason) => format!("admin: {reason}"),
         None => "admin".to_owned(),
@@ -172,7 +211,7 @@ async fn send(State(shared): State<Shared>, Json(send): Json<SendIn>) -> Respons
     let (keyed, key) = (send.key.is_some(), send.key.unwrap_or_else(Key::fresh));
     let draft = Draft { kind: Kind::Message, room: send.room, key, body: send.body, target: None, thread: None };
     let sender = Sender { user: send.user, client: None, info: None };
-    let publisher = shared.hub.publisher().clone();
+    let publisher = shared.hub().publisher().clone();
     let sending = Sending { sender, draft, keyed };
     answer(shared.main.spawn(async move { publisher.publish(sending, Turn::free()).await }).await, |receipt| {
         Json(receipt).into_response()
@@ -191,7 +230,7 @@ struct HistoryQuery {
 async fn history(State(shared): State<Shared>, Query(query): Query<HistoryQuery>) -> Response {
     let since = query.offset.map(|offset| Since { epoch: query.epoch, offset });
     let asked = Asked { since, reverse: true, limit: query.limit.unwrap_or(50).min(1000) };
-    let recoverer = shared.hub.recoverer().clone();
+    let recoverer = shared.hub().recoverer().clone();
     answer(shared.main.spawn(async move { recoverer.history(&query.room, asked).await }).await, |page| {
         Json(verb::history(&page)).into_response()
     })

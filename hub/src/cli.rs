@@ -6,6 +6,7 @@ pub mod exit;
 pub mod migrate;
 pub mod plugin;
 pub mod plugin_settings;
+pub mod reload;
 pub mod remote;
 pub mod run;
 pub mod screen;
@@ -90,6 +91,8 @@ pub enum Command {
     /// Moderate: see what plugins have set aside, let it through or refuse it.
     #[command(subcommand)]
     Held(HeldCommand),
+    /// Let a running hub read hub.toml and its plugins again: all of it, or, where anything is wrong, nothing.
+    Reload(Reload),
     /// Say something in a room, as any client would, through a running hub.
     Send(Send),
     /// Read what was said in a room, through a running hub.
@@ -281,6 +284,20 @@ pub enum HeldCommand {
         #[command(flatten)]
         hub: HubArgs,
     },
+}
+
+/// Let a running hub read hub.toml and its plugins again.
+#[derive(Args, Clone, Debug)]
+pub struct Reload {
+    /// Build the new chain and run its tests, and leave everything as it is.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Which hub to ask.
+    #[command(flatten)]
+    pub hub: HubArgs,
 }
 
 /// Say something in a room.

@@ -105,3 +105,99 @@ impl Deliverer {
         room.start_over(place);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal;
+    use crate::outbox::{Drained, Outbox};
+    use crate::room::{Newcomer, Standing};
+    use crate::session::Dialect;
+    use crate::timeline::{Appended, Commit, Entry, Failure, Memory, MemoryOptions, Past};
+    use confab_protocol::{Annotations, Body, Event, EventId, Key, Kind, Millis, Room, Sender, Trail, UserId};
+    use confab_store::KeyUse;
+    use futures_util::FutureExt;
+    use futures_util::future::BoxFuture;
+    use tokio::sync::mpsc;
+
+    /// A journal that takes everything, and a past in which nothing has happened.
+    struct Nothing;
+
+    impl Commit for Nothing {
+        fn commit(&self, _: Vec<Arc<Record>>) -> BoxFuture<'_, Result<(), Arc<journal::Error>>> {
+            async { Ok(()) }.boxed()
+        }
+    }
+
+    impl Past for Nothing {
+        fn top<'a>(&'a self, _: &'a Room) -> BoxFuture<'a, Result<Option<Cursor>, Failure>> {
+            async { Ok(None) }.boxed()
+        }
+        fn window<'a>(&'a self, _: &'a Room, _: usize) -> BoxFuture<'a, Result<Vec<Record>, Failure>> {
+            async { Ok(Vec::new()) }.boxed()
+        }
+        fn keys<'a>(&'a self, _: &'a Room, _: Millis) -> BoxFuture<'a, Result<Vec<KeyUse>, Failure>> {
+            async { Ok(Vec::new()) }.boxed()
+        }
+    }
+
+    fn entry(room: &Room, n: u64) -> Entry {
+        let event = Event {
+            kind: Kind::Message,
+            id: EventId::fresh(),
+            room: room.clone(),
+            sender: Sender { user: UserId::new("ada").unwrap(), client: None, info: None },
+            key: Key::new(n.to_string()).unwrap(),
+            digest: String::new(),
+            at: 0,
+            body: Body::of(&n),
+            target: None,
+            thread: None,
+            annotations: Annotations::new(),
+        };
+        Entry { event, trail: Trail::default(), window_events: 100, window_age: Duration::from_secs(60) }
+    }
+
+    /// What a listener is told when a hub hears these offsets of a room that has nine events.
+    async fn told(offsets: &[u64]) -> (Vec<u64>, u64) {
+        let (timeline, _relay) = Memory::open(MemoryOptions::default(), Arc::new(Nothing), Arc::new(Nothing));
+        let room = Room::new("lobby").unwrap();
+        let mut records = Vec::new();
+        for n in 1..=9 {
+            let Appended::Placed(placed) = timeline.append(&entry(&room, n)).await.unwrap() else { panic!("placed") };
+            records.push(placed.record);
+        }
+        let (rooms, outbox) = (Arc::new(Rooms::default()), Arc::new(Outbox::new(1 << 20)));
+        let local = rooms.enter(&room);
+        let before = Cursor { offset: 0, ..records[0].cursor };
+        let dialect = Dialect::NativeJson;
+        let who = Newcomer { session: 1, outbox: outbox.clone(), dialect, join_leave: false, given: false };
+        let ticket = local.join(who);
+        local.begin_at(before);
+        assert_eq!(local.go_live(1, ticket, before, None), Standing::Live);
+        let telemetry = Arc::new(Telemetry::new());
+        let deliverer = Deliverer { rooms, timeline, telemetry: telemetry.clone() };
+        let (queue, relay) = mpsc::channel(16);
+        for offset in offsets {
+            queue.send(Relay::Event(records[*offset as usize - 1].clone())).await.unwrap();
+        }
+        drop(queue);
+        deliverer.run(relay).await;
+        let mut frames = Vec::new();
+        assert!(matches!(outbox.drain(&mut frames), Drained::Frames));
+        let offset = |frame: &crate::outbox::Frame| {
+            let crate::outbox::Frame::Text(text) = frame else { panic!("JSON is text") };
+            serde_json::from_str::<serde_json::Value>(text).unwrap()["push"]["pub"]["offset"].as_u64().unwrap()
+        };
+        (frames.iter().map(offset).collect(), telemetry.gaps_repaired.get())
+    }
+
+    #[tokio::test]
+    async fn what_was_lost_on_the_way_is_fetched_before_anything_later_is_delivered() {
+        assert_eq!(told(&[1, 2, 3]).await, (vec![1, 2, 3], 0));
+        // The repair brings all that there is; what it brought is not heard a second time.
+        assert_eq!(told(&[1, 3, 4, 5]).await, ((1..=9).collect(), 1));
+        assert_eq!(told(&[2]).await, ((1..=9).collect(), 1));
+        assert_eq!(told(&[1, 2, 2, 1, 3]).await, (vec![1, 2, 3], 0), "what is old is passed over");
+    }
+}

@@ -7,14 +7,16 @@ use crate::session::{self, Dialect, Door, SUBPROTOCOL_JSON, SUBPROTOCOL_PROTOBUF
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{any, get};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -30,14 +32,22 @@ pub struct Http {
     pub allowed_origins: Vec<String>,
     /// The clients that speak Socket.IO over polling.
     pub engine: Arc<Engine>,
+    /// One for each session that the hub may hold, whatever carries it.
+    pub places: Arc<Semaphore>,
     /// The sessions under way: a drain waits for them.
     pub sessions: TaskTracker,
 }
 
-/// Serves until `stop`, then finishes the requests under way. Past the limit on sessions, connections wait in the
-/// listen queue's place: they are accepted and told to come back elsewhere.
+/// A client that polls has a GET and a POST under way at once.
+const REQUESTS_PER_SESSION: usize = 2;
+/// Requests that belong to no session: handshakes, the page.
+const REQUESTS_BESIDES: usize = 256;
+
+/// Serves until `stop`, then finishes the requests under way. Past what the limit on sessions makes sense of,
+/// connections are accepted and told to come back elsewhere.
 pub async fn serve(listener: TcpListener, http: Arc<Http>, stop: CancellationToken) {
-    let permits = Arc::new(Semaphore::new(http.door.limits.sessions));
+    let limit = http.door.limits.sessions * REQUESTS_PER_SESSION + REQUESTS_BESIDES;
+    let permits = Arc::new(Semaphore::new(limit));
     let connections = TaskTracker::new();
     loop {
         let stream = tokio::select! {
@@ -52,14 +62,15 @@ pub async fn serve(listener: TcpListener, http: Arc<Http>, stop: CancellationTok
             },
             () = stop.cancelled() => break,
         };
-        let permit = permits.clone().try_acquire_owned().ok().map(Arc::new);
+        let permit = permits.clone().try_acquire_owned().ok();
         if permit.is_none() {
-            tracing::warn!(limit = http.door.limits.sessions, "as many connections as may be, refusing one");
+            tracing::warn!(limit, "as many connections as may be, refusing one");
         }
         let _ = stream.set_nodelay(true); // a socket that is gone already will say so when it is read
-        let router = router(http.clone(), permit);
+        let router = router(http.clone(), permit.is_none());
         let stop = stop.clone();
         connections.spawn(async move {
+            let _permit = permit; // until the connection ends, or becomes a session's
             let service = hyper_util::service::TowerToHyperService::new(router);
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -84,15 +95,16 @@ pub async fn serve(listener: TcpListener, http: Arc<Http>, stop: CancellationTok
     connections.wait().await;
 }
 
-type Shared = (Arc<Http>, Option<Arc<OwnedSemaphorePermit>>);
+/// And whether there are too many connections already.
+type Shared = (Arc<Http>, bool);
 
-fn router(http: Arc<Http>, permit: Option<Arc<OwnedSemaphorePermit>>) -> Router {
+fn router(http: Arc<Http>, crowded: bool) -> Router {
     Router::new()
         .route("/", get(page))
         .route("/connection/websocket", any(native))
         .route("/socket.io", any(socketio))
         .route("/socket.io/", any(socketio))
-        .with_state((http, permit))
+        .with_state((http, crowded))
 }
 
 async fn page() -> impl IntoResponse {
@@ -100,10 +112,16 @@ async fn page() -> impl IntoResponse {
     ([(header::CONTENT_SECURITY_POLICY, policy)], Html(include_str!("page.html")))
 }
 
-async fn native(State((http, permit)): State<Shared>, request: Request) -> Response {
-    let Some(permit) = permit else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "this hub holds as many connections as it may\n").into_response();
-    };
+/// There is no place for another.
+fn full() -> Response {
+    tracing::warn!("as many sessions as may be, refusing one");
+    (StatusCode::SERVICE_UNAVAILABLE, "this hub holds as many sessions as it may\n").into_response()
+}
+
+async fn native(State((http, crowded)): State<Shared>, request: Request) -> Response {
+    if crowded {
+        return full();
+    }
     if http.door.draining.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "this hub is draining\n").into_response();
     }
@@ -113,11 +131,12 @@ async fn native(State((http, permit)): State<Shared>, request: Request) -> Respo
             .into_response();
     }
     let (dialect, subprotocol) = native_dialect(request.headers(), request.uri().query().unwrap_or_default());
-    match upgrade(request.headers(), subprotocol) {
+    match upgrade(&request, subprotocol) {
         Ok(response) => {
+            let Ok(place) = http.places.clone().try_acquire_owned() else { return full() };
             let door = http.door.clone();
             http.sessions.spawn(async move {
-                let _permit = permit;
+                let _place = place;
                 match hyper::upgrade::on(request).await {
                     Ok(upgraded) => {
                         let socket = Socket::new(TokioIo::new(upgraded), door.limits.frame.bytes()).await;
@@ -128,13 +147,13 @@ async fn native(State((http, permit)): State<Shared>, request: Request) -> Respo
             });
             response
         }
-        Err(why) => (StatusCode::BAD_REQUEST, why).into_response(),
+        Err(why) => why.into_response(),
     }
 }
 
-async fn socketio(State((http, permit)): State<Shared>, request: Request) -> Response {
-    if permit.is_none() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "this hub holds as many connections as it may\n").into_response();
+async fn socketio(State((http, crowded)): State<Shared>, request: Request) -> Response {
+    if crowded {
+        return full();
     }
     let known = request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair.starts_with("sid=")));
     if http.door.draining.is_cancelled() && !known {
@@ -148,7 +167,7 @@ async fn socketio(State((http, permit)): State<Shared>, request: Request) -> Res
             }
         });
     };
-    engineio::answer(&http.engine, engineio::Origins::Listed(&http.allowed_origins), request, permit, begin).await
+    engineio::answer(&http.engine, engineio::Origins::Listed(&http.allowed_origins), request, begin).await
 }
 
 /// Which encoding of the native dialect a client asks for, and the subprotocol to answer: the subprotocol decides, or
@@ -173,16 +192,57 @@ fn has(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {
     lines.flat_map(|line| line.split(',')).any(|part| part.trim().eq_ignore_ascii_case(token))
 }
 
-/// Answers a WebSocket handshake (RFC 6455 §4.2), or says what is wrong with it.
-pub fn upgrade(headers: &HeaderMap, subprotocol: Option<&'static str>) -> Result<Response, &'static str> {
+/// Why a request is no WebSocket handshake that can be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoHandshake {
+    /// It is about something else.
+    #[error("this is a WebSocket address: connect with a WebSocket client")]
+    Other,
+    /// Only a GET can be one.
+    #[error("a WebSocket begins with a GET")]
+    Method,
+    /// It is of another version than ours, the only one of the RFC.
+    #[error("only WebSocket version 13 is spoken here")]
+    Version,
+    /// Its key is not there, or is not 16 bytes in base64.
+    #[error("the Sec-WebSocket-Key header must be 16 bytes in base64")]
+    Key,
+}
+
+impl IntoResponse for NoHandshake {
+    fn into_response(self) -> Response {
+        let text = format!("{self}\n");
+        match self {
+            Self::Other | Self::Key => (StatusCode::BAD_REQUEST, text).into_response(),
+            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET")], text).into_response(),
+            Self::Version => {
+                (StatusCode::UPGRADE_REQUIRED, [(header::SEC_WEBSOCKET_VERSION, "13")], text).into_response()
+            }
+        }
+    }
+}
+
+/// Answers a WebSocket handshake (RFC 6455 §4.2).
+///
+/// # Errors
+/// What is wrong with it.
+pub fn upgrade(request: &Request, subprotocol: Option<&'static str>) -> Result<Response, NoHandshake> {
+    let headers = request.headers();
     let has = |name, token| has(headers, name, token);
-    if !has(header::CONNECTION, "upgrade") || !has(header::UPGRADE, "websocket") {
-        return Err("this is a WebSocket address: connect with a WebSocket client\n");
+    let asked = has(header::CONNECTION, "upgrade") && has(header::UPGRADE, "websocket");
+    if !asked || request.version() < Version::HTTP_11 {
+        return Err(NoHandshake::Other);
+    }
+    if request.method() != Method::GET {
+        return Err(NoHandshake::Method);
     }
     if !has(header::SEC_WEBSOCKET_VERSION, "13") {
-        return Err("only WebSocket version 13 is spoken here\n");
+        return Err(NoHandshake::Version);
     }
-    let key = headers.get(header::SEC_WEBSOCKET_KEY).ok_or("the Sec-WebSocket-Key header is missing\n")?;
+    let key = headers.get(header::SEC_WEBSOCKET_KEY).ok_or(NoHandshake::Key)?;
+    if !BASE64.decode(key).is_ok_and(|nonce| nonce.len() == 16) {
+        return Err(NoHandshake::Key);
+    }
     let mut response = Response::builder()
         .status(StatusCode::SWITCHING_PROTOCOLS)
         .header(header::CONNECTION, "Upgrade")
@@ -191,7 +251,7 @@ pub fn upgrade(headers: &HeaderMap, subprotocol: Option<&'static str>) -> Result
     if let Some(subprotocol) = subprotocol {
         response = response.header(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
     }
-    response.body(Body::empty()).map_err(|_| "the handshake cannot be answered\n")
+    Ok(response.body(Body::empty()).expect("each of these headers is one"))
 }
 
 /// A page may connect if it is ours or listed, exactly; what is no page sends no `Origin`.
@@ -245,13 +305,18 @@ mod tests {
             ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
             ("sec-websocket-protocol", "centrifuge-json"),
         ];
-        let response = upgrade(&headers(&good), Some(SUBPROTOCOL_JSON)).unwrap();
+        let request = |pairs: &[(&'static str, &'static str)]| {
+            let mut request = Request::new(Body::empty());
+            *request.headers_mut() = headers(pairs);
+            request
+        };
+        let response = upgrade(&request(&good), Some(SUBPROTOCOL_JSON)).unwrap();
         assert_eq!(response.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         assert_eq!(response.headers()["sec-websocket-protocol"], "centrifuge-json");
         for missing in 0..4 {
             let mut pairs = good.to_vec();
             pairs.remove(missing);
-            assert!(upgrade(&headers(&pairs), None).is_err());
+            assert!(upgrade(&request(&pairs), None).is_err());
         }
     }
 

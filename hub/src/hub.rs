@@ -7,7 +7,7 @@ use crate::http::{self, Http};
 use crate::journal::{self, Journal};
 use crate::plugin::{Chain, Observer};
 use crate::presence::Presence;
-use crate::publish::{Publisher, Receipt};
+use crate::publish::{Outages, Publisher, Receipt};
 use crate::recover::{BRINGING_AT_ONCE, Recoverer};
 use crate::room::Rooms;
 use crate::room::shelf::Weight;
@@ -32,6 +32,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 mod introduce;
+pub mod reload;
+mod watch;
+
+use reload::Reloader;
 
 /// Why a hub could not start.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +89,7 @@ pub struct Hub {
     recoverer: Arc<Recoverer>,
     rooms: Arc<Rooms>,
     telemetry: Arc<Telemetry>,
+    reloader: Arc<Reloader>,
     draining: CancellationToken,
 }
 
@@ -120,14 +125,16 @@ impl ApproveError {
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Gauges that are read off other parts at each scrape.
-const SAMPLED: [(&str, &str); 16] = [
+const SAMPLED: [(&str, &str); 18] = [
     ("sends_under_way", "Sends and reads being worked on"),
+    ("sends_unjournaled", "Sends let in and not journaled yet"),
     ("journal_healthy", "1 while the journal takes records"),
     ("journal_delivered", "Records that the journal took"),
     ("journal_refused", "Records that the journal certainly did not take"),
     ("journal_unknown", "Records that the journal may have taken or not"),
     ("journal_in_flight", "Records on their way into the journal"),
     ("journal_recreated", "Times that the producer was made anew"),
+    ("relay_stale_seconds", "How long the relay has brought nothing, not even its heartbeat"),
     ("timeline_swept", "Pending events written down for another hub, or late"),
     ("timeline_relay_overflows", "Times that the relay's queue was full, and every room was compared"),
     ("timeline_resubscriptions", "Times that every room was subscribed again"),
@@ -164,12 +171,19 @@ impl Hub {
         &self.recoverer
     }
 
+    /// The way to a new chain.
+    pub fn reloader(&self) -> &Arc<Reloader> {
+        &self.reloader
+    }
+
     /// Whether clients should be sent here.
     pub fn ready(&self) -> Result<(), &'static str> {
         if self.draining.is_cancelled() {
             Err("draining")
-        } else if !self.journal.healthy() {
+        } else if !self.publisher.outages.takes(self.journal.healthy()) {
             Err("the journal is unavailable")
+        } else if !self.timeline.healthy() {
+            Err("the timeline is unavailable")
         } else {
             Ok(())
         }
@@ -178,17 +192,19 @@ impl Hub {
     /// The metrics as text.
     pub fn exposition(&self) -> String {
         let (journal, timeline) = (self.journal.counters(), self.timeline.counters());
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
         let t = &self.telemetry;
         t.rooms.set(self.rooms.len() as i64);
         let values = [
-            self.publisher.tasks.len() as u64,
-            u64::from(self.journal.healthy()),
-            journal.delivered(),
-            journal.refused(),
-            journal.unknown(),
-            journal.in_flight(),
-            journal.recreated(),
+            self.publisher.tasks.len() as f64,
+            self.publisher.outages.waiting() as f64,
+            f64::from(self.journal.healthy()),
+            journal.delivered() as f64,
+            journal.refused() as f64,
+            journal.unknown() as f64,
+            journal.in_flight() as f64,
+            journal.recreated() as f64,
+            timeline.relay_stale().as_secs_f64(),
             read(&timeline.swept),
             read(&timeline.relay_overflows),
             read(&timeline.resubscriptions),
@@ -200,7 +216,7 @@ impl Hub {
             read(&timeline.lost_passages),
         ];
         for ((name, _), value) in SAMPLED.iter().zip(values) {
-            t.set(name, value as f64);
+            t.set(name, value);
         }
         t.exposition()
     }
@@ -217,11 +233,18 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
     let mut telemetry = Telemetry::new();
     telemetry.sampled(&SAMPLED);
     let telemetry = Arc::new(telemetry);
+    let seen = watch::look(&reload::files(loaded));
     let (chain, warnings) = build_chain(config, &loaded.base_dir, telemetry.clone()).await?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let parts = introduce::open(config).await?;
+    // The admin port answers from here on, also while the services of the profile are waited for.
+    let (opening, closed) = (admin::Opening::default(), CancellationToken::new());
+    let private_address = private.local_addr().map_err(|source| listen("admin", config.admin, source))?;
+    let admin = admin::spawn(private, opening.clone(), closed.clone())
+        .map_err(|source| listen("admin", config.admin, source))?;
+    let _closed_on_error = closed.clone().drop_guard();
+    let parts = introduce::open(config, &opening.waits_for).await?;
     let rules = RoomRules::new(config);
     let secret = config.hmac_secret().map_err(|error| Error::Setting(error.to_string()))?;
 
@@ -230,6 +253,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
     let publisher = Arc::new(Publisher {
         timeline: parts.timeline.clone(),
         journal: parts.journal.clone(),
+        outages: Outages::new(config.journal.kafka.as_ref()),
         store: parts.store.clone(),
         chain: ArcSwap::from_pointee(chain),
         limits: config.limits.clone(),
@@ -266,11 +290,15 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
         ),
         refresh_grace: config.auth.refresh_grace,
         limits: config.limits.clone(),
-        mapping: Mapping::for_ever(&config.socketio),
+        mapping: Arc::new(Mapping::new(&config.socketio)),
         telemetry: telemetry.clone(),
         draining: draining.clone(),
         drain_spread: config.drain_timeout / 3,
     });
+    let reloader = Arc::new(Reloader::new(loaded, publisher.clone(), rules, telemetry.clone()));
+    if config.watch {
+        tokio::spawn(watch::run(reloader.clone(), seen, draining.clone()));
+    }
     let hub = Arc::new(Hub {
         profile: config.profile(),
         store: parts.store.clone(),
@@ -280,27 +308,28 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
         recoverer,
         rooms: rooms.clone(),
         telemetry: telemetry.clone(),
+        reloader: reloader.clone(),
         draining: draining.clone(),
     });
     let deliver = deliver(&hub, parts.relay);
     let addresses = Started {
         listen: public.local_addr().map_err(|source| listen("listen", config.listen, source))?,
-        admin: private.local_addr().map_err(|source| listen("admin", config.admin, source))?,
+        admin: private_address,
         profile: hub.profile,
+        reloader,
     };
 
-    let closed = CancellationToken::new();
-    let admin =
-        admin::spawn(private, hub.clone(), closed.clone()).map_err(|source| listen("admin", config.admin, source))?;
+    opening.opened(hub.clone());
     let sessions = TaskTracker::new();
-    let engine = Engine::new(engineio::Settings {
+    let places = Arc::new(Semaphore::new(config.limits.sessions));
+    let settings = engineio::Settings {
         ping_interval: config.limits.ping_interval,
         ping_timeout: config.limits.pong_timeout,
         max_payload: config.limits.frame.bytes(),
-        sessions: config.limits.sessions,
-    });
+    };
+    let engine = Engine::new(settings, places.clone());
     let allowed_origins = config.auth.allowed_origins.clone();
-    let http = Arc::new(Http { door, allowed_origins, engine, sessions: sessions.clone() });
+    let http = Arc::new(Http { door, allowed_origins, engine, places, sessions: sessions.clone() });
     let serving = tokio::spawn(http::serve(public, http, draining.clone()));
     started(&addresses);
 
@@ -325,7 +354,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
 }
 
 /// Where a hub serves, once it does.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct Started {
     /// The public port.
     pub listen: std::net::SocketAddr,
@@ -333,6 +362,8 @@ pub struct Started {
     pub admin: std::net::SocketAddr,
     /// Its profile.
     pub profile: Profile,
+    /// Reloads it.
+    pub reloader: Arc<Reloader>,
 }
 
 async fn drain(hub: &Hub, serving: JoinHandle<()>, sessions: &TaskTracker) {

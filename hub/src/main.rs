@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Command::Token(command) => cli::token::run(&settings, command, screen),
         Command::Migrate(migrate) => cli::migrate::run(&settings, migrate, screen),
         Command::Held(command) => cli::remote::held(&settings, command, screen),
+        Command::Reload(reload) => cli::reload::run(&settings, reload, screen),
         Command::Send(send) => cli::remote::send(&settings, send, screen),
         Command::History(history) => cli::remote::history(&settings, history, screen),
     });

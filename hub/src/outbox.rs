@@ -1,7 +1,7 @@
 //! The outbox: a session's bounded queue of frames toward its client.
 //!
-//! Full means slow: the session is closed with a code that makes the client come back and recover. A frame is never
-//! dropped and the session kept.
+//! Full means slow: the session is closed with a code that makes the client come back and recover. An event is never
+//! dropped and the session kept. What is only of the moment (who comes and goes) gives way first.
 
 use bytes::Bytes;
 use confab_protocol::Close;
@@ -55,6 +55,11 @@ pub struct Outbox {
 struct Queue {
     frames: VecDeque<Frame>,
     bytes: usize,
+    /// Frames of the moment: they leave behind the others, and are let go where those need the room.
+    passing: VecDeque<Frame>,
+    passing_bytes: usize,
+    /// How many of them were let go.
+    let_go: u64,
     close: Option<Close>,
 }
 
@@ -93,6 +98,9 @@ impl Outbox {
         if queue.close.is_some() {
             return; // the session is ending and says so; what it missed it will recover
         }
+        if queue.bytes + queue.passing_bytes + frame.len() > self.bytes_max {
+            queue.let_passing_go();
+        }
         if queue.bytes + frame.len() > self.bytes_max && queue.bytes > 0 {
             queue.frames.clear();
             queue.bytes = 0;
@@ -104,6 +112,30 @@ impl Outbox {
         }
         drop(queue);
         self.filled.notify_one();
+    }
+
+    /// Queues a frame of the moment, if there is room for it beside what matters; else it is let go, and counted.
+    pub fn push_passing(&self, frame: Frame) {
+        if frame.is_empty() {
+            return;
+        }
+        let mut queue = self.queue.lock();
+        if queue.close.is_some() {
+            return;
+        }
+        if queue.bytes + queue.passing_bytes + frame.len() > self.bytes_max / 2 {
+            queue.let_go += 1;
+            return;
+        }
+        queue.passing_bytes += frame.len();
+        queue.passing.push_back(frame);
+        drop(queue);
+        self.filled.notify_one();
+    }
+
+    /// How many frames of the moment were let go since this was asked last.
+    pub fn take_let_go(&self) -> u64 {
+        std::mem::take(&mut self.queue.lock().let_go)
     }
 
     /// Ends the session once what is queued before has left; `Close::Slow` does not wait for that.
@@ -143,7 +175,7 @@ impl Outbox {
             let notified = self.filled.notified();
             {
                 let queue = self.queue.lock();
-                if !queue.frames.is_empty() || queue.close.is_some() {
+                if !queue.frames.is_empty() || !queue.passing.is_empty() || queue.close.is_some() {
                     return;
                 }
             }
@@ -161,6 +193,11 @@ impl Outbox {
             frames.push(frame);
         }
         queue.bytes -= bytes;
+        while queue.frames.is_empty() && frames.len() < FRAMES_PER_FLUSH {
+            let Some(frame) = queue.passing.pop_front() else { break };
+            queue.passing_bytes -= frame.len();
+            frames.push(frame);
+        }
         if bytes > 0 && queue.bytes <= self.bytes_max / 4 {
             self.emptied.notify_waiters();
         }
@@ -184,6 +221,14 @@ impl Outbox {
     /// How many bytes wait.
     pub fn bytes(&self) -> usize {
         self.queue.lock().bytes
+    }
+}
+
+impl Queue {
+    fn let_passing_go(&mut self) {
+        self.let_go += self.passing.len() as u64;
+        self.passing.clear();
+        self.passing_bytes = 0;
     }
 }
 
@@ -227,5 +272,42 @@ mod tests {
         let mut frames = Vec::new();
         assert!(matches!(outbox.drain(&mut frames), Drained::Frames));
         assert_eq!(frames.len(), 1);
+    }
+
+    #[test]
+    fn what_is_of_the_moment_gives_way_to_events_and_is_counted() {
+        let outbox = Outbox::new(100);
+        outbox.push_passing(frame(40));
+        outbox.push_passing(frame(40)); // past half of the bound
+        assert_eq!(outbox.take_let_go(), 1);
+        outbox.push(frame(50));
+        outbox.push(frame(50)); // the first of the moment makes room for it
+        assert_eq!(outbox.take_let_go(), 1);
+        let mut frames = Vec::new();
+        assert!(matches!(outbox.drain(&mut frames), Drained::Frames));
+        assert_eq!(frames.iter().map(Frame::len).collect::<Vec<_>>(), [50, 50]);
+        outbox.push_passing(frame(10));
+        outbox.push(frame(20));
+        frames.clear();
+        assert!(matches!(outbox.drain(&mut frames), Drained::Frames));
+        assert_eq!(frames.iter().map(Frame::len).collect::<Vec<_>>(), [20, 10], "events first");
+    }
+
+    #[tokio::test]
+    async fn a_catch_up_waits_for_room_until_the_session_ends() {
+        let outbox = Outbox::new(100);
+        outbox.push(frame(60));
+        let waiting = outbox.roomy();
+        tokio::pin!(waiting);
+        assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        let mut frames = Vec::new();
+        assert!(matches!(outbox.drain(&mut frames), Drained::Frames));
+        assert!(waiting.await, "there is room");
+        outbox.push(frame(60));
+        let waiting = outbox.roomy();
+        tokio::pin!(waiting);
+        assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        outbox.close(Close::Shutdown);
+        assert!(!waiting.await, "the session is ending");
     }
 }

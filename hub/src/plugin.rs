@@ -14,13 +14,16 @@ mod fault;
 mod load;
 mod module;
 mod pool;
+mod problem;
+mod rehearsal;
 mod snapshot;
 mod ticker;
 
 pub use chain::{Applies, Chain, judged_kind};
 pub use fault::Fault;
-pub use load::{Check, Error};
+pub use load::{Changes, Check, Error};
 pub use module::Error as ModuleError;
+pub use rehearsal::{Outcome, Rehearsed, rehearse, rehearse_all};
 
 use confab_protocol::{Annotations, Body, Event, Refusal, Trail, VerdictName};
 

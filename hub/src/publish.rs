@@ -6,10 +6,12 @@
 mod admit;
 mod failpoint;
 mod json;
+mod outage;
 mod settle;
 mod turn;
 
 pub use json::check as check_json;
+pub use outage::{Outages, Place};
 pub use turn::{Turn, Turns};
 
 use crate::journal::Journal;
@@ -75,6 +77,8 @@ pub struct Publisher {
     pub timeline: Timeline,
     /// Keeps them.
     pub journal: Journal,
+    /// What becomes of sends while it takes nothing.
+    pub outages: Outages,
     /// Knows older events, and those that wait for a moderator.
     pub store: Store,
     /// Judges them.
@@ -94,6 +98,9 @@ pub struct Publisher {
 /// How long a send in another hub's hands is asked after again, at first and at most.
 const ASK_AGAIN: std::ops::Range<Duration> = Duration::from_millis(3)..Duration::from_millis(100);
 
+/// The longest pause between two tries to journal a buffered event.
+const JOURNAL_PAUSE_MAX: Duration = Duration::from_secs(2);
+
 impl Publisher {
     /// Carries a draft in and answers with its receipt. Past the send deadline the answer is "unknown", and the send
     /// goes on by itself.
@@ -111,7 +118,7 @@ impl Publisher {
 
     async fn walk(self: Arc<Self>, sending: Sending, mut turn: Turn) -> Result<Receipt, Refusal> {
         let begun = Instant::now();
-        self.admit(&sending).await?;
+        let _place = self.admit(&sending).await?;
         let Sending { sender, draft, keyed } = sending;
         let event = stamp(sender, draft);
         self.telemetry.stage(Timed::Admit, begun.elapsed());
@@ -140,15 +147,16 @@ impl Publisher {
 
     /// Publishes an event that a moderator approved: a new place, its own id and time.
     pub async fn approve(self: &Arc<Self>, held: Held) -> Result<Receipt, Refusal> {
-        if !self.journal.healthy() {
-            return Err(Refusal::JournalUnavailable);
-        }
         let Held { mut event, trail, .. } = held;
+        let place = self.outages.admit(self.journal.healthy(), event.body.as_str().len())?;
         // The sender's own key stays bound to the answer "held": the approved event goes by its id.
         event.key = Key::new(format!("approved:{}", event.id)).expect("an id is short and has no control characters");
         let walk = self.tasks.spawn({
             let publisher = self.clone();
-            async move { publisher.carry(Approved { event, trail }, Turn::free()).await }
+            async move {
+                let _place = place;
+                publisher.carry(Approved { event, trail }, Turn::free()).await
+            }
         });
         match timeout(self.limits.send_deadline, walk).await {
             Ok(Ok(answer)) => answer,
@@ -225,15 +233,20 @@ impl Publisher {
 
     #[tracing::instrument(level = "trace", skip_all)]
     async fn write_down(&self, placed: Placed) -> Result<Stage, Refusal> {
-        match self.journal.append(&placed.record).await {
-            Ok(()) => Ok(Stage::Journaled(placed)),
+        let (begun, mut pause) = (Instant::now(), ASK_AGAIN.end);
+        loop {
+            let Err(error) = self.journal.append(&placed.record).await else { return Ok(Stage::Journaled(placed)) };
+            let (room, id) = (&placed.record.event.room, placed.record.event.id);
+            if begun.elapsed() < self.outages.patience() && !self.tasks.is_closed() {
+                tracing::warn!(%room, %id, %error, "could not journal an event yet, trying again");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(JOURNAL_PAUSE_MAX);
+                continue;
+            }
             // It has a place and has been heard, so there is no refusing it any more. Its pending entry stays, and the
             // sweep writes it down once the journal takes it; until then a retry hears the same.
-            Err(error) => {
-                let record = &placed.record;
-                tracing::error!(room = %record.event.room, id = %record.event.id, %error, "pending event left to the sweep");
-                Err(Refusal::Unknown)
-            }
+            tracing::error!(%room, %id, %error, "pending event left to the sweep");
+            return Err(Refusal::Unknown);
         }
     }
 

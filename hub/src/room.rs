@@ -279,7 +279,7 @@ impl LocalRoom {
         let told = state.listeners.iter().filter(|one| one.join_leave && matches!(one.stage, Stage::Live(_)));
         for Listener { outbox, dialect, .. } in told {
             let write = || dialect.presence(&self.name, &passage.who, passage.here);
-            outbox.push(encoded[dialect.index()].get_or_insert_with(write).clone());
+            outbox.push_passing(encoded[dialect.index()].get_or_insert_with(write).clone());
         }
     }
 

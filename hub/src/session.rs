@@ -65,7 +65,7 @@ pub struct Door {
     /// What one session may do.
     pub limits: Limits,
     /// What Socket.IO front ends that exist emit and hear.
-    pub mapping: &'static socketio::Mapping,
+    pub mapping: Arc<socketio::Mapping>,
     /// Counts.
     pub telemetry: Arc<Telemetry>,
     /// Cancelled when the hub drains.
@@ -100,7 +100,7 @@ pub async fn run(mut link: impl Link, door: Arc<Door>, dialect: Dialect) {
         turns: Turns::default(),
         in_flight: Arc::new(Semaphore::new(door.limits.commands_in_flight)),
         clock: Clock::opened(&door.limits),
-        reader: dialect.reader(door.limits.frame.bytes(), door.mapping),
+        reader: dialect.reader(door.limits.frame.bytes(), door.mapping.clone()),
         dialect,
         door,
     };
@@ -110,6 +110,7 @@ pub async fn run(mut link: impl Link, door: Arc<Door>, dialect: Dialect) {
     let close = session.live(&mut link).await;
     session.outbox.close(close.unwrap_or(Close::Normal));
     session.leave_all().await;
+    telemetry.passing_let_go.inc_by(session.outbox.take_let_go());
     if let Some(close) = close {
         telemetry.closed(close);
         tracing::debug!(client = session.client, reason = close.reason(), "closing a session");
@@ -270,8 +271,8 @@ impl Session {
             {
                 return Err(Close::BadRequest); // as the protocol has it: such a client is broken
             }
-            Command::Subscribe { room, since, token, join_leave } => {
-                let done = self.subscribe(number, &identity, &room, since, &token, join_leave).await;
+            Command::Subscribe { room, wish } => {
+                let done = self.subscribe(number, &identity, &room, wish).await;
                 self.or_no(number, done)?;
             }
             Command::Listen { room } => {

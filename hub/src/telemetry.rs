@@ -47,6 +47,8 @@ pub struct Telemetry {
     pub window_reads: Counter,
     /// Pages that a recovering client was given from what was read for another one.
     pub shared_pages: Counter,
+    /// Frames of the moment that were let go because a client did not read fast enough.
+    pub passing_let_go: Counter,
     /// Bytes received in frames.
     pub bytes_in: Counter,
     /// Bytes sent in frames.
@@ -61,6 +63,8 @@ pub struct Telemetry {
     judge_seconds: Family<Plugin, Histogram>,
     faults: Family<PluginFault, Counter>,
     log_cut_bytes: Family<Plugin, Counter>,
+    reloads: Family<[(&'static str, &'static str); 1], Counter>,
+    chain: Family<[(&'static str, String); 1], Gauge>,
     sampled: std::sync::Mutex<std::collections::BTreeMap<&'static str, Gauge<f64, AtomicU64>>>,
 }
 
@@ -111,6 +115,7 @@ impl Telemetry {
             joins_repeated: Counter::default(),
             store_reads: Counter::default(),
             window_reads: Counter::default(),
+            passing_let_go: Counter::default(),
             shared_pages: Counter::default(),
             bytes_in: Counter::default(),
             bytes_out: Counter::default(),
@@ -123,6 +128,8 @@ impl Telemetry {
             judge_seconds,
             faults: Family::default(),
             log_cut_bytes: Family::default(),
+            reloads: Family::default(),
+            chain: Family::default(),
             sampled: std::sync::Mutex::default(),
             registry: Registry::default(),
         };
@@ -145,6 +152,7 @@ impl Telemetry {
         registry.register("store_reads", "Reads of the store for history and recovery", t.store_reads.clone());
         registry.register("window_reads", "Reads of the hot window for joins and recovery", t.window_reads.clone());
         registry.register("shared_pages", "Pages that were read for another client", t.shared_pages.clone());
+        registry.register("passing_let_go", "Comings and goings not told to slow clients", t.passing_let_go.clone());
         registry.register("received_bytes", "Bytes received in frames", t.bytes_in.clone());
         registry.register("sent_bytes", "Bytes sent in frames", t.bytes_out.clone());
         registry.register("closes", "Sessions ended by the hub, by reason", t.closes.clone());
@@ -163,6 +171,8 @@ impl Telemetry {
             "Log bytes of plugins past what a call may write",
             t.log_cut_bytes.clone(),
         );
+        registry.register("reloads", "Reloads, by what became of them", t.reloads.clone());
+        registry.register("chain", "The version of the chain that judges: always 1", t.chain.clone());
         Self { registry, ..telemetry }
     }
 
@@ -197,6 +207,17 @@ impl Telemetry {
     /// Counts a session that the hub ended.
     pub fn closed(&self, close: Close) {
         self.closes.get_or_create(&[("reason", close.reason())]).inc();
+    }
+
+    /// Counts a reload by its result.
+    pub fn reloaded(&self, result: &'static str) {
+        self.reloads.get_or_create(&[("result", result)]).inc();
+    }
+
+    /// Says which chain judges from now on.
+    pub fn chain_is(&self, version: &str) {
+        self.chain.clear();
+        self.chain.get_or_create(&[("version", version.to_owned())]).set(1);
     }
 
     /// Counts a join.

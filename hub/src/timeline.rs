@@ -9,7 +9,7 @@ mod relays;
 
 pub use counters::Counters;
 pub use memory::{Commit, Memory, MemoryOptions, Past};
-pub use redis::{Redis, RedisOptions, Truth};
+pub use redis::{Redis, RedisOptions, Truth, WaitsFor};
 
 use confab_protocol::{
     Body, Cursor, Event, EventId, Key, Kind, Passage, Present, Record, Refusal, Room, Trail, UserId,
@@ -158,6 +158,14 @@ impl Timeline {
         match self {
             Self::Memory(memory) => Ok(memory.listeners(room)),
             Self::Redis(redis) => redis.listeners(room).await,
+        }
+    }
+
+    /// Whether rooms can be appended to and heard at the moment, as far as is known.
+    pub fn healthy(&self) -> bool {
+        match self {
+            Self::Memory(_) => true,
+            Self::Redis(redis) => redis.healthy(),
         }
     }
 

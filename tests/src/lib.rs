@@ -2,7 +2,10 @@
 
 pub mod checker;
 pub mod client;
+pub mod polling;
 pub mod process;
+pub mod proxy;
+pub mod raw;
 pub mod stock;
 pub mod topic;
 pub mod world;

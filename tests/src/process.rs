@@ -2,10 +2,12 @@
 
 use crate::eventually;
 use anyhow::{Context, Result};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
+use hyper::Request;
 use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
@@ -145,6 +147,20 @@ impl Running {
         self.process.as_ref().context("not started")?.signal(signal)
     }
 
+    /// Sends it SIGHUP.
+    pub fn hang_up(&self) -> Result<()> {
+        self.process.as_ref().context("not started")?.signal(Signal::Hangup)
+    }
+
+    /// Writes another hub.toml in place of the one it has; `change` is given the old text.
+    pub fn rewrite(&self, change: impl FnOnce(&str) -> String) -> Result<()> {
+        let text = change(&std::fs::read_to_string(&self.config)?);
+        // As an editor does it: whoever reads meanwhile reads all of one or all of the other.
+        let beside = self.config.with_extension("new");
+        std::fs::write(&beside, text)?;
+        Ok(std::fs::rename(beside, &self.config)?)
+    }
+
     /// Its process id.
     pub fn pid(&self) -> Option<u32> {
         self.process.as_ref().map(Process::pid)
@@ -160,9 +176,20 @@ impl Running {
 
 /// Fetches a page: status and text.
 pub async fn get(url: &str) -> Result<(u16, String)> {
-    let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-    let response =
-        tokio::time::timeout(Duration::from_secs(5), client.get(url.parse()?)).await.context("no answer in 5 s")??;
+    exchange(Request::get(url).body(Full::default())?, Duration::from_secs(5)).await
+}
+
+/// Posts JSON and reads the answer as JSON.
+pub async fn post(url: &str, body: &Value) -> Result<(u16, Value)> {
+    let request = Request::post(url).header("content-type", "application/json");
+    let (status, text) = exchange(request.body(body.to_string().into())?, crate::PATIENCE).await?;
+    Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+}
+
+async fn exchange(request: Request<Full<Bytes>>, patience: Duration) -> Result<(u16, String)> {
+    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let answer = tokio::time::timeout(patience, client.request(request)).await;
+    let response = answer.with_context(|| format!("no answer in {patience:?}"))??;
     let status = response.status().as_u16();
     let bytes = response.into_body().collect().await?.to_bytes();
     Ok((status, String::from_utf8_lossy(&bytes).into_owned()))

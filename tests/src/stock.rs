@@ -2,13 +2,21 @@
 
 use crate::world::service;
 use anyhow::{Context, Result, ensure};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use xtask::services::port::Port;
+use xtask::services::{Life, Process};
 
 /// Runs a script of `clients/node` against hubs, given as `host:port`.
 pub async fn node(script: &str, hubs: &[&str]) -> Result<String> {
     let folder = PathBuf::from(service("CONFAB_TEST_NODE")?);
     run(Command::new("node"), &[folder.join(script)], hubs, &[]).await
+}
+
+/// As [`node`], with flags of the script's own.
+pub async fn node_with(script: &str, hubs: &[&str], flags: &[&str]) -> Result<String> {
+    let folder = PathBuf::from(service("CONFAB_TEST_NODE")?);
+    run(Command::new("node"), &[folder.join(script)], hubs, flags).await
 }
 
 /// Runs a script of `clients/node` that drives a real browser against the page of a hub.
@@ -18,6 +26,59 @@ pub async fn browser(script: &str, hub: &str) -> Result<String> {
     let mut command = Command::new("node");
     command.env("CHROMIUM", chromium);
     run(command, &[folder.join(script)], &[hub], &[]).await
+}
+
+/// Runs a script of `clients/node` that drives a real browser through a front end written for another server: `page`
+/// of `tests/fixtures`, served at `port` of this machine.
+pub async fn front_end(script: &str, hub: &str, page: &str, port: &Port) -> Result<String> {
+    let chromium = tokio::task::spawn_blocking(xtask::install::browser).await??;
+    let folder = PathBuf::from(service("CONFAB_TEST_NODE")?);
+    let mut command = Command::new("node");
+    command.env("CHROMIUM", chromium);
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(page);
+    let flags = ["--page", &page.display().to_string(), "--port", &port.number().to_string()];
+    run(command, &[folder.join(script)], &[hub], &flags).await
+}
+
+/// Runs a script of `clients/node` against an address as it is.
+pub async fn node_at(script: &str, url: &str) -> Result<String> {
+    let folder = PathBuf::from(service("CONFAB_TEST_NODE")?);
+    run(Command::new("node"), &[folder.join(script)], &[], &[url]).await
+}
+
+/// Runs a program of `clients/java` against hubs, given as `host:port`.
+pub async fn java(program: &str, hubs: &[&str]) -> Result<String> {
+    let folder = PathBuf::from(service("CONFAB_TEST_NODE")?).with_file_name("java");
+    let jars = format!("{}/*", service("CONFAB_TEST_JAVA_LIB")?);
+    let script = ["-cp".into(), jars.into(), folder.join("src").join(program)];
+    run(Command::new("java"), &script, hubs, &[]).await
+}
+
+/// The server of the protocol authors' suites, `hub/examples/conformance.rs`, with a heartbeat that a busy machine
+/// keeps up with.
+pub struct Conformance {
+    /// Its echo of Engine.IO messages.
+    pub echo: String,
+    /// Its echo of WebSocket messages, as `host:port`.
+    pub bare: String,
+    _process: Process,
+    _port: Port,
+    _folder: tempfile::TempDir,
+}
+
+impl Conformance {
+    /// Starts it and waits until it listens.
+    pub async fn start() -> Result<Self> {
+        let (port, folder) = (Port::free()?, tempfile::tempdir()?);
+        let bare = format!("127.0.0.1:{}", port.number());
+        let mut command = Command::new(crate::process::program("examples/conformance"));
+        command.args([&bare, "--calm"]);
+        let process = Process::spawn(command, &folder.path().join("log"), Life::WithUs)?;
+        let reached = async || tokio::net::TcpStream::connect(&bare).await.ok();
+        crate::eventually("the conformance server listens", reached).await;
+        let echo = format!("http://{bare}/engine.io/");
+        Ok(Self { echo, bare, _process: process, _port: port, _folder: folder })
+    }
 }
 
 /// Runs a script of `clients/python` against hubs, given as `host:port`.
@@ -57,11 +118,11 @@ pub async fn go(hubs: &[&str]) -> Result<String> {
 const GO_BUILD_SECONDS_MAX: &str = "300";
 
 /// How long a script may take; `timeout` ends one that hangs.
-const SECONDS_MAX: &str = "90";
+const SECONDS_MAX: &str = "180";
 
 async fn run(program: Command, script: &[PathBuf], hubs: &[&str], flags: &[&str]) -> Result<String> {
     let urls: Vec<String> = hubs.iter().map(|hub| format!("ws://{hub}/connection/websocket")).collect();
-    let name = script.first().map_or_else(|| format!("{program:?}"), |script| script.display().to_string());
+    let name = script.last().map_or_else(|| format!("{program:?}"), |script| script.display().to_string());
     let mut command = Command::new("timeout");
     command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.arg(SECONDS_MAX).arg(program.get_program()).args(script).args(urls).args(flags).stdin(Stdio::null());

@@ -24,13 +24,28 @@ pub struct Plan {
     pub redis: Option<String>,
     /// See `redis`.
     pub kafka: Option<String>,
+    /// Other addresses of Redis for single hubs, such as a wire's.
+    pub redis_of: Vec<(usize, String)>,
+    /// A PostgreSQL of its own, with its database.
+    pub postgres: Option<String>,
     /// `journal.kafka.delivery_timeout`.
     pub delivery_timeout: &'static str,
+    /// More of `[journal.kafka]`.
+    pub journal: &'static str,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { hubs: 2, more: String::new(), redis: None, kafka: None, delivery_timeout: "30s" }
+        Self {
+            hubs: 2,
+            more: String::new(),
+            redis: None,
+            kafka: None,
+            redis_of: Vec::new(),
+            postgres: None,
+            delivery_timeout: "30s",
+            journal: "",
+        }
     }
 }
 
@@ -64,31 +79,32 @@ impl Cluster {
         let prefix = format!("t{}", &uuid::Uuid::now_v7().simple().to_string()[18..30]);
         let redis = plan.redis.map_or_else(|| service("CONFAB_TEST_REDIS"), Ok)?;
         let kafka = plan.kafka.map_or_else(|| service("CONFAB_TEST_KAFKA"), Ok)?;
-        let admin = service("CONFAB_TEST_POSTGRES")?;
+        let admin = plan.postgres.map_or_else(|| service("CONFAB_TEST_POSTGRES"), Ok)?;
         let mut connection = PgConnection::connect(&admin).await?;
         sqlx::raw_sql(sqlx::AssertSqlSafe(format!("create database {prefix}"))).execute(&mut connection).await?;
         let (base, _) = admin.rsplit_once('/').context("the address of PostgreSQL names a database")?;
         let postgres = format!("{base}/{prefix}");
         let folder = TempDir::with_prefix("confab-")?;
-        let text = |listen: &str, admin: &str| {
+        let text = |redis: &str, listen: &str, admin: &str| {
             format!(
                 "listen = \"{listen}\"\nadmin = \"{admin}\"\n{ROOT}\n[auth]\ninsecure = true\n\
                  [timeline.redis]\nurl = \"{redis}\"\nprefix = \"{prefix}\"\nbuckets = 8\ntimeout = \"1s\"\nhub_lease = \"2s\"\n\
                  [journal.kafka]\nbrokers = [\"{kafka}\"]\ntopic_prefix = \"{prefix}\"\npartitions = 4\nreplication = 1\n\
-                 delivery_timeout = \"{}\"\n[store.postgres]\nurl = \"{postgres}\"\ntimeout = \"2s\"\n[consumer]\nadmin = \"{admin}\"\n{}",
-                plan.delivery_timeout, plan.more
+                 delivery_timeout = \"{}\"\n{}\n[store.postgres]\nurl = \"{postgres}\"\ntimeout = \"2s\"\n[consumer]\nadmin = \"{admin}\"\n{}",
+                plan.delivery_timeout, plan.journal, plan.more
             )
         };
         let mut hubs = Vec::new();
         for n in 0..plan.hubs {
+            let own = plan.redis_of.iter().find(|(hub, _)| *hub == n).map_or(&redis, |(_, address)| address);
             let free = |listen: &str, admin: &str| {
-                let written = text(listen, admin);
+                let written = text(own, listen, admin);
                 written.replace(&format!("[consumer]\nadmin = \"{admin}\"\n"), "")
             };
             hubs.push(Running::new(folder.path(), &format!("hub-{n}"), "confab", free)?);
         }
         let consumer = Running::new(folder.path(), "consumer", "confab-consumer", |listen, admin| {
-            text(listen, admin).replacen(&format!("admin = \"{admin}\"\n"), "", 1)
+            text(&redis, listen, admin).replacen(&format!("admin = \"{admin}\"\n"), "", 1)
         })?;
         let mut cluster = Self { hubs, consumer, prefix, redis, kafka, postgres, admin, folder };
         let (status, out, err) = cluster.hubs[0].verb(&["migrate"])?;

@@ -38,6 +38,12 @@ pub enum Verb {
     Status,
     /// Build the plugins into `plugins/*.wasm`
     Plugins,
+    /// Measure the hub beside its peers and the floor, by the CPU that each takes
+    ///
+    /// Each server runs alone on one processor, the load generator on another. Every delivery is checked: one that is lost,
+    /// doubled or out of order fails the run. All of it takes about a quarter of an hour; on a machine that has something
+    /// else to do, the ratios say less.
+    Bench(Bench),
 }
 
 #[derive(Debug, Args)]
@@ -72,4 +78,26 @@ pub struct Down {
     /// Remove the data as well, so that the next `up` begins empty
     #[arg(long)]
     pub wipe: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// Only these scenarios: connect, idle, steady, flat-out, rooms, publish, single
+    #[arg(value_name = "SCENARIO")]
+    pub scenarios: Vec<String>,
+    /// Only these peers beside Confab: floor, socketio, socketio-redis, centrifuge, centrifuge-redis; may be given again
+    #[arg(long = "peer", value_name = "PEER")]
+    pub peers: Vec<String>,
+    /// How long each run measures
+    #[arg(long, default_value_t = 3.0, value_name = "N")]
+    pub seconds: f64,
+    /// How often each run is repeated; the table has the median
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    pub rounds: usize,
+    /// The share of each scenario's connections that is made
+    #[arg(long, default_value_t = 1.0, value_name = "SHARE")]
+    pub scale: f64,
+    /// Writes every run there, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<std::path::PathBuf>,
 }

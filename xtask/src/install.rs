@@ -3,8 +3,10 @@
 //! Asking when all is there costs a few file look-ups. On Debian as root, missing programs are installed; anywhere else
 //! the error says exactly what to install. What is downloaded lies outside the clone and is shared by all clones.
 
+mod java;
 mod kafka;
 mod node;
+pub mod peers;
 mod python;
 mod system;
 
@@ -25,13 +27,20 @@ pub struct Installed {
     pub node: PathBuf,
     /// The Python that has the packages of `clients/python`.
     pub python: PathBuf,
+    /// The folder of the jars of `clients/java`.
+    pub java: PathBuf,
 }
 
 /// Everything that `cargo xtask test` needs.
 pub fn for_tests() -> Result<Installed> {
     let _one_at_a_time = lock()?;
     system::ensure(&[system::build(), system::services(), system::clients()].concat())?;
-    Ok(Installed { kafka_jars: kafka::jars()?, node: node::packages()?, python: python::environment()? })
+    Ok(Installed {
+        kafka_jars: kafka::jars()?,
+        node: node::packages()?,
+        python: python::environment()?,
+        java: java::jars()?,
+    })
 }
 
 /// What the services need; returns the folder of Kafka's jars.

@@ -1,6 +1,7 @@
 //! What each verb does.
 
 mod arrows;
+mod bench;
 mod check;
 mod cluster;
 mod plugins;
@@ -21,6 +22,7 @@ pub fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Up(arguments) => up::up(&arguments).map(done),
         Verb::Down(arguments) => up::down(&arguments).map(done),
         Verb::Status => up::status().map(done),
+        Verb::Bench(arguments) => bench::bench(&arguments).map(done),
         Verb::Plugins => plugins::build().map(done),
     }
 }

@@ -1,6 +1,6 @@
 //! The three services of the cluster profile, and the consumer between two of them.
 
-use crate::human::{address, duration};
+use crate::human::{Size, address, duration};
 use crate::secret::{hide_options, hide_url};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -74,8 +74,11 @@ pub struct KafkaConfig {
     pub brokers: Vec<String>,
     /// What every topic's name begins with.
     pub topic_prefix: String,
-    /// What happens to a send while the journal takes nothing: `refuse` it before anything is started.
+    /// What happens to a send while the journal takes nothing: `refuse` it before anything is started, or `buffer` it:
+    /// listeners hear it, and its receipt waits until it is journaled.
     pub on_outage: OnOutage,
+    /// The bounds of that buffer; past any of them sends are refused (203).
+    pub outage_buffer: OutageBuffer,
     /// Partitions of a new events topic (`confab migrate`).
     pub partitions: i32,
     /// Replicas of new topics; 0 lets the brokers' default decide.
@@ -101,6 +104,7 @@ impl Default for KafkaConfig {
             brokers: Vec::new(),
             topic_prefix: "confab".into(),
             on_outage: OnOutage::Refuse,
+            outage_buffer: OutageBuffer::default(),
             partitions: 12,
             replication: 0,
             min_insync: 0,
@@ -134,6 +138,7 @@ impl fmt::Debug for KafkaConfig {
             .field("brokers", &self.brokers)
             .field("topic_prefix", &self.topic_prefix)
             .field("on_outage", &self.on_outage)
+            .field("outage_buffer", &self.outage_buffer)
             .field("partitions", &self.partitions)
             .field("replication", &self.replication)
             .field("min_insync", &self.min_insync)
@@ -187,6 +192,27 @@ impl KafkaConfig {
 pub enum OnOutage {
     /// It is refused, as temporary, before anything is started.
     Refuse,
+    /// Listeners hear it, and its receipt waits until it is journaled.
+    Buffer,
+}
+
+/// How much may wait for a journal that takes nothing, in one hub.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutageBuffer {
+    /// The most events.
+    pub events: usize,
+    /// The most bytes of their bodies.
+    pub size: Size,
+    /// How long the outage may last.
+    #[serde(with = "duration")]
+    pub time: Duration,
+}
+
+impl Default for OutageBuffer {
+    fn default() -> Self {
+        Self { events: 50_000, size: Size::mib(32), time: Duration::from_secs(300) }
+    }
 }
 
 /// The searchable past.

@@ -1,12 +1,11 @@
 //! `confab chain …`: which plugins judge a room, what they say of a text, and the tests of hub.toml. Needs no hub.
 
-use super::run::causes;
 use super::{ChainCommand, Exit, Screen, SettingsArgs};
 use crate::hub::build_chain;
-use crate::plugin::{Chain, Judged};
-use confab_config::{ChainTest, Diagnostics, JudgedKind, Loaded};
-use confab_protocol::{Annotations, Body, Event, EventId, Key, Kind, Room, Sender, Step, Trail, UserId, VerdictName};
-use serde_json::{Value, json};
+use crate::plugin::{Chain, rehearse, rehearse_all};
+use confab_config::{Diagnostics, JudgedKind, Loaded};
+use confab_protocol::{Room, Step, UserId};
+use serde_json::json;
 use std::io;
 use std::sync::Arc;
 
@@ -25,7 +24,7 @@ pub fn run(settings: &SettingsArgs, command: &ChainCommand, screen: &mut Screen<
         let chain = match build_chain(&loaded.config, &loaded.base_dir, Arc::new(())).await {
             Ok((chain, _)) => chain,
             Err(error) => {
-                writeln!(screen.err, "error: {}", causes(&error))?;
+                screen.findings(&loaded.place([error.problem()]))?;
                 return Ok(Exit::Configuration);
             }
         };
@@ -72,56 +71,6 @@ fn kind_name(kind: JudgedKind) -> &'static str {
     }
 }
 
-/// What came of judging a text.
-struct Outcome {
-    verdict: VerdictName,
-    text: Option<String>,
-    code: Option<u32>,
-    reason: Option<String>,
-    annotations: Annotations,
-    trail: Trail,
-}
-
-async fn judge(chain: &Chain, room: &Room, text: &str, user: &UserId) -> Outcome {
-    let body = Body::of(&json!({ "text": text }));
-    let event = Event {
-        kind: Kind::Message,
-        id: EventId::fresh(),
-        room: room.clone(),
-        sender: Sender { user: user.clone(), client: None, info: None },
-        key: Key::fresh(),
-        digest: String::new(),
-        at: crate::auth::now_s() * 1000,
-        body,
-        target: None,
-        thread: None,
-        annotations: Annotations::new(),
-    };
-    let none = Outcome {
-        verdict: VerdictName::Accept,
-        text: None,
-        code: None,
-        reason: None,
-        annotations: Annotations::new(),
-        trail: Trail::default(),
-    };
-    match chain.judge(event, JudgedKind::Send).await {
-        Judged::Approved(approved) => {
-            let left = approved.event.body.text();
-            let verdict = if left.as_deref() == Some(text) { VerdictName::Accept } else { VerdictName::Replace };
-            let left = left.or_else(|| Some(approved.event.body.as_str().to_owned()));
-            Outcome { verdict, text: left, annotations: approved.event.annotations, trail: approved.trail, ..none }
-        }
-        Judged::Refused(refusal, trail) => {
-            let (code, reason) = (Some(refusal.code()), Some(refusal.message().into_owned()));
-            Outcome { verdict: VerdictName::Reject, code, reason, trail, ..none }
-        }
-        Judged::Held { reason, trail, .. } => {
-            Outcome { verdict: VerdictName::Hold, reason: Some(reason), trail, ..none }
-        }
-    }
-}
-
 async fn attempt(
     chain: &Chain,
     room: &str,
@@ -137,16 +86,9 @@ async fn attempt(
             return Ok(Exit::Usage);
         }
     };
-    let outcome = judge(chain, &room, text, user).await;
+    let outcome = rehearse(chain, &room, text, user).await;
     if as_json {
-        screen.json(&json!({
-            "verdict": outcome.verdict.as_str(),
-            "text": outcome.text,
-            "code": outcome.code,
-            "reason": outcome.reason,
-            "annotations": outcome.annotations,
-            "trail": outcome.trail,
-        }))?;
+        screen.json(&json!(outcome))?;
         return Ok(Exit::Done);
     }
     for Step { plugin, verdict, us, shadow, .. } in &outcome.trail.steps {
@@ -168,45 +110,19 @@ async fn attempt(
 }
 
 async fn test(chain: &Chain, loaded: &Loaded, as_json: bool, screen: &mut Screen<'_>) -> io::Result<Exit> {
-    let tests = &loaded.config.test;
-    let tester = UserId::new("tester").expect("this is a user id");
-    let mut results: Vec<Value> = Vec::new();
-    for (n, test) in tests.iter().enumerate() {
-        let found = match Room::new(&test.room) {
-            Ok(room) => differences(test, &judge(chain, &room, &test.send, &tester).await),
-            Err(error) => vec![error.to_string()],
-        };
-        if !as_json {
-            let mark = if found.is_empty() { "ok  " } else { "FAIL" };
+    let done = rehearse_all(chain, &loaded.config.test).await;
+    let failed = done.iter().filter(|test| !test.ok).count();
+    if as_json {
+        screen.json(&json!({ "passed": done.len() - failed, "failed": failed, "tests": done }))?;
+    } else {
+        for (n, test) in done.iter().enumerate() {
+            let mark = if test.ok { "ok  " } else { "FAIL" };
             writeln!(screen.out, "{mark} {}. in {}: {}", n + 1, test.room, test.send)?;
-            for line in &found {
+            for line in &test.differences {
                 writeln!(screen.out, "       {line}")?;
             }
         }
-        results.push(json!({ "room": test.room, "send": test.send, "ok": found.is_empty(), "differences": found }));
-    }
-    let failed = results.iter().filter(|result| result["ok"] == false).count();
-    if as_json {
-        screen.json(&json!({ "passed": results.len() - failed, "failed": failed, "tests": results }))?;
-    } else {
-        writeln!(screen.out, "{} passed, {failed} failed", results.len() - failed)?;
+        writeln!(screen.out, "{} passed, {failed} failed", done.len() - failed)?;
     }
     Ok(if failed == 0 { Exit::Done } else { Exit::Failed })
-}
-
-fn differences(test: &ChainTest, outcome: &Outcome) -> Vec<String> {
-    let mut found = Vec::new();
-    let expect = &test.expect;
-    if expect.verdict != outcome.verdict.as_str() {
-        let why = outcome.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-        found.push(format!("verdict: expected {}, found {}{why}", expect.verdict, outcome.verdict.as_str()));
-    }
-    if expect.text.is_some() && expect.text != outcome.text {
-        let found_text = outcome.text.as_deref().unwrap_or("nothing");
-        found.push(format!("text: expected {}, found {found_text}", expect.text.as_deref().unwrap_or_default()));
-    }
-    if expect.code.is_some() && expect.code != outcome.code {
-        found.push(format!("code: expected {:?}, found {:?}", expect.code, outcome.code));
-    }
-    found
 }

@@ -5,6 +5,7 @@ mod args;
 mod bench;
 mod build;
 mod candidate;
+mod dev;
 mod events;
 mod inspect;
 mod lock;
@@ -57,6 +58,7 @@ pub fn run(settings: &SettingsArgs, command: &PluginCommand, screen: &mut Screen
         PluginCommand::Inspect(inspect) => inspect::run(inspect, screen),
         PluginCommand::Run(run) => run::run(settings, run, screen),
         PluginCommand::Bench(bench) => bench::run(settings, bench, screen),
+        PluginCommand::Dev(dev) => dev::run(settings, dev, screen),
         PluginCommand::Replay(replay) => replay::run(settings, replay, screen),
         PluginCommand::Lock(lock) => lock::run(settings, lock, screen),
         PluginCommand::Add(add) => add::run(settings, add, screen),

@@ -1,6 +1,7 @@
 //! The verbs that ask a running hub, through its admin API: `held`, `send`, `history`.
 
 use super::{Exit, HeldCommand, History, HubArgs, Screen, Send, SettingsArgs};
+use confab_config::Diagnostics;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode, header};
@@ -132,33 +133,47 @@ fn ask(
     screen: &mut Screen<'_>,
     tell: impl FnOnce(&Value, &mut Screen<'_>) -> io::Result<()>,
 ) -> io::Result<Exit> {
-    let base = match &hub.admin_url {
-        Some(url) => url.trim_end_matches('/').to_owned(),
-        None => match settings.load(Vec::new()) {
-            Ok(loaded) => format!("http://{}", loaded.config.admin),
-            Err(errors) => {
-                screen.findings(&errors)?;
-                return Ok(Exit::Configuration);
-            }
-        },
+    let base = match base(settings, hub) {
+        Ok(base) => base,
+        Err(errors) => {
+            screen.findings(&errors)?;
+            return Ok(Exit::Configuration);
+        }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match runtime.block_on(fetch(&format!("{base}{path}"), method, body)) {
+    match runtime.block_on(fetch(&format!("{base}{path}"), method, body, TIMEOUT)) {
         Ok((status, answer)) if status.is_success() => tell(&answer, screen).map(|()| Exit::Done),
         Ok((_, answer)) => {
             let why = answer["error"].as_str().map_or_else(|| answer.to_string(), str::to_owned);
             writeln!(screen.err, "error: {why}")?;
             Ok(Exit::Failed)
         }
-        Err(why) => {
-            writeln!(screen.err, "error: could not reach the hub at {base}: {why}")?;
-            writeln!(screen.err, "help: start it with `confab run`, or name its admin port with `--admin-url`")?;
-            Ok(Exit::Unreachable)
-        }
+        Err(why) => unreachable(&base, &why, screen),
     }
 }
 
-async fn fetch(url: &str, method: Method, body: Option<Value>) -> Result<(StatusCode, Value), String> {
+/// Where the hub's admin API is.
+pub(super) fn base(settings: &SettingsArgs, hub: &HubArgs) -> Result<String, Diagnostics> {
+    match &hub.admin_url {
+        Some(url) => Ok(url.trim_end_matches('/').to_owned()),
+        None => Ok(format!("http://{}", settings.load(Vec::new())?.config.admin)),
+    }
+}
+
+/// Says that there is no hub.
+pub(super) fn unreachable(base: &str, why: &str, screen: &mut Screen<'_>) -> io::Result<Exit> {
+    writeln!(screen.err, "error: could not reach the hub at {base}: {why}")?;
+    writeln!(screen.err, "help: start it with `confab run`, or name its admin port with `--admin-url`")?;
+    Ok(Exit::Unreachable)
+}
+
+/// Asks the hub, and waits at most `patience` for the answer.
+pub(super) async fn fetch(
+    url: &str,
+    method: Method,
+    body: Option<Value>,
+    patience: Duration,
+) -> Result<(StatusCode, Value), String> {
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let body = body.map(|body| body.to_string()).unwrap_or_default();
     let request = Request::builder().method(method).uri(url).header(header::CONTENT_TYPE, "application/json");
@@ -170,5 +185,5 @@ async fn fetch(url: &str, method: Method, body: Option<Value>) -> Result<(Status
         let answer = serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&bytes)));
         Ok((status, answer))
     };
-    tokio::time::timeout(TIMEOUT, work).await.unwrap_or_else(|_| Err(format!("no answer in {TIMEOUT:?}")))
+    tokio::time::timeout(patience, work).await.unwrap_or_else(|_| Err(format!("no answer in {patience:?}")))
 }

@@ -1,11 +1,13 @@
 //! `confab run`: the hub.
 
 use super::{Exit, Run, SettingsArgs, log_filter};
+use crate::hub::reload::{Cause, Reloader};
 use crate::hub::{self, Started};
 use crate::{journal, timeline};
 use confab_config::{Diagnostics, Loaded, Profile, wants_colour};
 use std::io::{self, IsTerminal};
-use tokio::signal::unix::{SignalKind, signal};
+use std::sync::Arc;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// Checks the settings, then serves until it is told to stop (SIGTERM, SIGINT).
@@ -49,14 +51,27 @@ pub fn run(settings: &SettingsArgs, run: &Run) -> Exit {
 }
 
 async fn serve(loaded: &Loaded) -> Result<(), hub::Error> {
+    // From the first moment on, so that a signal that comes too early does not end the process.
+    let hangup = signal(SignalKind::hangup());
     hub::run(loaded, stop(), |started| {
-        let Started { listen, admin, profile } = started;
+        let Started { listen, admin, profile, reloader } = started;
         tracing::info!(%listen, %admin, %profile, version = env!("CARGO_PKG_VERSION"), "serving");
         if *profile == Profile::Embedded && io::stderr().is_terminal() {
             say_where(&format!("\n  Open http://{listen}/ in two tabs and talk. Ctrl-C ends the hub.\n"));
         }
+        match hangup {
+            Ok(hangup) => _ = tokio::spawn(reload_at(hangup, reloader.clone())),
+            Err(error) => tracing::error!(%error, "could not listen for SIGHUP: it ends the hub"),
+        }
     })
     .await
+}
+
+/// Reloads at every SIGHUP; those that come while one is under way are one.
+async fn reload_at(mut hangup: Signal, reloader: Arc<Reloader>) {
+    while hangup.recv().await.is_some() {
+        let _ = reloader.reload(Cause::Signal, false).await; // it has told the log
+    }
 }
 
 /// Until SIGTERM or SIGINT. A second one ends the process at once.

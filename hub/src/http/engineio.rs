@@ -1,9 +1,9 @@
 //! The requests of Engine.IO v4: handshakes, polls, posts, and the upgrade to a WebSocket.
 
-use super::{origin_allowed, upgrade};
+use super::{full, origin_allowed, upgrade};
 use crate::outbox::Frame;
 use crate::session::Socket;
-use crate::session::engineio::{Engine, EngineLink, Hold, Line, Refused, decode_payload, encode_payload};
+use crate::session::engineio::{Engine, EngineLink, Line, Refused, decode_payload, encode_payload};
 use crate::session::link::{Incoming, Link};
 use axum::body::Body;
 use axum::extract::Request;
@@ -38,7 +38,6 @@ pub async fn answer(
     engine: &Arc<Engine>,
     origins: Origins<'_>,
     request: Request,
-    hold: Hold,
     begin: impl FnOnce(Opening),
 ) -> Response {
     let origin = request.headers().get(header::ORIGIN).cloned();
@@ -49,7 +48,7 @@ pub async fn answer(
         return refusal(StatusCode::FORBIDDEN, 4, "Forbidden");
     }
     let mut response =
-        if request.method() == Method::OPTIONS { preflight() } else { dispatch(engine, request, hold, begin).await };
+        if request.method() == Method::OPTIONS { preflight() } else { dispatch(engine, request, begin).await };
     allow(response.headers_mut(), origins, origin);
     response
 }
@@ -101,7 +100,7 @@ impl Query {
     }
 }
 
-async fn dispatch(engine: &Arc<Engine>, request: Request, hold: Hold, begin: impl FnOnce(Opening)) -> Response {
+async fn dispatch(engine: &Arc<Engine>, request: Request, begin: impl FnOnce(Opening)) -> Response {
     let query = Query::read(request.uri().query().unwrap_or_default());
     if query.version.as_deref() != Some("4") {
         return refusal(StatusCode::BAD_REQUEST, 5, "Unsupported protocol version");
@@ -117,13 +116,14 @@ async fn dispatch(engine: &Arc<Engine>, request: Request, hold: Hold, begin: imp
         None => None,
     };
     match (query.transport.as_deref(), line) {
-        (Some("polling"), None) => match engine.open() {
-            Some(link) => {
+        (Some("polling"), None) => match engine.place() {
+            Some(place) => {
+                let link = engine.open(place);
                 let open = engine.handshake(link.sid().unwrap_or_default(), &["websocket"]);
                 begin(Box::pin(async { Some(link) }));
                 payload(&[open])
             }
-            None => full(engine),
+            None => full(),
         },
         (Some("polling"), Some(line)) if request.method() == Method::GET => match line.poll().await {
             Ok(frames) => payload(&frames),
@@ -132,7 +132,7 @@ async fn dispatch(engine: &Arc<Engine>, request: Request, hold: Hold, begin: imp
         (Some("polling"), Some(line)) if request.method() == Method::POST => {
             post(&line, request, engine.settings.max_payload).await
         }
-        (Some("websocket"), line) => websocket(engine.clone(), line, request, hold, begin),
+        (Some("websocket"), line) => websocket(engine.clone(), line, request, begin),
         (Some("polling"), Some(_)) => refusal(StatusCode::BAD_REQUEST, 3, "Bad request"),
         _ => refusal(StatusCode::BAD_REQUEST, 0, "Transport unknown"),
     }
@@ -169,14 +169,8 @@ async fn post(line: &Line, request: Request, max_payload: usize) -> Response {
     }
 }
 
-fn websocket(
-    engine: Arc<Engine>,
-    line: Option<Arc<Line>>,
-    request: Request,
-    hold: Hold,
-    begin: impl FnOnce(Opening),
-) -> Response {
-    let response = match upgrade(request.headers(), None) {
+fn websocket(engine: Arc<Engine>, line: Option<Arc<Line>>, request: Request, begin: impl FnOnce(Opening)) -> Response {
+    let response = match upgrade(&request, None) {
         Ok(response) => response,
         Err(_) => return refusal(StatusCode::BAD_REQUEST, 3, "Bad request"),
     };
@@ -195,19 +189,22 @@ fn websocket(
             tokio::spawn(async move {
                 let Some(mut socket) = socket.await else { return };
                 if line.may_upgrade() {
-                    move_to(&line, socket, hold).await;
+                    move_to(&line, socket).await;
                 } else {
                     socket.close(Close::BadRequest).await; // the client has a WebSocket, which stays
                 }
             });
         }
-        None => begin(Box::pin(async move { Some(EngineLink::websocket(engine, socket.await?, hold)) })),
+        None => match engine.place() {
+            Some(place) => begin(Box::pin(async move { Some(EngineLink::websocket(engine, socket.await?, place)) })),
+            None => return full(),
+        },
     }
     response
 }
 
 /// The client tries a WebSocket, and moves to it if it works.
-async fn move_to(line: &Line, mut socket: crate::session::Wire, hold: Hold) {
+async fn move_to(line: &Line, mut socket: crate::session::Wire) {
     let text = |incoming: &Incoming, wanted: &str| matches!(incoming, Incoming::Frame(Frame::Text(text)) if text.as_str() == wanted);
     let probe = async {
         if !text(&socket.next().await, "2probe") || !line.probe() {
@@ -231,7 +228,7 @@ async fn move_to(line: &Line, mut socket: crate::session::Wire, hold: Hold) {
         () = line.ended() => false,
     };
     if moved {
-        line.switch(Box::new(socket), hold).await;
+        line.switch(Box::new(socket)).await;
     } else {
         tracing::debug!("a client did not finish its upgrade");
     }
@@ -239,11 +236,6 @@ async fn move_to(line: &Line, mut socket: crate::session::Wire, hold: Hold) {
 
 fn payload(frames: &[Frame]) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; charset=UTF-8")], encode_payload(frames)).into_response()
-}
-
-fn full(engine: &Engine) -> Response {
-    tracing::warn!(limit = engine.settings.sessions, "as many polling clients as may be, refusing one");
-    (StatusCode::SERVICE_UNAVAILABLE, "this hub holds as many sessions as it may\n").into_response()
 }
 
 fn refuse(refused: Refused) -> Response {

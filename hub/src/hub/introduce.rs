@@ -2,8 +2,10 @@
 
 use super::Error;
 use crate::journal::{self, Journal, Kafka, Sqlite};
-use crate::timeline::{Commit, Failure, Memory, MemoryOptions, Past, Redis, RedisOptions, Relay, Timeline, Truth};
-use confab_config::{Config, Limits, PostgresConfig, Profile};
+use crate::timeline::{
+    Commit, Failure, Memory, MemoryOptions, Past, Redis, RedisOptions, Relay, Timeline, Truth, WaitsFor,
+};
+use confab_config::{Config, KafkaConfig, Limits, OnOutage, PostgresConfig, Profile};
 use confab_protocol::{Cursor, Millis, Record, Room};
 use confab_store::{KeyUse, PostgresOptions, Query, Store};
 use futures_util::StreamExt;
@@ -24,14 +26,16 @@ pub(super) struct Parts {
 
 /// How long reading the journal's tail may take when a generation is opened.
 const TAIL_DEADLINE: Duration = Duration::from_secs(600);
+/// How long after the last moment at which its own hub may journal it an event is journaled by another.
+const SWEEP_MARGIN: Duration = Duration::from_secs(5);
 /// How many of the tail's keys may wait for the timeline to take them.
 const TAIL_QUEUE: usize = 1024;
 
 /// Opens what the profile asks for.
-pub(super) async fn open(config: &Config) -> Result<Parts, Error> {
+pub(super) async fn open(config: &Config, waits_for: &WaitsFor) -> Result<Parts, Error> {
     match config.profile() {
         Profile::Embedded => embedded(config).await,
-        Profile::Cluster => cluster(config).await,
+        Profile::Cluster => cluster(config, waits_for.clone()).await,
     }
 }
 
@@ -72,7 +76,7 @@ async fn embedded(config: &Config) -> Result<Parts, Error> {
     Ok(Parts { timeline, relay, journal: Journal::Sqlite(sqlite), store })
 }
 
-async fn cluster(config: &Config) -> Result<Parts, Error> {
+async fn cluster(config: &Config, waits_for: WaitsFor) -> Result<Parts, Error> {
     let missing = |what: &str| Error::Setting(format!("the cluster profile needs `{what}`"));
     let redis = config.timeline.redis.as_ref().ok_or_else(|| missing("timeline.redis"))?;
     let kafka = config.journal.kafka.as_ref().ok_or_else(|| missing("journal.kafka"))?;
@@ -89,11 +93,21 @@ async fn cluster(config: &Config) -> Result<Parts, Error> {
         hub_lease: redis.hub_lease,
         dedupe_window: config.limits.dedupe_window,
         delivery_timeout: kafka.delivery_timeout,
+        waits_for,
+        sweep_margin: SWEEP_MARGIN + patience(kafka),
         ..RedisOptions::new(url.expose(), &hub_id)
     };
     let truth = Arc::new(Journaled { kafka: journal.clone(), hub_id });
     let (timeline, relay) = Redis::connect(options, truth).await?;
     Ok(Parts { timeline, relay, journal: Journal::Kafka(journal), store })
+}
+
+/// How long a hub that lives goes on trying to journal what it has buffered: the sweep does not come before that.
+fn patience(kafka: &KafkaConfig) -> Duration {
+    match kafka.on_outage {
+        OnOutage::Refuse => Duration::ZERO,
+        OnOutage::Buffer => kafka.outage_buffer.time,
+    }
 }
 
 /// A schema that is not ours is found at the start, if the store can be asked; if not, live chat does without it.

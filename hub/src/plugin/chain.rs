@@ -2,20 +2,26 @@
 
 use super::pool::{Answer, Pool};
 use super::{Approved, Check, Decision, Fault, Judged, Observer, Verdict};
-use confab_config::{JudgedKind, OnFault, Patterns};
+use confab_config::{JudgedKind, OnFault, Patterns, PluginConfig};
 use confab_protocol::{Annotations, Event, Kind, Refusal, Step, Trail, VerdictName};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tracing::{info, warn};
 
 /// How many bytes all annotations of one event may take together.
 const ANNOTATIONS_BYTES_MAX: usize = 64 << 10;
 
-/// A plugin in a chain.
+/// The plugins of a chain, by name.
+pub(super) type Members = BTreeMap<String, Arc<Member>>;
+
+/// A plugin in a chain. A reload hands it on, with its instances, where nothing about it has changed.
 pub(super) struct Member {
     pub(super) name: String,
     pub(super) pool: Pool,
     pub(super) on_fault: OnFault,
+    /// All that decides how it judges: its table of hub.toml, with the module's hash in place of its file.
+    pub(super) terms: PluginConfig,
 }
 
 /// One `[[chain]]` of hub.toml.
@@ -30,9 +36,10 @@ pub(super) struct Rule {
 /// All plugins and rules of one hub.toml. A message is judged by exactly one chain; a reload makes another and swaps it in.
 pub struct Chain {
     version: String,
+    pub(super) members: Members,
     rules: Vec<Rule>,
-    check: Arc<Check>,
-    observer: Arc<dyn Observer>,
+    pub(super) check: Arc<Check>,
+    pub(super) observer: Arc<dyn Observer>,
 }
 
 /// A plugin that judges in a room, and why: for `confab chain explain`.
@@ -69,8 +76,14 @@ enum Next {
 }
 
 impl Chain {
-    pub(super) fn new(version: String, rules: Vec<Rule>, check: Arc<Check>, observer: Arc<dyn Observer>) -> Self {
-        Self { version, rules, check, observer }
+    pub(super) fn new(
+        version: String,
+        members: Members,
+        rules: Vec<Rule>,
+        check: Arc<Check>,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
+        Self { version, members, rules, check, observer }
     }
 
     /// A digest of the plugins, their settings and their order: what a record's trail is marked with.
@@ -99,12 +112,26 @@ impl Chain {
     /// every later plugin sees what listeners would see; a rejection or a hold ends it.
     ///
     /// Dropping the future is safe: the call that was running is thrown away with its instance.
-    pub async fn judge(&self, mut event: Event, kind: JudgedKind) -> Judged {
+    pub async fn judge(&self, event: Event, kind: JudgedKind) -> Judged {
+        self.ask(event, kind, true).await
+    }
+
+    /// The same for an event that nobody will hear: nothing is counted.
+    pub async fn rehearse(&self, event: Event, kind: JudgedKind) -> Judged {
+        self.ask(event, kind, false).await
+    }
+
+    async fn ask(&self, mut event: Event, kind: JudgedKind, live: bool) -> Judged {
         let mut trail = Trail { chain: self.version.clone(), steps: Vec::new() };
         for (member, shadow) in self.steps(event.room.as_str(), kind) {
             let Answer { said, micros } = member.pool.judge(&event, &*self.check).await;
             let said = said.and_then(|verdict| fits(&event, verdict));
-            self.note(member, shadow, &said, micros, &event, &mut trail);
+            if live {
+                self.tell(member, shadow, &said, micros, &event);
+            }
+            let verdict = said.as_ref().map_or(VerdictName::Fault, Verdict::name);
+            let hash = member.pool.module().hash.clone();
+            trail.steps.push(Step { plugin: member.name.clone(), hash, verdict, us: micros, shadow });
             if shadow {
                 continue;
             }
@@ -122,16 +149,8 @@ impl Chain {
         rules.flat_map(|rule| &rule.steps).map(|(member, shadow)| (&**member, *shadow)).collect()
     }
 
-    /// Puts a step into the trail, the metrics and, where somebody might look, the log.
-    fn note(
-        &self,
-        member: &Member,
-        shadow: bool,
-        said: &Result<Verdict, Fault>,
-        micros: u64,
-        event: &Event,
-        trail: &mut Trail,
-    ) {
+    /// Puts a step into the metrics and, where somebody might look, the log.
+    fn tell(&self, member: &Member, shadow: bool, said: &Result<Verdict, Fault>, micros: u64, event: &Event) {
         let (plugin, room, id) = (member.name.as_str(), &event.room, event.id);
         let verdict = said.as_ref().map_or(VerdictName::Fault, Verdict::name);
         self.observer.judged(plugin, verdict, micros, shadow);
@@ -145,8 +164,6 @@ impl Chain {
             }
             Ok(_) => {}
         }
-        let hash = member.pool.module().hash.clone();
-        trail.steps.push(Step { plugin: plugin.into(), hash, verdict, us: micros, shadow });
     }
 }
 

@@ -2,14 +2,15 @@
 //! ready, so a reload either succeeds or changes nothing.
 
 use super::cache::Cache;
-use super::chain::{Chain, Member, Rule};
+use super::chain::{Chain, Member, Members, Rule};
 use super::engine::Engine;
 use super::module::{self, LoadError, Module};
 use super::pool::{self, Pool};
 use super::{Fault, Observer};
 use confab_config::{ChainRule, Config, Isolation, Patterns, PluginConfig};
 use confab_protocol::Body;
-use std::collections::{BTreeMap, BTreeSet};
+use serde::Serialize;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -73,45 +74,116 @@ impl Chain {
         check: Arc<Check>,
         observer: Arc<dyn Observer>,
     ) -> Result<(Self, Vec<String>), Error> {
-        // What costs nothing to check comes first.
-        for (index, rule) in config.chain.iter().enumerate() {
-            if let Some(step) = rule.plugins.iter().find(|step| !config.plugin.contains_key(step.name())) {
-                return Err(Error::UnknownPlugin { chain: index + 1, plugin: step.name().into() });
-            }
-        }
-        let patterns =
-            config.chain.iter().enumerate().map(|(index, rule)| {
-                Patterns::new(&rule.rooms).map_err(|why| Error::Patterns { chain: index + 1, why })
-            });
-        let patterns = patterns.collect::<Result<Vec<_>, _>>()?;
-        let mut warnings = unused(config);
-        let members = load_all(config, base_dir, &observer, &mut warnings).await?;
-        let rules = config.chain.iter().zip(patterns).map(|(rule, patterns)| read_rule(rule, patterns, &members));
-        let rules = rules.collect();
-        Ok((Self::new(version(config, &members), rules, check, observer), warnings))
+        assemble(config, base_dir, check, observer, &Members::new()).await
     }
+
+    /// Builds the chain that takes this one's place, beside it. Plugins whose module, settings and limits are the same are
+    /// handed on with their instances; all others are loaded and tried like at the start.
+    pub async fn rebuild(&self, config: &Config, base_dir: &Path) -> Result<(Self, Vec<String>), Error> {
+        assemble(config, base_dir, Arc::clone(&self.check), Arc::clone(&self.observer), &self.members).await
+    }
+
+    /// Which plugins are others than in `old`.
+    pub fn changes_since(&self, old: &Self) -> Changes {
+        let mut changes = Changes::default();
+        for (name, member) in &self.members {
+            let list = match old.members.get(name) {
+                None => &mut changes.added,
+                Some(before) if Arc::ptr_eq(before, member) => &mut changes.kept,
+                Some(_) => &mut changes.changed,
+            };
+            list.push(name.clone());
+        }
+        changes.removed = old.members.keys().filter(|name| !self.members.contains_key(*name)).cloned().collect();
+        changes
+    }
+}
+
+/// What a reload does to the plugins, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Changes {
+    /// Were not there before.
+    pub added: Vec<String>,
+    /// Have another module, other settings or other limits.
+    pub changed: Vec<String>,
+    /// Are gone.
+    pub removed: Vec<String>,
+    /// Go on as they are, with their instances.
+    pub kept: Vec<String>,
+}
+
+async fn assemble(
+    config: &Config,
+    base_dir: &Path,
+    check: Arc<Check>,
+    observer: Arc<dyn Observer>,
+    before: &Members,
+) -> Result<(Chain, Vec<String>), Error> {
+    // What costs nothing to check comes first.
+    for (index, rule) in config.chain.iter().enumerate() {
+        if let Some(step) = rule.plugins.iter().find(|step| !config.plugin.contains_key(step.name())) {
+            return Err(Error::UnknownPlugin { chain: index + 1, plugin: step.name().into() });
+        }
+    }
+    let patterns = config
+        .chain
+        .iter()
+        .enumerate()
+        .map(|(index, rule)| Patterns::new(&rule.rooms).map_err(|why| Error::Patterns { chain: index + 1, why }));
+    let patterns = patterns.collect::<Result<Vec<_>, _>>()?;
+    let mut warnings = unused(config);
+    let members = load_all(config, base_dir, &observer, before, &mut warnings).await?;
+    let rules = config.chain.iter().zip(patterns).map(|(rule, patterns)| read_rule(rule, patterns, &members));
+    let rules = rules.collect();
+    Ok((Chain::new(version(config, &members), members, rules, check, observer), warnings))
 }
 
 async fn load_all(
     config: &Config,
     base_dir: &Path,
     observer: &Arc<dyn Observer>,
+    before: &Members,
     warnings: &mut Vec<String>,
-) -> Result<BTreeMap<String, Arc<Member>>, Error> {
-    let mut members = BTreeMap::new();
-    if config.plugin.is_empty() {
+) -> Result<Members, Error> {
+    let mut members = Members::new();
+    for (name, settings) in &config.plugin {
+        if let Some(member) = unchanged(before.get(name), settings, base_dir).await {
+            members.insert(name.clone(), member);
+        }
+    }
+    let fresh = config.plugin.len() - members.len();
+    if fresh == 0 {
         return Ok(members);
     }
-    // One more for each plugin than may run: the one that is about to take another's place.
-    let instances = config.plugin.len() * (pool::places() + 1);
-    let engine = Engine::new(instances).map_err(|error| Error::Engine(error.into()))?;
-    let cache =
-        Cache::open(config.plugin_cache.clone().map(|folder| base_dir.join(folder)).or_else(users_cache).as_deref());
+    // One more for each plugin than may run: the one that is about to take another's place. What is handed on stays on
+    // the engine that it was loaded for, which goes with the last plugin on it.
+    let engine = Engine::new(fresh * (pool::places() + 1)).map_err(|error| Error::Engine(error.into()))?;
+    let folder = config.plugin_cache.as_ref().map(|folder| base_dir.join(folder)).or_else(users_cache);
+    let cache = Cache::open(folder.as_deref());
     for (name, settings) in &config.plugin {
-        let member = load(name, settings, base_dir, &engine, &cache, observer, warnings).await?;
-        members.insert(name.clone(), Arc::new(member));
+        if !members.contains_key(name) {
+            let member = load(name, settings, base_dir, &engine, &cache, observer, warnings).await?;
+            members.insert(name.clone(), Arc::new(member));
+        }
     }
     Ok(members)
+}
+
+/// The plugin as it was, if nothing about it has changed.
+async fn unchanged(before: Option<&Arc<Member>>, config: &PluginConfig, base_dir: &Path) -> Option<Arc<Member>> {
+    let before = before?;
+    let hash = before.pool.module().hash.clone();
+    let pinned = config.blake3.as_ref().is_none_or(|pin| pin.eq_ignore_ascii_case(&hash));
+    if !pinned || terms(config, hash.clone()) != before.terms {
+        return None;
+    }
+    let bytes = tokio::fs::read(base_dir.join(&config.module)).await.ok()?;
+    (blake3::hash(&bytes).to_hex().as_str() == hash).then(|| Arc::clone(before))
+}
+
+/// Where the file lies does not matter, what is in it does.
+fn terms(config: &PluginConfig, hash: String) -> PluginConfig {
+    PluginConfig { module: PathBuf::new(), blake3: Some(hash), ..config.clone() }
 }
 
 async fn load(
@@ -133,6 +205,7 @@ async fn load(
         LoadError::Module(source) => Error::Module { plugin: name.into(), file: file.clone(), source },
         LoadError::Start(source) => Error::Start { plugin: name.into(), file: file.clone(), source },
     })?;
+    let terms = terms(config, module.hash.clone());
     let opened = Pool::open(module, config.isolation, Arc::clone(observer)).await;
     let (pool, took) = opened.map_err(|source| Error::Start { plugin: name.into(), file, source })?;
     if config.isolation == Isolation::Message && took > config.timeout / 2 {
@@ -142,7 +215,7 @@ async fn load(
             config.timeout
         ));
     }
-    Ok(Member { name: name.into(), pool, on_fault: config.on_fault })
+    Ok(Member { name: name.into(), pool, on_fault: config.on_fault, terms })
 }
 
 /// Where compiled plugins are kept unless hub.toml says otherwise: the user's own folder for such things.
@@ -152,7 +225,7 @@ fn users_cache() -> Option<PathBuf> {
     Some(base.join("confab/plugins"))
 }
 
-fn read_rule(rule: &ChainRule, patterns: Patterns, members: &BTreeMap<String, Arc<Member>>) -> Rule {
+fn read_rule(rule: &ChainRule, patterns: Patterns, members: &Members) -> Rule {
     let steps = rule.plugins.iter().map(|step| (Arc::clone(&members[step.name()]), step.shadow()));
     Rule { patterns, rooms: rule.rooms.clone(), on: rule.on.clone(), steps: steps.collect() }
 }
@@ -165,13 +238,8 @@ fn unused(config: &Config) -> Vec<String> {
 }
 
 /// A digest of all that decides how this chain judges: rules, order, settings, limits and the modules themselves.
-fn version(config: &Config, members: &BTreeMap<String, Arc<Member>>) -> String {
-    let mut plugins = config.plugin.clone();
-    for (name, plugin) in &mut plugins {
-        // Where the file lies does not matter, what is in it does.
-        plugin.module = PathBuf::new();
-        plugin.blake3 = Some(members[name].pool.module().hash.clone());
-    }
-    let text = serde_json::to_string(&(&config.chain, plugins)).expect("settings have a JSON form");
+fn version(config: &Config, members: &Members) -> String {
+    let terms: Vec<_> = members.iter().map(|(name, member)| (name, &member.terms)).collect();
+    let text = serde_json::to_string(&(&config.chain, terms)).expect("settings have a JSON form");
     blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
 }

@@ -1,12 +1,12 @@
 //! The first question to a draft: may this be, here, now, as it is? Nothing has been started yet.
 
-use super::{Publisher, Sending, json};
+use super::{Place, Publisher, Sending, json};
 use confab_protocol::{EventId, Kind, Record, Refusal};
 use std::sync::Arc;
 
 impl Publisher {
-    /// Answers the first question: no, or nothing.
-    pub(super) async fn admit(&self, sending: &Sending) -> Result<(), Refusal> {
+    /// Answers the first question: no, or a place among those that wait for the journal.
+    pub(super) async fn admit(&self, sending: &Sending) -> Result<Place, Refusal> {
         let draft = &sending.draft;
         if self.draining.is_cancelled() {
             return Err(Refusal::Draining);
@@ -16,13 +16,11 @@ impl Publisher {
             return Err(Refusal::LimitExceeded(format!("a body has at most {bytes_max} bytes").into()));
         }
         json::check(&draft.body, self.limits.json_depth).map_err(|why| Refusal::BadRequest(why.into()))?;
-        if !self.journal.healthy() {
-            return Err(Refusal::JournalUnavailable);
+        let place = self.outages.admit(self.journal.healthy(), draft.body.as_str().len())?;
+        if draft.kind != Kind::Message {
+            self.admit_change(sending, draft.kind).await?;
         }
-        match draft.kind {
-            Kind::Message => Ok(()),
-            kind => self.admit_change(sending, kind).await,
-        }
+        Ok(place)
     }
 
     /// An edit, a deletion or a reaction needs a message to act on; the first two need it to be the sender's own.

@@ -32,12 +32,8 @@ pub enum Command {
     Subscribe {
         /// The room, not yet checked.
         room: String,
-        /// Give me what I missed since this place.
-        since: Option<Since>,
-        /// A token for this room, or empty.
-        token: String,
-        /// Tell me who comes and goes.
-        join_leave: bool,
+        /// How.
+        wish: Wish,
     },
     /// Let me listen to a room in the way that the hub's settings map its events, and answer nothing.
     Listen {
@@ -112,6 +108,19 @@ pub enum Command {
     Refused(Refusal),
     /// The client ends the session.
     Goodbye,
+}
+
+/// How a client wants to listen to a room.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// Give me what I missed since this place.
+    pub since: Option<Since>,
+    /// Rather refuse me than let me listen without all that I missed.
+    pub all_or_nothing: bool,
+    /// A token for this room, or empty.
+    pub token: String,
+    /// Tell me who comes and goes.
+    pub join_leave: bool,
 }
 
 /// A place that a client holds. An empty epoch means: whichever is current.

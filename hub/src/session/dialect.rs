@@ -5,9 +5,10 @@ use super::native::{self, Unsubscribed, json, protobuf};
 use super::socketio;
 use crate::outbox::Frame;
 use confab_protocol::{Close, Present, Record, Room};
+use std::sync::Arc;
 
 /// A wire format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Dialect {
     /// The Centrifugo client protocol, in JSON.
     NativeJson,
@@ -16,7 +17,7 @@ pub enum Dialect {
     /// Socket.IO v5, in Engine.IO messages.
     SocketIo,
     /// Socket.IO for rooms whose events the settings map.
-    SocketIoMapped(&'static socketio::Mapping),
+    SocketIoMapped(Arc<socketio::Mapping>),
 }
 
 /// What a client that has no words for it is told.
@@ -29,7 +30,7 @@ impl Dialect {
     pub const COUNT: usize = 4;
 
     /// Its place among them.
-    pub fn index(self) -> usize {
+    pub fn index(&self) -> usize {
         match self {
             Self::NativeJson => 0,
             Self::NativeProtobuf => 1,
@@ -39,7 +40,7 @@ impl Dialect {
     }
 
     /// Reads one session's frames, of which the largest may have `frame_max` bytes.
-    pub fn reader(self, frame_max: usize, mapping: &'static socketio::Mapping) -> Reader {
+    pub fn reader(&self, frame_max: usize, mapping: Arc<socketio::Mapping>) -> Reader {
         match self {
             Self::NativeJson => Reader::NativeJson,
             Self::NativeProtobuf => Reader::NativeProtobuf,
@@ -48,7 +49,7 @@ impl Dialect {
     }
 
     /// Writes the answer to a command.
-    pub fn reply(self, number: u32, reply: &Reply) -> Frame {
+    pub fn reply(&self, number: u32, reply: &Reply) -> Frame {
         match self {
             Self::NativeJson => json::reply(number, reply),
             Self::NativeProtobuf => protobuf::reply(number, reply),
@@ -58,7 +59,7 @@ impl Dialect {
     }
 
     /// Writes an event for listeners.
-    pub fn publication(self, record: &Record) -> Frame {
+    pub fn publication(&self, record: &Record) -> Frame {
         match self {
             Self::NativeJson => json::publication(record),
             Self::NativeProtobuf => protobuf::publication(record),
@@ -68,7 +69,7 @@ impl Dialect {
     }
 
     /// Tells a listener that it no longer listens, and why; empty if it would not understand, and has to come back.
-    pub fn unsubscribed(self, room: &Room, why: Unsubscribed) -> Frame {
+    pub fn unsubscribed(&self, room: &Room, why: Unsubscribed) -> Frame {
         match self {
             Self::NativeJson => json::unsubscribed(room, why),
             Self::NativeProtobuf => protobuf::unsubscribed(room, why),
@@ -78,7 +79,7 @@ impl Dialect {
     }
 
     /// Tells a listener that another came (`here`) or went; empty if it has no words for that.
-    pub fn presence(self, room: &Room, who: &Present, here: bool) -> Frame {
+    pub fn presence(&self, room: &Room, who: &Present, here: bool) -> Frame {
         match self {
             Self::NativeJson => json::presence(room, who, here),
             Self::NativeProtobuf => protobuf::presence(room, who, here),
@@ -87,7 +88,7 @@ impl Dialect {
     }
 
     /// Asks whether the client is there; `None` where the link does that by itself.
-    pub fn ping(self) -> Option<Frame> {
+    pub fn ping(&self) -> Option<Frame> {
         match self {
             Self::NativeJson => Some(json::ping()),
             Self::NativeProtobuf => Some(protobuf::ping()),
@@ -96,7 +97,7 @@ impl Dialect {
     }
 
     /// What the client is told before the link is closed, besides what the link says by itself.
-    pub fn farewell(self, close: Close, connected: bool) -> Vec<Frame> {
+    pub fn farewell(&self, close: Close, connected: bool) -> Vec<Frame> {
         match self {
             Self::NativeJson | Self::NativeProtobuf => Vec::new(),
             Self::SocketIo | Self::SocketIoMapped(_) => socketio::farewell(close, connected),

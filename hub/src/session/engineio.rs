@@ -17,12 +17,12 @@ use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What a client's connection holds while it lives, so that the limit on sessions counts it.
-pub type Hold = Option<Arc<OwnedSemaphorePermit>>;
+/// One session's share of the limit on sessions, whatever carries it: held from the handshake to the end.
+pub type Place = OwnedSemaphorePermit;
 
-/// The numbers that the handshake tells a client, and a bound.
+/// The numbers that the handshake tells a client.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// How often the hub pings.
@@ -31,33 +31,32 @@ pub struct Settings {
     pub ping_timeout: Duration,
     /// The largest payload of a POST, and the largest frame of a WebSocket, in bytes.
     pub max_payload: usize,
-    /// The most clients that began by polling, at once.
-    pub sessions: usize,
 }
 
 /// The clients of one address that began by polling, by session id.
 pub struct Engine {
     /// Its numbers.
     pub settings: Settings,
+    places: Arc<Semaphore>,
     lines: Mutex<HashMap<String, Arc<Line>>>,
 }
 
 impl Engine {
-    /// One without clients.
-    pub fn new(settings: Settings) -> Arc<Self> {
-        Arc::new(Self { settings, lines: Mutex::default() })
+    /// One without clients. Each session takes one of `places`, which others may take as well.
+    pub fn new(settings: Settings, places: Arc<Semaphore>) -> Arc<Self> {
+        Arc::new(Self { settings, places, lines: Mutex::default() })
     }
 
-    /// Begins a polling client's session; `None` if there are as many as may be.
-    pub fn open(self: &Arc<Self>) -> Option<EngineLink> {
-        let mut lines = self.lines.lock();
-        if lines.len() >= self.settings.sessions {
-            return None;
-        }
+    /// A place for one more session; `None` if there are as many as may be.
+    pub fn place(&self) -> Option<Place> {
+        self.places.clone().try_acquire_owned().ok()
+    }
+
+    /// Begins a polling client's session.
+    pub fn open(self: &Arc<Self>, place: Place) -> EngineLink {
         let (line, inbound) = Line::new(fresh_sid());
-        lines.insert(line.sid.clone(), line.clone());
-        drop(lines);
-        Some(EngineLink::polling(self.clone(), line, inbound))
+        self.lines.lock().insert(line.sid.clone(), line.clone());
+        EngineLink::polling(self.clone(), line, inbound, place)
     }
 
     /// The client with this session id.

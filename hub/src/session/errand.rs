@@ -93,7 +93,7 @@ impl Session {
         work: impl Future<Output = Result<Reply, Refusal>> + Send + 'static,
     ) {
         let permit = self.in_flight.clone().acquire_owned().await.expect("nobody closes the semaphore");
-        let (outbox, dialect) = (self.outbox.clone(), self.dialect);
+        let (outbox, dialect) = (self.outbox.clone(), self.dialect.clone());
         self.door.publisher.tasks.spawn(async move {
             let reply = work.await.unwrap_or_else(Reply::Refused);
             outbox.push(dialect.reply(number, &reply));

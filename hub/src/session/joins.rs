@@ -1,6 +1,6 @@
 //! A session's rooms: who may join, by which token, for how long, and how the session leaves.
 
-use super::command::{self, Reply, Since};
+use super::command::{self, Recovery, Reply, Since, Wish};
 use super::{Dialect, Session, Unsubscribed, clock};
 use crate::auth::{Denied, Identity, NoGrant};
 use crate::recover::Joining;
@@ -70,9 +70,7 @@ impl Session {
         number: u32,
         identity: &Identity,
         name: &str,
-        since: Option<Since>,
-        token: &str,
-        join_leave: bool,
+        wish: Wish,
     ) -> Result<(), No> {
         let room = command::room(name, self.door.limits.room_name_bytes)?;
         if self.rooms.contains_key(&room) {
@@ -84,8 +82,8 @@ impl Session {
         }
         let mut membership = Membership::default();
         let mut ttl = None;
-        if !token.is_empty() {
-            let grant = self.door.auth.grant(token, &room, identity).map_err(|no| match no {
+        if !wish.token.is_empty() {
+            let grant = self.door.auth.grant(&wish.token, &room, identity).map_err(|no| match no {
                 NoGrant::Expired => No::Refused(Refusal::TokenExpired),
                 NoGrant::Invalid => No::Refused(Refusal::PermissionDenied),
                 NoGrant::Foreign => No::Closed(Close::InvalidToken),
@@ -95,7 +93,14 @@ impl Session {
         } else if !self.everybody_may(&room, identity) {
             return Err(Refusal::PermissionDenied.into());
         }
-        let mut joining = self.door.recoverer.join(&room, self.newcomer(join_leave, false), since, 1).await?;
+        let newcomer = self.newcomer(wish.join_leave, false);
+        let mut joining = self.door.recoverer.join(&room, newcomer, wish.since, 1).await?;
+        if wish.all_or_nothing && matches!(joining.joined.recovery, Recovery::Incomplete { .. }) {
+            self.rooms.remove(&room); // one that was told to join again listened until now
+            self.leave(&room).await;
+            self.wind();
+            return Err(Refusal::UnrecoverablePosition.into());
+        }
         joining.joined.ttl = ttl;
         self.rooms.insert(room.clone(), membership);
         self.wind();
@@ -107,7 +112,7 @@ impl Session {
     /// Listens to a room in the way that the settings map its events; nothing is answered.
     pub(super) async fn listen(&mut self, identity: &Identity, name: &str) -> Result<(), No> {
         let room = self.open_room(name, identity)?;
-        let dialect = Dialect::SocketIoMapped(self.door.mapping);
+        let dialect = Dialect::SocketIoMapped(self.door.mapping.clone());
         let newcomer = Newcomer { dialect, ..self.newcomer(false, false) };
         let joining = self.door.recoverer.join(&room, newcomer, None, 1).await?;
         self.rooms.insert(room.clone(), Membership::default());
@@ -118,7 +123,7 @@ impl Session {
 
     /// This session, as it comes into a room.
     fn newcomer(&self, join_leave: bool, given: bool) -> Newcomer {
-        Newcomer { session: self.id, outbox: self.outbox.clone(), dialect: self.dialect, join_leave, given }
+        Newcomer { session: self.id, outbox: self.outbox.clone(), dialect: self.dialect.clone(), join_leave, given }
     }
 
     /// This session, as others are shown it.

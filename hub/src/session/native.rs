@@ -8,7 +8,7 @@ pub mod json;
 pub mod protobuf;
 mod wire;
 
-use super::command::{Command, Joined, Recovery, Since};
+use super::command::{Command, Joined, Recovery, Since, Wish};
 use confab_protocol::refusal::Oldest;
 use confab_protocol::{Annotations, Body, Record, Refusal};
 use std::collections::BTreeMap;
@@ -53,6 +53,15 @@ pub enum Malformed {
 /// The command, if it is about a stream (type 0): maps and shared polls, the other types, are not served.
 fn of_stream(kind: i32, command: Command) -> Command {
     if kind == 0 { command } else { Command::Unavailable }
+}
+
+/// The bit of a subscribe's `flag` that asks for a refusal (112) instead of `recovered: false`. The other bits offer what
+/// is not served, and a client is served without.
+const REJECT_UNRECOVERED: i64 = 2;
+
+/// How a client wants to listen, from what stands in its subscribe command.
+fn wish(since: Option<Since>, flag: i64, token: String, join_leave: bool) -> Wish {
+    Wish { since, all_or_nothing: flag & REJECT_UNRECOVERED != 0, token, join_leave }
 }
 
 /// An epoch that is no number of ours (a client that comes from another server) is an epoch nobody has: 0.

@@ -50,6 +50,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.stream.feed(message).await.map_err(|_| Gone)
     }
 
+    /// Lets the library's answer to the client's close frame leave; then the stream ends.
+    async fn answer_close(&mut self) {
+        let answer = async { while let Some(Ok(_)) = self.stream.next().await {} };
+        let _ = timeout(CLOSE_TIMEOUT, answer).await; // a client that does not read it learns the end from the link
+    }
+
     /// Sends what is queued.
     pub async fn flush(&mut self) -> Result<(), Gone> {
         self.stream.flush().await.map_err(|_| Gone)
@@ -64,7 +70,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Link for Socket<S> {
                 Some(Ok(Message::Text(text))) => Incoming::Frame(Frame::Text(text)),
                 Some(Ok(Message::Binary(bytes))) => Incoming::Frame(Frame::Binary(bytes)),
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
-                Some(Ok(Message::Close(_))) | None => Incoming::Gone,
+                Some(Ok(Message::Close(_))) => {
+                    self.answer_close().await;
+                    Incoming::Gone
+                }
+                None => Incoming::Gone,
                 Some(Err(Error::Capacity(_))) => Incoming::Broken(Close::TooLarge),
                 Some(Err(Error::Protocol(_) | Error::Utf8(_))) => Incoming::Broken(Close::BadRequest),
                 Some(Err(_)) => Incoming::Gone,

@@ -1,6 +1,8 @@
 //! What the timeline counts, for the metrics.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// Plain counters, from the start of the process; they only rise.
 #[derive(Debug, Default)]
@@ -23,9 +25,28 @@ pub struct Counters {
     pub unreadable_relays: AtomicU64,
     /// Comings and goings left out because the relay's queue was full.
     pub lost_passages: AtomicU64,
+    /// When the relay was last heard, in milliseconds since the first look at a clock; 0: not yet, or embedded.
+    relay_heard_at: AtomicU64,
 }
 
+/// What the times in here are counted from.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
 impl Counters {
+    /// How long the relay has brought nothing, not even its own heartbeat. Embedded it is always zero.
+    pub fn relay_stale(&self) -> Duration {
+        match self.relay_heard_at.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            heard => START.elapsed().saturating_sub(Duration::from_millis(heard)),
+        }
+    }
+
+    /// The relay has brought something.
+    pub(super) fn relay_heard(&self) {
+        let now = u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.relay_heard_at.store(now.max(1), Ordering::Relaxed);
+    }
+
     pub(super) fn add(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
     }

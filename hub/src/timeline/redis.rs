@@ -24,7 +24,7 @@ mod scripts;
 mod server;
 mod sweep;
 
-pub use options::RedisOptions;
+pub use options::{RedisOptions, WaitsFor};
 
 use super::relays::Relays;
 use super::{Counters, Error, Failure, Relay, Timeline};
@@ -105,6 +105,10 @@ impl Redis {
         tasks.close();
         let inner = Inner { options, keys, link, ear, counters, tasks, stop, _stop_on_drop };
         Ok((Timeline::Redis(Self { inner: Arc::new(inner) }), heard))
+    }
+
+    pub(super) fn healthy(&self) -> bool {
+        self.inner.link.standing().is_some() && self.inner.ear.hears()
     }
 
     pub(super) fn counters(&self) -> &Counters {

@@ -4,4 +4,5 @@ mod chain;
 mod faults;
 mod isolation;
 mod loading;
+mod reload;
 mod support;

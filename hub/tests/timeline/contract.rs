@@ -25,6 +25,7 @@ macro_rules! contract {
         }
     };
 }
+pub(crate) use contract;
 
 contract!(
     fifty_appenders_in_five_rooms_leave_no_gap_and_are_heard_in_order,

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-async fn pair(options: RedisOptions) -> (World, World) {
+/// Two hubs over one server and one journal.
+pub async fn pair(options: RedisOptions) -> (World, World) {
     let ledger = Arc::<Ledger>::default();
     let other = RedisOptions { hub_id: hub_id(), ..options.clone() };
     (World::redis_with(options, ledger.clone()).await, World::redis_with(other, ledger).await)

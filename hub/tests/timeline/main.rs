@@ -7,6 +7,7 @@ mod hubs;
 mod ledger;
 mod model;
 mod outages;
+mod presence;
 mod proxy;
 mod server;
 mod setup;

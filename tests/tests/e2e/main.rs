@@ -2,16 +2,24 @@
 
 mod cluster;
 mod embedded;
+mod engineio;
 mod faults;
 mod history;
 mod keys;
+mod outages;
 mod page;
 mod plugins;
 mod presence;
 mod protocol;
 mod recovery;
+mod relay;
+mod reload;
+mod reload_load;
+mod restarts;
 mod schedules;
+mod slow;
 mod socketio;
 mod stock;
 mod tls;
 mod tokens;
+mod websocket;

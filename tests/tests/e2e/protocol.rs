@@ -44,6 +44,38 @@ async fn a_client_that_breaks_the_protocol_is_closed_with_the_code_that_says_how
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_may_ask_to_be_refused_rather_than_to_begin_anew() -> Result<()> {
+    let rooms = "[[room]]\nmatch = [\"short\"]\nhot_window = { events = 2 }\ndeep_recovery = false\n";
+    let world = Embedded::start(rooms).await?;
+    let mut ada = Client::connect(&world.hub.listen, "ada").await?;
+    for n in 0..5 {
+        ada.say("short", &format!("k{n}"), "hi").await?.unwrap();
+    }
+    let subscribe = async |offset: u64, flag: u64| {
+        let place = json!({"channel": "short", "recover": true, "offset": offset, "flag": flag});
+        ada.ask("subscribe", place).await
+    };
+    assert_eq!(subscribe(1, 2).await?.unwrap_err()["code"], 112);
+    assert_eq!(subscribe(1, 3).await?.unwrap_err()["code"], 112, "with other flags beside it");
+    let joined = subscribe(1, 1).await?.unwrap();
+    assert_eq!((&joined["was_recovering"], &joined["recovered"]), (&json!(true), &json!(null)), "it was not asked for");
+    ada.ask("unsubscribe", json!({"channel": "short"})).await?.unwrap();
+    let joined = subscribe(3, 2).await?.unwrap();
+    assert_eq!(joined["recovered"], true);
+    assert_eq!(joined["publications"].as_array().map(Vec::len), Some(2));
+    ada.ask("unsubscribe", json!({"channel": "short"})).await?.unwrap();
+
+    // Whoever was refused is not in the room: it hears nothing, and may come again.
+    assert_eq!(subscribe(1, 2).await?.unwrap_err()["code"], 112);
+    ada.say("short", "unheard", "hi").await?.unwrap();
+    let anew = ada.ask("subscribe", json!({"channel": "short", "flag": 2})).await?.unwrap();
+    assert_eq!(anew["offset"], 6, "who does not recover is not refused");
+    ada.say("short", "heard", "hi").await?.unwrap();
+    assert_eq!(ada.publication().await?["pub"]["offset"], 7);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_does_not_answer_pings_is_closed_and_one_that_does_stays() -> Result<()> {
     let world = Embedded::start(LIMITS).await?;
     let mut mute = Mute::connect(&world.hub.listen).await?;

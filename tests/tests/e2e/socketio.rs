@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use confab_tests::stock;
 use confab_tests::world::{Cluster, Embedded};
+use xtask::services::port::Port;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stock_socket_io_clients_hear_what_a_native_client_on_another_hub_hears() -> Result<()> {
@@ -22,8 +23,24 @@ async fn stock_socket_io_clients_speak_with_an_embedded_hub() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn stock_java_clients_on_two_hubs_of_a_cluster_hear_the_same_and_come_back_whole() -> Result<()> {
+    let cluster = Cluster::start("").await?;
+    stock::java("SocketIoRoom.java", &[&cluster.hubs[0].listen, &cluster.hubs[1].listen]).await?;
+    cluster.end().await
+}
+
+const MAPPED: &str = "[[socketio]]\non = \"event:message\"\nroom = \"lobby\"\nemit = \"message\"\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_front_end_written_for_another_server_chats_in_a_real_browser() -> Result<()> {
+    let port = Port::free()?;
+    let origin = format!("allowed_origins = [\"http://127.0.0.1:{}\"]\n{MAPPED}", port.number());
+    let world = Embedded::start(&origin).await?;
+    stock::front_end("scalable-chat.mjs", &world.hub.listen, "scalable-chat.html", &port).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_front_end_that_knows_nothing_of_confab_works_without_a_changed_line() -> Result<()> {
-    let mapped = "[[socketio]]\non = \"event:message\"\nroom = \"lobby\"\nemit = \"message\"\n";
-    let world = Embedded::start(mapped).await?;
+    let world = Embedded::start(MAPPED).await?;
     stock::node("socketio-mapped.mjs", &[&world.hub.listen]).await.map(drop)
 }

@@ -1,4 +1,4 @@
-//! The npm packages of `clients/node`, exactly as its lockfile says.
+//! npm packages of a folder, exactly as its lockfile says.
 
 use crate::progress::Progress;
 use crate::workspace;
@@ -8,7 +8,12 @@ use std::process::Command;
 
 /// `clients/node`, with its packages in place.
 pub fn packages() -> Result<PathBuf> {
-    let folder = workspace::root().join("clients/node");
+    packages_of("clients/node")
+}
+
+/// A folder of the clone, with its packages in place.
+pub fn packages_of(name: &str) -> Result<PathBuf> {
+    let folder = workspace::root().join(name);
     let lockfile = folder.join("package-lock.json");
     let wanted = std::fs::read(&lockfile).with_context(|| format!("could not read {}", lockfile.display()))?;
     // A copy of the lockfile, written last, tells that these packages were installed from it and completely.
@@ -16,7 +21,7 @@ pub fn packages() -> Result<PathBuf> {
     if std::fs::read(&installed).is_ok_and(|found| found == wanted) {
         return Ok(folder);
     }
-    let progress = Progress::start("npm packages of clients/node");
+    let progress = Progress::start(format!("npm packages of {name}"));
     let mut npm = Command::new("npm");
     progress.run(npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&folder))?;
     std::fs::write(&installed, wanted)?;

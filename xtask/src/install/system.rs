@@ -46,6 +46,7 @@ pub fn clients() -> Vec<Need> {
         Need { what: "Node.js 18 or later (node)", debian: "nodejs", is_there: || has("node") },
         Need { what: "npm", debian: "npm", is_there: || has("npm") },
         Need { what: "Python 3 with venv", debian: "python3-venv", is_there: has_venv },
+        Need { what: "Java's compiler (javac)", debian: "default-jdk-headless", is_there: || has("javac") },
         Need { what: "Go 1.26 or later (go)", debian: "golang-go", is_there: || has("go") },
     ]
 }

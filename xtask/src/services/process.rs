@@ -30,6 +30,8 @@ pub enum Signal {
     Term,
     /// Please end; to PostgreSQL, without waiting for its clients.
     Interrupt,
+    /// Read your settings again.
+    Hangup,
     /// End now, without a chance to say goodbye.
     Kill,
     /// Stand still.
@@ -43,6 +45,7 @@ impl fmt::Display for Signal {
         f.write_str(match self {
             Self::Term => "TERM",
             Self::Interrupt => "INT",
+            Self::Hangup => "HUP",
             Self::Kill => "KILL",
             Self::Stop => "STOP",
             Self::Continue => "CONT",

@@ -92,6 +92,7 @@ impl Services {
             .env("CONFAB_TEST_KAFKA_LIB", &installed.kafka_jars)
             .env("CONFAB_TEST_NODE", &installed.node)
             .env("CONFAB_TEST_PYTHON", &installed.python)
+            .env("CONFAB_TEST_JAVA_LIB", &installed.java)
             .env("CONFAB_TEST_PLUGINS", components);
     }
 

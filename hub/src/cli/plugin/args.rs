@@ -1,10 +1,11 @@
 //! What `confab plugin …` takes.
 
+use crate::cli::HubArgs;
 use clap::{Args, Subcommand, ValueEnum};
 use confab_plugin_kit::project::Language;
 use std::path::PathBuf;
 
-/// Make, build, test, try and install plugins. None of it needs a running hub.
+/// Make, build, test, try and install plugins. All but `dev` need no running hub.
 #[derive(Clone, Debug, Subcommand)]
 pub enum PluginCommand {
     /// Make a folder with a plugin that builds and passes its tests as it is.
@@ -19,6 +20,8 @@ pub enum PluginCommand {
     Run(Run),
     /// Measure a plugin: microseconds a call under both isolations, and memory.
     Bench(Bench),
+    /// Watch a plugin's folder: rebuild, test, and swap it into a local hub at every change.
+    Dev(Dev),
     /// Let a plugin judge what was said in a room, and show which verdicts would have been others.
     Replay(Replay),
     /// Pin the plugins of hub.toml to the files that are there now (`blake3`).
@@ -160,6 +163,26 @@ pub struct Bench {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Watch a plugin's folder.
+#[derive(Args, Clone, Debug)]
+pub struct Dev {
+    /// The plugin's folder.
+    #[arg(default_value = ".")]
+    pub folder: PathBuf,
+    /// The file to write: what hub.toml of the local hub names [default: `NAME.wasm` in the folder].
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Build and test only; leave every hub alone.
+    #[arg(long)]
+    pub no_reload: bool,
+    /// End after so many builds.
+    #[arg(long, value_name = "NUMBER")]
+    pub builds: Option<u32>,
+    /// Which hub to swap it into.
+    #[command(flatten)]
+    pub hub: HubArgs,
 }
 
 /// Where the past comes from.

@@ -3,7 +3,6 @@
 //! Outward at most one flush waits for the next GET; inward the packets of a POST wait until the session takes them, and
 //! the POST is answered then. So a polling client is held back, and found slow, as one with a WebSocket is.
 
-use super::Hold;
 use super::packet::Packet;
 use crate::outbox::{BYTES_PER_FLUSH, FRAMES_PER_FLUSH, Frame};
 use crate::session::socket::Wire;
@@ -25,8 +24,8 @@ const GOODBYE_GRACE: Duration = Duration::from_millis(50);
 pub enum Inbound {
     /// The packets of a POST.
     Packets(Vec<Packet>),
-    /// The client has moved to a WebSocket; its connection's share of the limit comes with it.
-    Upgraded(Box<Wire>, Hold),
+    /// The client has moved to a WebSocket.
+    Upgraded(Box<Wire>),
 }
 
 /// Why a request is not served.
@@ -215,7 +214,7 @@ impl Line {
     }
 
     /// The WebSocket takes over. What was posted before is ahead of it in the queue.
-    pub async fn switch(&self, socket: Box<Wire>, hold: Hold) {
+    pub async fn switch(&self, socket: Box<Wire>) {
         {
             let mut state = self.state.lock();
             if state.stage != Stage::Probing {
@@ -225,7 +224,7 @@ impl Line {
             state.release();
         }
         self.room.notify_one();
-        if self.inbound.send(Inbound::Upgraded(socket, hold)).await.is_err() {
+        if self.inbound.send(Inbound::Upgraded(socket)).await.is_err() {
             tracing::debug!("a session ended while its client moved to a WebSocket");
         }
     }

@@ -2,7 +2,7 @@
 
 use super::line::{Inbound, Line, Offered};
 use super::packet::Packet;
-use super::{Engine, Hold};
+use super::{Engine, Place};
 use crate::outbox::Frame;
 use crate::session::link::{Gone, Incoming, Link};
 use crate::session::socket::Wire;
@@ -28,7 +28,8 @@ pub struct EngineLink {
     outgoing: VecDeque<Frame>,
     unflushed: bool,
     beat: Beat,
-    _hold: Hold,
+    /// Given back with the link.
+    _place: Place,
 }
 
 enum Carrier {
@@ -51,22 +52,27 @@ impl Beat {
 }
 
 impl EngineLink {
-    pub(super) fn polling(engine: Arc<Engine>, line: Arc<Line>, inbound: mpsc::Receiver<Inbound>) -> Self {
+    pub(super) fn polling(
+        engine: Arc<Engine>,
+        line: Arc<Line>,
+        inbound: mpsc::Receiver<Inbound>,
+        place: Place,
+    ) -> Self {
         let sid = line.sid.clone();
-        let mut link = Self::new(engine, Carrier::Polling { line, inbound }, None);
+        let mut link = Self::new(engine, Carrier::Polling { line, inbound }, place);
         link.sid = Some(sid);
         link
     }
 
     /// A link that begins with a WebSocket.
-    pub fn websocket(engine: Arc<Engine>, socket: Wire, hold: Hold) -> Self {
+    pub fn websocket(engine: Arc<Engine>, socket: Wire, place: Place) -> Self {
         let sid = super::fresh_sid();
-        let mut link = Self::new(engine, Carrier::WebSocket(Box::new(socket)), hold);
+        let mut link = Self::new(engine, Carrier::WebSocket(Box::new(socket)), place);
         link.outgoing.push_back(link.engine.handshake(&sid, &[]));
         link
     }
 
-    fn new(engine: Arc<Engine>, carrier: Carrier, hold: Hold) -> Self {
+    fn new(engine: Arc<Engine>, carrier: Carrier, place: Place) -> Self {
         let beat = Beat::PingAt(Instant::now() + engine.settings.ping_interval);
         Self {
             engine,
@@ -76,7 +82,7 @@ impl EngineLink {
             outgoing: VecDeque::new(),
             unflushed: false,
             beat,
-            _hold: hold,
+            _place: place,
         }
     }
 
@@ -88,12 +94,11 @@ impl EngineLink {
     fn take(&mut self, inbound: Inbound) {
         match inbound {
             Inbound::Packets(packets) => self.stash.extend(packets),
-            Inbound::Upgraded(socket, hold) => {
+            Inbound::Upgraded(socket) => {
                 if let Carrier::Polling { line, .. } = &self.carrier {
                     self.outgoing.extend(line.take_waiting());
                 }
                 self.carrier = Carrier::WebSocket(socket);
-                self._hold = hold;
             }
         }
     }

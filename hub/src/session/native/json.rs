@@ -1,6 +1,6 @@
 //! The JSON encoding of the native dialect. Several JSON objects may share a frame, divided by line feeds.
 
-use super::{Malformed, Unsubscribed, of_stream, oldest, refused, since, tags};
+use super::{Malformed, Unsubscribed, of_stream, oldest, refused, since, tags, wish};
 use crate::outbox::Frame;
 use crate::session::command::{Command, Done, Joined, Numbered, Recovery, Reply, Since};
 use confab_protocol::{Body, Present, Record, Room, UserId};
@@ -50,6 +50,8 @@ struct SubscribeIn {
     epoch: String,
     #[serde(default)]
     offset: u64,
+    #[serde(default)]
+    flag: i64,
 }
 
 #[derive(Deserialize)]
@@ -145,8 +147,8 @@ impl CommandIn {
         }
         if let Some(sub) = self.subscribe {
             let since = sub.since()?;
-            let SubscribeIn { channel: room, token, join_leave, r#type, .. } = sub;
-            found.push(of_stream(r#type, Command::Subscribe { room, since, token, join_leave }));
+            let SubscribeIn { channel: room, token, join_leave, r#type, flag, .. } = sub;
+            found.push(of_stream(r#type, Command::Subscribe { room, wish: wish(since, flag, token, join_leave) }));
         }
         found.extend(self.unsubscribe.map(|of| Command::Unsubscribe { room: of.channel }));
         if let Some(publish) = self.publish {

@@ -4,7 +4,7 @@
 //! Bodies are JSON in this encoding too: `data` holds the body's JSON text as bytes, and a `data` from a client that is
 //! no JSON is refused as a bad request (107). So a room sounds the same whichever encoding its listeners speak.
 
-use super::{Malformed, Unsubscribed, of_stream, oldest, refused, since, tags, wire};
+use super::{Malformed, Unsubscribed, of_stream, oldest, refused, since, tags, wire, wish};
 use crate::outbox::Frame;
 use crate::session::command::{Command, Done, Joined, Numbered, Recovery, Reply};
 use bytes::{Buf, Bytes};
@@ -48,8 +48,8 @@ fn command(read: wire::Command) -> Result<Command, Malformed> {
     }
     if let Some(sub) = read.subscribe {
         let since = if sub.recover { Some(since(&sub.epoch, sub.offset)?) } else { None };
-        let wire::SubscribeRequest { channel: room, token, join_leave, kind, .. } = sub;
-        found.push(of_stream(kind, Command::Subscribe { room, since, token, join_leave }));
+        let wire::SubscribeRequest { channel: room, token, join_leave, kind, flag, .. } = sub;
+        found.push(of_stream(kind, Command::Subscribe { room, wish: wish(since, flag, token, join_leave) }));
     }
     found.extend(read.unsubscribe.map(|of| Command::Unsubscribe { room: of.channel }));
     if let Some(publish) = read.publish {

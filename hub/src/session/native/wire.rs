@@ -70,6 +70,8 @@ pub struct SubscribeRequest {
     pub offset: u64,
     #[prost(bool, tag = "11")]
     pub join_leave: bool,
+    #[prost(int64, tag = "14")]
+    pub flag: i64,
     #[prost(int32, tag = "15")]
     pub kind: i32,
 }

@@ -11,9 +11,9 @@ use std::fmt;
 pub struct Mapping(Vec<SocketIoEvent>);
 
 impl Mapping {
-    /// The mapping of a hub. It lives as long as the process, for every session and every room refers to it.
-    pub fn for_ever(events: &[SocketIoEvent]) -> &'static Self {
-        Box::leak(Box::new(Self(events.to_vec())))
+    /// The mapping of a hub.
+    pub fn new(events: &[SocketIoEvent]) -> Self {
+        Self(events.to_vec())
     }
 
     /// The rooms that clients enter when they connect.

@@ -4,9 +4,10 @@ use super::assemble::{Assembler, Bounds};
 use super::mapping::Mapping;
 use super::packet::{Kind, Malformed, Packet};
 use crate::outbox::Frame;
-use crate::session::command::{Command, NO_ANSWER, Numbered, Since};
+use crate::session::command::{Command, NO_ANSWER, Numbered, Since, Wish};
 use confab_protocol::{Body, Epoch, Refusal};
 use serde::Deserialize;
+use std::sync::Arc;
 
 /// The most attachments that are read before the packet is refused: no verb takes any.
 const ATTACHMENTS_MAX: usize = 16;
@@ -17,7 +18,7 @@ const CONNECT: u32 = 0;
 #[derive(Debug)]
 pub struct Reader {
     assembler: Assembler,
-    mapping: &'static Mapping,
+    mapping: Arc<Mapping>,
 }
 
 #[derive(Deserialize)]
@@ -56,7 +57,7 @@ struct RefreshIn {
 
 impl Reader {
     /// A reader at the beginning of a session; attachments are at most `bytes` together.
-    pub fn new(bytes: usize, mapping: &'static Mapping) -> Self {
+    pub fn new(bytes: usize, mapping: Arc<Mapping>) -> Self {
         Self { assembler: Assembler::new(Bounds { attachments: ATTACHMENTS_MAX, bytes }), mapping }
     }
 
@@ -81,7 +82,7 @@ impl Reader {
                     Some(Ok(number)) if number != NO_ANSWER => Some(number),
                     Some(_) => return Err(Malformed::Ack),
                 };
-                one(number, event(&packet, self.mapping)?)
+                one(number, event(&packet, &self.mapping)?)
             }
             Kind::Ack => Ok(Vec::new()), // nothing of ours asks for one
             Kind::ConnectError => Err(Malformed::Type),
@@ -126,7 +127,7 @@ fn event(packet: &Packet, mapping: &Mapping) -> Result<Command, Malformed> {
     let read = match name.as_str() {
         "join" => arguments_of(data.as_ref()).map(|JoinIn { room, since, token }| {
             let since = since.map(|since| Since { epoch: since.epoch, offset: since.offset });
-            Command::Subscribe { room, since, token, join_leave: false }
+            Command::Subscribe { room, wish: Wish { since, token, ..Wish::default() } }
         }),
         "leave" => arguments_of(data.as_ref()).map(|RoomIn { room }| Command::Unsubscribe { room }),
         "presence" => arguments_of(data.as_ref()).map(|RoomIn { room }| Command::Presence { room }),
@@ -146,7 +147,7 @@ mod tests {
     use super::*;
 
     fn reader() -> Reader {
-        Reader::new(100, Mapping::for_ever(&[]))
+        Reader::new(100, Arc::new(Mapping::default()))
     }
 
     fn read(text: &str) -> Vec<Numbered> {
@@ -164,10 +165,8 @@ mod tests {
     fn verbs_are_events_and_their_acks_are_numbered() {
         let since = Some(Since { epoch: Some(Epoch(3)), offset: 7 });
         let join = r#"25["join",{"room":"a","since":{"epoch":"0000000000000003","offset":7}}]"#;
-        assert_eq!(
-            one(join),
-            (Some(5), Command::Subscribe { room: "a".into(), since, token: String::new(), join_leave: false })
-        );
+        let wish = Wish { since, ..Wish::default() };
+        assert_eq!(one(join), (Some(5), Command::Subscribe { room: "a".into(), wish }));
         assert_eq!(one(r#"20["leave",{"room":"a"}]"#), (Some(0), Command::Unsubscribe { room: "a".into() }));
         let data = Some(Body::parse(r#"{"room":"a","body":1}"#).unwrap());
         let send = Command::Rpc { method: "send".into(), data };

@@ -29,7 +29,7 @@ const PUSHES_AT_ONCE: usize = 256;
 /// How often the ear speaks to itself.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long a connection that hears nothing, not even itself, counts as alive.
-const DEAF: Duration = Duration::from_secs(4);
+const DEAF: Duration = Duration::from_secs(3);
 /// How many rooms may be joined and left at the same time.
 const DOORS: usize = 64;
 
@@ -117,6 +117,11 @@ impl Ear {
         Self { inner: Arc::new(inner) }
     }
 
+    /// Whether there is a connection on which every wanted room is subscribed.
+    pub(super) fn hears(&self) -> bool {
+        self.inner.line.borrow().is_some()
+    }
+
     /// The first connection. Waits for servers that are away, not for those that cannot be used.
     pub(super) async fn begin(&self) -> Result<(), Error> {
         let mut pause = Pause::default();
@@ -130,6 +135,7 @@ impl Ear {
                 Err(refused @ Error::Refused(_)) => return Err(refused),
                 Err(error) => {
                     tracing::warn!(%error, "redis relays nothing yet, trying again");
+                    self.inner.options.waits_for.note(&error);
                     pause.wait().await;
                 }
             }
@@ -206,6 +212,7 @@ impl Ear {
                         return "the connection broke";
                     }
                     heard = Instant::now();
+                    self.inner.counters.relay_heard();
                     for push in taken.drain(..) {
                         if self.unsubscribed_by_server(&push) {
                             return "the server ended a subscription";

@@ -67,6 +67,7 @@ impl Link {
                 Err(refused @ Error::Refused(_)) => return Err(refused),
                 Err(error) => {
                     tracing::warn!(%error, "redis is not there yet, trying again");
+                    self.options.waits_for.note(&error);
                     pause.wait().await;
                 }
             }

@@ -1,6 +1,8 @@
 //! How the timeline in Redis is set up.
 
+use parking_lot::Mutex;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How the timeline in Redis is set up.
@@ -28,6 +30,24 @@ pub struct RedisOptions {
     pub relay_queue: usize,
     /// Names this process. No two processes, not even one after the other, may share it.
     pub hub_id: String,
+    /// Where it says what it waits for while it connects.
+    pub waits_for: WaitsFor,
+}
+
+/// What a start waits for, in words, for whoever asks meanwhile. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct WaitsFor(Arc<Mutex<Option<String>>>);
+
+impl WaitsFor {
+    /// Notes what it is.
+    pub fn note(&self, what: &impl std::fmt::Display) {
+        *self.0.lock() = Some(what.to_string());
+    }
+
+    /// What was noted last, if anything was.
+    pub fn say(&self) -> Option<String> {
+        self.0.lock().clone()
+    }
 }
 
 impl RedisOptions {
@@ -45,6 +65,7 @@ impl RedisOptions {
             sweep_margin: Duration::from_secs(5),
             relay_queue: 4096,
             hub_id: hub_id.into(),
+            waits_for: WaitsFor::default(),
         }
     }
 }

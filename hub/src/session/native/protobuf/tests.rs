@@ -1,7 +1,7 @@
 //! The Protobuf encoding against bytes written by hand from the protocol's public definitions.
 
 use super::*;
-use crate::session::command::Since;
+use crate::session::command::{Since, Wish};
 use confab_protocol::{Annotations, Cursor, Epoch, Event, EventId, Key, Kind, Refusal, Trail, UserId};
 
 /// A field of a message: its number, and its bytes with their length in front.
@@ -42,12 +42,11 @@ fn commands_are_read_from_the_places_that_the_protocol_gives_them() {
             },
         }]
     );
-    let subscribe = [field(1, b"lobby"), number(3, 1), field(6, b"12"), number(7, 9), number(11, 1)].concat();
+    let subscribe =
+        [field(1, b"lobby"), number(3, 1), field(6, b"12"), number(7, 9), number(11, 1), number(14, 3)].concat();
     let since = Since { epoch: Some(Epoch(12)), offset: 9 };
-    assert_eq!(
-        one(&[number(1, 2), field(5, &subscribe)]),
-        Command::Subscribe { room: "lobby".into(), since: Some(since), token: String::new(), join_leave: true }
-    );
+    let wish = Wish { since: Some(since), all_or_nothing: true, token: String::new(), join_leave: true };
+    assert_eq!(one(&[number(1, 2), field(5, &subscribe)]), Command::Subscribe { room: "lobby".into(), wish });
     let history =
         [field(1, b"lobby"), number(7, 10), field(8, &[number(1, 9), field(2, b"12")].concat()), number(9, 1)];
     assert_eq!(

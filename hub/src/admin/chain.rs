@@ -1,0 +1,35 @@
+//! The admin API's part about the chain.
+
+use super::{Shared, problem};
+use crate::hub::reload::{Cause, Refused};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::json;
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ReloadIn {
+    dry_run: bool,
+}
+
+/// Reads hub.toml and the plugins again.
+pub(super) async fn reload(State(shared): State<Shared>, asked: Option<Json<ReloadIn>>) -> Response {
+    let Json(ReloadIn { dry_run }) = asked.unwrap_or_default();
+    let reloader = shared.hub().reloader().clone();
+    match shared.main.spawn(async move { reloader.reload(Cause::Asked, dry_run).await }).await {
+        Ok(Ok(reloaded)) => Json(reloaded).into_response(),
+        Ok(Err(Refused::Wrong(found))) => {
+            let answer = json!({
+                "error": "the new settings are refused, nothing has changed",
+                "diagnostics": found.to_json(),
+                "rendered": found.render(false),
+            });
+            (StatusCode::UNPROCESSABLE_ENTITY, Json(answer)).into_response()
+        }
+        Ok(Err(busy @ Refused::Busy)) => problem(StatusCode::SERVICE_UNAVAILABLE, busy.to_string()),
+        Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
+}

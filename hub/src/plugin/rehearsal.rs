@@ -1,0 +1,119 @@
+//! Rehearsals: a text judged by a chain although nobody will hear it, and the `[[test]]` tables of hub.toml.
+
+use super::{Chain, Judged};
+use confab_config::{ChainTest, JudgedKind, Path, Problem};
+use confab_protocol::{Annotations, Body, Event, EventId, Key, Kind, Room, Sender, Trail, UserId, VerdictName};
+use serde::Serialize;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What came of judging a text.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// What the whole chain said; `accept` if the text is what it was.
+    pub verdict: VerdictName,
+    /// The text that listeners would see: the body, where it has none.
+    pub text: Option<String>,
+    /// The refusal's code.
+    pub code: Option<u32>,
+    /// Why it was refused or held.
+    pub reason: Option<String>,
+    /// What the plugins said beside it.
+    pub annotations: Annotations,
+    /// Which plugin said what.
+    pub trail: Trail,
+}
+
+/// A test that was run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Rehearsed {
+    /// Its room.
+    pub room: String,
+    /// What was sent.
+    pub send: String,
+    /// Whether everything came out as expected.
+    pub ok: bool,
+    /// What did not.
+    pub differences: Vec<String>,
+}
+
+impl Rehearsed {
+    /// The finding about the test with this index that did not come out as expected.
+    pub fn problem(&self, index: usize) -> Option<Problem> {
+        let (first, more) = self.differences.split_first()?;
+        let at = Path::of("test").index(index).key("expect");
+        let message = format!("the new chain fails test {} in `{}`: {:?}", index + 1, self.room, self.send);
+        Some(more.iter().fold(Problem::error(&at, message).label(first), |problem, line| problem.note(line)))
+    }
+}
+
+/// Lets a chain judge a message with this text. Nothing is counted, and nobody hears it.
+pub async fn rehearse(chain: &Chain, room: &Room, text: &str, user: &UserId) -> Outcome {
+    let event = Event {
+        kind: Kind::Message,
+        id: EventId::fresh(),
+        room: room.clone(),
+        sender: Sender { user: user.clone(), client: None, info: None },
+        key: Key::fresh(),
+        digest: String::new(),
+        at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64),
+        body: Body::of(&serde_json::json!({ "text": text })),
+        target: None,
+        thread: None,
+        annotations: Annotations::new(),
+    };
+    let none = Outcome {
+        verdict: VerdictName::Accept,
+        text: None,
+        code: None,
+        reason: None,
+        annotations: Annotations::new(),
+        trail: Trail::default(),
+    };
+    match chain.rehearse(event, JudgedKind::Send).await {
+        Judged::Approved(approved) => {
+            let left = approved.event.body.text();
+            let verdict = if left.as_deref() == Some(text) { VerdictName::Accept } else { VerdictName::Replace };
+            let left = left.or_else(|| Some(approved.event.body.as_str().to_owned()));
+            Outcome { verdict, text: left, annotations: approved.event.annotations, trail: approved.trail, ..none }
+        }
+        Judged::Refused(refusal, trail) => {
+            let (code, reason) = (Some(refusal.code()), Some(refusal.message().into_owned()));
+            Outcome { verdict: VerdictName::Reject, code, reason, trail, ..none }
+        }
+        Judged::Held { reason, trail, .. } => {
+            Outcome { verdict: VerdictName::Hold, reason: Some(reason), trail, ..none }
+        }
+    }
+}
+
+/// Runs the tests, one after the other, in the order of the file.
+pub async fn rehearse_all(chain: &Chain, tests: &[ChainTest]) -> Vec<Rehearsed> {
+    let tester = UserId::new("tester").expect("this is a user id");
+    let mut done = Vec::with_capacity(tests.len());
+    for test in tests {
+        let differences = match Room::new(&test.room) {
+            Ok(room) => differences(test, &rehearse(chain, &room, &test.send, &tester).await),
+            Err(error) => vec![error.to_string()],
+        };
+        let (room, send) = (test.room.clone(), test.send.clone());
+        done.push(Rehearsed { room, send, ok: differences.is_empty(), differences });
+    }
+    done
+}
+
+fn differences(test: &ChainTest, outcome: &Outcome) -> Vec<String> {
+    let mut found = Vec::new();
+    let expect = &test.expect;
+    if expect.verdict != outcome.verdict.as_str() {
+        let why = outcome.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        found.push(format!("verdict: expected {}, found {}{why}", expect.verdict, outcome.verdict.as_str()));
+    }
+    if expect.text.is_some() && expect.text != outcome.text {
+        let found_text = outcome.text.as_deref().unwrap_or("nothing");
+        found.push(format!("text: expected {}, found {found_text}", expect.text.as_deref().unwrap_or_default()));
+    }
+    if expect.code.is_some() && expect.code != outcome.code {
+        found.push(format!("code: expected {:?}, found {:?}", expect.code, outcome.code));
+    }
+    found
+}

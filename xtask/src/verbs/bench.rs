@@ -1,0 +1,116 @@
+//! `cargo xtask bench`: the hub beside its peers and the floor, by the CPU that each takes.
+
+mod matrix;
+mod measure;
+mod subject;
+mod table;
+
+use crate::{cargo, cli};
+use anyhow::{Context, Result, bail};
+use matrix::{SCENARIOS, Scenario};
+use measure::Run;
+use std::path::PathBuf;
+use subject::{Programs, Subject};
+use xtask::progress::{Progress, say};
+use xtask::services::process::Scratch;
+use xtask::{install, workspace};
+
+/// Measures, prints the table, and fails if a delivery was lost, doubled or out of order.
+pub fn bench(arguments: &cli::Bench) -> Result<()> {
+    let scenarios = chosen(&arguments.scenarios)?;
+    let subjects = wanted(&arguments.peers)?;
+    let cells: Vec<(&Scenario, Subject)> = scenarios
+        .iter()
+        .flat_map(|scenario| scenario.subjects.iter().map(move |subject| (*scenario, *subject)))
+        .filter(|(_, subject)| subjects.contains(subject))
+        .collect();
+    let programs = prepare(&cells)?;
+    let scratch = Scratch::new("bench")?;
+    let count = cells.len() * arguments.rounds;
+    let progress = Progress::start(format!("{count} runs of {} s", arguments.seconds));
+    let (mut runs, mut failures) = (Vec::new(), Vec::new());
+    // Round by round, so that what disturbs the machine for a while disturbs all alike.
+    for round in 0..arguments.rounds {
+        for (scenario, subject) in &cells {
+            let n = runs.len() + failures.len() + 1;
+            progress.note(&format!("{n} of {count}: {} of {}", scenario.name, subject.name()));
+            match measure::cell(scenario, *subject, &programs, scratch.path(), arguments, round) {
+                Ok(run) => runs.push(run),
+                Err(error) => {
+                    let failure = format!("{} of {}: {error:#}", scenario.name, subject.name());
+                    say(&format!("✗ {failure}"));
+                    failures.push(failure);
+                }
+            }
+        }
+    }
+    progress.done("measured");
+    if let Some(path) = &arguments.json {
+        let text = serde_json::to_string_pretty(&runs.iter().map(Run::json).collect::<Vec<_>>())?;
+        std::fs::write(path, text).with_context(|| format!("could not write {}", path.display()))?;
+    }
+    table::print(&scenarios, &runs);
+    if !failures.is_empty() {
+        bail!("{} of {count} runs failed: {}", failures.len(), failures.join("; "));
+    }
+    Ok(())
+}
+
+fn chosen(names: &[String]) -> Result<Vec<&'static Scenario>> {
+    if names.is_empty() {
+        return Ok(SCENARIOS.iter().collect());
+    }
+    let find = |name: &String| {
+        let known = || SCENARIOS.map(|scenario| scenario.name).join(", ");
+        let found = SCENARIOS.iter().find(|scenario| scenario.name == name);
+        found.with_context(|| format!("there is no scenario `{name}`; there are {}", known()))
+    };
+    names.iter().map(find).collect()
+}
+
+/// Confab, and the peers that were named; all if none was.
+fn wanted(names: &[String]) -> Result<Vec<Subject>> {
+    if names.is_empty() {
+        return Ok(Subject::ALL.to_vec());
+    }
+    let find = |name: &String| {
+        let known = || Subject::ALL.iter().map(|subject| subject.name()).collect::<Vec<_>>().join(", ");
+        let found = Subject::ALL.into_iter().find(|subject| subject.name() == name);
+        found.with_context(|| format!("there is no `{name}`; there are {}", known()))
+    };
+    let mut subjects: Vec<Subject> = Subject::ALL.into_iter().filter(|subject| subject.is_confab()).collect();
+    for name in names {
+        subjects.push(find(name)?);
+    }
+    Ok(subjects)
+}
+
+/// Builds and installs what the cells need.
+fn prepare(cells: &[(&Scenario, Subject)]) -> Result<Programs> {
+    install::for_embedded()?;
+    let needs = |wanted: &[Subject]| cells.iter().any(|(_, subject)| wanted.contains(subject));
+    if needs(&[Subject::ConfabJudged]) {
+        super::plugins::build()?;
+    }
+    let mut build = cargo::cargo();
+    // The whole workspace's features, as for the tests: otherwise half of it is compiled again.
+    cargo::run(build.args(["build", "--release", "--workspace", "--bin", "confab", "--bin", "confab-bench"]))?;
+    let folder = cargo::target_folder()?.join("release");
+    let socketio = needs(&[Subject::Socketio, Subject::SocketioRedis]).then(install::peers::socketio).transpose()?;
+    let centrifuge =
+        needs(&[Subject::Centrifuge, Subject::CentrifugeRedis]).then(install::peers::centrifuge).transpose()?;
+    let pins = workspace::on_path("taskset").is_some() && std::thread::available_parallelism()?.get() > 1;
+    if !pins {
+        say(
+            "· no `taskset`, or one processor only: servers and generator are in each other's way, and figures say little",
+        );
+    }
+    Ok(Programs {
+        confab: folder.join("confab"),
+        bench: folder.join("confab-bench"),
+        plugin: workspace::root().join("plugins/word-filter.wasm"),
+        socketio: socketio.unwrap_or_else(PathBuf::new),
+        centrifuge: centrifuge.unwrap_or_else(PathBuf::new),
+        pins,
+    })
+}
