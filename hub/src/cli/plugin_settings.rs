@@ -15,12 +15,8 @@ pub fn problems(config: &Config) -> Vec<Problem> {
             continue;
         };
         let here = Path::of("plugin").key(name.as_str()).key("settings");
-        match violations(&schema, &plugin.settings) {
-            Ok(violations) => found.extend(violations.iter().map(|violation| problem(name, &here, violation, &schema))),
-            Err(why) => {
-                found.push(Problem::warning(&here, format!("the settings of `{name}` cannot be checked")).note(why))
-            }
-        }
+        let violations = schema::violations(&schema, &table_to_json(&plugin.settings));
+        found.extend(violations.iter().map(|violation| problem(name, &here, violation, &schema)));
     }
     found
 }
