@@ -77,7 +77,7 @@ pub enum Command {
     /// Check the settings, show them, or print the reference.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// See which plugins judge a room, try them, and run the tests of hub.toml.
+    /// See which plugins judge a room, how they are, try them, and run the tests of hub.toml.
     #[command(subcommand)]
     Chain(ChainCommand),
     /// Make, build, test, try and install plugins.
@@ -155,7 +155,7 @@ pub enum ConfigCommand {
     },
 }
 
-/// See which plugins judge a room, try them, and run the tests of hub.toml.
+/// See which plugins judge a room, how they are, try them, and run the tests of hub.toml.
 #[derive(Clone, Debug, Subcommand)]
 pub enum ChainCommand {
     /// Print which plugins judge a room, in order, and which `[[chain]]` of hub.toml says so.
@@ -178,6 +178,15 @@ pub enum ChainCommand {
         /// Print JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Say how the plugins of a running hub are: calls, faults, times, memory, and whether one is taken out.
+    Status {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        /// Which hub to ask.
+        #[command(flatten)]
+        hub: HubArgs,
     },
     /// Run every `[[test]]` of hub.toml against the chains.
     Test {

@@ -9,6 +9,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 
+/// How the chain and its plugins are.
+pub(super) async fn status(State(shared): State<Shared>) -> Response {
+    Json(shared.hub().chain()).into_response()
+}
+
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ReloadIn {

@@ -8,6 +8,7 @@ use super::contract::{self, Complete, types};
 use super::engine::Engine;
 use super::engine::{CORE_INSTANCES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
 use super::module::{Bounds, Module};
+use super::tally::Tally;
 use super::{Check, Fault, Observer, Verdict};
 use confab_protocol::Event;
 use std::sync::Arc;
@@ -55,11 +56,12 @@ pub fn store(
     bounds: Bounds,
     largest: usize,
     observer: &Arc<dyn Observer>,
+    tally: Arc<Tally>,
     budget: Budget,
 ) -> wasmtime::Store<Guest> {
     let guest = Guest {
         log: Log::new(Arc::clone(name), Arc::clone(observer)),
-        memory: Memory { limit: bounds.memory, size: 0, refused: false },
+        memory: Memory { limit: bounds.memory, size: 0, refused: false, tally },
         budget,
         output: bounds.output,
     };
@@ -91,8 +93,8 @@ pub struct Guest {
 impl Instance {
     /// Starts an instance, and configures it unless the module is a picture of one that was.
     pub async fn start(module: &Module, observer: &Arc<dyn Observer>, budget: Budget) -> Result<Self, Fault> {
-        let bounds = module.bounds;
-        let mut store = store(&module.engine, &module.name, bounds, bounds.output, observer, budget);
+        let (bounds, tally) = (module.bounds, Arc::clone(&module.tally));
+        let mut store = store(&module.engine, &module.name, bounds, bounds.output, observer, tally, budget);
         let started = budget.cover(module.pre.instantiate_async(&mut store)).await;
         let exports = started.map_err(|failed| store.data().fault(failed, Fault::Unavailable))?;
         if !module.configured {
@@ -171,6 +173,8 @@ struct Memory {
     size: usize,
     /// It asked for more: whatever it does then, it failed for want of memory.
     refused: bool,
+    /// Told of the most that there was.
+    tally: Arc<Tally>,
 }
 
 impl ResourceLimiter for Memory {
@@ -180,6 +184,7 @@ impl ResourceLimiter for Memory {
             return Err(wasmtime::format_err!("memory of {desired} bytes, {} are allowed", self.limit));
         }
         self.size = desired;
+        self.tally.memory(desired);
         Ok(true)
     }
 
