@@ -4,6 +4,8 @@ pub mod chain;
 pub mod config_commands;
 pub mod exit;
 pub mod migrate;
+pub mod plugin;
+pub mod plugin_settings;
 pub mod reload;
 pub mod remote;
 pub mod run;
@@ -78,6 +80,9 @@ pub enum Command {
     /// See which plugins judge a room, how they are, try them, and run the tests of hub.toml.
     #[command(subcommand)]
     Chain(ChainCommand),
+    /// Make, build, test, try and install plugins.
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
     /// Make and check the tokens that clients connect with.
     #[command(subcommand)]
     Token(TokenCommand),
