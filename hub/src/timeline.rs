@@ -9,7 +9,7 @@ mod relays;
 
 pub use counters::Counters;
 pub use memory::{Commit, Memory, MemoryOptions, Past};
-pub use redis::{Redis, RedisOptions, Truth, WaitsFor, client as redis_client};
+pub use redis::{Dialer as RedisDialer, Redis, RedisOptions, SentinelOptions, Truth, WaitsFor};
 
 use confab_protocol::{
     Body, Cursor, Event, EventId, Key, Kind, Passage, Present, Record, Refusal, Room, Trail, UserId,

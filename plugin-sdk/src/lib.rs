@@ -55,6 +55,7 @@ pub mod kv;
 pub mod log;
 #[cfg(feature = "random")]
 pub mod random;
+pub mod settings;
 pub mod testing;
 mod verdict;
 

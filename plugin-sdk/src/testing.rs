@@ -12,6 +12,9 @@
 //! assert_eq!(plugin.judge("hi"), Verdict::accept());
 //! ```
 
+#[cfg(feature = "golden")]
+pub mod golden;
+
 use crate::{Context, Decision, Event, Kind, Plugin, Verdict};
 use serde_json::Value;
 

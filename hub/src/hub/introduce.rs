@@ -4,11 +4,13 @@ use super::Error;
 use crate::journal::{self, Journal, Kafka, Sqlite};
 use crate::kv::{self, Kv};
 use crate::timeline::{
-    self, Commit, Failure, Memory, MemoryOptions, Past, Redis, RedisOptions, Relay, Timeline, Truth, WaitsFor,
+    Commit, Failure, Memory, MemoryOptions, Past, Redis, RedisDialer, RedisOptions, Relay, SentinelOptions, Timeline,
+    Truth, WaitsFor,
 };
-use confab_config::{Config, KafkaConfig, Limits, OnOutage, PostgresConfig, Profile};
+use confab_config::{Config, KafkaConfig, Limits, OnOutage, PostgresConfig, Profile, RedisConfig};
 use confab_protocol::{Cursor, Millis, Record, Room};
 use confab_store::{KeyUse, PostgresOptions, Query, Store};
+use futures_util::FutureExt;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
@@ -84,19 +86,16 @@ async fn cluster(config: &Config, waits_for: WaitsFor) -> Result<Parts, Error> {
     let store = store(config).await?;
     check_schema(&store).await?;
     let journal = Kafka::connect(kafka.clone())?;
-    let url = redis.read_url().map_err(|error| Error::Setting(error.to_string()))?;
     let hub_id = Uuid::now_v7().to_string();
     let options = RedisOptions {
-        ca_file: redis.ca_file.clone(),
         prefix: redis.prefix.clone(),
         buckets: redis.buckets,
-        timeout: redis.timeout,
         hub_lease: redis.hub_lease,
         dedupe_window: config.limits.dedupe_window,
         delivery_timeout: kafka.delivery_timeout,
         waits_for,
         sweep_margin: SWEEP_MARGIN + patience(kafka),
-        ..RedisOptions::new(url.expose(), &hub_id)
+        ..reach(redis, &hub_id)?
     };
     let truth = Arc::new(Journaled { kafka: journal.clone(), hub_id });
     let (timeline, relay) = Redis::connect(options, truth).await?;
@@ -106,10 +105,24 @@ async fn cluster(config: &Config, waits_for: WaitsFor) -> Result<Parts, Error> {
 /// Where plugins remember: in this process, or in Redis. Nobody waits for Redis here.
 pub(super) fn kv(config: &Config) -> Result<Kv, Error> {
     let Some(redis) = &config.timeline.redis else { return Ok(Kv::default()) };
+    let dialer = RedisDialer::new(&reach(redis, "plugins")?)?;
+    let dial = move || {
+        let dialer = dialer.clone();
+        async move { dialer.connect("kv").await.map_err(|error| error.to_string()) }.boxed()
+    };
+    Ok(Kv::Redis(kv::Redis::new(Arc::new(dial), &redis.prefix)))
+}
+
+/// How Redis is reached.
+fn reach(redis: &RedisConfig, hub_id: &str) -> Result<RedisOptions, Error> {
     let url = redis.read_url().map_err(|error| Error::Setting(error.to_string()))?;
-    let client = timeline::redis_client(url.expose(), redis.ca_file.as_deref())?;
-    let opened = kv::Redis::open(client, &redis.prefix, redis.timeout);
-    Ok(Kv::Redis(opened.map_err(|error| Error::Setting(format!("redis: {error}")))?))
+    let confab_config::SentinelConfig { master, nodes } = redis.sentinel.clone();
+    Ok(RedisOptions {
+        ca_file: redis.ca_file.clone(),
+        sentinel: (!nodes.is_empty()).then_some(SentinelOptions { master, nodes }),
+        timeout: redis.timeout,
+        ..RedisOptions::new(url.expose(), hub_id)
+    })
 }
 
 /// How long a hub that lives goes on trying to journal what it has buffered: the sweep does not come before that.

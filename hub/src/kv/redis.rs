@@ -4,16 +4,20 @@
 //! beside the values lie `ends`, when each key ends, and `sizes`, how large each is; they are what the limits are kept by.
 //! Every name expires.
 
+mod way;
+
+pub use way::Dial;
+
 use super::{COUNTER_BYTES, Error, Space};
-use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use ::redis::{Client, RedisError, Script};
+use ::redis::Script;
 use std::sync::Arc;
 use std::time::Duration;
+use way::Way;
 
 /// What plugins remember, in Redis. Cheap to clone.
 #[derive(Clone)]
 pub struct Redis {
-    connection: ConnectionManager,
+    way: Arc<Way>,
     prefix: Arc<str>,
     scripts: Arc<Scripts>,
 }
@@ -25,31 +29,21 @@ struct Scripts {
 }
 
 impl Redis {
-    /// Makes the way to a server. Nobody waits for it: it is reached when it is first needed, and again whenever it was away.
-    /// Must be called inside a Tokio runtime. `timeout` is the longest that an attempt to connect, or a command, may take.
-    ///
-    /// # Errors
-    /// Where the client cannot be set up at all.
-    pub fn open(client: Client, prefix: &str, timeout: Duration) -> Result<Self, RedisError> {
-        // No attempts beside those that calls ask for: a call has milliseconds, and wants to hear at once that redis is away.
-        let config = ConnectionManagerConfig::new()
-            .set_number_of_retries(0)
-            .set_connection_timeout(Some(timeout))
-            .set_response_timeout(Some(timeout));
-        let connection = ConnectionManager::new_lazy_with_config(client, config)?;
+    /// Over connections that `dial` makes. Nobody waits for the first: it is made when it is needed, and again whenever it broke.
+    pub fn new(dial: Arc<Dial>, prefix: &str) -> Self {
         let script = |text: &str| Script::new(&[include_str!("redis/space.lua"), text].concat());
         let scripts = Scripts {
             set: script(include_str!("redis/set.lua")),
             increment: script(include_str!("redis/increment.lua")),
             delete: script(include_str!("redis/delete.lua")),
         };
-        Ok(Self { connection, prefix: prefix.into(), scripts: Arc::new(scripts) })
+        Self { way: Arc::new(Way::new(dial)), prefix: prefix.into(), scripts: Arc::new(scripts) }
     }
 
     pub(super) async fn get(&self, space: &Space, key: &str) -> Result<Option<Vec<u8>>, Error> {
         let mut get = ::redis::cmd("GET");
         get.arg(self.name(space, &format!("key:{key}")));
-        get.query_async(&mut self.connection.clone()).await.map_err(unavailable)
+        self.way.ask(|mut connection| async move { get.query_async(&mut connection).await }).await
     }
 
     pub(super) async fn set(&self, space: &Space, key: &str, value: Vec<u8>, life: Duration) -> Result<(), Error> {
@@ -57,7 +51,9 @@ impl Redis {
         let mut set = self.scripts.set.prepare_invoke();
         self.names(space, key, &mut set);
         set.arg(key).arg(size).arg(millis(life)).arg(space.keys).arg(space.bytes).arg(value);
-        match set.invoke_async::<String>(&mut self.connection.clone()).await.map_err(unavailable)?.as_str() {
+        let answer: String =
+            self.way.ask(|mut connection| async move { set.invoke_async(&mut connection).await }).await?;
+        match answer.as_str() {
             "ok" => Ok(()),
             "full" => Err(Error::Full),
             other => Err(Error::Unavailable(format!("redis answered {other:?}"))),
@@ -68,7 +64,7 @@ impl Redis {
         let mut delete = self.scripts.delete.prepare_invoke();
         self.names(space, key, &mut delete);
         delete.arg(key);
-        delete.invoke_async::<String>(&mut self.connection.clone()).await.map_err(unavailable)?;
+        self.way.ask(|mut connection| async move { delete.invoke_async::<String>(&mut connection).await }).await?;
         Ok(())
     }
 
@@ -77,8 +73,9 @@ impl Redis {
         self.names(space, key, &mut increment);
         let size = key.len() + COUNTER_BYTES;
         increment.arg(key).arg(size).arg(millis(life)).arg(space.keys).arg(space.bytes).arg(by);
-        let answer = increment.invoke_async::<(String, Option<i64>)>(&mut self.connection.clone()).await;
-        match answer.map_err(unavailable)? {
+        let answer: (String, Option<i64>) =
+            self.way.ask(|mut connection| async move { increment.invoke_async(&mut connection).await }).await?;
+        match answer {
             (word, Some(sum)) if word == "ok" => Ok(sum),
             (word, _) if word == "full" => Err(Error::Full),
             (word, _) if word == "no counter" => Err(Error::NotANumber),
@@ -101,8 +98,4 @@ impl Redis {
 
 fn millis(life: Duration) -> u64 {
     u64::try_from(life.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn unavailable(error: RedisError) -> Error {
-    Error::Unavailable(error.to_string())
 }

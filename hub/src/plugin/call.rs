@@ -8,6 +8,7 @@ use super::contract::{self, Complete, types};
 use super::engine::Engine;
 use super::engine::{CORE_INSTANCES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
 use super::module::{Bounds, Module};
+use super::tally::Tally;
 use super::{Check, Fault, Observer, Verdict};
 use confab_protocol::Event;
 use std::sync::Arc;
@@ -48,12 +49,11 @@ pub enum Failed {
     Error(wasmtime::Error),
 }
 
-/// A store for one instance, with its bounds; `largest` is the most bytes that the guest may hand over in one call.
+/// A store for one instance, with its bounds and what it is granted.
 pub fn store(
     engine: &Engine,
     name: &Arc<str>,
     bounds: Bounds,
-    largest: usize,
     grants: &Grants,
     observer: &Arc<dyn Observer>,
     budget: Budget,
@@ -67,7 +67,7 @@ pub fn store(
     };
     let mut store = wasmtime::Store::new(engine.wasmtime(), guest);
     store.limiter(|guest| &mut guest.memory);
-    store.set_hostcall_fuel(largest.saturating_add(1024));
+    store.set_hostcall_fuel(bounds.handed.saturating_add(1024));
     store.epoch_deadline_callback(|store| give_way(&store));
     store.set_epoch_deadline(1);
     store
@@ -78,6 +78,8 @@ pub struct Instance {
     store: wasmtime::Store<Guest>,
     exports: Complete,
     calls: u32,
+    /// Told how much memory there was after each call.
+    tally: Arc<Tally>,
 }
 
 /// What the host keeps for an instance.
@@ -95,14 +97,14 @@ pub struct Guest {
 impl Instance {
     /// Starts an instance, and configures it unless the module is a picture of one that was.
     pub async fn start(module: &Module, observer: &Arc<dyn Observer>, budget: Budget) -> Result<Self, Fault> {
-        let bounds = module.bounds;
-        let mut store = store(&module.engine, &module.name, bounds, bounds.handed, &module.grants, observer, budget);
+        let (name, bounds, grants) = (&module.name, module.bounds, &module.grants);
+        let mut store = store(&module.engine, name, bounds, grants, observer, budget);
         let started = budget.cover(module.pre.instantiate_async(&mut store)).await;
         let exports = started.map_err(|failed| store.data().fault(failed, Fault::Unavailable))?;
         if !module.configured {
             configure(&mut store, &exports, &module.settings).await?;
         }
-        Ok(Self { store, exports, calls: 0 })
+        Ok(Self { store, exports, calls: 0, tally: Arc::clone(&module.tally) })
     }
 
     /// Asks what should become of an event.
@@ -116,6 +118,7 @@ impl Instance {
         let said = budget.cover(self.exports.call_judge(&mut self.store, &asked, &context)).await;
         let guest = self.store.data_mut();
         guest.host.end();
+        self.tally.memory(guest.memory.size);
         let said = said.map_err(|failed| guest.fault(failed, Fault::Nonsense))?;
         let verdict = guest.read(said, check)?;
         Ok((self, verdict))

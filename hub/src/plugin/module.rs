@@ -3,7 +3,7 @@
 use super::cache::{Cache, Entry, Key};
 use super::capability::{self, Capability, Grants};
 use super::contract::{CompletePre, PACKAGE, VERSION};
-use super::{Fault, call::Guest, engine::Engine, snapshot};
+use super::{Fault, call::Guest, engine::Engine, snapshot, tally::Tally};
 use confab_config::{Isolation, PluginConfig};
 use std::path::Path;
 use std::sync::Arc;
@@ -115,6 +115,8 @@ pub struct Module {
     pub waiting: usize,
     /// The longest a call may take.
     pub timeout: Duration,
+    /// What it did so far.
+    pub tally: Arc<Tally>,
 }
 
 impl Module {
@@ -163,6 +165,7 @@ impl Module {
             grants,
             waiting: Grants::waiting_max(&config.capabilities),
             timeout: config.timeout,
+            tally: Arc::default(),
         })
     }
 }

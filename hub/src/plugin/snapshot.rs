@@ -48,7 +48,8 @@ pub async fn take(
 
     let (bounds, budget) = (Bounds::of(config), Budget::from_now(START_TIMEOUT));
     let observer: Arc<dyn super::Observer> = Arc::new(());
-    let mut store = call::store(engine, name, bounds, usize::MAX >> 1, &Grants::default(), &observer, budget);
+    let bounds = Bounds { handed: usize::MAX >> 1, ..bounds };
+    let mut store = call::store(engine, name, bounds, &Grants::default(), &observer, budget);
     let _ticking = engine.keep_ticking();
     let started = budget.cover(pre.instantiate_async(&mut store)).await;
     let instance = started.map_err(|failed| Error::Fault(store.data().fault(failed, Fault::Unavailable)))?;

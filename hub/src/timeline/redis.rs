@@ -21,11 +21,13 @@ mod options;
 mod presence;
 mod refusal;
 mod scripts;
+mod sentinel;
 mod server;
 mod sweep;
 
 pub use options::{RedisOptions, WaitsFor};
-pub use server::client;
+pub use sentinel::SentinelOptions;
+pub use server::Dialer;
 
 use super::relays::Relays;
 use super::{Counters, Error, Failure, Relay, Timeline};
@@ -36,7 +38,6 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use keys::Keys;
 use link::Link;
-use server::Dialer;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -91,7 +92,7 @@ impl Redis {
         let dialer = Dialer::new(&options)?;
         let (dial, hears, counts) = (dialer.clone(), relays.clone(), counters.clone());
         let link = Link::new(options.clone(), keys.clone(), dial, truth.clone(), hears, counts);
-        let ear = Ear::new(options.clone(), keys.clone(), dialer, relays.clone(), counters.clone());
+        let ear = Ear::new(link.clone(), dialer, relays.clone());
 
         link.begin().await?;
         ear.begin().await?;

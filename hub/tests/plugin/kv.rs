@@ -3,13 +3,20 @@
 use crate::servers::{nobody_at, silent};
 use crate::support::{World, reach, try_world_with, whole};
 use confab_hub::kv::{Error, Kv, Redis, Space};
+use confab_hub::timeline::{RedisDialer, RedisOptions};
+use futures_util::FutureExt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
 fn redis_at(url: &str, prefix: &str) -> Kv {
-    let client = redis::Client::open(url).unwrap();
-    Kv::Redis(Redis::open(client, prefix, Duration::from_secs(2)).unwrap())
+    let dialer = RedisDialer::new(&RedisOptions::new(url, "test")).unwrap();
+    let dial = move || {
+        let dialer = dialer.clone();
+        async move { dialer.connect("kv").await.map_err(|error| error.to_string()) }.boxed()
+    };
+    Kv::Redis(Redis::new(Arc::new(dial), prefix))
 }
 
 fn test_redis() -> String {

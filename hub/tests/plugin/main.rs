@@ -1,5 +1,6 @@
 //! Plugins, through the chain's front door: what they say, how they fail, and what they cannot do to anyone else.
 
+mod breaker;
 mod capabilities;
 mod chain;
 mod faults;
@@ -8,5 +9,6 @@ mod isolation;
 mod kv;
 mod loading;
 mod reload;
+mod sample;
 mod servers;
 mod support;

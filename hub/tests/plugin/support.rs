@@ -2,7 +2,7 @@
 
 use confab_config::{Config, JudgedKind};
 use confab_hub::kv::Kv;
-use confab_hub::plugin::{Chain, Error, Judged, Observer};
+use confab_hub::plugin::{BreakerState, Chain, Error, Judged, Observer};
 use confab_protocol::{Annotations, Body, Event, EventId, Key, Kind, Refusal, Room, Sender, UserId, VerdictName};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,6 +31,7 @@ pub struct Seen {
     pub log_cut: Mutex<u64>,
     pub host: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
     pub waits: Mutex<BTreeMap<&'static str, u64>>,
+    pub breaker: Mutex<Vec<BreakerState>>,
 }
 
 impl Observer for Seen {
@@ -52,6 +53,10 @@ impl Observer for Seen {
 
     fn log_cut(&self, _plugin: &str, bytes: u64) {
         *self.log_cut.lock().unwrap() += bytes;
+    }
+
+    fn breaker(&self, _plugin: &str, state: BreakerState) {
+        self.breaker.lock().unwrap().push(state);
     }
 }
 
@@ -104,11 +109,13 @@ pub fn whole(error: &dyn std::error::Error) -> String {
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// A misbehaving plugin named `it`, in every room; `more` are further lines of its table.
+/// A misbehaving plugin named `it`, in every room; `more` are further lines of its table. Without a word on the breaker
+/// there, it may fail as often as it likes.
 pub fn misbehave(mode: &str, more: &str) -> String {
     format!(
-        "[plugin.it]\nmodule = 'misbehave.wasm'\ntimeout = '5s'\ncapabilities = {{ log = true }}\n{more}\n\
-         [plugin.it.settings]\nmode = '{mode}'\nn = 10000\n[[chain]]\nplugins = ['it']"
+        "[plugin.it]\nmodule = 'misbehave.wasm'\ntimeout = '5s'\ncapabilities = {{ log = true }}\n{}{more}\n\
+         [plugin.it.settings]\nmode = '{mode}'\nn = 10000\n[[chain]]\nplugins = ['it']",
+        if more.contains("breaker") { "" } else { "breaker = { faults = 0 }\n" }
     )
 }
 

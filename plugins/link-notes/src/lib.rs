@@ -19,6 +19,7 @@ pub struct LinkNotes {
 
 /// `[plugin.<name>.settings]` in hub.toml.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// How many links of a message are noted.
@@ -54,8 +55,13 @@ confab_plugin_sdk::export_plugin!(LinkNotes);
 mod tests {
     use super::*;
     use confab_plugin_sdk::Decision;
-    use confab_plugin_sdk::testing::{self, Trial};
+    use confab_plugin_sdk::testing::{self, Trial, golden};
     use serde_json::{Value, json};
+
+    #[test]
+    fn the_files_beside_the_code_say_the_truth() {
+        golden::check::<LinkNotes>(env!("CARGO_MANIFEST_DIR"));
+    }
 
     /// What is noted of a text.
     fn notes(settings: Value, text: &str) -> Option<Value> {

@@ -2,9 +2,11 @@
 
 use super::super::Error;
 use super::RedisOptions;
+use super::sentinel::{Address, Sentinels};
 use redis::aio::{AsyncPushSender, MultiplexedConnection};
 use redis::{
-    AsyncConnectionConfig, Client, ErrorKind, IntoConnectionInfo, ProtocolVersion, RedisError, TlsCertificates,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, ProtocolVersion,
+    RedisError, TlsCertificates,
 };
 use std::collections::HashMap;
 use std::error::Error as _;
@@ -14,24 +16,69 @@ use std::time::Duration;
 
 /// Makes connections.
 #[derive(Clone)]
-pub(super) struct Dialer {
+pub struct Dialer {
     client: Client,
+    ca_file: Option<Arc<Path>>,
+    sentinels: Option<Arc<Sentinels>>,
     timeout: Duration,
     hub: Arc<str>,
 }
 
+/// A connection, and where it leads if sentinels said so.
+pub(super) struct Dialed {
+    pub(super) connection: MultiplexedConnection,
+    pub(super) at: Option<Address>,
+}
+
 impl Dialer {
-    pub(super) fn new(options: &RedisOptions) -> Result<Self, Error> {
-        let client = client(&options.url, options.ca_file.as_deref())?;
-        Ok(Self { client, timeout: options.timeout, hub: options.hub_id.as_str().into() })
+    /// Reads where the server is. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where the address or the file of authorities cannot be read.
+    pub fn new(options: &RedisOptions) -> Result<Self, Error> {
+        let ca_file = options.ca_file.as_deref();
+        let client = open(&options.url, ca_file)?;
+        let sentinels = match &options.sentinel {
+            Some(sentinel) => Some(Arc::new(Sentinels::new(sentinel, ca_file, options.timeout)?)),
+            None => None,
+        };
+        let (ca_file, hub) = (ca_file.map(Arc::from), options.hub_id.as_str().into());
+        Ok(Self { client, ca_file, sentinels, timeout: options.timeout, hub })
+    }
+
+    /// The client for the server that serves at this moment.
+    async fn client(&self) -> Result<(Client, Option<Address>), Error> {
+        let Some(sentinels) = &self.sentinels else { return Ok((self.client.clone(), None)) };
+        let at = sentinels.primary().await?;
+        let info = self.client.get_connection_info().clone();
+        let addr = match info.addr().clone() {
+            ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
+                ConnectionAddr::TcpTls { host: at.0.clone(), port: at.1, insecure, tls_params }
+            }
+            _ => ConnectionAddr::Tcp(at.0.clone(), at.1),
+        };
+        Ok((client(info.set_addr(addr), self.ca_file.as_deref())?, Some(at)))
+    }
+
+    /// Whether sentinels say that another server is the primary now. What they do not say is no.
+    pub(super) async fn has_moved(&self, at: Option<&Address>) -> bool {
+        match (&self.sentinels, at) {
+            (Some(sentinels), Some(at)) => sentinels.primary().await.is_ok_and(|now| now != *at),
+            _ => false,
+        }
+    }
+
+    /// A connection for another purpose than the timeline's, to the server that serves at this moment.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] while there is none, [`Error::Refused`] if this will not change by itself.
+    pub async fn connect(&self, purpose: &str) -> Result<MultiplexedConnection, Error> {
+        Ok(self.dial(purpose, None).await?.connection)
     }
 
     /// A connection, named after its use so that operators can tell it from others.
-    pub(super) async fn dial(
-        &self,
-        purpose: &str,
-        pushes: Option<Arc<dyn AsyncPushSender>>,
-    ) -> Result<MultiplexedConnection, Error> {
+    pub(super) async fn dial(&self, purpose: &str, pushes: Option<Arc<dyn AsyncPushSender>>) -> Result<Dialed, Error> {
+        let (client, at) = self.client().await?;
         let mut config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.timeout))
             .set_response_timeout(Some(self.timeout))
@@ -40,7 +87,7 @@ impl Dialer {
             config = config.set_push_sender(pushes);
         }
         let mut connection =
-            self.client.get_multiplexed_async_connection_with_config(&config).await.map_err(|error| failed(&error))?;
+            client.get_multiplexed_async_connection_with_config(&config).await.map_err(|error| failed(&error))?;
         let name: String = self.hub.chars().filter(char::is_ascii_graphic).collect();
         let mut named = redis::cmd("CLIENT");
         named.arg("SETNAME").arg(format!("confab-{name}-{purpose}"));
@@ -48,21 +95,20 @@ impl Dialer {
         if let Err(error) = named.exec_async(&mut connection).await {
             tracing::debug!(%error, "connection stays without a name");
         }
-        Ok(connection)
+        Ok(Dialed { connection, at })
     }
 }
 
-/// Reads the address of a server, and whom to trust there: a PEM file of authorities, or the well-known ones. Nothing is
-/// connected yet.
-///
-/// # Errors
-/// [`Error::Refused`] where the address or the file cannot be read.
-pub fn client(url: &str, ca_file: Option<&Path>) -> Result<Client, Error> {
-    let refused = |error: RedisError| Error::Refused(format!("redis url: {error}"));
-    let info = url.into_connection_info().map_err(refused)?;
+/// A client for the server that a url names.
+pub(super) fn open(url: &str, ca_file: Option<&Path>) -> Result<Client, Error> {
+    let info = url.into_connection_info().map_err(|error| Error::Refused(format!("redis url: {error}")))?;
     let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
     let tcp = info.tcp_settings().clone().set_nodelay(true);
-    let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
+    client(info.set_redis_settings(settings).set_tcp_settings(tcp), ca_file)
+}
+
+fn client(info: ConnectionInfo, ca_file: Option<&Path>) -> Result<Client, Error> {
+    let refused = |error: RedisError| Error::Refused(format!("redis url: {error}"));
     // Harmless if another part of the process was first; without one, rustls may find two providers and stop.
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     let Some(path) = ca_file else { return Client::open(info).map_err(refused) };
@@ -126,7 +172,7 @@ impl Server {
             return Err(Error::Refused(format!("maxmemory-policy is `{policy}`; {hint}")));
         }
         if about.get("cluster_enabled").is_some_and(|enabled| enabled == "1") {
-            return Err(Error::Refused("this is a Redis Cluster, which is not supported yet".into()));
+            return Err(Error::Refused("this is a Redis Cluster, which is not supported: a single server, or one behind Redis Sentinel, is needed".into()));
         }
         let server = Self::ask(connection).await?;
         if !server.primary {

@@ -1,0 +1,264 @@
+//! Finding the words of a [`Lexicon`] in a text, however they are written.
+
+use crate::letters::{ascii_look, is_decoration, is_invisible, is_letter, look, plain, stand_ins};
+use crate::lexicon::{GAP, Lexicon, Node, Tree, twin};
+use std::cell::Cell;
+use std::ops::Range;
+
+/// How many signs may stand between two letters of a word that is taken apart, or between two words of a phrase.
+const GAP_MAX: usize = 8;
+/// How many of one letter make it a letter that is drawn out.
+const DRAWN_OUT: usize = 3;
+
+/// How many steps are taken from one place. No word of a list takes a tenth of it; a text that leaves very many ways to read it,
+/// made for that, ends here.
+const STEPS_MAX: u32 = 400;
+
+/// How texts are read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reading {
+    /// Letters that only look like others are read as those.
+    pub look_alikes: bool,
+    /// Digits and signs are read as letters.
+    pub leetspeak: bool,
+    /// A letter that is drawn out is read as one or as many as the word has.
+    pub repeats: bool,
+    /// Words that are taken apart by signs or spaces are put together.
+    pub split: bool,
+}
+
+/// The places of all words of the lexicon, in order and apart.
+pub fn find(lexicon: &Lexicon, reading: Reading, text: &str) -> Vec<Range<usize>> {
+    let search = Search { lexicon, reading, text, steps: Cell::new(0) };
+    let mut found = Vec::new();
+    let (mut at, mut in_word) = (0, false);
+    while let Some(byte) = text.as_bytes().get(at) {
+        let (size, letter) = if byte.is_ascii() {
+            (1, byte.is_ascii_alphanumeric())
+        } else {
+            let c = search.char_at(at).unwrap_or_default();
+            // Marks and what is invisible neither begin a word nor end it.
+            (c.len_utf8(), is_letter(c) || (in_word && (is_decoration(c) || is_invisible(c))))
+        };
+        match search.begin(at, *byte, in_word) {
+            Some(place) => {
+                at = place.end.max(at + size);
+                in_word = search.goes_on(at);
+                found.push(place);
+            }
+            None => (at, in_word) = (at + size, letter),
+        }
+    }
+    found
+}
+
+struct Search<'a> {
+    lexicon: &'a Lexicon,
+    reading: Reading,
+    text: &'a str,
+    /// How many steps are left from this place.
+    steps: Cell<u32>,
+}
+
+/// How far one way of reading has come.
+#[derive(Clone, Copy)]
+struct Trail<'a> {
+    tree: &'a Tree,
+    node: Node,
+    /// The place after what was read.
+    at: usize,
+    /// Whether a character was read as the letter that it is or looks like, and not only digits and signs.
+    genuine: bool,
+    /// The last character, without case.
+    last: char,
+    /// How many letters were read since the last gap.
+    piece: usize,
+}
+
+impl<'a> Search<'a> {
+    /// The word that begins at a place, if one does.
+    fn begin(&self, at: usize, byte: u8, in_word: bool) -> Option<Range<usize>> {
+        let quick = |tree: &Tree| !tree.is_empty() && tree.begins.get(usize::from(byte)).is_none_or(|begins| *begins);
+        let from = |tree: &'a Tree| {
+            self.steps.set(STEPS_MAX);
+            let trail = Trail { tree, node: 0, at, genuine: false, last: GAP, piece: 0 };
+            self.walk(trail)
+        };
+        let mut end = None;
+        if !in_word && quick(&self.lexicon.words) {
+            end = from(&self.lexicon.words);
+        }
+        if end.is_none() && quick(&self.lexicon.parts) {
+            // What the `*` before the word stands for belongs to it.
+            return Some(self.word_start(at)..from(&self.lexicon.parts)?);
+        }
+        end.map(|end| at..end)
+    }
+
+    /// The end of the longest word that can be read from here.
+    fn walk(&self, mut trail: Trail<'a>) -> Option<usize> {
+        self.steps.set(self.steps.get().checked_sub(1)?);
+        let mut end = self.ends(&trail);
+        if trail.piece > 0 {
+            trail.at = self.pass_over(trail.at, |c| !is_visible(c));
+        }
+        let Some(c) = self.char_at(trail.at) else { return end };
+        let after = trail.at + c.len_utf8();
+        self.readings(c, trail.at, |letters, genuine| {
+            let Some(node) = letters.iter().try_fold(trail.node, |node, letter| trail.tree.step(node, *letter)) else {
+                return;
+            };
+            let last = small(c);
+            let genuine = trail.genuine || genuine;
+            end = end.max(self.walk(Trail { node, at: after, genuine, last, piece: trail.piece + 1, ..trail }));
+        });
+        if self.reading.repeats && trail.piece > 0 && small(c) == trail.last {
+            let rest = self.drawn_out(&trail);
+            end = end.max(rest.and_then(|at| self.walk(Trail { at, ..trail })));
+        }
+        if trail.piece > 0 && !is_letter(c) {
+            end = end.max(self.cross(&trail));
+        }
+        end
+    }
+
+    /// Goes on after signs or spaces: to the next word of a phrase, or to the rest of a word that is taken apart.
+    fn cross(&self, trail: &Trail<'a>) -> Option<usize> {
+        let gap = self.text[trail.at..].char_indices().take(GAP_MAX + 1);
+        let next = gap.skip_while(|(_, c)| !is_letter(*c)).map(|(size, _)| trail.at + size).next()?;
+        let over = Trail { at: next, last: GAP, piece: 0, ..*trail };
+        let phrase = trail.tree.step(trail.node, GAP).and_then(|node| self.walk(Trail { node, ..over }));
+        let spaced = self.text[trail.at..next].contains(char::is_whitespace);
+        let together = self.reading.split && (!spaced || (trail.piece == 1 && self.is_single(next)));
+        phrase.max(if together { self.walk(over) } else { None })
+    }
+
+    /// Each way to read a character: letters, and whether it is or looks like them.
+    fn readings(&self, c: char, at: usize, mut each: impl FnMut(&[char], bool)) {
+        let mut letters = Letters::default();
+        plain(c, |letter| letters.push(letter));
+        each(letters.get(), is_letter(c));
+        if !self.reading.look_alikes {
+            return;
+        }
+        let like = if c.is_ascii() { Some(c) } else { ascii_look(c) };
+        let Some(like) = like else {
+            let mut letters = Letters::default();
+            look(c, |like| plain(like, |letter| letters.push(letter)));
+            return each(letters.get(), true);
+        };
+        if !c.is_ascii() {
+            each(&[like.to_ascii_lowercase()], true);
+        }
+        self.lexicon.foreign(like).for_each(|letter| each(&[letter], true));
+        if let Some(twin) = twin(like).filter(|_| !c.is_ascii() || self.is_disguised(at, c)) {
+            each(&[twin], true);
+        }
+        for letter in stand_ins(like, self.reading.leetspeak).chars() {
+            each(&[letter], false);
+        }
+    }
+
+    /// Whether an `I` stands where a small letter would, or an `l` where a capital would.
+    fn is_disguised(&self, at: usize, c: char) -> bool {
+        let (before, after) = (self.text[..at].chars().next_back(), self.text[at + 1..].chars().next());
+        match c {
+            'I' => before.is_some_and(char::is_lowercase),
+            _ => before.is_some_and(char::is_uppercase) || after.is_some_and(char::is_uppercase),
+        }
+    }
+
+    /// Where the characters end that only draw the last one out, if it is drawn out.
+    fn drawn_out(&self, trail: &Trail<'a>) -> Option<usize> {
+        let before = self.text[..trail.at].chars().rev().filter(|c| is_visible(*c)).take(DRAWN_OUT);
+        let before = before.take_while(|c| small(*c) == trail.last).count();
+        let (mut end, mut more) = (trail.at, 0);
+        for (size, c) in self.text[trail.at..].char_indices().filter(|(_, c)| is_visible(*c)) {
+            if small(c) != trail.last {
+                break;
+            }
+            (end, more) = (trail.at + size + c.len_utf8(), more + 1);
+        }
+        (more > 0 && before + more >= DRAWN_OUT).then_some(end)
+    }
+
+    /// Where a word of the lexicon that was read up to here ends, if one does.
+    fn ends(&self, trail: &Trail<'a>) -> Option<usize> {
+        let end = trail.tree.end(trail.node);
+        if !trail.genuine || trail.piece == 0 {
+            return None;
+        }
+        let at = self.pass_over(trail.at, is_decoration);
+        if end.open {
+            return Some(self.word_end(at));
+        }
+        (end.whole && !self.goes_on(at)).then_some(at)
+    }
+
+    /// Whether a word goes on at a place, past what cannot be seen.
+    fn goes_on(&self, at: usize) -> bool {
+        self.char_at(self.pass_over(at, |c| !is_visible(c))).is_some_and(is_letter)
+    }
+
+    /// Whether the word at a place has only one letter.
+    fn is_single(&self, at: usize) -> bool {
+        self.char_at(at).is_some_and(|c| !self.goes_on(at + c.len_utf8()))
+    }
+
+    fn word_start(&self, at: usize) -> usize {
+        let before = self.text[..at].char_indices().rev();
+        let word = before.take_while(|(_, c)| is_letter(*c) || is_decoration(*c) || is_invisible(*c));
+        word.filter(|(_, c)| is_letter(*c)).last().map_or(at, |(start, _)| start)
+    }
+
+    fn word_end(&self, at: usize) -> usize {
+        let word =
+            self.text[at..].char_indices().take_while(|(_, c)| is_letter(*c) || is_decoration(*c) || is_invisible(*c));
+        word.filter(|(_, c)| !is_invisible(*c)).last().map_or(at, |(size, c)| at + size + c.len_utf8())
+    }
+
+    fn pass_over(&self, at: usize, what: impl Fn(char) -> bool) -> usize {
+        self.text[at..].find(|c| !what(c)).map_or(self.text.len(), |size| at + size)
+    }
+
+    fn char_at(&self, at: usize) -> Option<char> {
+        // Nearly always it is ASCII, and this is asked for each letter.
+        match self.text.as_bytes().get(at) {
+            Some(byte) if byte.is_ascii() => Some(char::from(*byte)),
+            Some(_) => self.text[at..].chars().next(),
+            None => None,
+        }
+    }
+}
+
+/// A character without case, to tell whether two are the same.
+fn small(c: char) -> char {
+    c.to_lowercase().next().unwrap_or(c)
+}
+
+fn is_visible(c: char) -> bool {
+    !is_decoration(c) && !is_invisible(c)
+}
+
+/// The few letters that one character is read as.
+#[derive(Default)]
+struct Letters {
+    letters: [char; Self::MOST],
+    count: usize,
+}
+
+impl Letters {
+    /// The longest decomposition in Unicode has 18; what is past 8 is no word's disguise.
+    const MOST: usize = 8;
+
+    fn push(&mut self, letter: char) {
+        if let Some(free) = self.letters.get_mut(self.count) {
+            *free = letter;
+            self.count += 1;
+        }
+    }
+
+    fn get(&self) -> &[char] {
+        &self.letters[..self.count]
+    }
+}
