@@ -56,12 +56,11 @@ pub fn store(
     bounds: Bounds,
     largest: usize,
     observer: &Arc<dyn Observer>,
-    tally: Arc<Tally>,
     budget: Budget,
 ) -> wasmtime::Store<Guest> {
     let guest = Guest {
         log: Log::new(Arc::clone(name), Arc::clone(observer)),
-        memory: Memory { limit: bounds.memory, size: 0, refused: false, tally },
+        memory: Memory { limit: bounds.memory, size: 0, refused: false },
         budget,
         output: bounds.output,
     };
@@ -95,8 +94,8 @@ pub struct Guest {
 impl Instance {
     /// Starts an instance, and configures it unless the module is a picture of one that was.
     pub async fn start(module: &Module, observer: &Arc<dyn Observer>, budget: Budget) -> Result<Self, Fault> {
-        let (bounds, tally) = (module.bounds, Arc::clone(&module.tally));
-        let mut store = store(&module.engine, &module.name, bounds, bounds.output, observer, tally, budget);
+        let bounds = module.bounds;
+        let mut store = store(&module.engine, &module.name, bounds, bounds.output, observer, budget);
         let started = budget.cover(module.pre.instantiate_async(&mut store)).await;
         let exports = started.map_err(|failed| store.data().fault(failed, Fault::Unavailable))?;
         if !module.configured {
