@@ -99,6 +99,20 @@ impl Process {
         send(signal, &family)
     }
 
+    /// Waits until it, and what it started, stands still after [`Signal::Stop`]. Where the system does not say, at once.
+    pub fn until_stopped(&self, patience: Duration) -> Result<()> {
+        let deadline = Instant::now() + patience;
+        let mut family = children(self.pid());
+        family.push(self.pid());
+        while !family.iter().all(|pid| stands_still(*pid)) {
+            if Instant::now() >= deadline {
+                bail!("process {} does not stand still {patience:?} after it was told to", self.pid());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+
     /// Asks it to end, and kills it if it has not within `grace`. Returns how it ended.
     pub fn end(&mut self, signal: Signal, grace: Duration) -> Result<ExitStatus> {
         if let Some(status) = self.exited()? {
@@ -203,6 +217,15 @@ impl Drop for Scratch {
             guard.dismiss();
         }
     }
+}
+
+/// Whether every thread of a process is stopped, or the process is gone.
+fn stands_still(pid: u32) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+    threads.flatten().all(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(['T', 'Z', 'X']))
+    })
 }
 
 /// A process that somebody started earlier, told apart from a later one that was given the same pid.

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+/// How long a paused process may take to stand still.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a server may take until it serves; a cold machine with two busy cores is slow.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a server may take to end by itself.
@@ -123,9 +125,12 @@ impl<P: Program> Server<P> {
         Ok(())
     }
 
-    /// Makes it stand still: its sockets stay open, and nothing is answered.
+    /// Makes it stand still: its sockets stay open, and nothing is answered. Returns when it stands: on a busy machine a
+    /// stopped process may still answer for a moment.
     pub fn pause(&self) -> Result<()> {
-        self.running()?.signal_family(Signal::Stop)
+        let process = self.running()?;
+        process.signal_family(Signal::Stop)?;
+        process.until_stopped(STOP_TIMEOUT)
     }
 
     /// Lets it go on after [`pause`](Self::pause).
