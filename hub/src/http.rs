@@ -4,12 +4,12 @@ pub mod engineio;
 
 use crate::session::engineio::Engine;
 use crate::session::{self, Dialect, Door, SUBPROTOCOL_JSON, SUBPROTOCOL_PROTOBUF, Socket};
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{any, get};
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
 
 /// A client that has not sent its request's head by then is cut (slowloris).
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -39,6 +40,7 @@ pub struct Http {
 pub async fn serve(listener: TcpListener, http: Arc<Http>, stop: CancellationToken) {
     let permits = Arc::new(Semaphore::new(http.door.limits.sessions));
     let connections = TaskTracker::new();
+    let router = router(http.clone());
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -57,7 +59,12 @@ pub async fn serve(listener: TcpListener, http: Arc<Http>, stop: CancellationTok
             tracing::warn!(limit = http.door.limits.sessions, "as many connections as may be, refusing one");
         }
         let _ = stream.set_nodelay(true); // a socket that is gone already will say so when it is read
-        let router = router(http.clone(), permit);
+        // Built once for all; what a connection has of its own goes with its requests.
+        let admission = Admission(permit);
+        let router = router.clone().map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(admission.clone());
+            request
+        });
         let stop = stop.clone();
         connections.spawn(async move {
             let service = hyper_util::service::TowerToHyperService::new(router);
@@ -84,15 +91,19 @@ pub async fn serve(listener: TcpListener, http: Arc<Http>, stop: CancellationTok
     connections.wait().await;
 }
 
-type Shared = (Arc<Http>, Option<Arc<OwnedSemaphorePermit>>);
+/// A connection's right to hold a session; none past the limit.
+#[derive(Clone)]
+struct Admission(Option<Arc<OwnedSemaphorePermit>>);
 
-fn router(http: Arc<Http>, permit: Option<Arc<OwnedSemaphorePermit>>) -> Router {
+type Shared = (State<Arc<Http>>, Extension<Admission>);
+
+fn router(http: Arc<Http>) -> Router {
     Router::new()
         .route("/", get(page))
         .route("/connection/websocket", any(native))
         .route("/socket.io", any(socketio))
         .route("/socket.io/", any(socketio))
-        .with_state((http, permit))
+        .with_state(http)
 }
 
 async fn page() -> impl IntoResponse {
@@ -100,7 +111,7 @@ async fn page() -> impl IntoResponse {
     ([(header::CONTENT_SECURITY_POLICY, policy)], Html(include_str!("page.html")))
 }
 
-async fn native(State((http, permit)): State<Shared>, request: Request) -> Response {
+async fn native((State(http), Extension(Admission(permit))): Shared, request: Request) -> Response {
     let Some(permit) = permit else {
         return (StatusCode::SERVICE_UNAVAILABLE, "this hub holds as many connections as it may\n").into_response();
     };
@@ -132,7 +143,7 @@ async fn native(State((http, permit)): State<Shared>, request: Request) -> Respo
     }
 }
 
-async fn socketio(State((http, permit)): State<Shared>, request: Request) -> Response {
+async fn socketio((State(http), Extension(Admission(permit))): Shared, request: Request) -> Response {
     if permit.is_none() {
         return (StatusCode::SERVICE_UNAVAILABLE, "this hub holds as many connections as it may\n").into_response();
     }

@@ -21,7 +21,7 @@ impl Publisher {
         }
         match draft.kind {
             Kind::Message => Ok(()),
-            kind => self.admit_change(sending, kind).await,
+            kind => Box::pin(self.admit_change(sending, kind)).await,
         }
     }
 

@@ -5,6 +5,7 @@ mod embedded;
 mod faults;
 mod history;
 mod keys;
+mod load;
 mod page;
 mod plugins;
 mod presence;
