@@ -64,6 +64,22 @@ impl Diagnostic {
         self
     }
 
+    /// Gives it a place in a text: the name it is shown under, the text, and the bytes that are meant.
+    #[must_use]
+    pub fn in_file(mut self, name: impl Into<String>, text: &str, span: Range<usize>) -> Self {
+        // An error at the very end points behind the last character.
+        let span = span.start.min(text.len())..span.end.min(text.len());
+        self.place = Some(Place { source: Arc::new(Source { name: name.into(), text: text.to_owned() }), span });
+        self
+    }
+
+    /// What stands under the marked place.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
     /// How bad it is.
     pub fn severity(&self) -> Severity {
         self.severity

@@ -4,7 +4,7 @@ use crate::path::Path;
 use crate::settings::Config;
 
 /// What a reload takes in, or what is none of the hub's business.
-const TAKEN_IN: [&str; 5] = ["room", "plugin", "chain", "test", "consumer"];
+const TAKEN_IN: [&str; 6] = ["room", "plugin", "plugin_cache", "chain", "test", "consumer"];
 
 impl Config {
     /// The settings that are others in `new`, and hold only after a restart: everything but rooms, plugins, chains and

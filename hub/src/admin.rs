@@ -6,19 +6,21 @@ use crate::recover::Asked;
 use crate::session::command::Since;
 use crate::session::verb;
 use crate::timeline::WaitsFor;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use confab_protocol::{Draft, Epoch, EventId, Held, HeldState, Key, Kind, Record, Refusal, Room, Sender, UserId};
+use confab_protocol::{Draft, Epoch, Key, Kind, Refusal, Room, Sender, UserId};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, OnceLock};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 mod chain;
+mod held;
+
 /// A hub on its way: until it is there, only its health can be asked for, and what it waits for. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Opening {
@@ -72,9 +74,10 @@ fn router(opening: Opening, main: Handle) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .route("/readyz", get(ready))
-        .route("/api/v1/held", get(held))
-        .route("/api/v1/held/{id}/approve", post(approve))
-        .route("/api/v1/held/{id}/deny", post(deny))
+        .route("/api/v1/held", get(held::list))
+        .route("/api/v1/held/{id}/approve", post(held::approve))
+        .route("/api/v1/held/{id}/deny", post(held::deny))
+        .route("/api/v1/chain", get(chain::status))
         .route("/api/v1/reload", post(chain::reload))
         .route("/api/v1/send", post(send))
         .route("/api/v1/history", get(history))
@@ -107,37 +110,6 @@ async fn ready(State(shared): State<Shared>) -> Response {
     }
 }
 
-#[derive(Deserialize)]
-struct HeldQuery {
-    state: Option<String>,
-    room: Option<String>,
-    limit: Option<usize>,
-}
-
-#[derive(Serialize)]
-struct HeldOut {
-    id: EventId,
-    state: &'static str,
-    plugin: String,
-    reason: String,
-    held_at: u64,
-    event: serde_json::Value,
-}
-
-impl HeldOut {
-    fn of(held: Held) -> Self {
-        let json = Record::json_without_place(&held.event, &held.trail);
-        Self {
-            id: held.id(),
-            state: held.state.as_str(),
-            plugin: held.plugin,
-            reason: held.reason,
-            held_at: held.held_at,
-            event: serde_json::from_str(&json).unwrap_or_default(),
-        }
-    }
-}
-
 #[derive(Serialize)]
 struct Problem {
     error: String,
@@ -147,54 +119,12 @@ fn problem(status: StatusCode, error: impl Into<String>) -> Response {
     (status, Json(Problem { error: error.into() })).into_response()
 }
 
-async fn held(State(shared): State<Shared>, Query(query): Query<HeldQuery>) -> Response {
-    let state = match query.state.as_deref() {
-        None => Some(HeldState::Waiting),
-        Some("all") => None,
-        Some(name) => match HeldState::from_name(name) {
-            Some(state) => Some(state),
-            None => {
-                return problem(
-                    StatusCode::BAD_REQUEST,
-                    format!("`{name}` is no state: waiting, approved, denied or all"),
-                );
-            }
-        },
-    };
-    let limit = query.limit.unwrap_or(100).min(1000);
-    let store = shared.hub().store.clone();
-    on_main(&shared, async move { store.held(state, limit).await }, |listed| {
-        let meant = |held: &Held| query.room.as_deref().is_none_or(|room| held.event.room.as_str() == room);
-        Json(listed.into_iter().filter(meant).map(HeldOut::of).collect::<Vec<_>>()).into_response()
-    })
-    .await
-}
-
-async fn approve(State(shared): State<Shared>, Path(id): Path<EventId>) -> Response {
-    let hub = shared.hub().clone();
-    match shared.main.spawn(async move { hub.approve_held(id).await }).await {
-        Ok(Ok(receipt)) => Json(receipt).into_response(),
-        Ok(Err(error)) => problem(error.status(), error.to_string()),
-        Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+/// Reads a body that may be left out, whatever the request calls it.
+fn optional<T: for<'a> Deserialize<'a> + Default>(body: &[u8]) -> Result<T, Box<Response>> {
+    if body.is_empty() {
+        return Ok(T::default());
     }
-}
-
-#[derive(Deserialize, Default)]
-struct Denial {
-    reason: Option<String>,
-}
-
-async fn deny(State(shared): State<Shared>, Path(id): Path<EventId>, denial: Option<Json<Denial>>) -> Response {
-    let store = shared.hub().store.clone();
-    let by = match denial.and_then(|Json(denial)| denial.reason) {
-        Some(reason) => format!("admin: {reason}"),
-        None => "admin".to_owned(),
-    };
-    on_main(&shared, async move { store.decide(id, HeldState::Denied, &by).await }, move |decided| match decided {
-        Some(held) => Json(HeldOut::of(held)).into_response(),
-        None => problem(StatusCode::CONFLICT, format!("no event {id} is waiting")),
-    })
-    .await
+    serde_json::from_slice(body).map_err(|error| Box::new(problem(StatusCode::BAD_REQUEST, error.to_string())))
 }
 
 #[derive(Deserialize)]
@@ -244,19 +174,6 @@ fn answer<T>(done: Result<Result<T, Refusal>, tokio::task::JoinError>, tell: imp
                 if refusal.temporary() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNPROCESSABLE_ENTITY };
             problem(status, format!("{} ({})", refusal.message(), refusal.code()))
         }
-        Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
-    }
-}
-
-/// The store's connections belong to the hub's runtime: the work is done there, and the answer given here.
-async fn on_main<T: Send + 'static>(
-    shared: &Shared,
-    work: impl Future<Output = Result<T, confab_store::Error>> + Send + 'static,
-    answer: impl FnOnce(T) -> Response,
-) -> Response {
-    match shared.main.spawn(work).await {
-        Ok(Ok(value)) => answer(value),
-        Ok(Err(error)) => problem(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
         Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
     }
 }

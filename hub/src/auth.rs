@@ -18,6 +18,8 @@ pub struct Identity {
     pub info: Option<Body>,
     /// The token's `exp`, in seconds since 1970.
     pub expires_at: Option<u64>,
+    /// The token's `roles`, such as `moderator`.
+    pub roles: Vec<String>,
     /// The token's `channels` and `subs`: rooms that the session is in from the beginning.
     pub rooms: Vec<Room>,
 }
@@ -82,6 +84,8 @@ struct Claims {
     exp: Option<u64>,
     info: Option<Body>,
     #[serde(default)]
+    roles: Vec<String>,
+    #[serde(default)]
     channels: Vec<Room>,
     #[serde(default)]
     subs: BTreeMap<Room, IgnoredAny>,
@@ -117,7 +121,7 @@ impl Auth {
         let introduced = data.and_then(|data| data.read::<Introduction>().ok());
         let guest_here = introduced.is_none();
         let user = introduced.map_or_else(|| guest(client), |introduction| introduction.user);
-        Ok(Identity { user, guest: guest_here, info: None, expires_at: None, rooms: Vec::new() })
+        Ok(Identity { user, guest: guest_here, info: None, expires_at: None, roles: Vec::new(), rooms: Vec::new() })
     }
 
     /// Checks signature, times and claims of a connection's token; `client` is the session's name.
@@ -137,9 +141,10 @@ impl Auth {
             true => guest(client),
             false => UserId::new(&claims.sub).map_err(|_| Denied::Closed(Close::InvalidToken))?,
         };
-        let rooms: BTreeSet<Room> = claims.channels.into_iter().chain(claims.subs.into_keys()).collect();
+        let rooms: BTreeSet<Room> = claims.channels.iter().cloned().chain(claims.subs.keys().cloned()).collect();
         let rooms = rooms.into_iter().collect();
-        Ok(Identity { user, guest: guest_here, info: claims.info, expires_at: claims.exp, rooms })
+        let Claims { info, exp: expires_at, roles, .. } = claims;
+        Ok(Identity { user, guest: guest_here, info, expires_at, roles, rooms })
     }
 
     /// Checks a subscription token for this room and this user.

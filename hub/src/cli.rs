@@ -4,6 +4,8 @@ pub mod chain;
 pub mod config_commands;
 pub mod exit;
 pub mod migrate;
+pub mod plugin;
+pub mod plugin_settings;
 pub mod reload;
 pub mod remote;
 pub mod run;
@@ -75,9 +77,12 @@ pub enum Command {
     /// Check the settings, show them, or print the reference.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// See which plugins judge a room, try them, and run the tests of hub.toml.
+    /// See which plugins judge a room, how they are, try them, and run the tests of hub.toml.
     #[command(subcommand)]
     Chain(ChainCommand),
+    /// Make, build, test, try and install plugins.
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
     /// Make and check the tokens that clients connect with.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -150,7 +155,7 @@ pub enum ConfigCommand {
     },
 }
 
-/// See which plugins judge a room, try them, and run the tests of hub.toml.
+/// See which plugins judge a room, how they are, try them, and run the tests of hub.toml.
 #[derive(Clone, Debug, Subcommand)]
 pub enum ChainCommand {
     /// Print which plugins judge a room, in order, and which `[[chain]]` of hub.toml says so.
@@ -173,6 +178,15 @@ pub enum ChainCommand {
         /// Print JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Say how the plugins of a running hub are: calls, faults, times, memory, and whether one is taken out.
+    Status {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        /// Which hub to ask.
+        #[command(flatten)]
+        hub: HubArgs,
     },
     /// Run every `[[test]]` of hub.toml against the chains.
     Test {

@@ -5,21 +5,21 @@ use crate::auth::Auth;
 use crate::deliver::Deliverer;
 use crate::http::{self, Http};
 use crate::journal::{self, Journal};
-use crate::plugin::{Chain, Observer};
+use crate::people::People;
+use crate::plugin::{Chain, ChainStatus, Observer};
 use crate::presence::Presence;
-use crate::publish::{Outages, Publisher, Receipt};
+use crate::publish::{Outages, Publisher};
 use crate::recover::{BRINGING_AT_ONCE, Recoverer};
+use crate::review::Reviewer;
 use crate::room::Rooms;
 use crate::room::shelf::Weight;
 use crate::session::Door;
 use crate::session::engineio::{self, Engine};
 use crate::session::socketio::Mapping;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Kind, Telemetry};
 use crate::timeline::{Relay, Timeline};
 use arc_swap::ArcSwap;
-use axum::http::StatusCode;
 use confab_config::{Config, Loaded, Profile, Rooms as RoomRules};
-use confab_protocol::{EventId, HeldState, Refusal};
 use confab_store::Store;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -90,75 +90,39 @@ pub struct Hub {
     rooms: Arc<Rooms>,
     telemetry: Arc<Telemetry>,
     reloader: Arc<Reloader>,
+    reviewer: Arc<Reviewer>,
     draining: CancellationToken,
-}
-
-/// Why an approval came to nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum ApproveError {
-    /// There is no such event.
-    #[error("no event {0} is held")]
-    Missing(EventId),
-    /// It was denied before.
-    #[error("event {0} was denied")]
-    Denied(EventId),
-    /// It could not be published now; approve it again.
-    #[error("could not publish the approved event: {}; approve it again", .0.message())]
-    Refused(Refusal),
-    /// The store did not answer.
-    #[error(transparent)]
-    Store(#[from] confab_store::Error),
-}
-
-impl ApproveError {
-    /// The HTTP status that says the same.
-    pub fn status(&self) -> StatusCode {
-        match self {
-            Self::Missing(_) => StatusCode::NOT_FOUND,
-            Self::Denied(_) => StatusCode::CONFLICT,
-            Self::Refused(_) | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
 }
 
 /// How long the journal may take to let go of what it still holds when the hub ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Gauges that are read off other parts at each scrape.
-const SAMPLED: [(&str, &str); 18] = [
-    ("sends_under_way", "Sends and reads being worked on"),
-    ("sends_unjournaled", "Sends let in and not journaled yet"),
-    ("journal_healthy", "1 while the journal takes records"),
-    ("journal_delivered", "Records that the journal took"),
-    ("journal_refused", "Records that the journal certainly did not take"),
-    ("journal_unknown", "Records that the journal may have taken or not"),
-    ("journal_in_flight", "Records on their way into the journal"),
-    ("journal_recreated", "Times that the producer was made anew"),
-    ("relay_stale_seconds", "How long the relay has brought nothing, not even its heartbeat"),
-    ("timeline_swept", "Pending events written down for another hub, or late"),
-    ("timeline_relay_overflows", "Times that the relay's queue was full, and every room was compared"),
-    ("timeline_resubscriptions", "Times that every room was subscribed again"),
-    ("timeline_generations_opened", "Generations that this hub opened"),
-    ("timeline_stale_appends", "Appends that met another generation"),
-    ("timeline_known_keys", "Appends whose key was known"),
-    ("timeline_forgotten_refusals", "Refusals forgotten before their time"),
-    ("timeline_unreadable_relays", "Relayed events that could not be read"),
-    ("timeline_lost_passages", "Comings and goings left out because the relay's queue was full"),
+/// Metrics that are read off other parts at each scrape.
+const SAMPLED: [(&str, Kind, &str); 18] = [
+    ("sends_under_way", Kind::Gauge, "Sends and reads being worked on"),
+    ("sends_unjournaled", Kind::Gauge, "Sends let in and not journaled yet"),
+    ("journal_healthy", Kind::Gauge, "1 while the journal takes records"),
+    ("journal_delivered", Kind::Counter, "Records that the journal took"),
+    ("journal_refused", Kind::Counter, "Records that the journal certainly did not take"),
+    ("journal_unknown", Kind::Counter, "Records that the journal may have taken or not"),
+    ("journal_in_flight", Kind::Gauge, "Records on their way into the journal"),
+    ("journal_recreated", Kind::Counter, "Times that the producer was made anew"),
+    ("relay_stale_seconds", Kind::Gauge, "How long the relay has brought nothing, not even its heartbeat"),
+    ("timeline_swept", Kind::Counter, "Pending events written down for another hub, or late"),
+    ("timeline_relay_overflows", Kind::Counter, "Times that the relay's queue was full, and every room was compared"),
+    ("timeline_resubscriptions", Kind::Counter, "Times that every room was subscribed again"),
+    ("timeline_generations_opened", Kind::Counter, "Generations that this hub opened"),
+    ("timeline_stale_appends", Kind::Counter, "Appends that met another generation"),
+    ("timeline_known_keys", Kind::Counter, "Appends whose key was known"),
+    ("timeline_forgotten_refusals", Kind::Counter, "Refusals forgotten before their time"),
+    ("timeline_unreadable_relays", Kind::Counter, "Relayed events that could not be read"),
+    ("timeline_lost_passages", Kind::Counter, "Comings and goings left out because the relay's queue was full"),
 ];
 
 impl Hub {
-    /// Publishes an event that a moderator approves; safe to repeat.
-    pub async fn approve_held(&self, id: EventId) -> Result<Receipt, ApproveError> {
-        let held = self.store.held_one(id).await?.ok_or(ApproveError::Missing(id))?;
-        if held.state == HeldState::Denied {
-            return Err(ApproveError::Denied(id));
-        }
-        // Published first: should the hub die in between it still waits, and approving it again says it once.
-        let receipt = self.publisher.approve(held).await.map_err(ApproveError::Refused)?;
-        if self.store.decide(id, HeldState::Approved, "admin").await?.is_none() {
-            tracing::info!(%id, "a held event was decided twice");
-        }
-        Ok(receipt)
+    /// What moderators can do.
+    pub fn reviewer(&self) -> &Arc<Reviewer> {
+        &self.reviewer
     }
 
     /// The way in.
@@ -169,6 +133,11 @@ impl Hub {
     /// The way back.
     pub fn recoverer(&self) -> &Arc<Recoverer> {
         &self.recoverer
+    }
+
+    /// How the chain that judges now is.
+    pub fn chain(&self) -> ChainStatus {
+        self.publisher.chain.load().status()
     }
 
     /// The way to a new chain.
@@ -195,6 +164,9 @@ impl Hub {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
         let t = &self.telemetry;
         t.rooms.set(self.rooms.len() as i64);
+        for plugin in self.chain().plugins {
+            t.plugins.memory(&plugin.plugin, plugin.tallied.memory_bytes);
+        }
         let values = [
             self.publisher.tasks.len() as f64,
             self.publisher.outages.waiting() as f64,
@@ -215,7 +187,7 @@ impl Hub {
             read(&timeline.unreadable_relays),
             read(&timeline.lost_passages),
         ];
-        for ((name, _), value) in SAMPLED.iter().zip(values) {
+        for ((name, ..), value) in SAMPLED.iter().zip(values) {
             t.set(name, value);
         }
         t.exposition()
@@ -233,8 +205,9 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
     let mut telemetry = Telemetry::new();
     telemetry.sampled(&SAMPLED);
     let telemetry = Arc::new(telemetry);
-    let seen = watch::look(&reload::files(loaded));
-    let (chain, warnings) = build_chain(config, &loaded.base_dir, telemetry.clone()).await?;
+    // Before they are read: what changes from now on is noticed.
+    let seen = watch::states(&reload::files(loaded));
+    let (chain, warnings) = build_chain(config, &loaded.base_dir, telemetry.plugins.clone()).await?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -279,8 +252,16 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
         let (presence, closing) = (presence.clone(), closing.clone());
         async move { presence.run(changes, closing).await }
     });
+    let people = Arc::new(People::default());
+    let reviewer = Reviewer::new(parts.store.clone(), publisher.clone(), people, telemetry.clone());
+    let reviewer = Arc::new(reviewer);
+    if config.profile() == Profile::Cluster {
+        let (reviewer, stop) = (reviewer.clone(), draining.clone());
+        tokio::spawn(async move { reviewer.listen(stop).await });
+    }
     let door = Arc::new(Door {
         presence,
+        reviewer: reviewer.clone(),
         publisher: publisher.clone(),
         recoverer: recoverer.clone(),
         auth: Auth::new(
@@ -309,6 +290,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
         rooms: rooms.clone(),
         telemetry: telemetry.clone(),
         reloader: reloader.clone(),
+        reviewer: reviewer.clone(),
         draining: draining.clone(),
     });
     let deliver = deliver(&hub, parts.relay);

@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         Command::Run(_) => Ok(Exit::Done),
         Command::Config(command) => cli::config_commands::run(&settings, command, screen),
         Command::Chain(command) => cli::chain::run(&settings, command, screen),
+        Command::Plugin(command) => cli::plugin::run(&settings, command, screen),
         Command::Token(command) => cli::token::run(&settings, command, screen),
         Command::Migrate(migrate) => cli::migrate::run(&settings, migrate, screen),
         Command::Held(command) => cli::remote::held(&settings, command, screen),

@@ -4,6 +4,8 @@
 //! what it says is checked like what a client says; and an instance that failed in any way is never asked again. Only this
 //! part of the hub knows wasmtime, and only [`call`] makes a `wasmtime::Store`.
 
+mod breaker;
+mod brief;
 mod cache;
 mod call;
 mod capability;
@@ -17,13 +19,18 @@ mod pool;
 mod problem;
 mod rehearsal;
 mod snapshot;
+mod status;
+mod tally;
 mod ticker;
 
+pub use breaker::BreakerState;
 pub use chain::{Applies, Chain, judged_kind};
 pub use fault::Fault;
 pub use load::{Changes, Check, Error};
 pub use module::Error as ModuleError;
 pub use rehearsal::{Outcome, Rehearsed, rehearse, rehearse_all};
+pub use status::{ChainStatus, PluginStatus};
+pub use tally::Tallied;
 
 use confab_protocol::{Annotations, Body, Event, Refusal, Trail, VerdictName};
 
@@ -127,6 +134,18 @@ pub trait Observer: Send + Sync {
 
     /// A plugin wrote more to the log than one call may: so many bytes were dropped.
     fn log_cut(&self, plugin: &str, bytes: u64);
+
+    /// A call waited so many microseconds for one of the plugin's places.
+    fn waited(&self, _plugin: &str, _micros: u64) {}
+
+    /// An event was not put to the plugin, as it is taken out.
+    fn skipped(&self, _plugin: &str) {}
+
+    /// One of the plugin's instances has so many bytes of memory.
+    fn memory(&self, _plugin: &str, _bytes: usize) {}
+
+    /// The plugin's breaker has changed.
+    fn breaker(&self, _plugin: &str, _state: BreakerState) {}
 }
 
 /// Nobody counts.

@@ -14,6 +14,7 @@ mod introduction;
 mod joins;
 pub mod link;
 mod native;
+mod review;
 mod socket;
 pub mod socketio;
 pub mod verb;
@@ -27,6 +28,7 @@ use crate::outbox::{Drained, FRAMES_PER_FLUSH, Outbox};
 use crate::presence::Presence;
 use crate::publish::{Publisher, Turns};
 use crate::recover::Recoverer;
+use crate::review::Reviewer;
 use crate::room::SessionId;
 use crate::telemetry::Telemetry;
 use clock::Clock;
@@ -58,6 +60,8 @@ pub struct Door {
     pub recoverer: Arc<Recoverer>,
     /// Who is here.
     pub presence: Arc<Presence>,
+    /// What moderators can do, and who is connected here.
+    pub reviewer: Arc<Reviewer>,
     /// Who may come in.
     pub auth: Auth,
     /// After a token's end the client has this long to bring a new one.
@@ -111,6 +115,9 @@ pub async fn run(mut link: impl Link, door: Arc<Door>, dialect: Dialect) {
     session.outbox.close(close.unwrap_or(Close::Normal));
     session.leave_all().await;
     telemetry.passing_let_go.inc_by(session.outbox.take_let_go());
+    if let Some(identity) = &session.identity {
+        session.door.reviewer.people().went(&identity.user, session.id);
+    }
     if let Some(close) = close {
         telemetry.closed(close);
         tracing::debug!(client = session.client, reason = close.reason(), "closing a session");

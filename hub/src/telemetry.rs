@@ -1,15 +1,20 @@
 //! What the hub counts and times, declared in one place and served at `/metrics`.
 
 use crate::session::command::Recovery;
-use confab_protocol::{Close, Refusal, VerdictName};
-use prometheus_client::encoding::{EncodeLabelSet, text};
+use confab_protocol::{Close, Refusal};
+use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use std::sync::atomic::AtomicU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+mod plugins;
+
+pub use plugins::Plugins;
 
 /// The steps of a send that are timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,38 +64,33 @@ pub struct Telemetry {
     /// Events given to recovering clients.
     pub recovered_events: Counter,
     stages: [Histogram; 4],
-    judged: Family<PluginVerdict, Counter>,
-    judge_seconds: Family<Plugin, Histogram>,
-    faults: Family<PluginFault, Counter>,
-    log_cut_bytes: Family<Plugin, Counter>,
+    /// What plugins do.
+    pub plugins: Arc<Plugins>,
     reloads: Family<[(&'static str, &'static str); 1], Counter>,
+    reviews: Family<[(&'static str, &'static str); 1], Counter>,
     chain: Family<[(&'static str, String); 1], Gauge>,
-    sampled: std::sync::Mutex<std::collections::BTreeMap<&'static str, Gauge<f64, AtomicU64>>>,
+    sampled: std::sync::Mutex<std::collections::BTreeMap<&'static str, Sampled>>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Plugin {
-    plugin: String,
+/// What a sampled metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It rises and falls.
+    Gauge,
+    /// It only rises, from the start of the process.
+    Counter,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PluginVerdict {
-    plugin: String,
-    verdict: &'static str,
-    shadow: &'static str,
+enum Sampled {
+    Gauge(Gauge<f64, AtomicU64>),
+    Counter(Counter),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PluginFault {
-    plugin: String,
-    fault: &'static str,
-}
-
-/// 10 µs to 20 s.
+/// 1 µs to 20 s.
 fn seconds() -> Histogram {
     Histogram::new([
-        1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
-        20.0,
+        1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25,
+        0.5, 1.0, 2.5, 5.0, 20.0,
     ])
 }
 
@@ -104,7 +104,6 @@ impl Telemetry {
     /// Registers everything.
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("confab");
-        let judge_seconds = Family::<Plugin, Histogram>::new_with_constructor(seconds);
         let telemetry = Self {
             sessions: Gauge::default(),
             sessions_opened: Counter::default(),
@@ -124,11 +123,9 @@ impl Telemetry {
             recoveries: Family::default(),
             recovered_events: Counter::default(),
             stages: [seconds(), seconds(), seconds(), seconds()],
-            judged: Family::default(),
-            judge_seconds,
-            faults: Family::default(),
-            log_cut_bytes: Family::default(),
+            plugins: Arc::default(),
             reloads: Family::default(),
+            reviews: Family::default(),
             chain: Family::default(),
             sampled: std::sync::Mutex::default(),
             registry: Registry::default(),
@@ -163,34 +160,40 @@ impl Telemetry {
         for (name, histogram) in names.into_iter().zip(&t.stages) {
             registry.register(name, "Time of this stage of a send", histogram.clone());
         }
-        registry.register("plugin_verdicts", "What plugins said", t.judged.clone());
-        registry.register("plugin_seconds", "Time of a plugin's call", t.judge_seconds.clone());
-        registry.register("plugin_faults", "How plugins failed", t.faults.clone());
-        registry.register(
-            "plugin_log_cut_bytes",
-            "Log bytes of plugins past what a call may write",
-            t.log_cut_bytes.clone(),
-        );
+        t.plugins.register(&mut registry);
         registry.register("reloads", "Reloads, by what became of them", t.reloads.clone());
+        registry.register("reviews", "Held events decided, by decision", t.reviews.clone());
         registry.register("chain", "The version of the chain that judges: always 1", t.chain.clone());
         Self { registry, ..telemetry }
     }
 
-    /// Adds gauges whose values are set, by name, before each scrape ([`Self::set`]).
-    pub fn sampled(&mut self, names: &[(&'static str, &'static str)]) {
+    /// Adds metrics whose values are set, by name, before each scrape ([`Self::set`]).
+    pub fn sampled(&mut self, names: &[(&'static str, Kind, &'static str)]) {
         let mut sampled = self.sampled.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        for (name, help) in names {
-            let gauge = Gauge::<f64, AtomicU64>::default();
-            self.registry.register(*name, *help, gauge.clone());
-            sampled.insert(name, gauge);
+        for (name, kind, help) in names {
+            let metric = match kind {
+                Kind::Gauge => {
+                    let gauge = Gauge::<f64, AtomicU64>::default();
+                    self.registry.register(*name, *help, gauge.clone());
+                    Sampled::Gauge(gauge)
+                }
+                Kind::Counter => {
+                    let counter = Counter::default();
+                    self.registry.register(*name, *help, counter.clone());
+                    Sampled::Counter(counter)
+                }
+            };
+            sampled.insert(name, metric);
         }
     }
 
-    /// Sets a sampled gauge.
+    /// Sets a sampled metric.
     pub fn set(&self, name: &'static str, value: f64) {
         let sampled = self.sampled.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(gauge) = sampled.get(name) {
-            gauge.set(value);
+        match sampled.get(name) {
+            Some(Sampled::Gauge(gauge)) => _ = gauge.set(value),
+            Some(Sampled::Counter(counter)) => counter.inner().store(value as u64, Ordering::Relaxed),
+            None => {}
         }
     }
 
@@ -212,6 +215,11 @@ impl Telemetry {
     /// Counts a reload by its result.
     pub fn reloaded(&self, result: &'static str) {
         self.reloads.get_or_create(&[("result", result)]).inc();
+    }
+
+    /// Counts a decision on a held event.
+    pub fn reviewed(&self, decision: &'static str) {
+        self.reviews.get_or_create(&[("decision", decision)]).inc();
     }
 
     /// Says which chain judges from now on.
@@ -236,21 +244,5 @@ impl Telemetry {
         let mut out = String::new();
         text::encode(&mut out, &self.registry).expect("writing to a string does not fail");
         out
-    }
-}
-
-impl crate::plugin::Observer for Telemetry {
-    fn judged(&self, plugin: &str, verdict: VerdictName, micros: u64, shadow: bool) {
-        let plugin = plugin.to_owned();
-        self.judge_seconds.get_or_create(&Plugin { plugin: plugin.clone() }).observe(micros as f64 / 1e6);
-        let shadow = if shadow { "true" } else { "false" };
-        self.judged.get_or_create(&PluginVerdict { plugin, verdict: verdict.as_str(), shadow }).inc();
-    }
-
-    fn fault(&self, plugin: &str, fault: &'static str) {
-        self.faults.get_or_create(&PluginFault { plugin: plugin.to_owned(), fault }).inc();
-    }
-    fn log_cut(&self, plugin: &str, bytes: u64) {
-        self.log_cut_bytes.get_or_create(&Plugin { plugin: plugin.to_owned() }).inc_by(bytes);
     }
 }

@@ -9,7 +9,7 @@ mod relays;
 
 pub use counters::Counters;
 pub use memory::{Commit, Memory, MemoryOptions, Past};
-pub use redis::{Redis, RedisOptions, Truth, WaitsFor};
+pub use redis::{Redis, RedisOptions, SentinelOptions, Truth, WaitsFor};
 
 use confab_protocol::{
     Body, Cursor, Event, EventId, Key, Kind, Passage, Present, Record, Refusal, Room, Trail, UserId,

@@ -3,19 +3,37 @@
 use crate::row::{number, time};
 use crate::store::{on_reader, on_writer};
 use crate::{Error, Store, storable};
-use confab_protocol::{Cursor, EventId, Held, HeldState, Record};
+use confab_protocol::{Cursor, EventId, Held, HeldState, Millis, Record};
 use std::time::SystemTime;
 
 const HOLD: &str =
     "insert into held (id, room, event, plugin, reason, held_at, state) values ($1, $2, $3, $4, $5, $6, $7)
      on conflict (id) do nothing";
-const LIST: &str = "select event, plugin, reason, held_at, state from held order by held_at, id limit $1";
-const LIST_IN: &str =
-    "select event, plugin, reason, held_at, state from held where state = $2 order by held_at, id limit $1";
+const LIST: &str = "select event, plugin, reason, held_at, state from held
+     where (cast($2 as text) is null or room = $2) order by held_at, id limit $1";
+const LIST_IN: &str = "select event, plugin, reason, held_at, state from held
+     where state = $3 and (cast($2 as text) is null or room = $2) order by held_at, id limit $1";
 const ONE: &str = "select event, plugin, reason, held_at, state from held where id = $1";
 /// One statement, so that of two moderators only one decides.
-const DECIDE: &str = "update held set state = $2, decided_by = $3, decided_at = $4 where id = $1 and state = 'waiting'
-     returning event, plugin, reason, held_at, state";
+const DECIDE: &str = "update held set state = $2, decided_by = $3, decided_at = $4, decided_why = $5
+     where id = $1 and state = 'waiting' returning event, plugin, reason, held_at, state";
+const OVERRULE: &str = "update held set state = 'approved', decided_by = $2, decided_at = $3, decided_why = null
+     where id = $1 and state = 'denied' returning event, plugin, reason, held_at, state";
+const DECIDED: &str = "select event, plugin, reason, held_at, state, decided_by, decided_at, decided_why from held
+     where decided_at >= $1 order by decided_at, id limit $2";
+
+/// A held event on which somebody has decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// The event, and the decision as its state.
+    pub held: Held,
+    /// Who decided.
+    pub by: String,
+    /// What they said for it.
+    pub why: Option<String>,
+    /// When, by the clock of the hub that was asked.
+    pub at: Millis,
+}
 
 #[derive(sqlx::FromRow)]
 struct HeldRow {
@@ -24,6 +42,15 @@ struct HeldRow {
     reason: String,
     held_at: i64,
     state: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct DecidedRow {
+    #[sqlx(flatten)]
+    held: HeldRow,
+    decided_by: String,
+    decided_at: i64,
+    decided_why: Option<String>,
 }
 
 impl HeldRow {
@@ -61,17 +88,17 @@ impl Store {
         .await
     }
 
-    /// The oldest `limit` held events, those of one state or all.
+    /// The oldest `limit` held events: those of one state or all, of one room or all.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the database does not answer.
-    pub async fn held(&self, state: Option<HeldState>, limit: usize) -> Result<Vec<Held>, Error> {
+    pub async fn held(&self, state: Option<HeldState>, room: Option<&str>, limit: usize) -> Result<Vec<Held>, Error> {
         let limit = number(limit as u64);
         let rows: Vec<HeldRow> = self
             .within(async {
                 on_reader!(self, pool => match state {
-                    Some(state) => sqlx::query_as(LIST_IN).bind(limit).bind(state.as_str()).fetch_all(pool).await,
-                    None => sqlx::query_as(LIST).bind(limit).fetch_all(pool).await,
+                    Some(state) => sqlx::query_as(LIST_IN).bind(limit).bind(room).bind(state.as_str()).fetch_all(pool).await,
+                    None => sqlx::query_as(LIST).bind(limit).bind(room).fetch_all(pool).await,
                 })
                 .map_err(|error| Error::sort("list held events", error))
             })
@@ -93,22 +120,66 @@ impl Store {
         row.map(HeldRow::held).transpose()
     }
 
-    /// Decides on an event that waits, in the name of `by`, and returns it as it is then. `None` if it does not wait:
+    /// Decides on an event that waits, in the name of `by` and for the reason `why`, and returns it as it is then. `None` if it does not wait:
     /// somebody else has decided, or there is no such event. Of two that decide at once, one gets the event.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the database does not answer.
-    pub async fn decide(&self, id: EventId, state: HeldState, by: &str) -> Result<Option<Held>, Error> {
-        let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_millis() as u64);
+    pub async fn decide(
+        &self,
+        id: EventId,
+        state: HeldState,
+        by: &str,
+        why: Option<&str>,
+    ) -> Result<Option<Held>, Error> {
         let row: Option<HeldRow> = self
             .within(async {
                 on_writer!(self, pool => {
-                    let decision = sqlx::query_as(DECIDE).bind(id.0).bind(state.as_str()).bind(by).bind(number(now));
-                    decision.fetch_optional(pool).await
+                    let decision = sqlx::query_as(DECIDE).bind(id.0).bind(state.as_str()).bind(by);
+                    decision.bind(number(now())).bind(why).fetch_optional(pool).await
                 })
                 .map_err(|error| Error::sort("decide on a held event", error))
             })
             .await?;
         row.map(HeldRow::held).transpose()
     }
+
+    /// Turns a denial into an approval, for an event that was published all the same. `None` if it was not denied.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn overrule(&self, id: EventId, by: &str) -> Result<Option<Held>, Error> {
+        let row: Option<HeldRow> = self
+            .within(async {
+                on_writer!(self, pool => {
+                    sqlx::query_as(OVERRULE).bind(id.0).bind(by).bind(number(now())).fetch_optional(pool).await
+                })
+                .map_err(|error| Error::sort("overrule a denial", error))
+            })
+            .await?;
+        row.map(HeldRow::held).transpose()
+    }
+
+    /// The oldest `limit` decisions that were made at this time or later.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn decided_since(&self, since: Millis, limit: usize) -> Result<Vec<Decided>, Error> {
+        let limit = number(limit as u64);
+        let rows: Vec<DecidedRow> = self
+            .within(async {
+                on_reader!(self, pool => sqlx::query_as(DECIDED).bind(number(since)).bind(limit).fetch_all(pool).await)
+                    .map_err(|error| Error::sort("list decisions", error))
+            })
+            .await?;
+        let decided = |row: DecidedRow| {
+            let (by, why, at) = (row.decided_by, row.decided_why, time(row.decided_at));
+            Ok(Decided { held: row.held.held()?, by, why, at })
+        };
+        rows.into_iter().map(decided).collect()
+    }
+}
+
+fn now() -> Millis {
+    SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_millis() as u64)
 }

@@ -24,6 +24,7 @@ mod store;
 
 pub use apply::Applied;
 pub use error::Error;
+pub use held::Decided;
 pub use page::PAGE_RECORDS_MAX;
 pub use store::{PostgresOptions, Store};
 

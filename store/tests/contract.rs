@@ -73,6 +73,8 @@ contract! {
     hub:
         a_held_event_is_decided_once,
         held_events_are_listed_by_state,
+        decisions_are_found_by_their_time_with_their_reason,
+        only_a_denial_can_be_overruled,
         a_held_event_comes_back_as_it_was,
         generations_count_up,
         the_highest_place_is_known_past_holes,

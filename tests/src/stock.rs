@@ -54,6 +54,59 @@ pub async fn java(program: &str, hubs: &[&str]) -> Result<String> {
     run(Command::new("java"), &script, hubs, &[]).await
 }
 
+/// A program of the guide, in a folder of its own, with the packages of `clients/`.
+pub struct Documented {
+    process: Process,
+    log: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Documented {
+    /// Starts it.
+    pub async fn start(language: &str, name: &str, program: &str) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let (script, log) = (folder.path().join(name), folder.path().join("said"));
+        std::fs::write(&script, program)?;
+        let clients = PathBuf::from(service("CONFAB_TEST_NODE")?);
+        let mut command = match language {
+            "node" => {
+                std::os::unix::fs::symlink(clients.join("node_modules"), folder.path().join("node_modules"))?;
+                Command::new("node")
+            }
+            "python" => Command::new(service("CONFAB_TEST_PYTHON")?),
+            "java" => {
+                let mut java = Command::new("java");
+                java.args(["-cp", &format!("{}/*", service("CONFAB_TEST_JAVA_LIB")?)]);
+                java
+            }
+            "go" => {
+                for file in ["go.mod", "go.sum"] {
+                    std::fs::copy(clients.with_file_name("go").join(file), folder.path().join(file))?;
+                }
+                Command::new(go_build(folder.path(), folder.path()).await?)
+            }
+            other => anyhow::bail!("nothing here runs {other}"),
+        };
+        if language != "go" {
+            command.arg(&script);
+        }
+        let process = Process::spawn(command, &log, Life::WithUs)?;
+        Ok(Self { process, log, _folder: folder })
+    }
+
+    /// Waits until it has printed `what`, and ends it.
+    pub async fn says(mut self, what: &str) -> Result<()> {
+        let said = || std::fs::read_to_string(&self.log).unwrap_or_default();
+        let begun = std::time::Instant::now();
+        while !said().contains(what) {
+            ensure!(begun.elapsed() < crate::PATIENCE, "it did not say {what:?}, only:\n{}", said());
+            ensure!(self.process.exited()?.is_none(), "it ended and said:\n{}", said());
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        self.process.kill().map(drop)
+    }
+}
+
 /// The server of the protocol authors' suites, `hub/examples/conformance.rs`, with a heartbeat that a busy machine
 /// keeps up with.
 pub struct Conformance {
@@ -105,13 +158,24 @@ pub async fn python_protobuf(script: &str, hubs: &[&str]) -> Result<String> {
 pub async fn go(hubs: &[&str]) -> Result<String> {
     let folder = PathBuf::from(service("CONFAB_TEST_NODE")?).with_file_name("go");
     let built = tempfile::tempdir().context("could not make a folder for the Go client")?;
-    let program = built.path().join("client");
+    let program = go_build(&folder, built.path()).await?;
+    run(Command::new(program), &[], hubs, &[]).await
+}
+
+/// Builds the Go program in `folder` into another.
+async fn go_build(folder: &Path, into: &Path) -> Result<PathBuf> {
+    let program = into.join("client");
     let mut build = Command::new("timeout");
-    build.args([GO_BUILD_SECONDS_MAX, "go", "-C"]).arg(&folder).args(["build", "-mod=readonly", "-o"]).arg(&program);
+    build.args([GO_BUILD_SECONDS_MAX, "go", "-C"]).arg(folder).args(["build", "-mod=readonly", "-o"]).arg(&program);
     let output = tokio::task::spawn_blocking(move || build.stdin(Stdio::null()).output()).await?;
     let output = output.context("could not start `go`")?;
-    ensure!(output.status.success(), "could not build clients/go: {}", String::from_utf8_lossy(&output.stderr));
-    run(Command::new(program), &[], hubs, &[]).await
+    ensure!(
+        output.status.success(),
+        "could not build {}: {}",
+        folder.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(program)
 }
 
 /// How long the Go client may take to build; the first time, its modules are fetched.

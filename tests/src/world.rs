@@ -30,6 +30,8 @@ pub struct Plan {
     pub postgres: Option<String>,
     /// `journal.kafka.delivery_timeout`.
     pub delivery_timeout: &'static str,
+    /// More of `[timeline.redis]`.
+    pub timeline: String,
     /// More of `[journal.kafka]`.
     pub journal: &'static str,
 }
@@ -44,6 +46,7 @@ impl Default for Plan {
             redis_of: Vec::new(),
             postgres: None,
             delivery_timeout: "30s",
+            timeline: String::new(),
             journal: "",
         }
     }
@@ -88,10 +91,10 @@ impl Cluster {
         let text = |redis: &str, listen: &str, admin: &str| {
             format!(
                 "listen = \"{listen}\"\nadmin = \"{admin}\"\n{ROOT}\n[auth]\ninsecure = true\n\
-                 [timeline.redis]\nurl = \"{redis}\"\nprefix = \"{prefix}\"\nbuckets = 8\ntimeout = \"1s\"\nhub_lease = \"2s\"\n\
+                 [timeline.redis]\nurl = \"{redis}\"\nprefix = \"{prefix}\"\nbuckets = 8\ntimeout = \"1s\"\nhub_lease = \"2s\"\n{}\n\
                  [journal.kafka]\nbrokers = [\"{kafka}\"]\ntopic_prefix = \"{prefix}\"\npartitions = 4\nreplication = 1\n\
                  delivery_timeout = \"{}\"\n{}\n[store.postgres]\nurl = \"{postgres}\"\ntimeout = \"2s\"\n[consumer]\nadmin = \"{admin}\"\n{}",
-                plan.delivery_timeout, plan.journal, plan.more
+                plan.timeline, plan.delivery_timeout, plan.journal, plan.more
             )
         };
         let mut hubs = Vec::new();

@@ -1,14 +1,9 @@
-//! Building plugins: from a Rust crate to a component that the hub loads.
+//! Building plugins: from a folder of this repository to a component that the hub loads.
 
-use anyhow::{Context, Result, bail, ensure};
-use std::ffi::OsString;
-use std::fs;
+use anyhow::{Context, Result};
+use confab_plugin_kit::build::{Builder, Rust};
+use confab_plugin_kit::project::Project;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use wit_component::ComponentEncoder;
-
-/// What plugins are compiled for: no system interface at all.
-const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The plugins of this repository that people use.
 pub const PLUGINS: &[&str] = &[
@@ -23,120 +18,40 @@ pub const PLUGINS: &[&str] = &[
     "markdown-safe",
 ];
 
+/// The same filter in the other languages that have a toolchain.
+pub const SCRIPTS: &[&str] = &["word-filter-js", "word-filter-py"];
+
 /// The plugins that only tests use.
 pub const FIXTURES: &[&str] = &["misbehave"];
 
-/// Builds each of these packages of the workspace into `<out>/<name>.wasm` and returns the files. What has not changed is
+/// Builds each of these plugins of the repository into `<out>/<name>.wasm` and returns the files. What has not changed is
 /// not built again.
 ///
 /// Where the active toolchain lacks the target, `scripts/wasm-target.sh` asks rustup for it, and where rustup's server
 /// cannot be reached it makes a compiler from Debian's packages; the environment variable `CONFAB_WASM=debian` forces that.
 pub fn build(names: &[&str], out: &Path) -> Result<Vec<PathBuf>> {
-    build_with(&Toolchain::find()?, names, out)
+    build_with(Builder::new(&crate::progress::say).target_dir(target_dir()?), names, out)
 }
 
 /// Builds them with the compiler that the script makes from Debian's packages, even where the toolchain has the target.
 pub fn build_by_script(names: &[&str], out: &Path) -> Result<Vec<PathBuf>> {
-    build_with(&Toolchain::by_script(true)?, names, out)
+    let rust = Rust::by_script(&target_dir()?)?;
+    build_with(Builder::new(&crate::progress::say).with_rust(rust), names, out)
 }
 
-fn build_with(toolchain: &Toolchain, names: &[&str], out: &Path) -> Result<Vec<PathBuf>> {
-    fs::create_dir_all(out).with_context(|| format!("could not create {}", out.display()))?;
-    names
-        .iter()
-        .map(|name| {
-            let core = toolchain.compile(name)?;
-            let component = out.join(format!("{name}.wasm"));
-            encode(&core, &component).with_context(|| format!("could not make {name} a component"))?;
-            Ok(component)
-        })
-        .collect()
+fn build_with(mut builder: Builder<'_>, names: &[&str], out: &Path) -> Result<Vec<PathBuf>> {
+    let components = names.iter().map(|name| {
+        let project = Project::open_plain(&folder(name))?;
+        Ok(builder.build(&project, &out.join(format!("{name}.wasm")))?.file)
+    });
+    components.collect()
 }
 
-/// The compiler to use, and where its work goes.
-struct Toolchain {
-    environment: Vec<(OsString, OsString)>,
-    target_dir: PathBuf,
-}
-
-impl Toolchain {
-    fn find() -> Result<Self> {
-        let forced = std::env::var_os("CONFAB_WASM").is_some_and(|way| way == "debian");
-        if !forced && has_target()? {
-            return Ok(Self { environment: Vec::new(), target_dir: target_dir()?.join("plugins") });
-        }
-        // The script asks rustup first, unless it is forced to the other way.
-        Self::by_script(false)
-    }
-
-    /// A compiler of its own needs a folder of its own: cargo does not notice that the standard library was rebuilt.
-    fn by_script(forced: bool) -> Result<Self> {
-        let script = root().join("scripts/wasm-target.sh");
-        let mut command = Command::new(&script);
-        if forced {
-            command.env("CONFAB_WASM", "debian");
-        }
-        let output = command
-            .stderr(std::process::Stdio::inherit())
-            .output()
-            .with_context(|| format!("could not run {}", script.display()))?;
-        ensure!(output.status.success(), "no compiler for plugins: {} failed", script.display());
-        let environment = exports(&String::from_utf8(output.stdout).context("the script's answer is not text")?)?;
-        Ok(Self { environment, target_dir: target_dir()?.join("plugins-debian") })
-    }
-
-    /// Compiles one package and returns its core module. One at a time, so that no package's features reach another's.
-    fn compile(&self, name: &str) -> Result<PathBuf> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let status = Command::new(cargo)
-            .current_dir(root())
-            .args(["build", "--quiet", "--lib", "--profile", "plugin", "--target", TARGET, "--package", name])
-            .arg("--target-dir")
-            .arg(&self.target_dir)
-            .envs(self.environment.iter().map(|(key, value)| (key, value)))
-            .status()
-            .context("could not run cargo")?;
-        ensure!(status.success(), "plugin {name} does not compile");
-        Ok(self.target_dir.join(TARGET).join("plugin").join(format!("{}.wasm", name.replace('-', "_"))))
-    }
-}
-
-/// Makes a core module a component. A file that is as it should be is left alone, and a new one appears whole or not at all:
-/// tests may be reading it.
-fn encode(core: &Path, component: &Path) -> Result<()> {
-    let module = fs::read(core).with_context(|| format!("could not read {}", core.display()))?;
-    let mut encoder = ComponentEncoder::default().validate(true);
-    encoder = encoder.module(&module)?;
-    let bytes = encoder.encode()?;
-    if fs::read(component).is_ok_and(|old| old == bytes) {
-        return Ok(());
-    }
-    let unfinished = component.with_extension(format!("wasm.{}", std::process::id()));
-    fs::write(&unfinished, bytes).with_context(|| format!("could not write {}", unfinished.display()))?;
-    fs::rename(&unfinished, component).with_context(|| format!("could not write {}", component.display()))
-}
-
-/// Whether the active toolchain has the target's standard library.
-fn has_target() -> Result<bool> {
-    let output = Command::new("rustc")
-        .current_dir(root())
-        .args(["--print", "target-libdir", "--target", TARGET])
-        .output()
-        .context("could not run rustc")?;
-    let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    let Ok(files) = fs::read_dir(folder) else { return Ok(false) };
-    Ok(files.flatten().any(|file| file.file_name().to_string_lossy().starts_with("libstd-")))
-}
-
-/// Reads the script's answer: lines of `export NAME='value'`.
-fn exports(text: &str) -> Result<Vec<(OsString, OsString)>> {
-    text.lines()
-        .map(|line| {
-            let pair = line.strip_prefix("export ").and_then(|rest| rest.split_once('='));
-            let Some((name, value)) = pair else { bail!("the script answered {line:?}") };
-            Ok((name.into(), value.trim_matches('\'').into()))
-        })
-        .collect()
+/// Where a plugin of this repository lies.
+pub fn folder(name: &str) -> PathBuf {
+    let plugins = root().join("plugins");
+    let fixture = plugins.join("fixtures").join(name);
+    if fixture.is_dir() { fixture } else { plugins.join(name) }
 }
 
 fn target_dir() -> Result<PathBuf> {
@@ -146,17 +61,4 @@ fn target_dir() -> Result<PathBuf> {
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_script_answers_in_lines_of_exports() {
-        let read = exports("export RUSTC='/a b/rustc'\nexport X='1'\n").unwrap();
-        assert_eq!(read, [("RUSTC".into(), "/a b/rustc".into()), ("X".into(), "1".into())]);
-        assert!(exports("rm -rf").is_err());
-        assert!(exports("").unwrap().is_empty());
-    }
 }

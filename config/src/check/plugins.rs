@@ -7,7 +7,7 @@ use crate::human::{Size, duration};
 use crate::path::Path;
 use crate::pattern::Patterns;
 use crate::problem::Problem;
-use crate::settings::{ChainTest, Config, PluginConfig};
+use crate::settings::{BreakerConfig, ChainTest, Config, PluginConfig};
 use crate::suggest::nearest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -86,6 +86,15 @@ fn one(here: &Path, name: &str, plugin: &PluginConfig, send_deadline: Duration, 
     // A page of WebAssembly memory has 64 KiB, and 32-bit memories end at 4 GiB.
     found.size(&here.key("memory"), plugin.memory, Size::kib(64), Size::mib(4096));
     found.size(&here.key("output"), plugin.output, Size(64), Size::mib(16));
+    breaker(&here.key("breaker"), &plugin.breaker, found);
+}
+
+fn breaker(here: &Path, breaker: &BreakerConfig, found: &mut Findings) {
+    let (short, day) = (Duration::from_millis(10), Duration::from_secs(24 * 3600));
+    found.range(&here.key("share"), breaker.share, 0.0, 1.0, f64::to_string);
+    found.duration(&here.key("within"), breaker.within, short, day);
+    found.duration(&here.key("pause"), breaker.pause, short, day);
+    found.duration(&here.key("pause_max"), breaker.pause_max, breaker.pause.clamp(short, day), day);
 }
 
 /// Checks every chain by itself; gives each one's patterns where they can be read.
@@ -112,6 +121,9 @@ fn chains(config: &Config, found: &mut Findings) -> Vec<Option<Patterns>> {
             let place = here.key("plugins").index(at);
             if !config.plugin.contains_key(step.name()) {
                 found.add(dangling(config, &place, step.name()));
+            }
+            if let Some(sample) = step.sample() {
+                found.range(&place.key("sample"), sample, 0.0, 100.0, f64::to_string);
             }
         }
         let longest: Duration =

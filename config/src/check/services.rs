@@ -60,6 +60,19 @@ fn check_redis(redis: &RedisConfig, send_deadline: Duration, found: &mut Finding
                 .help("write `rediss://` for TLS"),
         );
     }
+    for (at, node) in redis.sentinel.nodes.iter().enumerate() {
+        let url = ["redis://", "rediss://"].iter().any(|scheme| node.starts_with(scheme));
+        if !url && !is_host_and_port(node) {
+            found.add(
+                Problem::error(
+                    &path("sentinel").key("nodes").index(at),
+                    format!("`{node}` is not a sentinel's address"),
+                )
+                .label("expected a host and a port, or a `redis://` url")
+                .help("write `\"sentinel:26379\"`"),
+            );
+        }
+    }
     if redis.prefix.is_empty() || redis.prefix.chars().any(|c| c.is_whitespace() || c.is_control() || "{}".contains(c))
     {
         found.add(

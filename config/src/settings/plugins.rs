@@ -25,6 +25,8 @@ pub struct PluginConfig {
     pub output: Size,
     /// What happens to the event when the plugin fails.
     pub on_fault: OnFault,
+    /// When a plugin that keeps failing is taken out, and how it comes back.
+    pub breaker: BreakerConfig,
     /// Whether anything may survive from one message to the next.
     pub isolation: Isolation,
     /// What it may do besides judging. Default: nothing.
@@ -42,6 +44,7 @@ impl Default for PluginConfig {
             memory: Size::mib(16),
             output: Size::kib(64),
             on_fault: OnFault::Reject,
+            breaker: BreakerConfig::default(),
             isolation: Isolation::Message,
             capabilities: Capabilities::default(),
             settings: toml::Table::new(),
@@ -59,6 +62,37 @@ pub enum OnFault {
     Pass,
     /// The event waits for a moderator.
     Hold,
+}
+
+/// When a plugin that keeps failing is not asked any more, and how it is brought back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BreakerConfig {
+    /// So many faults take it out; 0: nothing does.
+    pub faults: u32,
+    /// And they are at least this share of its calls, from 0 to 1.
+    pub share: f64,
+    /// The time in which both are counted.
+    #[serde(with = "duration")]
+    pub within: Duration,
+    /// How long it stays out before it is tried again; twice as long after each try that fails.
+    #[serde(with = "duration")]
+    pub pause: Duration,
+    /// The longest that pauses become.
+    #[serde(with = "duration")]
+    pub pause_max: Duration,
+}
+
+impl Default for BreakerConfig {
+    fn default() -> Self {
+        Self {
+            faults: 10,
+            share: 0.5,
+            within: Duration::from_secs(10),
+            pause: Duration::from_secs(1),
+            pause_max: Duration::from_secs(60),
+        }
+    }
 }
 
 /// Whether anything of a plugin survives from one message to the next.
@@ -123,6 +157,9 @@ pub enum ChainStep {
         r#use: String,
         /// It judges, but nothing follows but a log line and a metric.
         shadow: bool,
+        /// It is asked in so many percent of the rooms, always the same ones. `None`: in all.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sample: Option<f64>,
     },
 }
 
@@ -138,6 +175,14 @@ impl ChainStep {
     pub fn shadow(&self) -> bool {
         matches!(self, Self::Use { shadow: true, .. })
     }
+
+    /// In how many percent of the rooms it is asked, if not in all.
+    pub fn sample(&self) -> Option<f64> {
+        match self {
+            Self::Name(_) => None,
+            Self::Use { sample, .. } => *sample,
+        }
+    }
 }
 
 // Written by hand, as a derived untagged enum only says that no variant fits, and not which key of the table is wrong.
@@ -149,6 +194,7 @@ impl<'de> Deserialize<'de> for ChainStep {
             r#use: String,
             #[serde(default)]
             shadow: bool,
+            sample: Option<f64>,
         }
 
         struct Step;
@@ -164,8 +210,8 @@ impl<'de> Deserialize<'de> for ChainStep {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ChainStep, A::Error> {
-                let Use { r#use, shadow } = Use::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(ChainStep::Use { r#use, shadow })
+                let Use { r#use, shadow, sample } = Use::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(ChainStep::Use { r#use, shadow, sample })
             }
         }
         deserializer.deserialize_any(Step)

@@ -22,7 +22,8 @@ pub struct TimelineConfig {
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RedisConfig {
-    /// `redis://` or, with TLS, `rediss://`; user and password of an ACL user go into it.
+    /// `redis://` or, with TLS, `rediss://`; user and password of an ACL user go into it. With sentinels its host and port
+    /// are not used, the rest is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// A file that holds the url.
@@ -31,6 +32,8 @@ pub struct RedisConfig {
     /// A PEM file of the authorities to trust with `rediss://`, instead of the well-known ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
+    /// Redis Sentinel, which says who the primary is.
+    pub sentinel: SentinelConfig,
     /// What every key and relay channel begins with.
     pub prefix: String,
     /// Into how many buckets rooms fall. Kept in Redis: a hub with another number does not start.
@@ -49,11 +52,35 @@ impl Default for RedisConfig {
             url: None,
             url_file: None,
             ca_file: None,
+            sentinel: SentinelConfig::default(),
             prefix: "confab".into(),
             buckets: 64,
             timeout: Duration::from_secs(2),
             hub_lease: Duration::from_secs(5),
         }
+    }
+}
+
+/// Redis Sentinel. Without nodes, the url names the one server.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SentinelConfig {
+    /// The name under which the sentinels know the primary and its replicas.
+    pub master: String,
+    /// Where they are: `host:port`, or a `redis://` or `rediss://` url where they want a password or TLS.
+    pub nodes: Vec<String>,
+}
+
+impl Default for SentinelConfig {
+    fn default() -> Self {
+        Self { master: "mymaster".into(), nodes: Vec::new() }
+    }
+}
+
+impl fmt::Debug for SentinelConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nodes: Vec<String> = self.nodes.iter().map(|node| hide_url(node)).collect();
+        f.debug_struct("SentinelConfig").field("master", &self.master).field("nodes", &nodes).finish()
     }
 }
 
@@ -124,6 +151,7 @@ impl fmt::Debug for RedisConfig {
             .field("url", &self.url.as_deref().map(hide_url))
             .field("url_file", &self.url_file)
             .field("ca_file", &self.ca_file)
+            .field("sentinel", &self.sentinel)
             .field("prefix", &self.prefix)
             .field("buckets", &self.buckets)
             .field("timeout", &self.timeout)

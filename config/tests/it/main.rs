@@ -1,5 +1,6 @@
 //! The settings through the front door: files, variables and flags in, settings or messages out.
 
+mod anything;
 mod messages;
 mod overriding;
 mod reference;

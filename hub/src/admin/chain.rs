@@ -1,13 +1,19 @@
 //! The admin API's part about the chain.
 
-use super::{Shared, problem};
+use super::{Shared, optional, problem};
 use crate::hub::reload::{Cause, Refused};
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
+
+/// How the chain and its plugins are.
+pub(super) async fn status(State(shared): State<Shared>) -> Response {
+    Json(shared.hub().chain()).into_response()
+}
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
@@ -16,8 +22,11 @@ pub(super) struct ReloadIn {
 }
 
 /// Reads hub.toml and the plugins again.
-pub(super) async fn reload(State(shared): State<Shared>, asked: Option<Json<ReloadIn>>) -> Response {
-    let Json(ReloadIn { dry_run }) = asked.unwrap_or_default();
+pub(super) async fn reload(State(shared): State<Shared>, asked: Bytes) -> Response {
+    let ReloadIn { dry_run } = match optional(&asked) {
+        Ok(asked) => asked,
+        Err(refused) => return *refused,
+    };
     let reloader = shared.hub().reloader().clone();
     match shared.main.spawn(async move { reloader.reload(Cause::Asked, dry_run).await }).await {
         Ok(Ok(reloaded)) => Json(reloaded).into_response(),

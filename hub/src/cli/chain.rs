@@ -1,6 +1,6 @@
-//! `confab chain …`: which plugins judge a room, what they say of a text, and the tests of hub.toml. Needs no hub.
+//! `confab chain …`: which plugins judge a room, what they say of a text, and the tests of hub.toml. Only `status` needs a hub.
 
-use super::{ChainCommand, Exit, Screen, SettingsArgs};
+use super::{ChainCommand, Exit, Screen, SettingsArgs, remote};
 use crate::hub::build_chain;
 use crate::plugin::{Chain, rehearse, rehearse_all};
 use confab_config::{Diagnostics, JudgedKind, Loaded};
@@ -11,6 +11,9 @@ use std::sync::Arc;
 
 /// Does it.
 pub fn run(settings: &SettingsArgs, command: &ChainCommand, screen: &mut Screen<'_>) -> io::Result<Exit> {
+    if let ChainCommand::Status { json, hub } = command {
+        return remote::chain_status(settings, hub, *json, screen);
+    }
     let loaded = match settings.load(Vec::new()) {
         Ok(loaded) => loaded,
         Err(errors) => {
@@ -31,6 +34,7 @@ pub fn run(settings: &SettingsArgs, command: &ChainCommand, screen: &mut Screen<
         match command {
             ChainCommand::Explain { room, json } => explain(&chain, room, *json, screen),
             ChainCommand::Try { room, text, user, json } => attempt(&chain, room, text, user, *json, screen).await,
+            ChainCommand::Status { .. } => Ok(Exit::Done), // was asked of the hub
             ChainCommand::Test { json } => test(&chain, &loaded, *json, screen).await,
         }
     })
@@ -48,9 +52,14 @@ fn explain(chain: &Chain, room: &str, as_json: bool, screen: &mut Screen<'_>) ->
     for (n, applies) in applies.iter().enumerate() {
         let on: Vec<&str> = applies.on.iter().map(|kind| kind_name(*kind)).collect();
         let shadow = if applies.shadow { ", only watching" } else { "" };
+        let sample = match (applies.sample, applies.asked) {
+            (None, _) => String::new(),
+            (Some(percent), true) => format!(", in {percent} % of rooms: in this one"),
+            (Some(percent), false) => format!(", in {percent} % of rooms: not in this one"),
+        };
         writeln!(
             screen.out,
-            "{}. {} on {}{shadow}   (chain {}: {}; module {})",
+            "{}. {} on {}{shadow}{sample}   (chain {}: {}; module {})",
             n + 1,
             applies.plugin,
             on.join(", "),

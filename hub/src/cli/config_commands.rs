@@ -1,6 +1,6 @@
 //! `confab config …`: check the settings, show them, print the reference. Needs no running hub.
 
-use super::{ConfigCommand, Exit, Screen, SettingsArgs};
+use super::{ConfigCommand, Exit, Screen, SettingsArgs, plugin_settings};
 use confab_config::reference::{self, Variable};
 use confab_config::{Diagnostics, Loaded};
 use serde_json::json;
@@ -28,7 +28,8 @@ pub fn run(settings: &SettingsArgs, command: &ConfigCommand, screen: &mut Screen
 fn check(settings: &SettingsArgs, deny_warnings: bool, as_json: bool, screen: &mut Screen<'_>) -> io::Result<Exit> {
     let (loaded, findings) = match settings.load(Vec::new()) {
         Ok(loaded) => {
-            let findings = loaded.warnings.iter().cloned().chain(loaded.check_serving().0).collect();
+            let settings = loaded.place(plugin_settings::problems(&loaded.config));
+            let findings = loaded.warnings.iter().cloned().chain(loaded.check_serving().0).chain(settings.0).collect();
             (Some(loaded), Diagnostics(findings))
         }
         Err(errors) => (None, errors),

@@ -62,6 +62,37 @@ fn list(answer: &Value, screen: &mut Screen<'_>) -> io::Result<()> {
     Ok(())
 }
 
+/// `confab chain status`.
+pub fn chain_status(
+    settings: &SettingsArgs,
+    hub: &HubArgs,
+    as_json: bool,
+    screen: &mut Screen<'_>,
+) -> io::Result<Exit> {
+    ask(settings, hub, Method::GET, "/api/v1/chain", None, screen, |answer, screen| {
+        if as_json {
+            return screen.json(answer);
+        }
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let plugins = answer["plugins"].as_array().map(Vec::as_slice).unwrap_or_default();
+        writeln!(screen.out, "chain {}, contract {}", word(&answer["version"]), word(&answer["contract"]))?;
+        let heads = ["plugin", "module", "breaker", "calls", "faults", "skipped", "p50 µs", "p99 µs", "memory KiB"];
+        let [name, module, breaker, numbers @ ..] = heads;
+        write!(screen.out, "{name:<24} {module:<12} {breaker:<9}")?;
+        numbers.iter().try_for_each(|head| write!(screen.out, " {head:>10}"))?;
+        writeln!(screen.out)?;
+        for plugin in plugins {
+            let hash: String = word(&plugin["hash"]).chars().take(12).collect();
+            write!(screen.out, "{:<24} {hash:<12} {:<9}", word(&plugin["plugin"]), word(&plugin["breaker"]))?;
+            for number in ["calls", "faults", "skipped", "p50_us", "p99_us"] {
+                write!(screen.out, " {:>10}", plugin[number])?;
+            }
+            writeln!(screen.out, " {:>10}", plugin["memory_bytes"].as_u64().unwrap_or_default() >> 10)?;
+        }
+        Ok(())
+    })
+}
+
 /// `confab send`.
 pub fn send(settings: &SettingsArgs, send: &Send, screen: &mut Screen<'_>) -> io::Result<Exit> {
     let body = json!({ "room": send.room, "user": send.user, "key": send.key, "body": { "text": send.text } });

@@ -3,7 +3,8 @@
 use super::Error;
 use crate::journal::{self, Journal, Kafka, Sqlite};
 use crate::timeline::{
-    Commit, Failure, Memory, MemoryOptions, Past, Redis, RedisOptions, Relay, Timeline, Truth, WaitsFor,
+    Commit, Failure, Memory, MemoryOptions, Past, Redis, RedisOptions, Relay, SentinelOptions, Timeline, Truth,
+    WaitsFor,
 };
 use confab_config::{Config, KafkaConfig, Limits, OnOutage, PostgresConfig, Profile};
 use confab_protocol::{Cursor, Millis, Record, Room};
@@ -84,9 +85,11 @@ async fn cluster(config: &Config, waits_for: WaitsFor) -> Result<Parts, Error> {
     check_schema(&store).await?;
     let journal = Kafka::connect(kafka.clone())?;
     let url = redis.read_url().map_err(|error| Error::Setting(error.to_string()))?;
+    let confab_config::SentinelConfig { master, nodes } = redis.sentinel.clone();
     let hub_id = Uuid::now_v7().to_string();
     let options = RedisOptions {
         ca_file: redis.ca_file.clone(),
+        sentinel: (!nodes.is_empty()).then_some(SentinelOptions { master, nodes }),
         prefix: redis.prefix.clone(),
         buckets: redis.buckets,
         timeout: redis.timeout,

@@ -24,15 +24,15 @@ const LOOK: Duration = Duration::from_secs(10);
 /// What tells one state of a file from another: inode, length, time of change. `None` where there is no file.
 type State = Option<(u64, u64, i64, i64)>;
 
-/// What the watched files were when somebody looked.
-pub type Seen = BTreeMap<PathBuf, State>;
+/// The states of all files that are watched.
+pub type States = BTreeMap<PathBuf, State>;
 
-/// Watches until `stop`. `seen` is from before the files were read: what changed since then has not been taken in.
-pub async fn run(reloader: Arc<Reloader>, seen: Seen, stop: CancellationToken) {
+/// Watches until `stop`; `seen` is how the files were before they were read for the first time.
+pub async fn run(reloader: Arc<Reloader>, seen: States, stop: CancellationToken) {
     let _ = stop.run_until_cancelled(watch(reloader, seen)).await;
 }
 
-async fn watch(reloader: Arc<Reloader>, mut seen: Seen) {
+async fn watch(reloader: Arc<Reloader>, mut seen: States) {
     // One notice that something happened is enough: more are dropped.
     let (happened, mut notices) = mpsc::channel(1);
     let told = move |event: notify::Result<notify::Event>| match event {
@@ -48,7 +48,7 @@ async fn watch(reloader: Arc<Reloader>, mut seen: Seen) {
         if let Some(watcher) = &mut watcher {
             follow(watcher, &mut folders, &files);
         }
-        let now = look(&files);
+        let now = states(&files);
         if now == seen {
             let _ = tokio::time::timeout(LOOK, heard(&mut notices)).await;
             continue;
@@ -69,8 +69,8 @@ async fn heard(notices: &mut mpsc::Receiver<()>) {
     while first.elapsed() < RESTLESS && matches!(tokio::time::timeout(QUIET, notices.recv()).await, Ok(Some(()))) {}
 }
 
-/// What the files are now.
-pub fn look(files: &[PathBuf]) -> Seen {
+/// How the files are now.
+pub fn states(files: &[PathBuf]) -> States {
     let state = |file: &Path| {
         let found = std::fs::metadata(file).ok()?;
         Some((found.ino(), found.len(), found.mtime(), found.mtime_nsec()))

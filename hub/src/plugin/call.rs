@@ -8,6 +8,7 @@ use super::contract::{self, Complete, types};
 use super::engine::Engine;
 use super::engine::{CORE_INSTANCES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
 use super::module::{Bounds, Module};
+use super::tally::Tally;
 use super::{Check, Fault, Observer, Verdict};
 use confab_protocol::Event;
 use std::sync::Arc;
@@ -55,11 +56,12 @@ pub fn store(
     bounds: Bounds,
     largest: usize,
     observer: &Arc<dyn Observer>,
+    tally: Arc<Tally>,
     budget: Budget,
 ) -> wasmtime::Store<Guest> {
     let guest = Guest {
         log: Log::new(Arc::clone(name), Arc::clone(observer)),
-        memory: Memory { limit: bounds.memory, size: 0, refused: false },
+        memory: Memory { limit: bounds.memory, size: 0, refused: false, tally },
         budget,
         output: bounds.output,
     };
@@ -76,6 +78,8 @@ pub struct Instance {
     store: wasmtime::Store<Guest>,
     exports: Complete,
     calls: u32,
+    /// Told how much memory there was after each call.
+    tally: Arc<Tally>,
 }
 
 /// What the host keeps for an instance.
@@ -91,14 +95,14 @@ pub struct Guest {
 impl Instance {
     /// Starts an instance, and configures it unless the module is a picture of one that was.
     pub async fn start(module: &Module, observer: &Arc<dyn Observer>, budget: Budget) -> Result<Self, Fault> {
-        let bounds = module.bounds;
-        let mut store = store(&module.engine, &module.name, bounds, bounds.output, observer, budget);
+        let (bounds, tally) = (module.bounds, Arc::clone(&module.tally));
+        let mut store = store(&module.engine, &module.name, bounds, bounds.output, observer, tally, budget);
         let started = budget.cover(module.pre.instantiate_async(&mut store)).await;
         let exports = started.map_err(|failed| store.data().fault(failed, Fault::Unavailable))?;
         if !module.configured {
             configure(&mut store, &exports, &module.settings).await?;
         }
-        Ok(Self { store, exports, calls: 0 })
+        Ok(Self { store, exports, calls: 0, tally: Arc::clone(&module.tally) })
     }
 
     /// Asks what should become of an event.
@@ -112,6 +116,7 @@ impl Instance {
         let said = budget.cover(self.exports.call_judge(&mut self.store, &asked, &context)).await;
         let guest = self.store.data_mut();
         guest.log.end();
+        self.tally.memory(guest.memory.size);
         let said = said.map_err(|failed| guest.fault(failed, Fault::Nonsense))?;
         let verdict = guest.read(said, check)?;
         Ok((self, verdict))

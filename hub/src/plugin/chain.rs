@@ -1,5 +1,7 @@
 //! The chain: which plugins an event meets, in which order, and what follows from what they say.
 
+use super::breaker::{Breaker, BreakerState, Change};
+use super::brief::Brief;
 use super::pool::{Answer, Pool};
 use super::{Approved, Check, Decision, Fault, Judged, Observer, Verdict};
 use confab_config::{JudgedKind, OnFault, Patterns, PluginConfig};
@@ -7,7 +9,8 @@ use confab_protocol::{Annotations, Event, Kind, Refusal, Step, Trail, VerdictNam
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tracing::{info, warn};
+use std::time::Instant;
+use tracing::{Instrument, info, trace_span, warn};
 
 /// How many bytes all annotations of one event may take together.
 const ANNOTATIONS_BYTES_MAX: usize = 64 << 10;
@@ -22,6 +25,29 @@ pub(super) struct Member {
     pub(super) on_fault: OnFault,
     /// All that decides how it judges: its table of hub.toml, with the module's hash in place of its file.
     pub(super) terms: PluginConfig,
+    pub(super) breaker: Breaker,
+    pub(super) brief: Brief,
+}
+
+/// A plugin's place in a rule.
+pub(super) struct Place {
+    pub(super) member: Arc<Member>,
+    /// It only watches.
+    pub(super) shadow: bool,
+    /// In how many percent of the rooms it is asked, if not in all.
+    pub(super) sample: Option<f64>,
+}
+
+impl Place {
+    /// Whether the plugin is asked in this room. The same rooms always are, and a larger share takes in those of a smaller.
+    fn is_asked_in(&self, room: &str) -> bool {
+        let Some(percent) = self.sample else { return true };
+        let mut hash = blake3::Hasher::new();
+        hash.update(self.member.name.as_bytes()).update(&[0]).update(room.as_bytes());
+        let mut first = [0; 4];
+        hash.finalize_xof().fill(&mut first);
+        f64::from(u32::from_le_bytes(first)) < percent / 100.0 * (f64::from(u32::MAX) + 1.0)
+    }
 }
 
 /// One `[[chain]]` of hub.toml.
@@ -29,8 +55,8 @@ pub(super) struct Rule {
     pub(super) patterns: Patterns,
     pub(super) rooms: Vec<String>,
     pub(super) on: Vec<JudgedKind>,
-    /// The plugins in order, and whether each only watches.
-    pub(super) steps: Vec<(Arc<Member>, bool)>,
+    /// The plugins, in order.
+    pub(super) steps: Vec<Place>,
 }
 
 /// All plugins and rules of one hub.toml. A message is judged by exactly one chain; a reload makes another and swaps it in.
@@ -43,7 +69,7 @@ pub struct Chain {
 }
 
 /// A plugin that judges in a room, and why: for `confab chain explain`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Applies {
     /// Which `[[chain]]` of the file says so, counted from 1.
     pub chain: usize,
@@ -57,6 +83,11 @@ pub struct Applies {
     pub hash: String,
     /// It only watches.
     pub shadow: bool,
+    /// In how many percent of the rooms it is asked, if not in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample: Option<f64>,
+    /// Whether this room is one of those.
+    pub asked: bool,
 }
 
 /// What chains call an event of this kind.
@@ -91,18 +122,20 @@ impl Chain {
         &self.version
     }
 
-    /// The plugins that judge in a room, in order, whatever the kind of event.
+    /// The plugins that judge in a room, in order, whatever the kind of event; and those whose sample leaves it out.
     pub fn explain(&self, room: &str) -> Vec<Applies> {
         let rules = self.rules.iter().enumerate().filter(|(_, rule)| rule.patterns.matches(room));
         rules
             .flat_map(|(index, rule)| {
-                rule.steps.iter().map(move |(member, shadow)| Applies {
+                rule.steps.iter().map(move |place| Applies {
                     chain: index + 1,
                     rooms: rule.rooms.clone(),
                     on: rule.on.clone(),
-                    plugin: member.name.clone(),
-                    hash: member.pool.module().hash.clone(),
-                    shadow: *shadow,
+                    plugin: place.member.name.clone(),
+                    hash: place.member.pool.module().hash.clone(),
+                    shadow: place.shadow,
+                    sample: place.sample,
+                    asked: place.is_asked_in(room),
                 })
             })
             .collect()
@@ -124,8 +157,8 @@ impl Chain {
     async fn ask(&self, mut event: Event, kind: JudgedKind, live: bool) -> Judged {
         let mut trail = Trail { chain: self.version.clone(), steps: Vec::new() };
         for (member, shadow) in self.steps(event.room.as_str(), kind) {
-            let Answer { said, micros } = member.pool.judge(&event, &*self.check).await;
-            let said = said.and_then(|verdict| fits(&event, verdict));
+            let answer = if live { self.answer(member, &event).await } else { self.call(member, &event).await };
+            let Answer { said, micros, .. } = answer;
             if live {
                 self.tell(member, shadow, &said, micros, &event);
             }
@@ -143,27 +176,78 @@ impl Chain {
         Judged::Approved(Approved { event, trail })
     }
 
+    /// What the plugin says, or that its breaker is open.
+    async fn answer(&self, member: &Member, event: &Event) -> Answer {
+        let (pass, change) = member.breaker.enter(Instant::now());
+        self.changed(member, change);
+        let Some(pass) = pass else { return Answer { said: Err(Fault::Open), micros: 0, waited: 0 } };
+        let answer = self.call(member, event).await;
+        self.observer.waited(&member.name, answer.waited);
+        // An event that was too large to be handed over says nothing about the plugin.
+        let failed = answer.said.as_ref().is_err_and(|fault| !matches!(fault, Fault::Input { .. }));
+        member.pool.module().tally.asked(answer.micros, answer.said.is_err());
+        self.changed(member, pass.end(failed, Instant::now()));
+        answer
+    }
+
+    async fn call(&self, member: &Member, event: &Event) -> Answer {
+        let span = trace_span!("plugin", plugin = %member.name, room = %event.room, id = %event.id);
+        let answer = member.pool.judge(event, &*self.check).instrument(span).await;
+        Answer { said: answer.said.and_then(|verdict| fits(event, verdict)), ..answer }
+    }
+
     /// The plugins to ask, in file order, and whether each only watches.
     fn steps(&self, room: &str, kind: JudgedKind) -> Vec<(&Member, bool)> {
         let rules = self.rules.iter().filter(|rule| rule.on.contains(&kind) && rule.patterns.matches(room));
-        rules.flat_map(|rule| &rule.steps).map(|(member, shadow)| (&**member, *shadow)).collect()
+        let places = rules.flat_map(|rule| &rule.steps).filter(|place| place.is_asked_in(room));
+        places.map(|place| (&*place.member, place.shadow)).collect()
     }
 
     /// Puts a step into the metrics and, where somebody might look, the log.
     fn tell(&self, member: &Member, shadow: bool, said: &Result<Verdict, Fault>, micros: u64, event: &Event) {
         let (plugin, room, id) = (member.name.as_str(), &event.room, event.id);
+        if let Err(Fault::Open) = said {
+            member.pool.module().tally.skipped();
+            return self.observer.skipped(plugin);
+        }
         let verdict = said.as_ref().map_or(VerdictName::Fault, Verdict::name);
         self.observer.judged(plugin, verdict, micros, shadow);
         match said {
             Err(fault) => {
                 self.observer.fault(plugin, fault.name());
-                warn!(plugin, %room, event = %id, fault = fault.name(), shadow, "plugin failed: {fault}");
+                if let Some(left_out) = member.brief.may_write(Instant::now()) {
+                    let fault_name = fault.name();
+                    warn!(plugin, %room, event = %id, fault = fault_name, shadow, left_out, "plugin failed: {fault}");
+                }
             }
             Ok(verdict) if shadow => {
                 info!(plugin, %room, event = %id, verdict = verdict.name().as_str(), "shadow verdict")
             }
             Ok(_) => {}
         }
+    }
+
+    /// One log line for each change of a breaker, and the metric.
+    fn changed(&self, member: &Member, change: Option<Change>) {
+        let Some(change) = change else { return };
+        let (plugin, on_fault) = (member.name.as_str(), member.on_fault);
+        let left_out = member.brief.left_out();
+        match change {
+            Change::Opened { faults, calls, pause } => {
+                warn!(plugin, faults, calls, ?pause, ?on_fault, left_out, "plugin taken out: it keeps failing")
+            }
+            Change::Trying => info!(plugin, "plugin is tried again, one event at a time"),
+            Change::StaysOpen { pause } => {
+                warn!(plugin, ?pause, ?on_fault, left_out, "plugin failed again, it stays out")
+            }
+            Change::Closed => info!(plugin, left_out, "plugin is back"),
+        }
+        let state = match change {
+            Change::Opened { .. } | Change::StaysOpen { .. } => BreakerState::Open,
+            Change::Trying => BreakerState::HalfOpen,
+            Change::Closed => BreakerState::Closed,
+        };
+        self.observer.breaker(plugin, state);
     }
 }
 

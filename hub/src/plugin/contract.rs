@@ -172,8 +172,9 @@ fn nonsense(why: String) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
-    fn any(_: &Body) -> Result<(), String> {
+    fn any_body(_: &Body) -> Result<(), String> {
         Ok(())
     }
 
@@ -182,17 +183,56 @@ mod tests {
     }
 
     fn refused(decision: types::Decision) -> String {
-        read(said(decision), &any).unwrap_err().to_string()
+        read(said(decision), &any_body).unwrap_err().to_string()
     }
 
     #[test]
     fn effects_are_checked_as_well() {
-        let asks = |effects| read(types::Verdict { effects, ..said(types::Decision::Accept(Vec::new())) }, &any);
+        let asks = |effects| read(types::Verdict { effects, ..said(types::Decision::Accept(Vec::new())) }, &any_body);
         let mute = |seconds| types::Effect::Mute(types::Mute { seconds, reason: "enough".into() });
         assert_eq!(asks(vec![mute(60)]).unwrap().effects, [Effect::Mute { seconds: 60, reason: "enough".into() }]);
         assert!(asks(vec![mute(0)]).unwrap_err().to_string().contains("mutes for 0 seconds"));
         assert!(asks(vec![types::Effect::Notice("a\0".into())]).is_err());
         assert!(asks(vec![mute(1); 9]).unwrap_err().to_string().contains("9 effects"));
+    }
+
+    /// An answer of any shape, which a plugin in any language may give.
+    fn answers() -> impl Strategy<Value = types::Verdict> {
+        let text = || prop_oneof![".{0,80}", Just("{\"a\":[1]}".to_owned()), Just("null".to_owned())];
+        let notes = || prop::collection::vec((text(), text()), 0..4);
+        let decision = prop_oneof![
+            notes().prop_map(types::Decision::Accept),
+            (text(), notes())
+                .prop_map(|(body, annotations)| types::Decision::Replace(types::Replacement { body, annotations })),
+            (any::<u16>(), text(), prop::option::of(text())).prop_map(|(code, reason, details)| {
+                types::Decision::Reject(types::Rejection { code, reason, details })
+            }),
+            text().prop_map(types::Decision::Hold),
+        ];
+        let effect = prop_oneof![
+            text().prop_map(types::Effect::Notice),
+            (any::<u32>(), text()).prop_map(|(seconds, reason)| types::Effect::Mute(types::Mute { seconds, reason })),
+            text().prop_map(types::Effect::Flag),
+        ];
+        (decision, prop::collection::vec(effect, 0..12))
+            .prop_map(|(decision, effects)| types::Verdict { decision, effects })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_plugin_answers_is_a_verdict_within_bounds_or_a_fault(said in answers()) {
+            let bytes = spoken(&said);
+            let Ok(verdict) = read(said, &any_body) else { return Ok(()) };
+            prop_assert!(verdict.effects.len() <= EFFECTS_MAX);
+            match verdict.decision {
+                Decision::Accept(notes) => {
+                    prop_assert!(notes.keys().all(|name| name.chars().count() <= ANNOTATION_NAME_MAX));
+                }
+                Decision::Replace(body, _) => prop_assert!(body.as_str().len() <= bytes),
+                Decision::Reject { code, .. } => prop_assert!(PLUGIN_CODES.contains(&code)),
+                Decision::Hold { reason } => prop_assert!(!reason.contains('\0')),
+            }
+        }
     }
 
     #[test]

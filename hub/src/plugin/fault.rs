@@ -38,6 +38,9 @@ pub enum Fault {
     /// So many of its calls are running that none could be started in time.
     #[error("no call could be started within {0:?}: all places are taken")]
     Busy(Duration),
+    /// It failed too often and is not asked for a while.
+    #[error("it is taken out, as it failed too often")]
+    Open,
     /// The hub could not start an instance.
     #[error("no instance could be started: {0}")]
     Unavailable(String),
@@ -56,6 +59,7 @@ impl Fault {
             Self::Nonsense(_) => "nonsense",
             Self::Configure(_) => "configure",
             Self::Busy(_) => "busy",
+            Self::Open => "open",
             Self::Unavailable(_) => "unavailable",
         }
     }

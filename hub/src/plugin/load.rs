@@ -1,8 +1,10 @@
 //! From hub.toml to a chain: every plugin loaded and tried once, every rule read. Nothing of it is used until all of it is
 //! ready, so a reload either succeeds or changes nothing.
 
+use super::breaker::Breaker;
+use super::brief::Brief;
 use super::cache::Cache;
-use super::chain::{Chain, Member, Members, Rule};
+use super::chain::{Chain, Member, Members, Place, Rule};
 use super::engine::Engine;
 use super::module::{self, LoadError, Module};
 use super::pool::{self, Pool};
@@ -215,7 +217,8 @@ async fn load(
             config.timeout
         ));
     }
-    Ok(Member { name: name.into(), pool, on_fault: config.on_fault, terms })
+    let breaker = Breaker::new(config.breaker.clone());
+    Ok(Member { name: name.into(), pool, on_fault: config.on_fault, terms, breaker, brief: Brief::default() })
 }
 
 /// Where compiled plugins are kept unless hub.toml says otherwise: the user's own folder for such things.
@@ -226,7 +229,11 @@ fn users_cache() -> Option<PathBuf> {
 }
 
 fn read_rule(rule: &ChainRule, patterns: Patterns, members: &Members) -> Rule {
-    let steps = rule.plugins.iter().map(|step| (Arc::clone(&members[step.name()]), step.shadow()));
+    let steps = rule.plugins.iter().map(|step| Place {
+        member: Arc::clone(&members[step.name()]),
+        shadow: step.shadow(),
+        sample: step.sample(),
+    });
     Rule { patterns, rooms: rule.rooms.clone(), on: rule.on.clone(), steps: steps.collect() }
 }
 

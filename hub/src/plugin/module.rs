@@ -2,7 +2,7 @@
 
 use super::cache::{Cache, Entry, Key};
 use super::contract::{CompletePre, PACKAGE, VERSION};
-use super::{Fault, call::Guest, capability, engine::Engine, snapshot};
+use super::{Fault, call::Guest, capability, engine::Engine, snapshot, tally::Tally};
 use confab_config::{Isolation, PluginConfig};
 use std::path::Path;
 use std::sync::Arc;
@@ -104,6 +104,8 @@ pub struct Module {
     pub bounds: Bounds,
     /// The longest a call may take.
     pub timeout: Duration,
+    /// What it did so far.
+    pub tally: Arc<Tally>,
 }
 
 impl Module {
@@ -149,6 +151,7 @@ impl Module {
             settings,
             bounds: Bounds::of(config),
             timeout: config.timeout,
+            tally: Arc::default(),
         })
     }
 }

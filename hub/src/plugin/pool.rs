@@ -29,6 +29,8 @@ pub struct Answer {
     pub said: Result<Verdict, Fault>,
     /// How long the call took, in microseconds, the wait for a place not counted.
     pub micros: u64,
+    /// How long it waited for a place, in microseconds.
+    pub waited: u64,
 }
 
 /// A plugin's instances.
@@ -69,12 +71,13 @@ impl Pool {
     /// Asks the plugin about an event: as soon as there is a place, at most [`PLACE_WAIT`] from now. If the caller goes
     /// away meanwhile, so does the instance.
     pub async fn judge(&self, event: &Event, check: &Check) -> Answer {
-        let Some(_place) = self.place().await else {
-            return Answer { said: Err(Fault::Busy(PLACE_WAIT)), micros: 0 };
-        };
+        let asked = Instant::now();
+        let place = self.place().await;
         let begin = Instant::now();
+        let waited = micros(begin - asked);
+        let Some(_place) = place else { return Answer { said: Err(Fault::Busy(PLACE_WAIT)), micros: 0, waited } };
         let said = self.ask(event, check).await;
-        Answer { said, micros: u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX) }
+        Answer { said, micros: micros(begin.elapsed()), waited }
     }
 
     /// A place, if one becomes free in time. Who asked first gets it first.
@@ -116,4 +119,8 @@ impl Pool {
             None => Instance::start(&self.module, &self.observer, Budget::from_now(START_TIMEOUT)).await,
         }
     }
+}
+
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }

@@ -45,7 +45,7 @@ pub async fn take(
 
     let (bounds, budget) = (Bounds::of(config), Budget::from_now(START_TIMEOUT));
     let observer: Arc<dyn super::Observer> = Arc::new(());
-    let mut store = call::store(engine, name, bounds, usize::MAX >> 1, &observer, budget);
+    let mut store = call::store(engine, name, bounds, usize::MAX >> 1, &observer, Arc::default(), budget);
     let _ticking = engine.keep_ticking();
     let started = budget.cover(pre.instantiate_async(&mut store)).await;
     let instance = started.map_err(|failed| Error::Fault(store.data().fault(failed, Fault::Unavailable)))?;

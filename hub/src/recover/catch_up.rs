@@ -55,8 +55,7 @@ impl Recoverer {
         since: Option<Since>,
         rooms: usize,
     ) -> Result<Joining, Refusal> {
-        let Newcomer { session, ref outbox, dialect, .. } = who;
-        let outbox = outbox.clone();
+        let (session, outbox, dialect) = (who.session, who.outbox.clone(), who.dialect.clone());
         let (room, ticket) = self.listen(name, who).await?;
         let bytes = REPLY_BYTES_MAX.min(outbox.left() / 4) / rooms.max(1);
         match self.catch_up(&room, since, bytes).await {
@@ -179,7 +178,7 @@ impl Way {
             Err(refusal) => return Err(refusal.name()),
         };
         let (mut left, mut end) = (self.outbox.left() / 2, run.start);
-        let frames = page.frames(self.dialect);
+        let frames = page.frames(&self.dialect);
         while end < run.end && (end == run.start || frames[end].len() <= left) {
             left = left.saturating_sub(frames[end].len());
             end += 1;

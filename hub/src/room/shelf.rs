@@ -70,7 +70,7 @@ impl Page {
     }
 
     /// The events as frames of a dialect, encoded once.
-    pub fn frames(&self, dialect: Dialect) -> &[Frame] {
+    pub fn frames(&self, dialect: &Dialect) -> &[Frame] {
         self.frames[dialect.index()].get_or_init(|| {
             let frames: Vec<Frame> = self.records.iter().map(|record| dialect.publication(record)).collect();
             let bytes = frames.iter().map(Frame::len).sum();

@@ -4,7 +4,7 @@ use super::command::{Numbered, Reply};
 use super::native::{self, Unsubscribed, json, protobuf};
 use super::socketio;
 use crate::outbox::Frame;
-use confab_protocol::{Close, Present, Record, Room};
+use confab_protocol::{Body, Close, Present, Record, Room};
 use std::sync::Arc;
 
 /// A wire format.
@@ -84,6 +84,16 @@ impl Dialect {
             Self::NativeJson => json::presence(room, who, here),
             Self::NativeProtobuf => protobuf::presence(room, who, here),
             Self::SocketIo | Self::SocketIoMapped(_) => nothing(),
+        }
+    }
+
+    /// Tells the client something outside of any room; empty if it has no words for that.
+    pub fn message(&self, data: &Body) -> Frame {
+        match self {
+            Self::NativeJson => json::message(data),
+            Self::NativeProtobuf => protobuf::message(data),
+            Self::SocketIo => socketio::message(data),
+            Self::SocketIoMapped(_) => nothing(),
         }
     }
 

@@ -20,6 +20,9 @@ impl Session {
     }
 
     pub(super) async fn rpc(&mut self, number: u32, identity: &Identity, method: &str, data: Option<Body>) {
+        if method == "review" {
+            return self.review(number, identity, data.as_ref()).await;
+        }
         let verb = verb::parse(method, data.as_ref(), &self.door.limits);
         match verb.and_then(|verb| self.may_use(verb.room(), identity).map(|()| verb)) {
             Ok(verb::Verb::Send { draft, keyed }) => {

@@ -43,6 +43,7 @@ impl Session {
         let ping_s = self.door.limits.ping_interval.as_secs().max(1);
         tracing::debug!(client, user = %identity.user, rooms = joined.len(), "connected");
         let who = self.present(&identity);
+        self.door.reviewer.people().came(&identity.user, self.id, self.outbox.clone(), self.dialect.clone());
         self.identity = Some(identity);
         let subs = joined.iter().map(|(room, joining)| (room.clone(), joining.joined.clone())).collect();
         self.answer(number, &Reply::Connected { client, ping_s, ttl, subs });

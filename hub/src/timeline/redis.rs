@@ -21,10 +21,12 @@ mod options;
 mod presence;
 mod refusal;
 mod scripts;
+mod sentinel;
 mod server;
 mod sweep;
 
 pub use options::{RedisOptions, WaitsFor};
+pub use sentinel::SentinelOptions;
 
 use super::relays::Relays;
 use super::{Counters, Error, Failure, Relay, Timeline};
@@ -90,7 +92,7 @@ impl Redis {
         let dialer = Dialer::new(&options)?;
         let (dial, hears, counts) = (dialer.clone(), relays.clone(), counters.clone());
         let link = Link::new(options.clone(), keys.clone(), dial, truth.clone(), hears, counts);
-        let ear = Ear::new(options.clone(), keys.clone(), dialer, relays.clone(), counters.clone());
+        let ear = Ear::new(link.clone(), dialer, relays.clone());
 
         link.begin().await?;
         ear.begin().await?;

@@ -1,7 +1,7 @@
 //! A hub.toml in a line, an event in a word, and an observer that remembers.
 
 use confab_config::{Config, JudgedKind};
-use confab_hub::plugin::{Chain, Error, Judged, Observer};
+use confab_hub::plugin::{BreakerState, Chain, Error, Judged, Observer};
 use confab_protocol::{Annotations, Body, Event, EventId, Key, Kind, Refusal, Room, Sender, UserId, VerdictName};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -26,6 +26,7 @@ pub struct Seen {
     pub judged: Mutex<Vec<(String, VerdictName, bool)>>,
     pub faults: Mutex<Vec<&'static str>>,
     pub log_cut: Mutex<u64>,
+    pub breaker: Mutex<Vec<BreakerState>>,
 }
 
 impl Observer for Seen {
@@ -39,6 +40,10 @@ impl Observer for Seen {
 
     fn log_cut(&self, _plugin: &str, bytes: u64) {
         *self.log_cut.lock().unwrap() += bytes;
+    }
+
+    fn breaker(&self, _plugin: &str, state: BreakerState) {
+        self.breaker.lock().unwrap().push(state);
     }
 }
 
@@ -81,11 +86,13 @@ pub fn whole(error: &dyn std::error::Error) -> String {
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// A misbehaving plugin named `it`, in every room; `more` are further lines of its table.
+/// A misbehaving plugin named `it`, in every room; `more` are further lines of its table. Without a word on the breaker
+/// there, it may fail as often as it likes.
 pub fn misbehave(mode: &str, more: &str) -> String {
     format!(
-        "[plugin.it]\nmodule = 'misbehave.wasm'\ntimeout = '5s'\ncapabilities = {{ log = true }}\n{more}\n\
-         [plugin.it.settings]\nmode = '{mode}'\nn = 10000\n[[chain]]\nplugins = ['it']"
+        "[plugin.it]\nmodule = 'misbehave.wasm'\ntimeout = '5s'\ncapabilities = {{ log = true }}\n{}{more}\n\
+         [plugin.it.settings]\nmode = '{mode}'\nn = 10000\n[[chain]]\nplugins = ['it']",
+        if more.contains("breaker") { "" } else { "breaker = { faults = 0 }\n" }
     )
 }
 

@@ -9,6 +9,7 @@ mod model;
 mod outages;
 mod presence;
 mod proxy;
+mod sentinel;
 mod server;
 mod setup;
 mod world;

@@ -13,27 +13,56 @@ fn held(n: u128) -> Held {
 
 pub async fn a_held_event_is_decided_once(store: Store) {
     store.hold(&held(1)).await.unwrap();
-    let (a, b) =
-        tokio::join!(store.decide(id(1), HeldState::Approved, "mia"), store.decide(id(1), HeldState::Denied, "noor"));
+    let (a, b) = tokio::join!(
+        store.decide(id(1), HeldState::Approved, "mia", None),
+        store.decide(id(1), HeldState::Denied, "noor", None)
+    );
     let decided: Vec<_> = [a.unwrap(), b.unwrap()].into_iter().flatten().collect();
     assert_eq!(decided.len(), 1);
     assert_eq!(store.held_one(id(1)).await.unwrap().as_ref(), Some(&decided[0]));
-    assert_eq!(store.decide(id(1), HeldState::Denied, "mia").await.unwrap(), None);
-    assert_eq!(store.decide(id(2), HeldState::Denied, "mia").await.unwrap(), None);
+    assert_eq!(store.decide(id(1), HeldState::Denied, "mia", None).await.unwrap(), None);
+    assert_eq!(store.decide(id(2), HeldState::Denied, "mia", None).await.unwrap(), None);
 }
 
 pub async fn held_events_are_listed_by_state(store: Store) {
     for n in [3, 1, 2] {
         store.hold(&held(n)).await.unwrap();
     }
-    store.decide(id(2), HeldState::Denied, "mia").await.unwrap();
+    store.decide(id(2), HeldState::Denied, "mia", None).await.unwrap();
     let list = async |state, limit| {
-        store.held(state, limit).await.unwrap().iter().map(|held| held.id().0.as_u128()).collect::<Vec<_>>()
+        store.held(state, None, limit).await.unwrap().iter().map(|held| held.id().0.as_u128()).collect::<Vec<_>>()
     };
     assert_eq!(list(None, 10).await, [1, 2, 3]);
     assert_eq!(list(Some(HeldState::Waiting), 10).await, [1, 3]);
     assert_eq!(list(Some(HeldState::Denied), 10).await, [2]);
     assert_eq!(list(Some(HeldState::Waiting), 1).await, [1]);
+    assert_eq!(store.held(None, Some(room().as_str()), 10).await.unwrap().len(), 3);
+    assert_eq!(store.held(Some(HeldState::Waiting), Some("elsewhere"), 10).await.unwrap(), []);
+}
+
+pub async fn decisions_are_found_by_their_time_with_their_reason(store: Store) {
+    for n in [1, 2, 3] {
+        store.hold(&held(n)).await.unwrap();
+    }
+    assert_eq!(store.decided_since(0, 10).await.unwrap(), []);
+    store.decide(id(2), HeldState::Denied, "mia", Some("off topic")).await.unwrap();
+    store.decide(id(1), HeldState::Approved, "noor", None).await.unwrap();
+    let decided = store.decided_since(0, 10).await.unwrap();
+    let mut who: Vec<_> =
+        decided.iter().map(|one| (one.held.state.as_str(), one.by.as_str(), one.why.as_deref())).collect();
+    who.sort_unstable();
+    assert_eq!(who, [("approved", "noor", None), ("denied", "mia", Some("off topic"))]);
+    let last = decided.iter().map(|one| one.at).max().unwrap();
+    assert_eq!(store.decided_since(last + 1, 10).await.unwrap(), []);
+    assert_eq!(store.decided_since(0, 1).await.unwrap().len(), 1);
+}
+
+pub async fn only_a_denial_can_be_overruled(store: Store) {
+    store.hold(&held(1)).await.unwrap();
+    assert_eq!(store.overrule(id(1), "mia").await.unwrap(), None, "it waits");
+    store.decide(id(1), HeldState::Denied, "noor", None).await.unwrap();
+    assert_eq!(store.overrule(id(1), "mia").await.unwrap().unwrap().state, HeldState::Approved);
+    assert_eq!(store.overrule(id(1), "mia").await.unwrap(), None, "it is approved");
 }
 
 pub async fn a_held_event_comes_back_as_it_was(store: Store) {

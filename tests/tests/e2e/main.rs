@@ -1,10 +1,12 @@
 //! Confab from the outside. Run with `cargo xtask test`, which starts the services that these need.
 
 mod cluster;
+mod docs;
 mod embedded;
 mod engineio;
 mod faults;
 mod history;
+mod hostile;
 mod keys;
 mod outages;
 mod page;
@@ -16,7 +18,9 @@ mod relay;
 mod reload;
 mod reload_load;
 mod restarts;
+mod review;
 mod schedules;
+mod sentinel;
 mod slow;
 mod socketio;
 mod stock;

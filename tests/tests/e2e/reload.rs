@@ -165,14 +165,17 @@ async fn a_watched_module_that_is_replaced_is_reloaded() -> Result<()> {
     let mut world = Embedded::prepared("[[chain]]\nplugins = [\"it\"]\n")?;
     let module = world.folder.path().join("modules").join("it.wasm");
     std::fs::create_dir(module.parent().context("it lies in a folder")?)?;
-    std::fs::copy(component("link-notes")?, &module)?;
-    world
-        .hub
-        .rewrite(|old| format!("watch = true\n{old}[plugin.it]\nmodule = \"modules/it.wasm\"\ntimeout = \"2s\"\n"))?;
+    let mut bytes = std::fs::read(component("word-filter")?)?;
+    std::fs::write(&module, &bytes)?;
+    world.hub.rewrite(|old| {
+        let it = "[plugin.it]\nmodule = \"modules/it.wasm\"\ntimeout = \"2s\"\nsettings = { words = [] }\n";
+        format!("watch = true\n{old}{it}")
+    })?;
     world.hub.start().await?;
+    // The same plugin with a custom section of no meaning: another file.
+    bytes.extend_from_slice(&[0, 2, 1, b'x']);
     let beside = module.with_extension("new");
-    // The same plugin with another hash: an empty custom section named `x` at its end.
-    std::fs::write(&beside, [&std::fs::read(&module)?[..], &[0, 2, 1, b'x']].concat())?;
+    std::fs::write(&beside, &bytes)?;
     std::fs::rename(&beside, &module)?;
     let counted = "confab_reloads_total{result=\"reloaded\"}";
     eventually("it is reloaded", async || (world.hub.metric(counted).await.ok()? >= 1.0).then_some(())).await;

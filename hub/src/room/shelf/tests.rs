@@ -80,7 +80,7 @@ async fn pages_weigh_while_they_are_held() {
     let held = Page::new(Cursor::new(1, 1), None, vec![Arc::new(record)], Vec::new(), &weight);
     let light = weight.load(Ordering::Relaxed);
     assert!(light > EVENT_OVERHEAD);
-    assert_eq!(held.frames(Dialect::NativeJson).len(), 1);
+    assert_eq!(held.frames(&Dialect::NativeJson).len(), 1);
     assert!(weight.load(Ordering::Relaxed) > light, "frames weigh too");
     drop(held);
     assert_eq!(weight.load(Ordering::Relaxed), 0);

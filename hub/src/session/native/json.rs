@@ -424,6 +424,11 @@ pub fn presence(room: &Room, who: &Present, here: bool) -> Frame {
     push(room, if here { WhatOut::Join(who) } else { WhatOut::Leave(who) })
 }
 
+/// Tells the client something outside of any room: an asynchronous message of the protocol.
+pub fn message(data: &Body) -> Frame {
+    format!(r#"{{"push":{{"message":{{"data":{}}}}}}}"#, data.as_str()).into()
+}
+
 /// A ping.
 pub fn ping() -> Frame {
     Frame::Text("{}".into())

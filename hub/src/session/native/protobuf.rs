@@ -152,6 +152,12 @@ pub fn presence(room: &Room, who: &Present, here: bool) -> Frame {
     push(wire::Push { channel: room.to_string(), join, leave, ..wire::Push::default() })
 }
 
+/// Tells the client something outside of any room: an asynchronous message of the protocol.
+pub fn message(data: &Body) -> Frame {
+    let message = Some(wire::Asynchronous { data: Bytes::copy_from_slice(data.as_str().as_bytes()) });
+    push(wire::Push { message, ..wire::Push::default() })
+}
+
 /// A ping: an empty reply.
 pub fn ping() -> Frame {
     Frame::Binary(Bytes::from_static(&[0]))

@@ -180,6 +180,14 @@ pub struct Push {
     pub leave: Option<Presence>,
     #[prost(message, optional, tag = "7")]
     pub unsubscribe: Option<Unsubscribe>,
+    #[prost(message, optional, tag = "8")]
+    pub message: Option<Asynchronous>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct Asynchronous {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub data: Bytes,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -38,6 +38,18 @@ pub fn publication(record: &Record) -> Frame {
     event("event", record)
 }
 
+/// Tells the client something outside of any room: an event by the name of its `type`.
+pub fn message(data: &Body) -> Frame {
+    #[derive(serde::Deserialize)]
+    struct Typed {
+        r#type: String,
+    }
+    match data.read::<Typed>() {
+        Ok(Typed { r#type }) => format!("42[{},{}]", json(&r#type), data.as_str()).into(),
+        Err(_) => format!(r#"42["message",{}]"#, data.as_str()).into(),
+    }
+}
+
 /// Tells a listener to join again, with the cursor of the last event that it has.
 pub fn unsubscribed(room: &Room) -> Frame {
     #[derive(Serialize)]

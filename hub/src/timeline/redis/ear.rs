@@ -6,7 +6,7 @@
 use super::super::{Counters, Error};
 use super::RedisOptions;
 use super::keys::Keys;
-use super::link::Pause;
+use super::link::{Link, Pause};
 use super::presence::PASSAGE;
 use super::server::{Dialer, failed};
 use crate::timeline::relays::Relays;
@@ -40,6 +40,8 @@ pub(super) struct Ear {
 }
 
 struct Inner {
+    /// The hub's own link: whether the ear hears the server that the hub speaks to is what matters.
+    link: Link,
     options: Arc<RedisOptions>,
     keys: Keys,
     dialer: Dialer,
@@ -96,14 +98,10 @@ impl AsyncPushSender for Pushes {
 }
 
 impl Ear {
-    pub(super) fn new(
-        options: Arc<RedisOptions>,
-        keys: Keys,
-        dialer: Dialer,
-        relays: Relays,
-        counters: Arc<Counters>,
-    ) -> Self {
+    pub(super) fn new(link: Link, dialer: Dialer, relays: Relays) -> Self {
+        let (options, keys, counters) = (link.options.clone(), link.keys.clone(), link.counters.clone());
         let inner = Inner {
+            link,
             options,
             keys,
             dialer,
@@ -180,7 +178,7 @@ impl Ear {
         let state = Arc::<LineState>::default();
         let (queue, pushes) = mpsc::channel(PUSHES);
         let sender = Arc::new(Pushes { queue, state: state.clone() });
-        let mut connection = inner.dialer.dial("relay", Some(sender)).await?;
+        let mut connection = inner.dialer.dial("relay", Some(sender)).await?.connection;
         let rooms: Vec<Room> = {
             let mut wanted = inner.wanted.lock();
             wanted.leaving.clear();
@@ -230,7 +228,16 @@ impl Ear {
                     }
                     let mut beat = redis::cmd("SPUBLISH");
                     beat.arg(&heartbeat).arg("").set_no_response(true);
-                    if beat.exec_async(&mut line.connection).await.is_err() {
+                    // Said where the hub appends, so that an ear at another server (a primary of yesterday) is deaf.
+                    let sent = match self.inner.link.standing() {
+                        Some(fence) => {
+                            // If that link is broken its own keeper will see it; what counts here is what is heard.
+                            drop(beat.exec_async(&mut fence.footing.connection.clone()).await);
+                            Ok(())
+                        }
+                        None => beat.exec_async(&mut line.connection).await,
+                    };
+                    if sent.is_err() {
                         return "the connection takes nothing";
                     }
                 }

@@ -3,6 +3,7 @@
 use super::super::Error;
 use super::answer::{Answer, damaged};
 use super::scripts::{Script, Scripts};
+use super::sentinel::Address;
 use super::server::{Server, failed};
 use redis::aio::MultiplexedConnection;
 use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
@@ -11,6 +12,8 @@ use std::time::{Duration, Instant};
 /// A server that was checked, and knows our scripts.
 pub(super) struct Footing {
     pub(super) server: Server,
+    /// Where it is, if sentinels said so.
+    pub(super) at: Option<Address>,
     pub(super) connection: MultiplexedConnection,
     pub(super) scripts: Scripts,
 }

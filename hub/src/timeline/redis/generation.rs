@@ -9,7 +9,7 @@ use super::answer::{Answer, damaged};
 use super::fence::{Fence, Footing};
 use super::link::{Link, Pause};
 use super::scripts::{Script, Scripts};
-use super::server::{Server, failed};
+use super::server::{Dialed, Server, failed};
 use confab_protocol::Room;
 use confab_store::KeyUse;
 use futures_util::StreamExt;
@@ -30,7 +30,7 @@ const REFILL_CHUNK: usize = 1000;
 impl Link {
     /// Finds the server, checks it, loads the scripts, and adopts or opens its generation.
     pub(super) async fn establish(&self) -> Result<Fence, Error> {
-        let mut connection = self.dialer.dial("commands", None).await?;
+        let Dialed { mut connection, at } = self.dialer.dial("commands", None).await?;
         let server = Server::check(&mut connection).await?;
         self.agree_on_buckets(&mut connection).await?;
         let loaded = Scripts::load(&mut connection, &server.identity).await;
@@ -38,7 +38,7 @@ impl Link {
         if Server::ask(&mut connection).await? != server {
             return Err(Error::Unavailable("the server changed while it was looked at".into()));
         }
-        let footing = Footing { server, connection, scripts };
+        let footing = Footing { server, at, connection, scripts };
         let generation = self.generation(&footing).await?;
         self.show_life(&mut footing.connection.clone()).await?;
         Ok(Fence { footing, generation, since: Instant::now() })

@@ -125,7 +125,12 @@ impl Link {
                     Err(error) => Err(error),
                 };
                 match found {
-                    Ok(server) if server == fence.footing.server => {}
+                    Ok(server) if server == fence.footing.server => {
+                        // A primary that the sentinels have given up may not know it yet.
+                        if self.dialer.has_moved(fence.footing.at.as_ref()).await {
+                            self.discard(&fence, "sentinels name another primary");
+                        }
+                    }
                     Ok(_) => self.discard(&fence, "the server is another one"),
                     Err(error) => self.discard(&fence, &error.to_string()),
                 }

@@ -1,5 +1,6 @@
 //! How the timeline in Redis is set up.
 
+use super::sentinel::SentinelOptions;
 use parking_lot::Mutex;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,8 +9,10 @@ use std::time::Duration;
 /// How the timeline in Redis is set up.
 #[derive(Clone)]
 pub struct RedisOptions {
-    /// `redis://` or `rediss://`, with the ACL user and password.
+    /// `redis://` or `rediss://`, with the ACL user and password. Behind sentinels its host and port are not used.
     pub url: String,
+    /// Where to ask who the primary is, if it is not the server that the url names.
+    pub sentinel: Option<SentinelOptions>,
     /// A PEM file of the authorities to trust with `rediss://`, instead of the well-known ones.
     pub ca_file: Option<PathBuf>,
     /// What every key and relay channel begins with. No braces.
@@ -55,6 +58,7 @@ impl RedisOptions {
     pub fn new(url: impl Into<String>, hub_id: impl Into<String>) -> Self {
         Self {
             url: url.into(),
+            sentinel: None,
             ca_file: None,
             prefix: "confab".into(),
             buckets: 64,

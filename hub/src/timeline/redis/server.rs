@@ -2,12 +2,15 @@
 
 use super::super::Error;
 use super::RedisOptions;
+use super::sentinel::{Address, Sentinels};
 use redis::aio::{AsyncPushSender, MultiplexedConnection};
 use redis::{
-    AsyncConnectionConfig, Client, ErrorKind, IntoConnectionInfo, ProtocolVersion, RedisError, TlsCertificates,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, ProtocolVersion,
+    RedisError, TlsCertificates,
 };
 use std::collections::HashMap;
 use std::error::Error as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,37 +18,55 @@ use std::time::Duration;
 #[derive(Clone)]
 pub(super) struct Dialer {
     client: Client,
+    ca_file: Option<Arc<Path>>,
+    sentinels: Option<Arc<Sentinels>>,
     timeout: Duration,
     hub: Arc<str>,
 }
 
+/// A connection, and where it leads if sentinels said so.
+pub(super) struct Dialed {
+    pub(super) connection: MultiplexedConnection,
+    pub(super) at: Option<Address>,
+}
+
 impl Dialer {
     pub(super) fn new(options: &RedisOptions) -> Result<Self, Error> {
-        let refused = |error: RedisError| Error::Refused(format!("redis url: {error}"));
-        let info = options.url.as_str().into_connection_info().map_err(refused)?;
-        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let tcp = info.tcp_settings().clone().set_nodelay(true);
-        let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
-        // Harmless if another part of the process was first; without one, rustls may find two providers and stop.
-        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-        let client = match &options.ca_file {
-            None => Client::open(info).map_err(refused)?,
-            Some(path) => {
-                let read = std::fs::read(path);
-                let pem = read.map_err(|error| Error::Refused(format!("ca file {}: {error}", path.display())))?;
-                let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem) };
-                Client::build_with_tls(info, certificates).map_err(refused)?
-            }
+        let ca_file = options.ca_file.as_deref();
+        let client = open(&options.url, ca_file)?;
+        let sentinels = match &options.sentinel {
+            Some(sentinel) => Some(Arc::new(Sentinels::new(sentinel, ca_file, options.timeout)?)),
+            None => None,
         };
-        Ok(Self { client, timeout: options.timeout, hub: options.hub_id.as_str().into() })
+        let (ca_file, hub) = (ca_file.map(Arc::from), options.hub_id.as_str().into());
+        Ok(Self { client, ca_file, sentinels, timeout: options.timeout, hub })
+    }
+
+    /// The client for the server that serves at this moment.
+    async fn client(&self) -> Result<(Client, Option<Address>), Error> {
+        let Some(sentinels) = &self.sentinels else { return Ok((self.client.clone(), None)) };
+        let at = sentinels.primary().await?;
+        let info = self.client.get_connection_info().clone();
+        let addr = match info.addr().clone() {
+            ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
+                ConnectionAddr::TcpTls { host: at.0.clone(), port: at.1, insecure, tls_params }
+            }
+            _ => ConnectionAddr::Tcp(at.0.clone(), at.1),
+        };
+        Ok((client(info.set_addr(addr), self.ca_file.as_deref())?, Some(at)))
+    }
+
+    /// Whether sentinels say that another server is the primary now. What they do not say is no.
+    pub(super) async fn has_moved(&self, at: Option<&Address>) -> bool {
+        match (&self.sentinels, at) {
+            (Some(sentinels), Some(at)) => sentinels.primary().await.is_ok_and(|now| now != *at),
+            _ => false,
+        }
     }
 
     /// A connection, named after its use so that operators can tell it from others.
-    pub(super) async fn dial(
-        &self,
-        purpose: &str,
-        pushes: Option<Arc<dyn AsyncPushSender>>,
-    ) -> Result<MultiplexedConnection, Error> {
+    pub(super) async fn dial(&self, purpose: &str, pushes: Option<Arc<dyn AsyncPushSender>>) -> Result<Dialed, Error> {
+        let (client, at) = self.client().await?;
         let mut config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.timeout))
             .set_response_timeout(Some(self.timeout))
@@ -54,7 +75,7 @@ impl Dialer {
             config = config.set_push_sender(pushes);
         }
         let mut connection =
-            self.client.get_multiplexed_async_connection_with_config(&config).await.map_err(|error| failed(&error))?;
+            client.get_multiplexed_async_connection_with_config(&config).await.map_err(|error| failed(&error))?;
         let name: String = self.hub.chars().filter(char::is_ascii_graphic).collect();
         let mut named = redis::cmd("CLIENT");
         named.arg("SETNAME").arg(format!("confab-{name}-{purpose}"));
@@ -62,8 +83,27 @@ impl Dialer {
         if let Err(error) = named.exec_async(&mut connection).await {
             tracing::debug!(%error, "connection stays without a name");
         }
-        Ok(connection)
+        Ok(Dialed { connection, at })
     }
+}
+
+/// A client for the server that a url names.
+pub(super) fn open(url: &str, ca_file: Option<&Path>) -> Result<Client, Error> {
+    let info = url.into_connection_info().map_err(|error| Error::Refused(format!("redis url: {error}")))?;
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    let tcp = info.tcp_settings().clone().set_nodelay(true);
+    client(info.set_redis_settings(settings).set_tcp_settings(tcp), ca_file)
+}
+
+fn client(info: ConnectionInfo, ca_file: Option<&Path>) -> Result<Client, Error> {
+    let refused = |error: RedisError| Error::Refused(format!("redis url: {error}"));
+    // Harmless if another part of the process was first; without one, rustls may find two providers and stop.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let Some(path) = ca_file else { return Client::open(info).map_err(refused) };
+    let read = std::fs::read(path);
+    let pem = read.map_err(|error| Error::Refused(format!("ca file {}: {error}", path.display())))?;
+    let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem) };
+    Client::build_with_tls(info, certificates).map_err(refused)
 }
 
 /// What went wrong before anything was asked: at the door, or in a question that changes nothing.
@@ -120,7 +160,7 @@ impl Server {
             return Err(Error::Refused(format!("maxmemory-policy is `{policy}`; {hint}")));
         }
         if about.get("cluster_enabled").is_some_and(|enabled| enabled == "1") {
-            return Err(Error::Refused("this is a Redis Cluster, which is not supported yet".into()));
+            return Err(Error::Refused("this is a Redis Cluster, which is not supported: a single server, or one behind Redis Sentinel, is needed".into()));
         }
         let server = Self::ask(connection).await?;
         if !server.primary {

@@ -1,0 +1,69 @@
+//! Keeps one plugin's failures from filling the log: so many lines in a while, and how many were left out.
+
+use parking_lot::Mutex;
+use std::time::{Duration, Instant};
+
+/// So many lines are written …
+const LINES_MAX: u32 = 10;
+/// … in so long.
+const WHILE: Duration = Duration::from_secs(10);
+
+/// How many lines there were.
+pub struct Brief {
+    state: Mutex<State>,
+}
+
+struct State {
+    began: Instant,
+    lines: u32,
+    left_out: u64,
+}
+
+impl Default for Brief {
+    fn default() -> Self {
+        Self { state: Mutex::new(State { began: Instant::now(), lines: 0, left_out: 0 }) }
+    }
+}
+
+impl Brief {
+    /// Whether a line may be written now; and how many were left out before it.
+    pub fn may_write(&self, now: Instant) -> Option<u64> {
+        let mut state = self.state.lock();
+        if now.saturating_duration_since(state.began) >= WHILE {
+            (state.began, state.lines) = (now, 0);
+        }
+        if state.lines >= LINES_MAX {
+            state.left_out += 1;
+            return None;
+        }
+        state.lines += 1;
+        Some(std::mem::take(&mut state.left_out))
+    }
+
+    /// How many were left out and not told yet: whoever asks tells it.
+    pub fn left_out(&self) -> u64 {
+        std::mem::take(&mut self.state.lock().left_out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_past_the_limit_are_left_out_and_counted() {
+        let (brief, now) = (Brief::default(), Instant::now());
+        let written = (0..25).filter(|_| brief.may_write(now).is_some()).count();
+        assert_eq!(written, 10);
+        let later = now + WHILE * 2;
+        assert_eq!(brief.may_write(later), Some(15));
+        assert_eq!(brief.may_write(later), Some(0));
+    }
+
+    #[test]
+    fn what_was_left_out_is_said_once() {
+        let (brief, now) = (Brief::default(), Instant::now());
+        let written = (0..12).filter(|_| brief.may_write(now).is_some()).count();
+        assert_eq!((written, brief.left_out(), brief.left_out()), (10, 2, 0));
+    }
+}

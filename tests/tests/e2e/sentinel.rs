@@ -1,0 +1,93 @@
+//! A Redis that fails over, through Redis Sentinel, while people talk.
+
+use crate::faults::own_redis;
+use anyhow::{Context, Result};
+use confab_tests::client::Client;
+use confab_tests::world::{Cluster, Plan};
+use confab_tests::{eventually, topic};
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::time::Duration;
+use tempfile::TempDir;
+use xtask::services::port::Port;
+use xtask::services::{Life, Process, Redis, redis};
+
+const MASTER: &str = "confab-primary";
+
+/// A sentinel that watches the primary at this port; it is ended with us.
+fn sentinel(folder: &TempDir, primary: u16) -> Result<(Process, Port)> {
+    let port = Port::free()?;
+    let config = folder.path().join("sentinel.conf");
+    let text = format!(
+        "port {}\nbind 127.0.0.1\ndir {}\nsentinel monitor {MASTER} 127.0.0.1 {primary} 1\n\
+         sentinel down-after-milliseconds {MASTER} 1000\nsentinel failover-timeout {MASTER} 5000\n",
+        port.number(),
+        folder.path().display()
+    );
+    std::fs::write(&config, text)?;
+    let mut command = Command::new("redis-server");
+    command.arg(&config).arg("--sentinel");
+    Ok((Process::spawn(command, &folder.path().join("sentinel.log"), Life::WithUs)?, port))
+}
+
+/// Says it until there is a receipt.
+async fn say(client: &Client, n: usize) -> Result<String> {
+    for _ in 0..300 {
+        match client.say("lobby", &format!("k{n}"), &format!("message {n}")).await? {
+            Ok(receipt) => return receipt["id"].as_str().map(str::to_owned).context("a receipt has an id"),
+            Err(refusal) => anyhow::ensure!(refusal["temporary"] == true, "refused: {refusal}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    anyhow::bail!("message {n} got no receipt")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failover_while_people_talk_costs_no_acknowledged_message() -> Result<()> {
+    let folder = TempDir::with_prefix("confab-sentinel-")?;
+    let mut primary = own_redis(&folder).await?;
+    let args = vec!["--replicaof".to_owned(), "127.0.0.1".to_owned(), primary.port().to_string()];
+    let data = folder.path().join("replica");
+    let options = redis::Options { args, ..redis::Options::default() };
+    let mut replica = tokio::task::spawn_blocking(move || Redis::start(&data, options)).await??;
+    let (mut watching, port) = sentinel(&folder, primary.port())?;
+    let nodes = format!("sentinel = {{ master = \"{MASTER}\", nodes = [\"127.0.0.1:{}\"] }}", port.number());
+    eventually("the sentinel knows the replica", async || {
+        let said = std::fs::read_to_string(folder.path().join("sentinel.log")).ok()?;
+        said.contains("+slave").then_some(())
+    })
+    .await;
+    let plan = Plan {
+        redis: Some("redis://not-used.invalid".to_owned()),
+        timeline: nodes,
+        more: "\n[limits]\nsend_deadline = \"3s\"\n".to_owned(),
+        ..Plan::default()
+    };
+    let cluster = Cluster::planned(plan).await?;
+    let speakers = [
+        Client::connect(&cluster.hubs[0].listen, "ada").await?,
+        Client::connect(&cluster.hubs[1].listen, "ada").await?,
+    ];
+    let mut receipts = BTreeSet::new();
+    for n in 0..200 {
+        if n == 100 {
+            primary.kill()?;
+        }
+        receipts.insert(say(&speakers[n % 2], n).await?);
+    }
+    assert_eq!(receipts.len(), 200);
+    let records = topic::records(&cluster.kafka, &format!("{}-events", cluster.prefix)).await?;
+    let journaled: BTreeSet<_> = records.into_iter().map(|record| record.id).collect();
+    assert!(receipts.is_subset(&journaled), "what has a receipt is in the journal");
+    let rows =
+        eventually("each is stored once", async || cluster.messages().await.ok().filter(|rows| rows.len() >= 200))
+            .await;
+    let stored: BTreeSet<_> = rows.iter().map(|row| row.id.clone()).collect();
+    assert_eq!((rows.len(), &stored), (200, &receipts));
+    let places: BTreeSet<_> = rows.iter().map(|row| row.cursor).collect();
+    assert_eq!(places.len(), 200, "no place is given twice");
+    assert_eq!(say(&speakers[0], 50).await?, say(&speakers[1], 50).await?, "a retry gets its first receipt");
+    cluster.end().await?;
+    watching.kill()?;
+    replica.kill().map(drop)
+}
