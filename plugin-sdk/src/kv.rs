@@ -6,7 +6,7 @@
 #[allow(unsafe_code, reason = "generated code passes values through the component's linear memory")]
 #[allow(missing_docs, dead_code, clippy::all, reason = "generated code")]
 mod contract {
-    wit_bindgen::generate!({ path: "wit", world: "memory" });
+    wit_bindgen::generate!({ path: "wit", world: "memory", additional_derives: [PartialEq, Eq, Clone] });
 }
 
 pub use contract::confab::plugin::host_kv::Error;
