@@ -4,12 +4,12 @@ pub mod engineio;
 
 use crate::session::engineio::Engine;
 use crate::session::{self, Dialect, Door, SUBPROTOCOL_JSON, SUBPROTOCOL_PROTOBUF, Socket};
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{any, get};
+use axum::{Extension, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
 
 /// A client that has not sent its request's head by then is cut (slowloris).
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -49,6 +50,7 @@ pub async fn serve(listener: TcpListener, http: Arc<Http>, stop: CancellationTok
     let limit = http.door.limits.sessions * REQUESTS_PER_SESSION + REQUESTS_BESIDES;
     let permits = Arc::new(Semaphore::new(limit));
     let connections = TaskTracker::new();
+    let router = router(http.clone());
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -67,7 +69,12 @@ pub async fn serve(listener: TcpListener, http: Arc<Http>, stop: CancellationTok
             tracing::warn!(limit, "as many connections as may be, refusing one");
         }
         let _ = stream.set_nodelay(true); // a socket that is gone already will say so when it is read
-        let router = router(http.clone(), permit.is_none());
+        // Built once for all; what a connection has of its own goes with its requests.
+        let crowded = Crowded(permit.is_none());
+        let router = router.clone().map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(crowded);
+            request
+        });
         let stop = stop.clone();
         connections.spawn(async move {
             let _permit = permit; // until the connection ends, or becomes a session's
@@ -95,16 +102,19 @@ pub async fn serve(listener: TcpListener, http: Arc<Http>, stop: CancellationTok
     connections.wait().await;
 }
 
-/// And whether there are too many connections already.
-type Shared = (Arc<Http>, bool);
+/// Whether there are too many connections already.
+#[derive(Clone, Copy)]
+struct Crowded(bool);
 
-fn router(http: Arc<Http>, crowded: bool) -> Router {
+type Shared = (State<Arc<Http>>, Extension<Crowded>);
+
+fn router(http: Arc<Http>) -> Router {
     Router::new()
         .route("/", get(page))
         .route("/connection/websocket", any(native))
         .route("/socket.io", any(socketio))
         .route("/socket.io/", any(socketio))
-        .with_state((http, crowded))
+        .with_state(http)
 }
 
 async fn page() -> impl IntoResponse {
@@ -118,7 +128,7 @@ fn full() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, "this hub holds as many sessions as it may\n").into_response()
 }
 
-async fn native(State((http, crowded)): State<Shared>, request: Request) -> Response {
+async fn native((State(http), Extension(Crowded(crowded))): Shared, request: Request) -> Response {
     if crowded {
         return full();
     }
@@ -151,7 +161,7 @@ async fn native(State((http, crowded)): State<Shared>, request: Request) -> Resp
     }
 }
 
-async fn socketio(State((http, crowded)): State<Shared>, request: Request) -> Response {
+async fn socketio((State(http), Extension(Crowded(crowded))): Shared, request: Request) -> Response {
     if crowded {
         return full();
     }

@@ -106,7 +106,7 @@ impl Publisher {
     /// goes on by itself.
     pub async fn publish(self: &Arc<Self>, sending: Sending, turn: Turn) -> Result<Receipt, Refusal> {
         let span = tracing::trace_span!("send", room = %sending.draft.room, key = %sending.draft.key);
-        let walk = self.tasks.spawn(self.clone().walk(sending, turn).instrument(span));
+        let walk = self.tasks.spawn(Box::pin(self.clone().walk(sending, turn)).instrument(span)); // moved thrice on its way
         let answer = match timeout(self.limits.send_deadline, walk).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(panic)) => Err(self.internal("a send panicked", &panic)),
@@ -129,16 +129,16 @@ impl Publisher {
         let (known, judged) =
             tokio::join!(self.known(&event, keyed), chain.judge(event.clone(), judged_kind(event.kind)));
         if let Some(known) = known? {
-            return self.resolve(known, &event).await;
+            return Box::pin(self.resolve(known, &event)).await;
         }
         self.telemetry.stage(Timed::Judge, judging.elapsed());
         let approved = match judged {
             Judged::Approved(approved) => approved,
             // What a plugin said stands for retries too; that one failed says nothing about the next try.
             Judged::Refused(refusal @ Refusal::PluginFault { .. }, _) => return Err(refusal),
-            Judged::Refused(refusal, _) => return Err(self.remember(&event, refusal).await),
+            Judged::Refused(refusal, _) => return Err(Box::pin(self.remember(&event, refusal)).await),
             Judged::Held { event: held, plugin, reason, trail } => {
-                return Err(self.hold(&event, held, plugin, reason, trail).await);
+                return Err(Box::pin(self.hold(&event, held, plugin, reason, trail)).await);
             }
         };
         turn.wait().await;
@@ -173,25 +173,25 @@ impl Publisher {
             let begun = Instant::now();
             stage = match stage {
                 Stage::Judged(approved) => {
-                    let next = self.append(approved).await?;
+                    let next = self.append(approved, &mut turn).await?;
                     turn.take(); // the next draft of this session may enter the room
                     self.telemetry.stage(Timed::Append, begun.elapsed());
                     failpoint::after_append();
                     next
                 }
                 Stage::Appended(placed) => {
-                    let next = self.write_down(placed).await?;
+                    let next = Box::pin(self.write_down(placed)).await?;
                     self.telemetry.stage(Timed::Journal, begun.elapsed());
                     next
                 }
-                Stage::Journaled(placed) => self.settle(placed).await?,
+                Stage::Journaled(placed) => Box::pin(self.settle(placed)).await?,
                 Stage::Done(receipt) => return Ok(receipt),
             };
         }
     }
 
     #[tracing::instrument(level = "trace", skip_all)]
-    async fn append(&self, approved: Approved) -> Result<Stage, Refusal> {
+    async fn append(&self, approved: Approved, turn: &mut Option<Turn>) -> Result<Stage, Refusal> {
         let window = self.rules.settings(approved.event.room.as_str()).hot_window;
         let entry = timeline::Entry {
             event: approved.event,
@@ -201,12 +201,14 @@ impl Publisher {
         };
         let mut pause = ASK_AGAIN.start;
         loop {
-            match self.timeline.append(&entry).await {
+            match self.timeline.append_in_turn(&entry, || drop(turn.take())).await {
                 Ok(Appended::Placed(placed)) if placed.pending.is_none() => {
                     return Ok(Stage::Done(receipt(&placed.record)));
                 }
                 Ok(Appended::Placed(placed)) => return Ok(Stage::Appended(placed)),
-                Ok(Appended::Known(known)) => return self.resolve(known, &entry.event).await.map(Stage::Done),
+                Ok(Appended::Known(known)) => {
+                    return Box::pin(self.resolve(known, &entry.event)).await.map(Stage::Done);
+                }
                 Err(timeline::Error::Unavailable(why)) => {
                     tracing::warn!(room = %entry.event.room, why, "timeline unavailable");
                     return Err(Refusal::TimelineUnavailable);
@@ -214,6 +216,11 @@ impl Publisher {
                 Err(timeline::Error::Journal(error)) => {
                     tracing::error!(room = %entry.event.room, %error, "could not commit");
                     return Err(Refusal::JournalUnavailable);
+                }
+                // Later drafts of this session may stand already: tried again, this one would come behind them unasked.
+                Err(timeline::Error::Unknown(why)) if turn.is_none() => {
+                    tracing::warn!(room = %entry.event.room, id = %entry.event.id, why, "nobody knows what became of a send");
+                    return Err(Refusal::Unknown);
                 }
                 // The step may have happened: only the same step, with the same id and key, may be tried again.
                 Err(timeline::Error::Unknown(why)) => {

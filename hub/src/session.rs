@@ -113,7 +113,7 @@ pub async fn run(mut link: impl Link, door: Arc<Door>, dialect: Dialect) {
     telemetry.sessions_opened.inc();
     let close = session.live(&mut link).await;
     session.outbox.close(close.unwrap_or(Close::Normal));
-    session.leave_all().await;
+    Box::pin(session.leave_all()).await;
     telemetry.passing_let_go.inc_by(session.outbox.take_let_go());
     if let Some(identity) = &session.identity {
         session.door.reviewer.people().went(&identity.user, session.id);
@@ -179,7 +179,7 @@ impl Session {
                 () = alarm.as_mut() => {
                     reads = 0;
                     self.look_up();
-                    self.end_expired().await;
+                    Box::pin(self.end_expired()).await;
                     rearm(alarm.as_mut(), &self.clock);
                 }
                 () = farewell.as_mut(), if !leaving => {
@@ -203,7 +203,7 @@ impl Session {
                     biased;
                     sent = link.send(frames) => if sent.is_err() { Some(None) } else { None },
                     () = outbox.slow() => Some(Some(Close::Slow)),
-                    () = tokio::time::sleep(self.door.limits.ping_interval + self.door.limits.pong_timeout) => Some(Some(Close::NoPong)),
+                    () = unread(&self.door.limits) => Some(Some(Close::NoPong)),
                 }
             }
         }
@@ -242,6 +242,7 @@ impl Session {
         Ok(())
     }
 
+    /// Joins and the like are boxed: they are large and rare, and every session would hold room for them all its life.
     async fn command(&mut self, Numbered { number, command }: Numbered) -> Result<(), Close> {
         if let Command::Pong = command {
             self.clock.pong_by = None;
@@ -260,7 +261,9 @@ impl Session {
             return match command {
                 Command::Goodbye => Err(Close::Normal),
                 Command::Listen { .. } => Ok(()), // the connect before it was refused
-                Command::Connect { token, data, subs } => self.connect(number, &token, data.as_ref(), &subs).await,
+                Command::Connect { token, data, subs } => {
+                    Box::pin(self.connect(number, &token, data.as_ref(), &subs)).await
+                }
                 _ => Err(Close::BadRequest), // the first command must be connect
             };
         };
@@ -279,11 +282,11 @@ impl Session {
                 return Err(Close::BadRequest); // as the protocol has it: such a client is broken
             }
             Command::Subscribe { room, wish } => {
-                let done = self.subscribe(number, &identity, &room, wish).await;
+                let done = Box::pin(self.subscribe(number, &identity, &room, wish)).await;
                 self.or_no(number, done)?;
             }
             Command::Listen { room } => {
-                if let Err(no) = self.listen(&identity, &room).await {
+                if let Err(no) = Box::pin(self.listen(&identity, &room)).await {
                     let refusal = match no {
                         No::Refused(refusal) => refusal,
                         No::Closed(close) => return Err(close),
@@ -293,7 +296,7 @@ impl Session {
                 }
             }
             Command::Unsubscribe { room } => {
-                self.unsubscribe(&room).await;
+                Box::pin(self.unsubscribe(&room)).await;
                 self.answer(number, &Reply::Empty(Done::Unsubscribe));
             }
             Command::SubRefresh { room, token } => {
@@ -337,8 +340,15 @@ impl Session {
 
 /// The next frame, once another command may be begun.
 async fn read(link: &mut impl Link, in_flight: &Semaphore) -> Incoming {
-    drop(in_flight.acquire().await);
+    if in_flight.available_permits() == 0 {
+        drop(in_flight.acquire().await);
+    }
     link.next().await
+}
+
+/// As long as a client may leave unread what it was sent. The time is taken only where a flush does not end at once.
+async fn unread(limits: &Limits) {
+    tokio::time::sleep(limits.ping_interval + limits.pong_timeout).await;
 }
 
 fn rearm(alarm: std::pin::Pin<&mut Sleep>, clock: &Clock) {

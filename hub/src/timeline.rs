@@ -37,7 +37,7 @@ impl Timeline {
     pub async fn lookup(&self, room: &Room, sender: &UserId, key: &Key) -> Result<Option<Known>, Error> {
         match self {
             Self::Memory(memory) => memory.lookup(room, sender, key).await,
-            Self::Redis(redis) => redis.lookup(room, sender, key).await,
+            Self::Redis(redis) => Box::pin(redis.lookup(room, sender, key)).await,
         }
     }
 
@@ -49,9 +49,15 @@ impl Timeline {
     /// # Errors
     /// [`Error::Unavailable`] if nothing happened, [`Error::Unknown`] if it may have happened.
     pub async fn append(&self, entry: &Entry) -> Result<Appended, Error> {
+        self.append_in_turn(entry, || ()).await
+    }
+
+    /// As [`Self::append`], and calls `entered` as soon as everything that is appended from then on comes after this
+    /// entry, where that is certain before the answer: many of one sender then share a commit.
+    pub async fn append_in_turn(&self, entry: &Entry, entered: impl FnOnce() + Send) -> Result<Appended, Error> {
         match self {
-            Self::Memory(memory) => memory.append(entry).await,
-            Self::Redis(redis) => redis.append(entry).await,
+            Self::Memory(memory) => memory.append(entry, entered).await,
+            Self::Redis(redis) => Box::pin(redis.append(entry)).await,
         }
     }
 
@@ -63,7 +69,7 @@ impl Timeline {
     pub async fn settle(&self, pending: &Pending) -> Result<Settled, Error> {
         match self {
             Self::Memory(_) => Ok(Settled::Done),
-            Self::Redis(redis) => redis.settle(pending).await,
+            Self::Redis(redis) => Box::pin(redis.settle(pending)).await,
         }
     }
 
@@ -87,7 +93,7 @@ impl Timeline {
         }
         match self {
             Self::Memory(memory) => memory.remember(room, sender, key, digest, refusal).await,
-            Self::Redis(redis) => redis.remember(room, sender, key, digest, refusal).await,
+            Self::Redis(redis) => Box::pin(redis.remember(room, sender, key, digest, refusal)).await,
         }
     }
 
@@ -98,7 +104,7 @@ impl Timeline {
     pub async fn read(&self, room: &Room, range: Range) -> Result<Window, Error> {
         match self {
             Self::Memory(memory) => memory.read(room, range).await,
-            Self::Redis(redis) => redis.read(room, range).await,
+            Self::Redis(redis) => Box::pin(redis.read(room, range)).await,
         }
     }
 
@@ -109,7 +115,7 @@ impl Timeline {
     pub async fn find(&self, room: &Room, id: EventId) -> Result<Option<Arc<Record>>, Error> {
         match self {
             Self::Memory(memory) => memory.find(room, id).await,
-            Self::Redis(redis) => redis.find(room, id).await,
+            Self::Redis(redis) => Box::pin(redis.find(room, id)).await,
         }
     }
 
@@ -123,7 +129,7 @@ impl Timeline {
                 memory.subscribe(room);
                 Ok(())
             }
-            Self::Redis(redis) => redis.subscribe(room).await,
+            Self::Redis(redis) => Box::pin(redis.subscribe(room)).await,
         }
     }
 
@@ -131,7 +137,7 @@ impl Timeline {
     pub async fn unsubscribe(&self, room: &Room) {
         match self {
             Self::Memory(memory) => memory.unsubscribe(room),
-            Self::Redis(redis) => redis.unsubscribe(room).await,
+            Self::Redis(redis) => Box::pin(redis.unsubscribe(room)).await,
         }
     }
 
@@ -146,7 +152,7 @@ impl Timeline {
                 memory.attend(changes);
                 Ok(())
             }
-            Self::Redis(redis) => redis.attend(changes).await,
+            Self::Redis(redis) => Box::pin(redis.attend(changes)).await,
         }
     }
 
@@ -157,7 +163,7 @@ impl Timeline {
     pub async fn listeners(&self, room: &Room) -> Result<Vec<Present>, Error> {
         match self {
             Self::Memory(memory) => Ok(memory.listeners(room)),
-            Self::Redis(redis) => redis.listeners(room).await,
+            Self::Redis(redis) => Box::pin(redis.listeners(room)).await,
         }
     }
 

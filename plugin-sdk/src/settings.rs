@@ -117,7 +117,7 @@ mod schema {
         }
 
         fn json_schema(_: &mut SchemaGenerator) -> Schema {
-            json_schema!({ "type": "string", "pattern": "^[0-9]*[1-9][0-9]*(ms|s|m|h|d)$" })
+            json_schema!({ "type": "string", "format": "a length of time: a whole number and ms, s, m, h or d" })
         }
     }
 }

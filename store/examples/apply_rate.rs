@@ -27,7 +27,7 @@ fn record(n: u128) -> Record {
 
 async fn measure(name: &str, store: &Store, rows: u128, batch: u128) {
     let batches: Vec<Vec<Entry>> = (0..rows / batch)
-        .map(|b| (b * batch..(b + 1) * batch).map(|n| Entry::Record(Box::new(record(n)))).collect())
+        .map(|b| (b * batch..(b + 1) * batch).map(|n| Entry::Record(record(n).into())).collect())
         .collect();
     let begun = Instant::now();
     let mut slowest = 0.0f64;

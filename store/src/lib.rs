@@ -29,12 +29,13 @@ pub use page::PAGE_RECORDS_MAX;
 pub use store::{PostgresOptions, Store};
 
 use confab_protocol::{Annotations, Body, Cursor, EventId, Key, Millis, Record, Room, Sender, UserId};
+use std::sync::Arc;
 
 /// One record on its way into the store, or one that could not be read.
 #[derive(Clone, Debug)]
 pub enum Entry {
     /// A record of the journal.
-    Record(Box<Record>),
+    Record(Arc<Record>),
     /// A record that cannot be read. Where its place is known an `unreadable` row keeps the place.
     Unreadable {
         /// The room and place, if its key and headers gave them.

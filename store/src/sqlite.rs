@@ -14,6 +14,10 @@ const READERS: u32 = 4;
 const BUSY: Duration = Duration::from_secs(10);
 /// The writer caches more statements than are in this crate, with every number of rows that they are made for.
 const STATEMENTS: usize = 200;
+/// The writer's pages in memory, in KiB (negative, as SQLite has it): a batch that touches many rooms fits.
+const WRITER_CACHE: &str = "-16384";
+/// After how many pages the log is brought into the file: seldom enough that a page which changes often is brought once.
+const CHECKPOINT_PAGES: &str = "4000";
 
 /// Connections to one SQLite file.
 #[derive(Clone, Debug)]
@@ -35,6 +39,7 @@ impl Sqlite {
             .statement_cache_capacity(STATEMENTS);
         // A deleted message must not be found in the file's free pages either.
         let writing = options.clone().pragma("secure_delete", "on");
+        let writing = writing.pragma("cache_size", WRITER_CACHE).pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
         let reading = options.create_if_missing(false).pragma("query_only", "on");
         Ok(Self { writer: pool(1).connect_with(writing).await?, readers: pool(READERS).connect_lazy_with(reading) })
     }

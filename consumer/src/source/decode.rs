@@ -11,7 +11,7 @@ pub fn incoming(message: &BorrowedMessage<'_>) -> Incoming {
     let key = message.key().unwrap_or_default().to_vec();
     let value = message.payload().unwrap_or_default().to_vec();
     let entry = match Record::from_json(&value) {
-        Ok(record) => Entry::Record(Box::new(record)),
+        Ok(record) => Entry::Record(record.into()),
         Err(error) => {
             let id = message.headers().and_then(|headers| {
                 let header = headers.iter().find(|header| header.key == "id")?;

@@ -24,7 +24,7 @@ impl Sqlite {
     /// caller that drops the future cannot know whether the commit happened.
     pub async fn append_all(&self, records: &[Arc<Record>]) -> Result<(), Error> {
         let appends = records.len() as u64;
-        let entries: Vec<Entry> = records.iter().map(|record| Entry::Record(Box::new((**record).clone()))).collect();
+        let entries: Vec<Entry> = records.iter().cloned().map(Entry::Record).collect();
         self.counters.started(appends);
         let answer = match self.store.apply(&entries, &[]).await {
             Ok(_) => Ok(()),

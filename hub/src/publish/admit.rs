@@ -18,7 +18,7 @@ impl Publisher {
         json::check(&draft.body, self.limits.json_depth).map_err(|why| Refusal::BadRequest(why.into()))?;
         let place = self.outages.admit(self.journal.healthy(), draft.body.as_str().len())?;
         if draft.kind != Kind::Message {
-            self.admit_change(sending, draft.kind).await?;
+            Box::pin(self.admit_change(sending, draft.kind)).await?;
         }
         Ok(place)
     }

@@ -90,18 +90,23 @@ impl Session {
     }
 
     /// Runs a command beside the loop; its answer goes into the outbox when it is there.
-    pub(super) async fn beside(
-        &self,
-        number: u32,
-        work: impl Future<Output = Result<Reply, Refusal>> + Send + 'static,
-    ) {
-        let permit = self.in_flight.clone().acquire_owned().await.expect("nobody closes the semaphore");
+    ///
+    /// The work is boxed at once: it is large, and every session would hold room for it all its life.
+    pub(super) fn beside<W>(&self, number: u32, work: W) -> impl Future<Output = ()> + Send + use<W>
+    where
+        W: Future<Output = Result<Reply, Refusal>> + Send + 'static,
+    {
+        let work = Box::pin(work);
+        let (in_flight, tasks) = (self.in_flight.clone(), self.door.publisher.tasks.clone());
         let (outbox, dialect) = (self.outbox.clone(), self.dialect.clone());
-        self.door.publisher.tasks.spawn(async move {
-            let reply = work.await.unwrap_or_else(Reply::Refused);
-            outbox.push(dialect.reply(number, &reply));
-            drop(permit);
-        });
+        async move {
+            let permit = in_flight.acquire_owned().await.expect("nobody closes the semaphore");
+            tasks.spawn(async move {
+                let reply = work.await.unwrap_or_else(Reply::Refused);
+                outbox.push(dialect.reply(number, &reply));
+                drop(permit);
+            });
+        }
     }
 }
 

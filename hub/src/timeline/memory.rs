@@ -118,11 +118,12 @@ impl Memory {
         self.inner.rooms.known(room, sender, key).await
     }
 
-    pub(super) async fn append(&self, entry: &Entry) -> Result<Appended, Error> {
+    pub(super) async fn append(&self, entry: &Entry, entered: impl FnOnce()) -> Result<Appended, Error> {
         let (answer, answered) = oneshot::channel();
         let append = Append { entry: entry.clone(), answer };
         let closed = |_| Error::Unavailable("it is closed".into());
         self.inner.appends.send(append).await.map_err(closed)?;
+        entered();
         answered.await.map_err(|_| Error::Unknown("its writer has ended".into()))?
     }
 

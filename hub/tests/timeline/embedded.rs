@@ -97,6 +97,25 @@ async fn what_waits_together_is_committed_together() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_entry_has_its_turn_before_it_is_committed() {
+    let ledger = Ledger::that_waits();
+    let world = World::memory_with(MemoryOptions::default(), ledger.clone()).await;
+    let (timeline, (entered, told)) = (world.timeline.clone(), tokio::sync::oneshot::channel());
+    let first = tokio::spawn(async move {
+        timeline.append_in_turn(&entry("team", "1", "hi"), || entered.send(()).expect("somebody waits for it")).await
+    });
+    told.await.unwrap();
+    assert!(!first.is_finished(), "nothing is committed");
+    let timeline = world.timeline.clone();
+    let second = tokio::spawn(async move { timeline.append(&entry("team", "2", "hi")).await });
+    ledger.commits.add_permits(2);
+    for (sent, offset) in [(first, 1), (second, 2)] {
+        let Appended::Placed(placed) = sent.await.unwrap().unwrap() else { panic!("the key is new") };
+        assert_eq!(placed.record.cursor.offset, offset);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rooms_that_were_let_go_come_back_as_they_were() {
     let world = World::memory_with(MemoryOptions { rooms_max: 4, ..MemoryOptions::default() }, Arc::default()).await;
     let refusal = Refusal::PluginFault { plugin: "p".into() };

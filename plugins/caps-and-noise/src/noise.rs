@@ -57,7 +57,7 @@ pub fn fewer_emoji(text: &str, most: usize) -> Option<String> {
     (seen > most).then_some(fewer)
 }
 
-/// Leaves each character at most so many times in a row; digits may be a number, and links are left alone.
+/// Leaves each character at most so many times in a row. Links are left alone.
 pub fn fewer_repeats(text: &str, most: usize) -> Option<String> {
     let mut fewer = String::with_capacity(text.len());
     for word in text.split_inclusive(char::is_whitespace) {
@@ -69,12 +69,20 @@ pub fn fewer_repeats(text: &str, most: usize) -> Option<String> {
         for grapheme in word.graphemes(true) {
             times = if grapheme == last { times + 1 } else { 1 };
             last = grapheme;
-            if times <= most || grapheme.bytes().all(|byte| byte.is_ascii_digit()) {
+            if times <= most || !is_noise(grapheme) {
                 fewer.push_str(grapheme);
             }
         }
     }
     (fewer.len() < text.len()).then_some(fewer)
+}
+
+/// Whether a character is noise where it goes on and on. Digits may be a number, and of signs people make lines, and masks.
+fn is_noise(grapheme: &str) -> bool {
+    match grapheme.as_bytes() {
+        [byte] => byte.is_ascii_alphabetic() || b"!?.,".contains(byte),
+        _ => true,
+    }
 }
 
 fn is_link(word: &str) -> bool {
@@ -135,7 +143,7 @@ mod tests {
     fn what_goes_on_and_on_is_cut() {
         assert_eq!(fewer_repeats("noooooooooo!!!!!!!!!!!", 5).as_deref(), Some("nooooo!!!!!"));
         assert_eq!(fewer_repeats("e\u{301}e\u{301}e\u{301}e\u{301}", 2).as_deref(), Some("e\u{301}e\u{301}"));
-        for fine in ["10000000000", "https://a.example/--------", "......", "aaaaaa b"] {
+        for fine in ["10000000000", "https://a.example/--------", "......", "aaaaaa b", "--------", "********"] {
             assert_eq!(fewer_repeats(fine, 6), None, "{fine}");
         }
     }

@@ -1,6 +1,6 @@
 //! The words of the settings, as a tree of letters that is built once and only read while judging.
 
-use crate::letters::{ascii_look, is_invisible, is_letter, plain, stand_ins};
+use crate::letters::{ascii_look, is_invisible, is_letter, look, plain, stand_ins};
 use std::collections::BTreeMap;
 
 /// What stands in a tree for the gap between two words of a phrase.
@@ -8,6 +8,9 @@ pub const GAP: char = ' ';
 
 /// The longest word or phrase, in letters: it bounds how deep a search goes.
 const LONGEST: usize = 100;
+
+/// The end of the characters that the quick look knows: those of Latin, Greek and Cyrillic come before it.
+const QUICK_END: char = '\u{530}';
 
 /// A node of a [`Tree`], by its number; 0 is the root.
 pub type Node = u32;
@@ -21,8 +24,9 @@ pub struct Tree {
     edges: Vec<(char, Node)>,
     /// What ends at each node.
     ends: Vec<End>,
-    /// Whether a word begins with this ASCII character or something it may stand for: the quick look at a text.
-    pub begins: [bool; 128],
+    /// Whether a word begins with a character or something it may stand for: the quick look at a text. It knows the characters of
+    /// Latin, Greek and Cyrillic, by their numbers.
+    begins: Vec<bool>,
 }
 
 /// What ends at a node.
@@ -47,9 +51,9 @@ impl Tree {
         self.ends.get(node as usize).copied().unwrap_or_default()
     }
 
-    /// Whether there is no word at all.
-    pub fn is_empty(&self) -> bool {
-        self.edges.is_empty()
+    /// Whether a word may begin with a character, by a quick look.
+    pub fn may_begin(&self, c: char) -> bool {
+        !self.edges.is_empty() && self.begins.get(c as usize).is_none_or(|begins| *begins)
     }
 }
 
@@ -86,21 +90,31 @@ impl Lexicon {
         Ok(lexicon)
     }
 
+    /// Whether an ASCII letter is only itself, as most are.
+    pub fn is_itself(&self, c: char) -> bool {
+        c.is_ascii_alphabetic() && !matches!(c, 'I' | 'l') && self.foreign.is_empty()
+    }
+
     /// The letters of other scripts that an ASCII letter may stand for.
     pub fn foreign(&self, c: char) -> impl Iterator<Item = char> {
         self.foreign.iter().filter(move |(ascii, _)| *ascii == c).map(|(_, letter)| *letter)
     }
 
-    fn beginnings(&self, tree: &Tree, leetspeak: bool) -> [bool; 128] {
-        let mut begins = [false; 128];
-        for (byte, begins) in (0..128_u8).zip(&mut begins) {
-            let c = char::from(byte);
-            let mut readings = vec![c.to_ascii_lowercase()];
-            readings.extend(stand_ins(c, leetspeak).chars().chain(self.foreign(c)));
-            readings.extend(twin(c));
-            *begins = readings.into_iter().any(|letter| tree.step(0, letter).is_some());
+    fn beginnings(&self, tree: &Tree, leetspeak: bool) -> Vec<bool> {
+        if tree.edges.is_empty() {
+            return Vec::new();
         }
-        begins
+        let begins = |c: char| {
+            let mut readings = Vec::new();
+            plain(c, |letter| readings.push(letter));
+            look(c, |like| {
+                readings.push(like.to_ascii_lowercase());
+                readings.extend(stand_ins(like, leetspeak).chars().chain(self.foreign(like)).chain(twin(like)));
+                plain(like, |letter| readings.push(letter));
+            });
+            readings.into_iter().any(|letter| tree.step(0, letter).is_some())
+        };
+        ('\0'..QUICK_END).map(begins).collect()
     }
 }
 
@@ -181,7 +195,7 @@ impl Growing {
     }
 
     fn finish(self) -> Tree {
-        let mut tree = Tree { begins: [false; 128], first: vec![0], edges: Vec::new(), ends: Vec::new() };
+        let mut tree = Tree { begins: Vec::new(), first: vec![0], edges: Vec::new(), ends: Vec::new() };
         for (edges, end) in self.nodes {
             tree.edges.extend(edges);
             tree.first.push(u32::try_from(tree.edges.len()).unwrap_or(u32::MAX));
@@ -215,7 +229,7 @@ mod tests {
         assert_eq!(lexicon.words.end(walk("spam").unwrap()), End { whole: true, open: false });
         assert_eq!(lexicon.words.end(walk("spit").unwrap()), End { whole: false, open: true });
         assert_eq!(walk("cunt"), None);
-        assert!(lexicon.words.begins[usize::from(b'S')] && !lexicon.words.begins[usize::from(b'c')]);
-        assert!(lexicon.parts.begins[usize::from(b'C')]);
+        assert!(lexicon.words.may_begin('S') && lexicon.words.may_begin('ѕ') && !lexicon.words.may_begin('c'));
+        assert!(lexicon.parts.may_begin('C') && lexicon.parts.may_begin('С') && !lexicon.parts.may_begin('ж'));
     }
 }

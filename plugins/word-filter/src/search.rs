@@ -33,14 +33,15 @@ pub fn find(lexicon: &Lexicon, reading: Reading, text: &str) -> Vec<Range<usize>
     let mut found = Vec::new();
     let (mut at, mut in_word) = (0, false);
     while let Some(byte) = text.as_bytes().get(at) {
-        let (size, letter) = if byte.is_ascii() {
-            (1, byte.is_ascii_alphanumeric())
+        let (c, letter) = if byte.is_ascii() {
+            (char::from(*byte), byte.is_ascii_alphanumeric())
         } else {
             let c = search.char_at(at).unwrap_or_default();
             // Marks and what is invisible neither begin a word nor end it.
-            (c.len_utf8(), is_letter(c) || (in_word && (is_decoration(c) || is_invisible(c))))
+            (c, is_letter(c) || (in_word && !is_visible(c)))
         };
-        match search.begin(at, *byte, in_word) {
+        let size = c.len_utf8();
+        match search.begin(at, c, in_word) {
             Some(place) => {
                 at = place.end.max(at + size);
                 in_word = search.goes_on(at);
@@ -77,18 +78,17 @@ struct Trail<'a> {
 
 impl<'a> Search<'a> {
     /// The word that begins at a place, if one does.
-    fn begin(&self, at: usize, byte: u8, in_word: bool) -> Option<Range<usize>> {
-        let quick = |tree: &Tree| !tree.is_empty() && tree.begins.get(usize::from(byte)).is_none_or(|begins| *begins);
+    fn begin(&self, at: usize, c: char, in_word: bool) -> Option<Range<usize>> {
         let from = |tree: &'a Tree| {
             self.steps.set(STEPS_MAX);
             let trail = Trail { tree, node: 0, at, genuine: false, last: GAP, piece: 0 };
             self.walk(trail)
         };
         let mut end = None;
-        if !in_word && quick(&self.lexicon.words) {
+        if !in_word && self.lexicon.words.may_begin(c) {
             end = from(&self.lexicon.words);
         }
-        if end.is_none() && quick(&self.lexicon.parts) {
+        if end.is_none() && self.lexicon.parts.may_begin(c) {
             // What the `*` before the word stands for belongs to it.
             return Some(self.word_start(at)..from(&self.lexicon.parts)?);
         }
@@ -135,6 +135,9 @@ impl<'a> Search<'a> {
 
     /// Each way to read a character: letters, and whether it is or looks like them.
     fn readings(&self, c: char, at: usize, mut each: impl FnMut(&[char], bool)) {
+        if self.lexicon.is_itself(c) {
+            return each(&[c.to_ascii_lowercase()], true);
+        }
         let mut letters = Letters::default();
         plain(c, |letter| letters.push(letter));
         each(letters.get(), is_letter(c));

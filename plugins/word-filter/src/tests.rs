@@ -9,6 +9,12 @@ fn the_files_beside_the_code_say_the_truth() {
     golden::check::<WordFilter>(env!("CARGO_MANIFEST_DIR"));
 }
 
+#[test]
+fn the_filters_in_other_languages_and_this_one_say_the_same() {
+    let wrong = golden::cases::<WordFilter>(include_str!("../../word-filter-js/golden.toml"));
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
 fn masking(settings: Value) -> Trial<WordFilter> {
     testing::plugin(settings)
 }

@@ -20,7 +20,9 @@ pub(crate) async fn changes(connection: &mut SqliteConnection, changes: &Changes
 const GIVE_WAY: &str =
     "delete from events where room = $1 and epoch = $2 and seq = $3 and id = $4 and kind = 'unreadable'";
 
-const EVENTS: &str = "insert into events (room, epoch, seq, id, kind, sender, key, digest, at, body, target, thread, \
+/// `or fail`: whoever fails drops the transaction, so that no statement need be undone by itself, which costs a copy of
+/// every page that it touches.
+const EVENTS: &str = "insert or fail into events (room, epoch, seq, id, kind, sender, key, digest, at, body, target, thread, \
                       annotations, trail, client, info, version, stands, duplicate_of, reason)";
 
 async fn events(connection: &mut SqliteConnection, rows: &[NewRow<'_>]) -> Result<(), sqlx::Error> {

@@ -148,7 +148,7 @@ impl Vary for Record {
 }
 
 pub fn entries(records: &[Record]) -> Vec<Entry> {
-    records.iter().map(|record| Entry::Record(Box::new(record.clone()))).collect()
+    records.iter().map(|record| Entry::Record(record.clone().into())).collect()
 }
 
 /// Applies records in one batch.

@@ -8,6 +8,7 @@ mod faults;
 mod history;
 mod hostile;
 mod keys;
+mod load;
 mod outages;
 mod page;
 mod plugins;

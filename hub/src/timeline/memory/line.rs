@@ -1,12 +1,21 @@
 //! One room's timeline in memory: position, hot window, deleted ids and keys.
 
-use super::super::{Entry, Known, Outcome, Range, Window, blanked, deletes, edits};
+use super::super::{Known, Outcome, Range, Window, blanked, deletes, edits};
 use super::now_ms;
 use confab_protocol::{Cursor, EventId, Key, Millis, Record, UserId};
 use confab_store::KeyUse;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// How much of a room is kept at hand.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hot {
+    /// How many events.
+    pub events: usize,
+    /// How long when nothing happens.
+    pub age: Duration,
+}
 
 /// The state of a room. It only ever holds what is committed.
 pub(super) struct Line {
@@ -66,19 +75,19 @@ impl Line {
     }
 
     /// Takes a committed record in.
-    pub(super) fn push(&mut self, record: Arc<Record>, entry: &Entry) {
+    pub(super) fn push(&mut self, record: Arc<Record>, hot: Hot) {
         let event = &record.event;
         self.top = record.cursor;
-        self.window_age = Some(entry.window_age);
+        self.window_age = Some(hot.age);
         self.touched = Instant::now();
         if let Some(target) = deletes(event) {
-            self.deleted.add(target, entry.window_events.max(1));
+            self.deleted.add(target, hot.events.max(1));
         }
         let known =
             Known { digest: event.digest.clone(), outcome: Outcome::Journaled { id: event.id, cursor: record.cursor } };
         self.keys.add(event.sender.user.clone(), event.key.clone(), known, now_ms());
         self.window.push_back(record);
-        let excess = self.window.len().saturating_sub(entry.window_events);
+        let excess = self.window.len().saturating_sub(hot.events);
         self.window.drain(..excess);
     }
 

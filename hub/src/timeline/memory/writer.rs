@@ -1,6 +1,7 @@
 //! The one writer of the embedded timeline: takes what waits, gives out places, commits once, then tells everyone.
 
 use super::super::{Appended, Counters, Entry, Error, Known, Outcome, Placed};
+use super::line::Hot;
 use super::{Append, Cell, Commit, Rooms, now_ms};
 use crate::journal;
 use confab_protocol::{Cursor, Key, Record, Room, UserId};
@@ -31,6 +32,13 @@ pub(super) async fn run(
         if count == 0 {
             return;
         }
+        // Whoever is about to append does so first: it costs nothing when nobody is, and one commit for all when many are.
+        tokio::task::yield_now().await;
+        while taken.len() < max
+            && let Ok(append) = waiting.try_recv()
+        {
+            taken.push(append);
+        }
         let mut batch = Batch::default();
         for append in taken.drain(..) {
             batch.take(&rooms, append).await;
@@ -46,7 +54,7 @@ struct Batch {
     tops: HashMap<Room, (Arc<Cell>, Cursor)>,
     /// Which place of the batch a key has.
     keys: HashMap<(Room, UserId, Key), usize>,
-    placed: Vec<(Entry, Arc<Record>, Answer)>,
+    placed: Vec<(Hot, Arc<Record>, Answer)>,
     /// Those that came with a key of this very batch: they are answered with the place of the first.
     followers: Vec<(usize, Answer)>,
 }
@@ -77,9 +85,10 @@ impl Batch {
         }
         let (_, top) = self.tops.entry(event.room.clone()).or_insert((cell, top));
         top.offset += 1;
-        let record = Arc::new(Record { event: event.clone(), cursor: *top, trail: entry.trail.clone() });
+        let Entry { event, trail, window_events, window_age } = entry;
+        let record = Arc::new(Record { event, cursor: *top, trail });
         self.keys.insert(name, self.placed.len());
-        self.placed.push((entry, record, answer));
+        self.placed.push((Hot { events: window_events, age: window_age }, record, answer));
     }
 
     /// Commits, and lets the world see what was committed.
@@ -101,10 +110,10 @@ impl Batch {
             Counters::add(&rooms.counters.known_keys);
             reply(answer, Ok(Appended::Known(Known { digest: record.event.digest.clone(), outcome })));
         }
-        for (entry, record, answer) in self.placed {
+        for (hot, record, answer) in self.placed {
             let room = &record.event.room;
             if let Some(line) = self.tops.get(room).and_then(|(cell, _)| cell.line().ok()) {
-                line.lock().push(record.clone(), &entry);
+                line.lock().push(record.clone(), hot);
             }
             if rooms.heard.lock().contains(room) {
                 rooms.relays.event(record.clone());

@@ -21,6 +21,8 @@ pub struct Case {
     pub name: String,
     #[serde(default)]
     pub settings: Map<String, Value>,
+    /// A part of why the plugin should refuse the settings. Such a case has no event.
+    pub settings_error: Option<String>,
     /// What servers answer.
     #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "nobody can ask"))]
     #[serde(default)]
@@ -130,7 +132,7 @@ impl Said {
     pub fn ask(self, passed_ms: u64) -> (Event, Context) {
         let mut event = testing::event("");
         let body = match (self.body, &self.text) {
-            (Some(body), _) => body,
+            (Some(body), _) => json(&body),
             (None, Some(text)) => serde_json::json!({ "text": text }),
             (None, None) => Value::Null,
         };
@@ -144,9 +146,18 @@ impl Said {
         event.target = self.target;
         event.thread = self.thread;
         event.annotations = self.annotations.into_iter().map(|(name, value)| (name, value.to_string())).collect();
-        let info = self.info.map(|info| info.to_string());
+        let info = self.info.map(|info| json(&info).to_string());
         (event, Context { client: self.client, info, roles: self.roles, hops: self.hops, facts: Vec::new() })
     }
+}
+
+/// The JSON that a value stands for where a file may give it as a string of JSON text.
+pub fn json(value: &Value) -> Value {
+    let text = value.as_str();
+    text.map_or_else(
+        || value.clone(),
+        |text| text.parse().unwrap_or_else(|error| panic!("{text:?} is not JSON: {error}")),
+    )
 }
 
 /// What should come of an event. What is not given is not compared, but for the effects: a notice that nobody expected is
@@ -155,7 +166,7 @@ impl Said {
 #[serde(deny_unknown_fields)]
 pub struct Expected {
     /// `accept`, `replace`, `reject` or `hold`.
-    pub verdict: String,
+    pub verdict: Option<String>,
     /// The `text` of the body after it.
     pub text: Option<String>,
     /// The body after it.
