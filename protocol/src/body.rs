@@ -52,6 +52,10 @@ impl Body {
         struct Text {
             text: Option<String>,
         }
+        // Serde would also read an array as a struct, member by member.
+        if !self.as_str().trim_start().starts_with('{') {
+            return None;
+        }
         self.read::<Text>().ok()?.text
     }
 }
@@ -79,5 +83,19 @@ impl Serialize for Body {
 impl<'de> Deserialize<'de> for Body {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Self(Box::<RawValue>::deserialize(deserializer)?.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_object_has_a_text() {
+        let text = |json: &str| Body::parse(json).unwrap().text();
+        assert_eq!(text(r#" {"text": "hi", "n": 1}"#).as_deref(), Some("hi"));
+        for other in [r#"["hi"]"#, r#""hi""#, r#"{"text": 1}"#, r#"{"txt": "hi"}"#, "null", "[]"] {
+            assert_eq!(text(other), None, "{other}");
+        }
     }
 }
