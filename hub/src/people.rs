@@ -8,10 +8,13 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// Where one user's sessions are told something, and in which words.
+type Sessions = HashMap<SessionId, (Arc<Outbox>, Dialect)>;
+
 /// The sessions of everyone who has shown who they are.
 #[derive(Default)]
 pub struct People {
-    sessions: Mutex<HashMap<UserId, HashMap<SessionId, (Arc<Outbox>, Dialect)>>>,
+    sessions: Mutex<HashMap<UserId, Sessions>>,
 }
 
 impl People {

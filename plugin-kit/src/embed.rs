@@ -61,8 +61,11 @@ pub fn read(component: &[u8]) -> Result<Embedded, Unreadable> {
     Ok(found)
 }
 
-/// The component's own custom sections, not those of the modules inside it: name, content, and where each ends.
-fn sections(component: &[u8]) -> Result<Vec<(&str, &[u8], usize)>, Unreadable> {
+/// A custom section: its name, its content, and where it ends.
+type Section<'a> = (&'a str, &'a [u8], usize);
+
+/// The component's own custom sections, not those of the modules inside it.
+fn sections(component: &[u8]) -> Result<Vec<Section<'_>>, Unreadable> {
     let wrong = |error: wasmparser::BinaryReaderError| Unreadable(format!("not a WebAssembly component: {error}"));
     let (mut found, mut depth) = (Vec::new(), 0_usize);
     for payload in Parser::new(0).parse_all(component) {

@@ -151,9 +151,12 @@ fn below(schema: &Value, value: &Value, step: Step, path: &mut Vec<Step>, found:
     path.pop();
 }
 
+/// A keyword, whether a number keeps to it, and how that is said.
+type Bound = (&'static str, fn(f64, f64) -> bool, &'static str);
+
 fn number(schema: &Value, value: &Value, wrong: &mut impl FnMut(String)) {
     let Some(found) = value.as_f64() else { return };
-    let bounds: [(&str, fn(f64, f64) -> bool, &str); 4] = [
+    let bounds: [Bound; 4] = [
         ("minimum", |found, bound| found >= bound, "at least"),
         ("maximum", |found, bound| found <= bound, "at most"),
         ("exclusiveMinimum", |found, bound| found > bound, "more than"),

@@ -82,7 +82,7 @@ impl Serialize for Code {
 impl Serialize for Span {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
-        let (unit, factor) = units.into_iter().find(|(_, factor)| self.0 % factor == 0).unwrap_or(("ms", 1));
+        let (unit, factor) = units.into_iter().find(|(_, factor)| self.0.is_multiple_of(*factor)).unwrap_or(("ms", 1));
         serializer.collect_str(&format_args!("{}{unit}", self.0 / factor))
     }
 }

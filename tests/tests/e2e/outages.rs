@@ -50,7 +50,7 @@ async fn with_a_buffer_listeners_hear_while_kafka_is_away_and_receipts_come_when
         assert_eq!((&unknown["code"], &unknown["temporary"]), (&json!(202), &json!(true)), "past the deadline");
     }
     eventually("librdkafka gives up, the hub does not", async || {
-        hub.metric("confab_journal_unknown").await.ok().filter(|unknown| *unknown >= BUFFER as f64).map(drop)
+        hub.metric("confab_journal_unknown_total").await.ok().filter(|unknown| *unknown >= BUFFER as f64).map(drop)
     })
     .await;
 
