@@ -59,10 +59,9 @@ pub async fn answering(answer: impl Into<Vec<u8>>, endless: bool) -> Server {
                 if stream.write_all(&answer).await.is_err() {
                     return;
                 }
-                while endless {
-                    if stream.write_all(&[b'x'; 4096]).await.is_err() {
-                        return;
-                    }
+                if endless {
+                    while stream.write_all(&[b'x'; 4096]).await.is_ok() {}
+                    return;
                 }
             }
         }
