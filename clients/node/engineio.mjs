@@ -6,6 +6,7 @@
 import { NodeWebSocket, NodeXHR, Socket } from 'engine.io-client';
 import { parseArgs } from 'node:util';
 import { main, within } from './common.mjs';
+import { lateWebSocket } from './late-websocket.mjs';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -54,16 +55,7 @@ async function echoed(transports, betweenParts = async () => {}) {
   }
 }
 
-/** The stock WebSocket transport, which waits until it may open. */
-let move;
-const mayMove = new Promise((resolve) => {
-  move = resolve;
-});
-class Late extends NodeWebSocket {
-  doOpen() {
-    mayMove.then(() => super.doOpen());
-  }
-}
+const { Late, move } = lateWebSocket();
 
 /** The way is opened after the first part, while the second is under way; the third waits until the client has moved. */
 async function moving(socket, part) {

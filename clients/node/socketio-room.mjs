@@ -4,9 +4,10 @@
 // Prints a JSON summary; exit code 0 only if that is what happened.
 //
 //   node socketio-room.mjs [URL [URL of the other hub]] --messages 200
-import { NodeWebSocket, NodeXHR } from 'engine.io-client';
+import { NodeXHR } from 'engine.io-client';
 import { io } from 'socket.io-client';
 import { client, flags, freshRoom, main, next, within } from './common.mjs';
+import { lateWebSocket } from './late-websocket.mjs';
 import { LossyLink } from './lossy-link.mjs';
 import { Listener, httpOf } from './socketio-common.mjs';
 
@@ -15,18 +16,8 @@ const [url, other = url] = urls;
 const count = Number(given.messages);
 const room = freshRoom('socketio-room');
 
-/** Opens the way for the WebSocket of the client that moves: not before it has joined and speaks. */
-let move;
-const mayMove = new Promise((resolve) => {
-  move = resolve;
-});
-
-/** The stock WebSocket transport, which waits until it may open. */
-class Late extends NodeWebSocket {
-  doOpen() {
-    mayMove.then(() => super.doOpen());
-  }
-}
+// The way for the WebSocket of the client that moves: not open before it has joined and speaks.
+const { Late, move } = lateWebSocket();
 
 await main(async () => {
   const link = await LossyLink.toward(url);

@@ -7,6 +7,7 @@ mod read;
 
 pub use compare::{Difference, compare};
 
+use crate::settings::to_json;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -160,24 +161,6 @@ impl Outcome {
         let body: Value = serde_json::from_str(self.body.as_deref()?).ok()?;
         Some(body.get("text")?.as_str()?.to_owned())
     }
-}
-
-/// A TOML value as JSON. A date, which JSON does not have, becomes a string.
-pub fn to_json(value: &toml::Value) -> Value {
-    match value {
-        toml::Value::String(text) => text.as_str().into(),
-        toml::Value::Integer(number) => (*number).into(),
-        toml::Value::Float(number) => (*number).into(),
-        toml::Value::Boolean(is) => (*is).into(),
-        toml::Value::Datetime(date) => date.to_string().into(),
-        toml::Value::Array(list) => list.iter().map(to_json).collect(),
-        toml::Value::Table(table) => table_to_json(table),
-    }
-}
-
-/// A TOML table as JSON.
-pub fn table_to_json(table: &toml::Table) -> Value {
-    table.iter().map(|(key, value)| (key.clone(), to_json(value))).collect::<serde_json::Map<_, _>>().into()
 }
 
 /// The JSON text that a value of a case stands for: a string is that text, byte for byte.

@@ -5,7 +5,7 @@
 //! - [`embed`]: puts manifest and schema into a component and reads them back, so that one file is a plugin.
 //! - [`component`]: what a component says of itself: its contract and the capabilities it imports.
 //! - [`project`]: a plugin's folder. [`build`] makes a component of it.
-//! - [`schema`]: checks settings against a plugin's JSON Schema.
+//! - [`settings`]: settings as a plugin is handed them. [`schema`] checks them against the plugin's JSON Schema.
 //! - [`golden`]: events in, verdicts out, in a file that plugins in every language can share.
 //! - [`template`]: a new plugin that builds and passes its tests as it is.
 //!
@@ -19,6 +19,7 @@ pub mod golden;
 pub mod manifest;
 pub mod project;
 pub mod schema;
+pub mod settings;
 pub mod template;
 mod tools;
 

@@ -2,8 +2,8 @@
 
 use confab_config::{Config, Path, Problem};
 use confab_plugin_kit::embed;
-use confab_plugin_kit::golden::table_to_json;
 use confab_plugin_kit::schema::{self, Step, Violation};
+use confab_plugin_kit::settings::table_to_json;
 use serde_json::Value;
 
 /// Findings for every plugin whose file can be read and carries a schema. A file that is missing or no plugin is somebody

@@ -5,6 +5,7 @@ use super::capability::{self, Capability, Grants};
 use super::contract::{CompletePre, PACKAGE, VERSION};
 use super::{Fault, call::Guest, engine::Engine, snapshot, tally::Tally};
 use confab_config::{Isolation, PluginConfig};
+use confab_plugin_kit::settings::table_to_json;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -139,7 +140,7 @@ impl Module {
             }
             _ => {}
         }
-        let (name, settings) = (Arc::<str>::from(name), settings(&config.settings).to_string());
+        let (name, settings) = (Arc::<str>::from(name), table_to_json(&config.settings).to_string());
         let key = Key::new(&hash, for_each_message(config).then_some((&*settings, config.memory.bytes())), &engine);
         let entry = match cache.get(&key, &engine) {
             Some(entry) => entry,
@@ -252,32 +253,9 @@ fn speaks(version: &str) -> bool {
         if major == VERSION.0 && minor <= VERSION.1)
 }
 
-/// Settings as JSON. A date, which JSON does not have, becomes a string.
-fn settings(table: &toml::Table) -> serde_json::Value {
-    table.iter().map(|(key, value)| (key.clone(), setting(value))).collect::<serde_json::Map<_, _>>().into()
-}
-
-fn setting(value: &toml::Value) -> serde_json::Value {
-    match value {
-        toml::Value::String(text) => text.as_str().into(),
-        toml::Value::Integer(number) => (*number).into(),
-        toml::Value::Float(number) => (*number).into(),
-        toml::Value::Boolean(is) => (*is).into(),
-        toml::Value::Datetime(date) => date.to_string().into(),
-        toml::Value::Array(list) => list.iter().map(setting).collect(),
-        toml::Value::Table(table) => settings(table),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn settings_become_json_and_dates_become_strings() {
-        let table: toml::Table = toml::from_str("a = [1, 2.5, true]\nb = { c = \"q\\\"\" }\nd = 2026-01-02").unwrap();
-        assert_eq!(settings(&table).to_string(), r#"{"a":[1,2.5,true],"b":{"c":"q\""},"d":"2026-01-02"}"#);
-    }
 
     #[test]
     fn a_newer_minor_version_and_any_other_major_one_are_another_contract() {

@@ -6,7 +6,8 @@ use crate::outbox::Drained;
 use confab_protocol::{Annotations, Body, Event, EventId, Key, Sender, Trail, UserId};
 use proptest::prelude::*;
 
-fn record(offset: u64) -> Arc<Record> {
+/// A message at this place in its room.
+pub(super) fn record(offset: u64) -> Arc<Record> {
     let event = Event {
         kind: Kind::Message,
         id: EventId::fresh(),

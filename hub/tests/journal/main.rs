@@ -4,8 +4,9 @@ mod broker;
 mod kafka;
 mod outage;
 mod shared;
-
 mod topics;
+#[path = "../shared/waiting.rs"]
+mod waiting;
 
 use confab_config::KafkaConfig;
 use confab_protocol::{
@@ -13,7 +14,7 @@ use confab_protocol::{
 };
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A variable that names a service for tests.
 fn variable(name: &str) -> String {
@@ -33,11 +34,7 @@ fn settings() -> KafkaConfig {
 
 /// Waits for a state.
 async fn eventually<F: Future<Output = bool>>(what: &str, deadline: Duration, mut state: impl FnMut() -> F) {
-    let until = Instant::now() + deadline;
-    while !state().await {
-        assert!(Instant::now() < until, "not within {deadline:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    waiting::until(what, deadline, async || state().await.then_some(())).await;
 }
 
 fn now() -> Millis {

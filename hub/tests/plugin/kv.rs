@@ -2,6 +2,7 @@
 
 use crate::servers::{nobody_at, silent};
 use crate::support::{World, reach, try_world_with, whole};
+use crate::waiting;
 use confab_hub::kv::{Error, Kv, Redis, Space};
 use confab_hub::timeline::{RedisDialer, RedisOptions};
 use futures_util::FutureExt;
@@ -41,11 +42,7 @@ fn roomy() -> Space {
 }
 
 async fn eventually(what: &str, mut ask: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
-    while !ask().await {
-        assert!(Instant::now() < deadline, "waited in vain: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    waiting::until(what, DEADLINE, async || ask().await.then_some(())).await;
 }
 
 #[tokio::test]

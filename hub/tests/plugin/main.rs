@@ -12,3 +12,5 @@ mod reload;
 mod sample;
 mod servers;
 mod support;
+#[path = "../shared/waiting.rs"]
+mod waiting;

@@ -12,4 +12,6 @@ mod proxy;
 mod sentinel;
 mod server;
 mod setup;
+#[path = "../shared/waiting.rs"]
+mod waiting;
 mod world;

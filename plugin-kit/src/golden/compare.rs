@@ -1,6 +1,7 @@
 //! Compares what a plugin said with what a case expects.
 
-use super::{Expect, Outcome, json_text, to_json};
+use super::{Expect, Outcome, json_text};
+use crate::settings::to_json;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

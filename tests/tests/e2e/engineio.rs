@@ -1,5 +1,6 @@
 //! The second dialect's edges: what is refused, what ends a polling session, and that it comes back whole.
 
+use crate::slow::say_until_slow_is_closed;
 use anyhow::{Context, Result};
 use confab_tests::client::Client;
 use confab_tests::eventually;
@@ -26,15 +27,7 @@ async fn a_slow_polling_client_is_closed_as_slow_and_recovers() -> Result<()> {
     let joined = slow.ask("join", json!({"room": "lobby"})).await?;
     let mut cursor = joined["cursor"].clone();
     let ada = Client::connect(&world.hub.listen, "ada").await?;
-    let text = "x".repeat(16 * 1024);
-    let mut sent = 0;
-    while world.hub.metric("confab_closes_total{reason=\"slow\"}").await? == 0.0 {
-        for _ in 0..32 {
-            sent += 1;
-            ada.say("lobby", &format!("k{sent}"), &text).await?.unwrap();
-        }
-        assert!(sent < 5000, "a client that never polls was not closed");
-    }
+    let sent = say_until_slow_is_closed(&world, &ada).await? as u64;
     // What waited for its poll is still there for a moment; then the session is over.
     let mut heard = 0;
     loop {

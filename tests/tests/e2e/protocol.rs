@@ -1,5 +1,6 @@
 //! The native dialect's edges: what is refused, and what ends a session.
 
+use crate::slow::say_until_slow_is_closed;
 use anyhow::Result;
 use confab_tests::client::Client;
 use confab_tests::world::Embedded;
@@ -180,15 +181,7 @@ async fn a_slow_client_is_closed_and_can_resume() -> Result<()> {
     let mut slow = Mute::connect(&world.hub.listen).await?;
     let joined = slow.subscribe("lobby").await?;
     let ada = Client::connect(&world.hub.listen, "ada").await?;
-    let text = "x".repeat(16 * 1024);
-    let mut sent = 0;
-    while world.hub.metric("confab_closes_total{reason=\"slow\"}").await? == 0.0 {
-        for _ in 0..32 {
-            sent += 1;
-            ada.say("lobby", &format!("k{sent}"), &text).await?.unwrap();
-        }
-        assert!(sent < 5000, "a client that never reads was not closed");
-    }
+    let sent = say_until_slow_is_closed(&world, &ada).await?;
     let mut back = Client::connect(&world.hub.listen, "slow").await?;
     let again = back.subscribe("lobby", Some((joined["epoch"].as_str().unwrap(), 0))).await?.unwrap();
     assert_eq!(again["recovered"], true);

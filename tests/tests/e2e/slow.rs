@@ -17,6 +17,20 @@ fn resident(pid: u32) -> Result<u64> {
     Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
 }
 
+/// Says long things in the lobby until the hub has closed a session as slow; returns how many were said.
+pub async fn say_until_slow_is_closed(world: &Embedded, speaker: &Client) -> Result<usize> {
+    let text = "x".repeat(16 * 1024);
+    let mut sent = 0;
+    while world.hub.metric("confab_closes_total{reason=\"slow\"}").await? == 0.0 {
+        for _ in 0..32 {
+            sent += 1;
+            speaker.say("lobby", &format!("k{sent}"), &text).await?.unwrap();
+        }
+        assert!(sent < 5000, "a client that takes nothing was not closed");
+    }
+    Ok(sent)
+}
+
 /// A client that has joined the room and reads nothing from then on. The system takes little for it either.
 async fn mute(address: &str, room: &str) -> Result<WebSocketStream<TcpStream>> {
     let socket = TcpSocket::new_v4()?;

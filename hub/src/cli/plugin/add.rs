@@ -6,9 +6,9 @@ use super::lock::{file_of, read, write};
 use super::{Done, Failure};
 use crate::cli::{Exit, Screen, SettingsArgs};
 use confab_config::{Diagnostic, Isolation, human::duration};
-use confab_plugin_kit::golden::table_to_json;
 use confab_plugin_kit::manifest::is_name;
 use confab_plugin_kit::schema;
+use confab_plugin_kit::settings::table_to_json;
 use std::path::Path;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value, value};
 

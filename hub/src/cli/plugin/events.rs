@@ -1,7 +1,8 @@
 //! Events for plugins to judge, as golden cases write them.
 
 use confab_config::JudgedKind;
-use confab_plugin_kit::golden::{EventCase, json_text, to_json};
+use confab_plugin_kit::golden::{EventCase, json_text};
+use confab_plugin_kit::settings::to_json;
 use confab_protocol::{Body, Event, EventId, Key, Kind, Room, Sender, UserId};
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 use super::*;
-use confab_protocol::{Annotations, Body, Event, EventId, Key, Kind, Room, Sender, Trail, UserId};
+use crate::room::tests::record;
 use std::sync::atomic::AtomicU32;
 
 fn page(offset: u64) -> Page {
@@ -63,21 +63,7 @@ async fn a_failed_reading_is_told_to_all_who_waited_and_is_tried_anew_by_the_nex
 #[tokio::test]
 async fn pages_weigh_while_they_are_held() {
     let weight = Weight::default();
-    let event = Event {
-        kind: Kind::Message,
-        id: EventId::fresh(),
-        room: Room::new("lobby").unwrap(),
-        sender: Sender { user: UserId::new("ada").unwrap(), client: None, info: None },
-        key: Key::new("k1").unwrap(),
-        digest: String::new(),
-        at: 0,
-        body: Body::of(&"hello"),
-        target: None,
-        thread: None,
-        annotations: Annotations::new(),
-    };
-    let record = Record { event, cursor: Cursor::new(1, 1), trail: Trail::default() };
-    let held = Page::new(Cursor::new(1, 1), None, vec![Arc::new(record)], Vec::new(), &weight);
+    let held = Page::new(Cursor::new(1, 1), None, vec![record(1)], Vec::new(), &weight);
     let light = weight.load(Ordering::Relaxed);
     assert!(light > EVENT_OVERHEAD);
     assert_eq!(held.frames(&Dialect::NativeJson).len(), 1);
