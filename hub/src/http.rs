@@ -13,9 +13,10 @@ use axum::{Extension, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_util::sync::CancellationToken;
@@ -43,6 +44,18 @@ pub struct Http {
 const REQUESTS_PER_SESSION: usize = 2;
 /// Requests that belong to no session: handshakes, the page.
 const REQUESTS_BESIDES: usize = 256;
+
+/// How many connections may wait to be accepted, where the system lets as many: when everybody comes back at once, who
+/// finds no place here tries again only after a second.
+const BACKLOG: u32 = 4096;
+
+/// Listens on the public port.
+pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?; // connections of an earlier process may still be on their way out
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// Serves until `stop`, then finishes the requests under way. Past what the limit on sessions makes sense of,
 /// connections are accepted and told to come back elsewhere.

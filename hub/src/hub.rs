@@ -25,7 +25,6 @@ use confab_store::Store;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -199,7 +198,7 @@ impl Hub {
 pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl FnOnce(&Started)) -> Result<(), Error> {
     let config = &loaded.config;
     // Ports first: a second hub on the same machine should fail before it opens anything.
-    let public = TcpListener::bind(config.listen).await.map_err(|source| listen("listen", config.listen, source))?;
+    let public = http::bind(config.listen).map_err(|source| listen("listen", config.listen, source))?;
     let private = std::net::TcpListener::bind(config.admin).map_err(|source| listen("admin", config.admin, source))?;
     private.set_nonblocking(true).map_err(|source| listen("admin", config.admin, source))?;
 
