@@ -194,8 +194,27 @@ impl Hub {
     }
 }
 
+/// What an embedded hub writes down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeping {
+    /// Every event, before anyone hears it.
+    Everything,
+    /// Nothing, and receipts mean nothing: what is left is measured (`examples/unjournaled.rs`).
+    Nothing,
+}
+
 /// Runs a hub until `stop`, then drains it: it stops accepting, finishes what is under way, and sends clients elsewhere.
 pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl FnOnce(&Started)) -> Result<(), Error> {
+    run_keeping(Keeping::Everything, loaded, stop, started).await
+}
+
+/// The same, for measuring: no setting leads here.
+pub async fn run_keeping(
+    keeping: Keeping,
+    loaded: &Loaded,
+    stop: impl Future<Output = ()>,
+    started: impl FnOnce(&Started),
+) -> Result<(), Error> {
     let config = &loaded.config;
     // Ports first: a second hub on the same machine should fail before it opens anything.
     let public = http::bind(config.listen).map_err(|source| listen("listen", config.listen, source))?;
@@ -218,7 +237,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
     let admin = admin::spawn(private, opening.clone(), closed.clone())
         .map_err(|source| listen("admin", config.admin, source))?;
     let _closed_on_error = closed.clone().drop_guard();
-    let parts = introduce::open(config, &opening.waits_for).await?;
+    let parts = introduce::open(config, keeping, &opening.waits_for).await?;
     let rules = RoomRules::new(config);
     let secret = config.hmac_secret().map_err(|error| Error::Setting(error.to_string()))?;
 

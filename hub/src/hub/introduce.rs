@@ -1,6 +1,6 @@
 //! Opens timeline, journal and store, and introduces them: they do not know one another.
 
-use super::Error;
+use super::{Error, Keeping};
 use crate::journal::{self, Journal, Kafka, Sqlite};
 use crate::kv::{self, Kv};
 use crate::timeline::{
@@ -35,9 +35,9 @@ const SWEEP_MARGIN: Duration = Duration::from_secs(5);
 const TAIL_QUEUE: usize = 1024;
 
 /// Opens what the profile asks for.
-pub(super) async fn open(config: &Config, waits_for: &WaitsFor) -> Result<Parts, Error> {
+pub(super) async fn open(config: &Config, keeping: Keeping, waits_for: &WaitsFor) -> Result<Parts, Error> {
     match config.profile() {
-        Profile::Embedded => embedded(config).await,
+        Profile::Embedded => embedded(config, keeping).await,
         Profile::Cluster => cluster(config, waits_for.clone()).await,
     }
 }
@@ -64,7 +64,7 @@ fn postgres_options(postgres: &PostgresConfig) -> Result<PostgresOptions, Error>
     })
 }
 
-async fn embedded(config: &Config) -> Result<Parts, Error> {
+async fn embedded(config: &Config, keeping: Keeping) -> Result<Parts, Error> {
     let store = store(config).await?;
     store.migrate().await?;
     let sqlite = Sqlite::new(store.clone());
@@ -74,7 +74,10 @@ async fn embedded(config: &Config) -> Result<Parts, Error> {
         window_events: config.limits.history_page.max(1000),
         ..MemoryOptions::default()
     };
-    let commit = Arc::new(Committer(sqlite.clone()));
+    let commit: Arc<dyn Commit> = match keeping {
+        Keeping::Everything => Arc::new(Committer(sqlite.clone())),
+        Keeping::Nothing => Arc::new(Forgetful),
+    };
     let (timeline, relay) = Memory::open(options, commit, Arc::new(Stored(store.clone())));
     Ok(Parts { timeline, relay, journal: Journal::Sqlite(sqlite), store })
 }
@@ -155,6 +158,15 @@ struct Committer(Sqlite);
 impl Commit for Committer {
     fn commit(&self, records: Vec<Arc<Record>>) -> BoxFuture<'_, Result<(), Arc<journal::Error>>> {
         Box::pin(async move { self.0.append_all(&records).await.map_err(Arc::new) })
+    }
+}
+
+/// Says that everything is committed, and keeps nothing.
+struct Forgetful;
+
+impl Commit for Forgetful {
+    fn commit(&self, _: Vec<Arc<Record>>) -> BoxFuture<'_, Result<(), Arc<journal::Error>>> {
+        Box::pin(std::future::ready(Ok(())))
     }
 }
 
