@@ -1,6 +1,8 @@
-// People talk while hubs are restarted one after another: each client is a stock one behind a small load balancer, sends
-// under keys of its own, asks again when told to, and listens. At the end everybody must have heard each message of
-// their room once, in order, and nothing else. Prints a JSON summary with how long clients were away.
+// People talk while hubs are restarted one after another, or a service is away: each client is a stock one behind a small
+// load balancer, sends under keys of its own, asks again when told to, and listens. At the end everybody must have heard
+// each message of their room once, in order, and nothing else. Prints a JSON summary with how long clients were away, how
+// long a receipt took from the first try on, and how long it took until a listener heard. With --window nobody says more
+// while so many of theirs have no receipt.
 //
 //   node rolling-restart.mjs URL... --clients 500 --rooms 50 --rate 2000 --seconds 60
 import { randomUUID } from 'node:crypto';
@@ -12,8 +14,11 @@ const { urls, protobuf, token, ...given } = flags({
   rooms: { type: 'string', default: '3' },
   rate: { type: 'string', default: '100' },
   seconds: { type: 'string', default: '20' },
+  window: { type: 'string', default: '1000000' },
+  patience: { type: 'string', default: '60' },
 });
 const [clients, rooms, rate, seconds] = [given.clients, given.rooms, given.rate, given.seconds].map(Number);
+const [window, patience] = [given.window, given.patience].map(Number);
 const run = freshRoom('rolling');
 
 /** Leads each connection to the next hub that takes it, as a load balancer without stickiness does. */
@@ -43,18 +48,25 @@ async function balancer() {
 }
 
 const away = [];
+const receiptAfter = [];
+const heardAfter = [];
+const said = new Map(); // key -> when it was first sent
 const receipts = new Map(); // key -> { room, id, offset }
 let askedAgain = 0;
 
 /** One client: listens to its room, and says what it is told to. */
 class Talker {
   heard = [];
+  unanswered = 0;
 
   constructor(n, url) {
     this.room = `${run}:${n % rooms}`;
     this.socket = client(url, { user: `talker-${n}`, token, protobuf, maxReconnectDelay: 500 });
     this.channel = this.socket.newSubscription(this.room);
-    this.channel.on('publication', ({ offset, tags }) => this.heard.push({ offset, key: tags.key, id: tags.id }));
+    this.channel.on('publication', ({ offset, tags }) => {
+      this.heard.push({ offset, key: tags.key, id: tags.id });
+      heardAfter.push(Date.now() - said.get(tags.key));
+    });
     let since;
     this.socket.on('connecting', () => {
       since ??= Date.now();
@@ -78,25 +90,35 @@ class Talker {
   async say(n) {
     const key = randomUUID();
     const draft = written({ room: this.room, key, body: { text: `number ${n}` } }, protobuf);
-    for (let tries = 0; tries < 200; tries++) {
+    const begun = Date.now();
+    said.set(key, begun);
+    this.unanswered++;
+    for (let pause = 50; Date.now() - begun < patience * 1000; pause = Math.min(pause * 2, 1000)) {
       try {
         const { data } = await this.socket.rpc('send', draft);
         const receipt = read(data, protobuf);
         receipts.set(key, { room: this.room, id: receipt.id, offset: receipt.offset });
+        receiptAfter.push(Date.now() - begun);
+        this.unanswered--;
         return;
       } catch (error) {
         // A refusal that will not change ends the story; a lost link, a time-out or "try again" does not.
         const lasting = error.code >= 100 && !error.temporary && error.code !== 208;
         if (lasting) throw new Error(`refused: ${error.code} ${error.message}`);
         askedAgain++;
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await new Promise((resolve) => setTimeout(resolve, pause));
       }
     }
-    throw new Error(`no receipt for ${key}`);
+    throw new Error(`no receipt for ${key} within ${patience} s`);
   }
 }
 
-const part = (of, sorted) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * of))] ?? 0;
+/** Of milliseconds. */
+function spread(values) {
+  const sorted = Float64Array.from(values).sort();
+  const part = (of) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * of))] ?? 0;
+  return { p50: part(0.5), p99: part(0.99), max: part(1) };
+}
 
 await main(async () => {
   const { server, url } = await balancer();
@@ -108,10 +130,13 @@ await main(async () => {
     const begun = Date.now();
     for (let n = 0; Date.now() - begun < seconds * 1000; ) {
       const due = Math.floor(((Date.now() - begun) / 1000) * rate);
-      for (; n < due; n++) sends.push(talkers[n % clients].say(n));
+      for (; n < due; n++) {
+        const talker = talkers[n % clients];
+        if (talker.unanswered < window) sends.push(talker.say(n));
+      }
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
-    await within(60, 'every receipt', Promise.all(sends));
+    await within(patience + 10, 'every receipt', Promise.all(sends));
     const wanted = new Map();
     for (const [key, { room, id, offset }] of receipts) {
       if (!wanted.has(room)) wanted.set(room, []);
@@ -130,14 +155,15 @@ await main(async () => {
       });
       if (wrong >= 0) problems.push(`${room}: not what was said at ${wrong}: ${JSON.stringify(heard[wrong])}`);
     }
-    away.sort((a, b) => a - b);
     const summary = {
       ok: problems.length === 0,
       clients,
       sent: sends.length,
       askedAgain,
       comebacks: away.length,
-      away_ms: { p50: part(0.5, away), p99: part(0.99, away) },
+      away_ms: spread(away),
+      receipt_ms: spread(receiptAfter),
+      heard_ms: spread(heardAfter),
       problems: problems.slice(0, 5),
     };
     console.log(JSON.stringify(summary));
