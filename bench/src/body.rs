@@ -51,12 +51,21 @@ impl Reader {
         if text.get(*place..*place + MARK.len()) != Some(MARK) {
             *place = self.finder.find(text)?;
         }
-        let stamp = text.get(*place..*place + STAMP)?;
-        let field = |from: usize, length: usize| number(&stamp[from..from + length]);
-        let (room, from) = (field(MARK.len(), ROOM)?, MARK.len() + ROOM + 1);
-        let (message, sent) = (field(from, NUMBER)?, field(from + NUMBER + 1, SENT)?);
-        Some(Stamp { room: u32::try_from(room).ok()?, number: message, sent })
+        stamp_at(text, *place)
     }
+
+    /// All stamps in `text`, in order.
+    pub fn all<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = Stamp> + 'a {
+        self.finder.find_iter(text).filter_map(move |place| stamp_at(text, place))
+    }
+}
+
+fn stamp_at(text: &[u8], place: usize) -> Option<Stamp> {
+    let stamp = text.get(place..place + STAMP)?;
+    let field = |from: usize, length: usize| number(&stamp[from..from + length]);
+    let (room, from) = (field(MARK.len(), ROOM)?, MARK.len() + ROOM + 1);
+    let (message, sent) = (field(from, NUMBER)?, field(from + NUMBER + 1, SENT)?);
+    Some(Stamp { room: u32::try_from(room).ok()?, number: message, sent })
 }
 
 /// A number in decimal digits.

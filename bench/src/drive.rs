@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 /// How many connections may be on their way in at once.
 const OPEN_AT_ONCE: usize = 64;
-/// How long the last messages may take to arrive.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long nothing may arrive while something is still missing: what came so far may be far behind on a busy machine.
+const STILL: Duration = Duration::from_secs(10);
 
 /// How long to run.
 #[derive(Clone, Copy, Debug)]
@@ -51,18 +51,25 @@ struct Drive {
     heard: Histogram,
 }
 
-/// Runs a plan against a server.
-pub fn run(scenario: Scenario, plan: Plan, target: Target, server: &mut Processes, timing: Timing) -> Result<Report> {
+/// Runs a plan against a server; what the processes `beside` it take is told apart.
+pub fn run(
+    scenario: Scenario,
+    plan: Plan,
+    target: Target,
+    server: &mut Processes,
+    beside: &mut Processes,
+    timing: Timing,
+) -> Result<Report> {
     let dialect = target.dialect;
     let mut fleet = Fleet::new(target)?;
     let listening = (0..plan.listening()).map(|n| Some(n % plan.rooms));
     let senders = (plan.listening()..plan.connections()).map(|_| None);
-    fleet.open(listening.chain(senders), OPEN_AT_ONCE)?;
+    fleet.open(listening.chain(senders), OPEN_AT_ONCE, |_, _, _| Ok(()))?;
     let mut drive = Drive::new(plan, dialect);
     drive.until(&mut fleet, timing.warm_up)?;
 
     let mut own = Processes::new(vec![std::process::id()]);
-    let mut usage = || Ok::<_, anyhow::Error>((server.cpu()?, own.cpu()?, machine()?));
+    let mut usage = || Ok::<_, anyhow::Error>((server.cpu()?, own.cpu()?, machine()?, beside.cpu()?));
     (drive.acknowledged, drive.heard) = (Histogram::default(), Histogram::default());
     let (answered, delivered) = (drive.answered, drive.ledger.delivered);
     let (begun, before) = (Instant::now(), usage()?);
@@ -72,8 +79,10 @@ pub fn run(scenario: Scenario, plan: Plan, target: Target, server: &mut Processe
     drive.finish(&mut fleet)?;
 
     let cpu = (after.0 - before.0).as_secs_f64();
-    let others = (after.2 - before.2).as_secs_f64() - cpu - (after.1 - before.1).as_secs_f64();
+    let apart = (after.3 - before.3).as_secs_f64();
+    let others = (after.2 - before.2).as_secs_f64() - cpu - apart - (after.1 - before.1).as_secs_f64();
     Ok(Report {
+        beside_cpu_seconds: apart,
         seconds,
         cpu_seconds: cpu,
         others: (others / seconds).max(0.0),
@@ -156,7 +165,7 @@ impl Drive {
         true
     }
 
-    fn hear(&mut self, link: usize, heard: Heard, now: u64) -> Result<()> {
+    fn hear(&mut self, link: usize, heard: Heard<'_>, now: u64) -> Result<()> {
         match heard {
             Heard::Done(number) => {
                 let sender = self.sender_of[link].context("a listener's command was answered, and it sent none")?;
@@ -186,10 +195,14 @@ impl Drive {
 
     /// Waits for what is on its way, and closes the account.
     fn finish(&mut self, fleet: &mut Fleet) -> Result<()> {
-        let deadline = Instant::now() + DRAIN_TIMEOUT;
         let open = |drive: &Self| !drive.ledger.is_complete() || drive.senders.iter().any(|one| one.unanswered > 0);
-        while open(self) && Instant::now() < deadline {
+        let (mut arrived, mut last) = ((0, 0), Instant::now());
+        while open(self) && last.elapsed() < STILL {
             fleet.turn(|link, heard, now| self.hear(link, heard, now))?;
+            let now = (self.answered, self.ledger.delivered);
+            if now != arrived {
+                (arrived, last) = (now, Instant::now());
+            }
         }
         // What came twice may come late.
         let late = Instant::now() + Duration::from_millis(50);

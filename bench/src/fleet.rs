@@ -1,11 +1,12 @@
 //! All connections of a generator, in one thread that never waits.
 
 use crate::body::Reader;
-use crate::dialect::{Dialect, Heard};
+use crate::dialect::{Dialect, Heard, Place};
 use crate::link::{Link, SCRATCH, Said};
 use anyhow::{Result, ensure};
 use mio::{Events, Poll, Token};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long all connections may take to be open.
@@ -32,6 +33,8 @@ pub struct Fleet {
     links: Vec<Link>,
     /// The room that each is to be in, if any.
     rooms: Vec<Option<u32>>,
+    /// The place there that each holds, if any: epoch and offset.
+    places: Vec<Option<(Arc<str>, u64)>>,
     /// The links that have something to send.
     waiting: Vec<usize>,
     /// How many have entered, and said all that there is to say before.
@@ -50,6 +53,7 @@ impl Fleet {
             reader: Reader::default(),
             links: Vec::new(),
             rooms: Vec::new(),
+            places: Vec::new(),
             waiting: Vec::new(),
             ready: 0,
             begun: Instant::now(),
@@ -61,38 +65,46 @@ impl Fleet {
         nanoseconds(self.begun)
     }
 
-    /// Opens one connection for each of `rooms`, at most `at_once` at a time, until all are there.
-    pub fn open(&mut self, rooms: impl IntoIterator<Item = Option<u32>>, at_once: usize) -> Result<()> {
+    /// Opens one connection for each of `rooms`, at most `at_once` at a time, until all are there. Meanwhile `each` is told
+    /// what [`turn`](Self::turn) tells.
+    pub fn open(
+        &mut self,
+        rooms: impl IntoIterator<Item = Option<u32>>,
+        at_once: usize,
+        mut each: impl FnMut(usize, Heard<'_>, u64) -> Result<()>,
+    ) -> Result<()> {
         let deadline = Instant::now() + OPEN_TIMEOUT;
         let mut rooms = rooms.into_iter();
         let mut more = true;
         while more || self.ready < self.links.len() {
             while more && self.links.len() - self.ready < at_once {
                 match rooms.next() {
-                    Some(room) => self.open_one(room)?,
+                    Some(room) => self.open_one(room, None)?,
                     None => more = false,
                 }
             }
-            self.turn(|_, _, _| Ok(()))?;
+            self.turn(&mut each)?;
             let (ready, all) = (self.ready, self.links.len());
             ensure!(Instant::now() < deadline, "only {ready} of {all} connections were open after {OPEN_TIMEOUT:?}");
         }
         Ok(())
     }
 
-    fn open_one(&mut self, room: Option<u32>) -> Result<()> {
+    /// Begins to open one connection; `place` is what it holds in the room.
+    pub fn open_one(&mut self, room: Option<u32>, place: Option<(Arc<str>, u64)>) -> Result<()> {
         let number = self.links.len();
         let addresses = &self.target.addresses;
         let address = addresses[number % addresses.len()];
         let link = Link::open(self.poll.registry(), Token(number), address, self.target.dialect)?;
         self.links.push(link);
         self.rooms.push(room);
+        self.places.push(place);
         Ok(())
     }
 
-    /// Takes what has come from any of them, then sends what there is to be sent. Deliveries and acknowledgements go to
+    /// Takes what has come from any of them, then sends what there is to be sent. Joins, deliveries and acknowledgements go to
     /// `each`, with the link's number and the time.
-    pub fn turn(&mut self, mut each: impl FnMut(usize, Heard, u64) -> Result<()>) -> Result<()> {
+    pub fn turn(&mut self, mut each: impl FnMut(usize, Heard<'_>, u64) -> Result<()>) -> Result<()> {
         match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
             Err(error) if error.kind() != std::io::ErrorKind::Interrupted => return Err(error.into()),
             _ => {}
@@ -105,7 +117,8 @@ impl Fleet {
             let Some(link) = self.links.get_mut(number) else { continue };
             if event.is_readable() {
                 let now = nanoseconds(self.begun);
-                let room = self.rooms[number];
+                let held = self.places[number].as_ref().map(|(epoch, offset)| Place { epoch, offset: *offset });
+                let room = self.rooms[number].map(|room| (room, held));
                 link.read(&mut self.scratch, |said| match said {
                     Said::Upgraded(output) => {
                         if !dialect.server_begins() && !dialect.hello(output, token) {
@@ -117,7 +130,10 @@ impl Fleet {
                         match heard {
                             Heard::Open => _ = dialect.hello(output, token),
                             Heard::Welcome => *ready += usize::from(!enter(*dialect, output, room)),
-                            Heard::Joined => *ready += 1,
+                            Heard::Joined(_) => {
+                                *ready += 1;
+                                each(number, heard, now)?;
+                            }
                             Heard::Ping => dialect.pong(output),
                             Heard::Done(_) | Heard::Delivery(_) => each(number, heard, now)?,
                         }
@@ -152,15 +168,16 @@ impl Fleet {
     pub fn cut(&mut self) {
         self.links.drain(..).for_each(Link::cut);
         self.rooms.clear();
+        self.places.clear();
         self.waiting.clear();
         self.ready = 0;
     }
 }
 
 /// Asks to enter; false if there is no room to enter.
-fn enter(dialect: Dialect, output: &mut Vec<u8>, room: Option<u32>) -> bool {
-    if let Some(room) = room {
-        dialect.join(output, room, None);
+fn enter(dialect: Dialect, output: &mut Vec<u8>, room: Option<(u32, Option<Place<'_>>)>) -> bool {
+    if let Some((room, held)) = room {
+        dialect.join(output, room, held);
     }
     room.is_some()
 }

@@ -1,13 +1,15 @@
 //! The floor: a bare WebSocket server that is used well. It knows rooms and the letters j, p and a; it parses nothing
 //! else, judges nothing, keeps nothing. Whatever a real server does comes on top of this.
 
-use anyhow::Result;
+use crate::rows::{Keeper, Kept};
+use anyhow::{Context, Result};
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast::{self, Receiver, Sender};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Bytes, Utf8Bytes};
@@ -20,15 +22,15 @@ const QUEUE: usize = 1024;
 
 type Rooms = Arc<Mutex<HashMap<String, Sender<Utf8Bytes>>>>;
 
-/// Serves for ever.
-pub async fn serve(listener: TcpListener) -> Result<()> {
+/// Serves for ever. With a keeper each message is kept before anyone hears it.
+pub async fn serve(listener: TcpListener, keeper: Option<Keeper>) -> Result<()> {
     let rooms = Rooms::default();
     loop {
         let (stream, _) = listener.accept().await?;
-        let rooms = rooms.clone();
+        let (rooms, keeper) = (rooms.clone(), keeper.clone());
         tokio::spawn(async move {
             // A client that is gone is no news.
-            let _ = Connection::live(stream, rooms).await;
+            let _ = Connection::live(stream, rooms, keeper).await;
         });
     }
 }
@@ -37,16 +39,19 @@ struct Connection {
     socket: WebSocketStream<TcpStream>,
     rooms: Rooms,
     room: Option<Receiver<Utf8Bytes>>,
+    /// Where messages are kept, and how the keeper answers.
+    keeper: Option<Keeper>,
+    answers: (UnboundedSender<Utf8Bytes>, UnboundedReceiver<Utf8Bytes>),
 }
 
 impl Connection {
-    async fn live(stream: TcpStream, rooms: Rooms) -> Result<()> {
+    async fn live(stream: TcpStream, rooms: Rooms, keeper: Option<Keeper>) -> Result<()> {
         stream.set_nodelay(true)?;
         let config = WebSocketConfig::default().read_buffer_size(BUFFER).write_buffer_size(BUFFER);
         let socket = accept_async_with_config(stream, Some(config)).await?;
-        let mut own = Self { socket, rooms, room: None };
+        let mut own = Self { socket, rooms, room: None, keeper, answers: mpsc::unbounded_channel() };
         loop {
-            let (socket, room) = (&mut own.socket, &mut own.room);
+            let (socket, room, (_, answers)) = (&mut own.socket, &mut own.room, &mut own.answers);
             tokio::select! {
                 message = socket.next() => {
                     let Some(message) = message else { return Ok(()) };
@@ -58,6 +63,10 @@ impl Connection {
                     }
                 }
                 text = next(room) => own.socket.feed(Message::Text(text?)).await?,
+                Some(text) = answers.recv() => own.socket.feed(Message::Text(text)).await?,
+            }
+            while let Ok(text) = own.answers.1.try_recv() {
+                own.socket.feed(Message::Text(text)).await?;
             }
             while let Some(Ok(text)) = own.room.as_mut().map(Receiver::try_recv) {
                 own.socket.feed(Message::Text(text)).await?;
@@ -79,10 +88,16 @@ impl Connection {
             let sender = self.rooms.lock().get(room).cloned();
             let from = text.len() - body.len();
             let body = Utf8Bytes::try_from(Bytes::from(text.clone()).slice(from..))?;
+            let answer = Utf8Bytes::from(format!("a{number}"));
+            if let Some(keeper) = &self.keeper {
+                let told = (answer, self.answers.0.clone());
+                let kept = Kept { room: room.to_owned(), body, heard: sender, told };
+                return keeper.send(kept).await.ok().context("the keeper has ended");
+            }
             if let Some(sender) = sender {
                 let _ = sender.send(body); // a room that nobody listens to any more
             }
-            self.socket.feed(Message::text(format!("a{number}"))).await?;
+            self.socket.feed(Message::Text(answer)).await?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 /// What masks a client's frames. Any key is as dear to the server as another.
-const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+pub(crate) const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -75,6 +75,11 @@ impl Ledger {
         whole
     }
 
+    /// Of each room, the number of the message that is sent next.
+    pub fn next(&self) -> Vec<u64> {
+        self.rooms.iter().map(|room| room.next).collect()
+    }
+
     /// Whether everybody has everything.
     pub fn is_complete(&self) -> bool {
         self.rooms.iter().all(|room| room.missing.is_empty())

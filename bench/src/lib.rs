@@ -8,10 +8,12 @@
 //! - [`dialect`]: what each kind of server is told and tells.
 //! - [`frame`], [`link`], [`fleet`]: from bytes to connections.
 //! - [`ledger`]: what was sent and who has it. [`histogram`]: how long it took.
-//! - [`plan`], [`drive`], [`opening`]: the scenarios.
-//! - [`usage`]: what the server's processes take.
-//! - [`floor`]: the floor.
+//! - [`plan`], [`drive`], [`opening`], [`storm`]: the scenarios.
+//! - [`usage`]: what the server's processes take. [`scrape`]: what a hub says of itself.
+//! - [`bare`]: services without a hub. [`intake`]: from Kafka into PostgreSQL.
+//! - [`floor`]: the floor. [`rows`]: the floor that keeps what it is told.
 
+pub mod bare;
 pub mod body;
 pub mod dialect;
 pub mod drive;
@@ -19,9 +21,13 @@ pub mod fleet;
 pub mod floor;
 pub mod frame;
 pub mod histogram;
+pub mod intake;
 pub mod ledger;
 pub mod link;
 pub mod opening;
 pub mod plan;
 pub mod report;
+pub mod rows;
+pub mod scrape;
+pub mod storm;
 pub mod usage;

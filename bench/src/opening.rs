@@ -16,7 +16,7 @@ const REST: Duration = Duration::from_millis(500);
 pub fn idle(plan: Plan, target: Target, server: &mut Processes, hold: Duration) -> Result<Report> {
     let before = server.resident_kib()?;
     let mut fleet = Fleet::new(target)?;
-    fleet.open(rooms(plan), OPEN_AT_ONCE)?;
+    fleet.open(rooms(plan), OPEN_AT_ONCE, |_, _, _| Ok(()))?;
     listen(&mut fleet, REST)?;
     let (begun, cpu) = (Instant::now(), server.cpu()?);
     listen(&mut fleet, hold)?;
@@ -40,7 +40,7 @@ pub fn connect(plan: Plan, target: Target, server: &mut Processes, span: Duratio
     let mut measured = false;
     while seconds < span.as_secs_f64() {
         let (begun, before, mine, all) = (Instant::now(), server.cpu()?, own.cpu()?, machine()?);
-        fleet.open(rooms(plan), OPEN_AT_ONCE)?;
+        fleet.open(rooms(plan), OPEN_AT_ONCE, |_, _, _| Ok(()))?;
         if measured {
             let took = (server.cpu()? - before).as_secs_f64();
             others += (machine()? - all).as_secs_f64() - took - (own.cpu()? - mine).as_secs_f64();

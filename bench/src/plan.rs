@@ -22,6 +22,10 @@ pub enum Scenario {
     Single,
     /// A thousand messages a second of fifty senders, each alone in its room.
     Paced,
+    /// Everybody is cut off, and comes back at once and wants what was missed, three times, while messages go on.
+    RecoverStorm,
+    /// Records that are taken from Kafka into PostgreSQL.
+    Consumer,
 }
 
 /// A load: listeners in rooms, senders, and their pace.
@@ -56,7 +60,16 @@ impl Plan {
             Scenario::Publish => own,
             Scenario::Single => Self { rooms: 1, senders: 1, window: 1, lag: 1, ..own },
             Scenario::Paced => Self { rate: 1000, window: 1000, lag: 1000, ..own },
-            Scenario::Idle | Scenario::Connect => {
+            Scenario::RecoverStorm => Self {
+                rooms: share(100),
+                listeners: 50,
+                senders: share(10),
+                rate: 300,
+                window: 1000,
+                lag: 1000,
+                ..room
+            },
+            Scenario::Idle | Scenario::Connect | Scenario::Consumer => {
                 Self { rooms: share(100), listeners: 50, senders: 0, alone: false, window: 0, lag: 0, rate: 0 }
             }
         }

@@ -3,6 +3,7 @@
 use crate::histogram::Histogram;
 use crate::ledger::Faults;
 use crate::plan::Scenario;
+use crate::scrape::Reads;
 use serde::Serialize;
 
 /// One run of one scenario against one server.
@@ -16,6 +17,8 @@ pub struct Report {
     pub seconds: f64,
     /// What the server's processes took meanwhile, in seconds of one processor.
     pub cpu_seconds: f64,
+    /// What those took that are counted apart, such as Kafka.
+    pub beside_cpu_seconds: f64,
     /// What everybody else on this machine took meanwhile, besides server and generator, in processors.
     pub others: f64,
     /// Messages sent and acknowledged.
@@ -36,6 +39,26 @@ pub struct Report {
     pub acknowledged: Latency,
     /// From sending to hearing, in microseconds.
     pub heard: Latency,
+    /// How everybody came back, where they did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storm: Option<Storm>,
+}
+
+/// How everybody came back.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Storm {
+    /// From the moment when all came back until each had all that it had missed, in microseconds.
+    pub complete: Latency,
+    /// Of each storm, when the last one had, in milliseconds.
+    pub last_ms: Vec<f64>,
+    /// Missed messages, times those who missed them.
+    pub recovered: u64,
+    /// The most memory of the server before the first storm, in KiB, everybody being there.
+    pub steady_kib: u64,
+    /// The most memory of the server since, in KiB.
+    pub peak_kib: u64,
+    /// What the hub read for it, where the server is one.
+    pub reads: Option<Reads>,
 }
 
 /// Latencies in microseconds.
@@ -65,6 +88,7 @@ impl Report {
             connections,
             seconds: 0.0,
             cpu_seconds: 0.0,
+            beside_cpu_seconds: 0.0,
             others: 0.0,
             sent: 0,
             delivered: 0,
@@ -75,6 +99,7 @@ impl Report {
             kib_per_connection: None,
             acknowledged: Latency::default(),
             heard: Latency::default(),
+            storm: None,
         }
     }
 

@@ -43,7 +43,12 @@ impl Processes {
 
     /// The resident memory of all of them, in KiB. The kernel's own memory for sockets is not in it.
     pub fn resident_kib(&self) -> Result<u64> {
-        self.pids.iter().map(|pid| resident_kib(*pid)).sum()
+        self.pids.iter().map(|pid| status_kib(*pid, "VmRSS:")).sum()
+    }
+
+    /// The most resident memory that each of them ever had, in KiB, summed.
+    pub fn peak_kib(&self) -> Result<u64> {
+        self.pids.iter().map(|pid| status_kib(*pid, "VmHWM:")).sum()
     }
 }
 
@@ -55,9 +60,9 @@ fn ticks(stat: &str) -> Result<Duration> {
     Ok(Duration::from_millis((user + system) * 10))
 }
 
-fn resident_kib(pid: u32) -> Result<u64> {
+fn status_kib(pid: u32, name: &str) -> Result<u64> {
     let status = read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("a process has a resident set")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).context("a process has a resident set")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 

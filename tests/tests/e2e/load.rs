@@ -5,6 +5,7 @@ use confab_bench::dialect::Dialect;
 use confab_bench::drive::{self, Timing};
 use confab_bench::fleet::Target;
 use confab_bench::plan::{Plan, Scenario};
+use confab_bench::storm;
 use confab_bench::usage::Processes;
 use confab_tests::world::Embedded;
 use std::time::Duration;
@@ -23,12 +24,33 @@ async fn under_load_every_message_arrives_once_and_in_order_in_each_dialect() ->
         let target = Target { dialect, addresses: vec![address], token: String::new() };
         let span = Duration::from_millis(500);
         let report = tokio::task::spawn_blocking(move || {
-            let mut server = Processes::new(vec![pid]);
-            drive::run(scenario, Plan::of(scenario, 0.1), target, &mut server, Timing { warm_up: span, measured: span })
+            let (mut server, mut beside) = (Processes::new(vec![pid]), Processes::new(Vec::new()));
+            let timing = Timing { warm_up: span, measured: span };
+            drive::run(scenario, Plan::of(scenario, 0.1), target, &mut server, &mut beside, timing)
         });
         let report = report.await??;
         assert_eq!((report.lost, report.astray), (0, 0), "{report:?}");
         assert!(report.delivered > 0, "{report:?}");
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_is_cut_off_three_times_and_comes_back_to_all_that_was_missed_without_a_look_into_the_store()
+-> Result<()> {
+    let world = Embedded::start("").await?;
+    let pid = world.hub.pid().context("the hub runs")?;
+    let (address, admin) = (world.hub.listen.parse()?, world.hub.admin.parse()?);
+    let target = Target { dialect: Dialect::Native, addresses: vec![address], token: String::new() };
+    let report = tokio::task::spawn_blocking(move || {
+        let (plan, away) = (Plan::of(Scenario::RecoverStorm, 0.02), Duration::from_millis(300));
+        storm::run(plan, target, &mut Processes::new(vec![pid]), away, Some(admin))
+    });
+    let report = report.await??;
+    assert_eq!((report.lost, report.astray), (0, 0), "{report:?}");
+    let storm = report.storm.context("it tells how everybody came back")?;
+    let reads = storm.reads.context("the hub tells what it read")?;
+    assert!(storm.recovered > 0 && storm.last_ms.len() == 3 && storm.peak_kib > 0, "{storm:?}");
+    assert!(reads.store == 0 && reads.window > 0, "{reads:?}");
     Ok(())
 }
