@@ -41,7 +41,7 @@ pub enum Verb {
     /// Measure the hub beside its peers and the floor, by the CPU that each takes
     ///
     /// Each server runs alone on one processor, the load generator on another. Every delivery is checked: one that is lost,
-    /// doubled or out of order fails the run. All of it takes about a quarter of an hour; on a machine that has something
+    /// doubled or out of order fails the run. All of it takes about three quarters of an hour; on a machine that has something
     /// else to do, the ratios say less.
     Bench(Bench),
 }
@@ -82,12 +82,17 @@ pub struct Down {
 
 #[derive(Debug, Args)]
 pub struct Bench {
-    /// Only these scenarios: connect, idle, steady, flat-out, rooms, publish, single
+    /// Only these scenarios: connect, idle, steady, flat-out, rooms, publish, paced, single, recover-storm, consumer
     #[arg(value_name = "SCENARIO")]
     pub scenarios: Vec<String>,
-    /// Only these peers beside Confab: floor, socketio, socketio-redis, centrifuge, centrifuge-redis; may be given again
+    /// Only these peers beside Confab: floor, rows, centrifuge, centrifuge-hook, centrifuge-redis, socketio, socketio-redis, socketio-kafka,
+    /// redis-script, kafka-alone, kafka-connect; may be given again
     #[arg(long = "peer", value_name = "PEER")]
     pub peers: Vec<String>,
+    /// Nobody but these, of the peers and of ours: confab, confab-judged, confab-unjournaled, confab-socketio,
+    /// confab-cluster, confab-cluster-judged, confab-consumer; may be given again
+    #[arg(long, value_name = "SERVER", conflicts_with = "peers")]
+    pub only: Vec<String>,
     /// How long each run measures
     #[arg(long, default_value_t = 3.0, value_name = "N")]
     pub seconds: f64,
@@ -100,4 +105,10 @@ pub struct Bench {
     /// Writes every run there, as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<std::path::PathBuf>,
+    /// Writes the tables into that page, between its lines `<!-- figures -->` and `<!-- end of figures -->`
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<std::path::PathBuf>,
+    /// Writes the bars there, as a picture
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<std::path::PathBuf>,
 }

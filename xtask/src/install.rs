@@ -3,6 +3,7 @@
 //! Asking when all is there costs a few file look-ups. On Debian as root, missing programs are installed; anywhere else
 //! the error says exactly what to install. What is downloaded lies outside the clone and is shared by all clones.
 
+pub mod connect;
 mod java;
 mod kafka;
 mod node;

@@ -1,24 +1,28 @@
 //! `cargo xtask bench`: the hub beside its peers and the floor, by the CPU that each takes.
 
+mod goal;
+mod intake;
 mod matrix;
 mod measure;
+mod plot;
+mod serving;
 mod subject;
 mod table;
+mod write;
 
 use crate::{cargo, cli};
 use anyhow::{Context, Result, bail};
 use matrix::{SCENARIOS, Scenario};
-use measure::Run;
-use std::path::PathBuf;
-use subject::{Programs, Subject};
+use serving::Programs;
+use subject::Subject;
 use xtask::progress::{Progress, say};
-use xtask::services::process::Scratch;
+use xtask::services::{kafka, process::Scratch};
 use xtask::{install, workspace};
 
 /// Measures, prints the table, and fails if a delivery was lost, doubled or out of order.
 pub fn bench(arguments: &cli::Bench) -> Result<()> {
     let scenarios = chosen(&arguments.scenarios)?;
-    let subjects = wanted(&arguments.peers)?;
+    let subjects = wanted(&arguments.peers, &arguments.only)?;
     let cells: Vec<(&Scenario, Subject)> = scenarios
         .iter()
         .flat_map(|scenario| scenario.subjects.iter().map(move |subject| (*scenario, *subject)))
@@ -45,11 +49,7 @@ pub fn bench(arguments: &cli::Bench) -> Result<()> {
         }
     }
     progress.done("measured");
-    if let Some(path) = &arguments.json {
-        let text = serde_json::to_string_pretty(&runs.iter().map(Run::json).collect::<Vec<_>>())?;
-        std::fs::write(path, text).with_context(|| format!("could not write {}", path.display()))?;
-    }
-    table::print(&scenarios, &runs);
+    write::all(arguments, &scenarios, &runs)?;
     if !failures.is_empty() {
         bail!("{} of {count} runs failed: {}", failures.len(), failures.join("; "));
     }
@@ -68,37 +68,49 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Scenario>> {
     names.iter().map(find).collect()
 }
 
-/// Confab, and the peers that were named; all if none was.
-fn wanted(names: &[String]) -> Result<Vec<Subject>> {
-    if names.is_empty() {
-        return Ok(Subject::ALL.to_vec());
-    }
+/// Confab, and the peers that were named; all if none was. With `only`, nobody but those that were named.
+fn wanted(names: &[String], only: &[String]) -> Result<Vec<Subject>> {
     let find = |name: &String| {
         let known = || Subject::ALL.iter().map(|subject| subject.name()).collect::<Vec<_>>().join(", ");
         let found = Subject::ALL.into_iter().find(|subject| subject.name() == name);
         found.with_context(|| format!("there is no `{name}`; there are {}", known()))
     };
-    let mut subjects: Vec<Subject> = Subject::ALL.into_iter().filter(|subject| subject.is_confab()).collect();
-    for name in names {
-        subjects.push(find(name)?);
+    if !only.is_empty() {
+        return only.iter().map(find).collect();
     }
-    Ok(subjects)
+    if names.is_empty() {
+        return Ok(Subject::ALL.to_vec());
+    }
+    let ours = Subject::ALL.into_iter().filter(|subject| subject.is_confab()).map(Ok);
+    ours.chain(names.iter().map(find)).collect()
 }
 
 /// Builds and installs what the cells need.
 fn prepare(cells: &[(&Scenario, Subject)]) -> Result<Programs> {
     install::for_embedded()?;
     let needs = |wanted: &[Subject]| cells.iter().any(|(_, subject)| wanted.contains(subject));
-    if needs(&[Subject::ConfabJudged]) {
+    if needs(&[Subject::ConfabJudged, Subject::ConfabUnjournaled, Subject::ConfabClusterJudged]) {
         super::plugins::build()?;
     }
     let mut build = cargo::cargo();
     // The whole workspace's features, as for the tests: otherwise half of it is compiled again.
-    cargo::run(build.args(["build", "--release", "--workspace", "--bin", "confab", "--bin", "confab-bench"]))?;
+    let programs = ["--bin", "confab", "--bin", "confab-bench", "--bin", "confab-consumer"];
+    build.args(["build", "--release", "--workspace"]).args(programs);
+    if needs(&[Subject::ConfabUnjournaled]) {
+        build.args(["--example", "unjournaled"]);
+    }
+    cargo::run(&mut build)?;
     let folder = cargo::target_folder()?.join("release");
-    let socketio = needs(&[Subject::Socketio, Subject::SocketioRedis]).then(install::peers::socketio).transpose()?;
-    let centrifuge =
-        needs(&[Subject::Centrifuge, Subject::CentrifugeRedis]).then(install::peers::centrifuge).transpose()?;
+    let services = cells.iter().any(|(_, subject)| subject.needs().redis || subject.needs().kafka);
+    let kafka = services.then(install::for_services).transpose()?;
+    if let Some(jars) = &kafka {
+        kafka::archive_classes(jars)?;
+    }
+    let socketio = needs(&[Subject::Socketio, Subject::SocketioRedis, Subject::SocketioKafka]);
+    let socketio = socketio.then(install::peers::socketio).transpose()?;
+    let centrifuge = needs(&[Subject::Centrifuge, Subject::CentrifugeHook, Subject::CentrifugeRedis]);
+    let centrifuge = centrifuge.then(install::peers::centrifuge).transpose()?;
+    let connect = needs(&[Subject::KafkaConnect]).then(install::connect::jars).transpose()?;
     let pins = workspace::on_path("taskset").is_some() && std::thread::available_parallelism()?.get() > 1;
     if !pins {
         say(
@@ -107,10 +119,14 @@ fn prepare(cells: &[(&Scenario, Subject)]) -> Result<Programs> {
     }
     Ok(Programs {
         confab: folder.join("confab"),
+        unjournaled: folder.join("examples/unjournaled"),
+        consumer: folder.join("confab-consumer"),
         bench: folder.join("confab-bench"),
         plugin: workspace::root().join("plugins/word-filter.wasm"),
-        socketio: socketio.unwrap_or_else(PathBuf::new),
-        centrifuge: centrifuge.unwrap_or_else(PathBuf::new),
+        socketio: socketio.unwrap_or_default(),
+        centrifuge: centrifuge.unwrap_or_default(),
+        kafka: kafka.unwrap_or_default(),
+        connect: connect.unwrap_or_default(),
         pins,
     })
 }

@@ -7,7 +7,7 @@ use super::subject::Subject;
 pub struct Scenario {
     /// What the generator calls it.
     pub name: &'static str,
-    /// What it is.
+    /// What it is, and in which unit.
     pub title: &'static str,
     /// What counts in it.
     pub figure: Figure,
@@ -28,12 +28,26 @@ pub enum Figure {
     Memory,
     /// Microseconds from sending to hearing: less is better.
     Latency,
+    /// Microseconds from sending to the acknowledgement: less is better.
+    Receipt,
+    /// Milliseconds until the last of those who come back has everything: less is better.
+    Comeback,
+    /// Rows, in thousands a second.
+    Rows,
 }
 
-use Subject::{Centrifuge, CentrifugeRedis, Confab, ConfabJudged, ConfabSocketio, Floor, Socketio, SocketioRedis};
+use Subject::{
+    Centrifuge, CentrifugeHook, CentrifugeRedis, Confab, ConfabCluster, ConfabClusterJudged, ConfabConsumer,
+    ConfabJudged, ConfabSocketio, ConfabUnjournaled, Floor, KafkaAlone, KafkaConnect, RedisScript, Rows, Socketio,
+    SocketioKafka, SocketioRedis,
+};
+
+/// Who takes part where messages go to many.
+const MANY: &[Subject] =
+    &[Confab, ConfabSocketio, ConfabCluster, Floor, Centrifuge, CentrifugeRedis, Socketio, SocketioRedis];
 
 /// Everything that is measured.
-pub const SCENARIOS: [Scenario; 7] = [
+pub const SCENARIOS: [Scenario; 10] = [
     Scenario {
         name: "connect",
         title: "connections that come, are authenticated and enter a room, per CPU-second",
@@ -50,37 +64,79 @@ pub const SCENARIOS: [Scenario; 7] = [
         name: "steady",
         title: "one room, 1 000 listeners, 100 messages a second: thousand deliveries per CPU-second",
         figure: Figure::Deliveries,
-        subjects: &[Confab, ConfabSocketio, Floor, Centrifuge, CentrifugeRedis, Socketio, SocketioRedis],
+        subjects: MANY,
     },
     Scenario {
         name: "flat-out",
         title: "one room, 1 000 listeners, as fast as it goes: thousand deliveries per CPU-second",
         figure: Figure::Deliveries,
-        subjects: &[Confab, ConfabSocketio, Floor, Centrifuge, CentrifugeRedis, Socketio, SocketioRedis],
+        subjects: MANY,
     },
     Scenario {
         name: "rooms",
         title: "100 rooms, 10 listeners each, 10 senders, as fast as it goes: thousand deliveries per CPU-second",
         figure: Figure::Deliveries,
-        subjects: &[Confab, ConfabSocketio, Floor, Centrifuge, CentrifugeRedis, Socketio, SocketioRedis],
+        subjects: MANY,
     },
     Scenario {
         name: "publish",
         title: "50 senders with 8 in flight, each alone in its room: thousand acknowledged messages per CPU-second",
         figure: Figure::Messages,
-        subjects: &[Confab, ConfabJudged, ConfabSocketio, Floor, Centrifuge, CentrifugeRedis, Socketio, SocketioRedis],
+        subjects: &[
+            Confab,
+            ConfabJudged,
+            ConfabSocketio,
+            ConfabCluster,
+            ConfabClusterJudged,
+            Floor,
+            Rows,
+            Centrifuge,
+            CentrifugeRedis,
+            Socketio,
+            SocketioRedis,
+            SocketioKafka,
+        ],
+    },
+    Scenario {
+        name: "paced",
+        title: "1 000 messages a second of 50 senders: microseconds from sending to the receipt",
+        figure: Figure::Receipt,
+        subjects: &[Confab, ConfabCluster, RedisScript, KafkaAlone, Centrifuge, CentrifugeRedis, SocketioKafka],
     },
     Scenario {
         name: "single",
         title: "one sender with one in flight: microseconds from sending to hearing",
         figure: Figure::Latency,
-        subjects: &[Confab, ConfabJudged, ConfabSocketio, Floor, Centrifuge, Socketio],
+        subjects: &[
+            Confab,
+            ConfabJudged,
+            ConfabUnjournaled,
+            ConfabSocketio,
+            ConfabCluster,
+            Floor,
+            Centrifuge,
+            CentrifugeHook,
+            CentrifugeRedis,
+            Socketio,
+        ],
+    },
+    Scenario {
+        name: "recover-storm",
+        title: "5 000 clients in 100 rooms come back at once: milliseconds until the last has all that it missed",
+        figure: Figure::Comeback,
+        subjects: &[Confab, ConfabCluster, Centrifuge, CentrifugeRedis],
+    },
+    Scenario {
+        name: "consumer",
+        title: "from Kafka into PostgreSQL: thousand rows a second",
+        figure: Figure::Rows,
+        subjects: &[ConfabConsumer, KafkaConnect],
     },
 ];
 
 impl Figure {
     /// Whether less of it is better.
     pub fn less_is_better(self) -> bool {
-        matches!(self, Self::Memory | Self::Latency)
+        matches!(self, Self::Memory | Self::Latency | Self::Receipt | Self::Comeback)
     }
 }

@@ -1,7 +1,9 @@
 //! One run: a server of its own, the generator, and what it found.
 
+use super::intake;
 use super::matrix::{Figure, Scenario};
-use super::subject::{self, Programs, Subject};
+use super::serving::{Programs, Serving, pinned};
+use super::subject::{SERVER, Subject};
 use crate::{cargo, cli};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -17,7 +19,7 @@ const PATIENCE: f64 = 90.0;
 pub struct Run {
     pub scenario: &'static str,
     pub subject: Subject,
-    report: Value,
+    pub report: Value,
 }
 
 /// Runs a scenario against a fresh server.
@@ -31,23 +33,53 @@ pub fn cell(
 ) -> Result<Run> {
     let folder = folder.join(format!("{}-{}-{round}", scenario.name, subject.name()));
     std::fs::create_dir(&folder)?;
-    let serving = subject.start(programs, &folder)?;
-    let mut command = Command::new("timeout");
-    command.arg(format!("{:.0}", PATIENCE + 2.0 * arguments.seconds));
-    let generator = subject::pinned(&programs.bench, GENERATOR, programs.pins);
-    command.arg(generator.get_program()).args(generator.get_args());
-    command.args(["drive", scenario.name, "--dialect", subject.dialect(), "--token", &serving.token]);
-    command.args(["--seconds", &arguments.seconds.to_string(), "--scale", &arguments.scale.to_string()]);
-    command.args(serving.targets.iter().flat_map(|target| ["--target", target]));
-    command.args(serving.pids.iter().flat_map(|pid| ["--pid".to_owned(), pid.to_string()]));
-    let text = cargo::output_of(&mut command).map_err(|_| anyhow::anyhow!("the generator failed, see above"))?;
-    let report: Value = serde_json::from_str(text.trim()).context("the generator's report is not JSON")?;
+    let report = match scenario.figure {
+        Figure::Rows => intake::run(subject, programs, &folder, arguments.scale)?,
+        _ => {
+            let serving = subject.start(programs, &folder)?;
+            reported(&mut generator(scenario, subject, programs, arguments, &serving)?)?
+        }
+    };
     let run = Run { scenario: scenario.name, subject, report };
     let (lost, astray) = (run.number("/lost"), run.number("/astray"));
     ensure!(lost == 0.0 && astray == 0.0, "{lost} deliveries were lost, {astray} came twice or out of order");
-    drop(serving);
     std::fs::remove_dir_all(&folder)?;
     Ok(run)
+}
+
+/// Who measures it: the generator on the other processor, or a client that is as bare as what it asks, beside it.
+fn generator(
+    scenario: &Scenario,
+    subject: Subject,
+    programs: &Programs,
+    arguments: &cli::Bench,
+    serving: &Serving,
+) -> Result<Command> {
+    let processor = if subject.dialect().is_some() { GENERATOR } else { SERVER };
+    let generator = pinned(&programs.bench, processor, programs.pins);
+    let mut command = Command::new("timeout");
+    command.arg(format!("{:.0}", PATIENCE + 4.0 * arguments.seconds));
+    command.arg(generator.get_program()).args(generator.get_args());
+    let Some(dialect) = subject.dialect() else {
+        let services = &serving.services;
+        let service = services.redis().or(services.kafka()).context("a bare client has a service")?;
+        let pid = serving.pids().into_iter().chain(serving.beside()).next().context("a service runs")?;
+        command.args(["bare", &service, "--pid", &pid.to_string(), "--seconds", &arguments.seconds.to_string()]);
+        return Ok(command);
+    };
+    command.args(["drive", scenario.name, "--dialect", dialect, "--token", &serving.token]);
+    command.args(["--seconds", &arguments.seconds.to_string(), "--scale", &arguments.scale.to_string()]);
+    command.args(serving.targets.iter().flat_map(|target| ["--target", target]));
+    command.args(serving.pids().iter().flat_map(|pid| ["--pid".to_owned(), pid.to_string()]));
+    command.args(serving.beside().iter().flat_map(|pid| ["--beside".to_owned(), pid.to_string()]));
+    command.args(serving.admin.iter().flat_map(|admin| ["--admin", admin]));
+    Ok(command)
+}
+
+/// Runs a program that prints a report.
+pub fn reported(command: &mut Command) -> Result<Value> {
+    let text = cargo::output_of(command).map_err(|_| anyhow::anyhow!("the generator failed, see above"))?;
+    serde_json::from_str(text.trim()).context("the generator's report is not JSON")
 }
 
 impl Run {
@@ -65,6 +97,9 @@ impl Run {
             Figure::Connections => per_second("/opened"),
             Figure::Memory => self.number("/kib_per_connection"),
             Figure::Latency => self.number("/heard/p50"),
+            Figure::Receipt => self.number("/acknowledged/p50"),
+            Figure::Comeback => self.number("/storm/complete/max") / 1000.0,
+            Figure::Rows => self.number("/sent") / self.number("/seconds").max(1e-9) / 1000.0,
         }
     }
 

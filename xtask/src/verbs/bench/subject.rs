@@ -1,19 +1,15 @@
-//! Who is measured, and how each is started: alone on the first processor.
+//! Who is measured, and how each is started.
 
-use anyhow::{Context, Result, bail};
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use super::serving::{Programs, Services, Serving, launch, pinned, token};
+use anyhow::Result;
+use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 use xtask::services::port::Port;
-use xtask::services::{Life, Process, Redis, redis};
 
 /// The processor of everything that is measured.
-const SERVER: &str = "0";
-/// How long a server may take to serve.
-const START_TIMEOUT: Duration = Duration::from_secs(20);
+pub const SERVER: &str = "0";
 /// What all tokens are signed with.
-const SECRET: &str = "a secret of the bench, known to all";
+pub const SECRET: &str = "a secret of the bench, known to all";
 
 /// Somebody who is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,55 +18,73 @@ pub enum Subject {
     Confab,
     /// The same, with each message judged by a plugin.
     ConfabJudged,
+    /// The same, which keeps nothing: `hub/examples/unjournaled.rs`.
+    ConfabUnjournaled,
     /// The embedded hub, in the Socket.IO dialect.
     ConfabSocketio,
+    /// A hub of the cluster profile, on Redis and Kafka.
+    ConfabCluster,
+    /// The same, with each message judged by a plugin.
+    ConfabClusterJudged,
     /// Bare tokio-tungstenite, used well.
     Floor,
+    /// The same, which commits each message's rows to SQLite before anyone hears it.
+    Rows,
     /// A server on the `centrifuge` library, memory engine with history and positions.
     Centrifuge,
-    /// The same, on Redis.
+    /// The same, which asks another process over HTTP about each message.
+    CentrifugeHook,
+    /// The same without that, on Redis.
     CentrifugeRedis,
     /// Socket.IO 4 on Node.js.
     Socketio,
     /// Two nodes of the same, joined by the Redis adapter.
     SocketioRedis,
+    /// The same, where each message is acknowledged by Kafka before it is relayed.
+    SocketioKafka,
+    /// Redis and the script that the hub appends with, asked by nobody but a bare client.
+    RedisScript,
+    /// Kafka, told the hub's records by nobody but a bare client.
+    KafkaAlone,
+    /// Our consumer: from Kafka into all of the hub's tables.
+    ConfabConsumer,
+    /// Kafka Connect with the Debezium JDBC sink: from Kafka into one table.
+    KafkaConnect,
 }
 
-/// Where the programs are.
-pub struct Programs {
-    pub confab: PathBuf,
-    pub bench: PathBuf,
-    pub plugin: PathBuf,
-    pub socketio: PathBuf,
-    pub centrifuge: PathBuf,
-    /// Whether each program can be given a processor.
-    pub pins: bool,
-}
-
-/// A subject that serves.
-pub struct Serving {
-    /// Its addresses.
-    pub targets: Vec<String>,
-    /// Its processes, those of its services too.
-    pub pids: Vec<u32>,
-    /// What connections say that they are.
-    pub token: String,
-    _processes: Vec<Process>,
-    _redis: Option<Redis>,
-    _ports: Vec<Port>,
+/// What a subject stands on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    pub redis: bool,
+    pub kafka: bool,
+    pub postgres: bool,
+    /// A server that is asked about each message, and lets all pass.
+    pub hook: bool,
+    /// They may run on any processor, and PostgreSQL waits for its disk.
+    pub whole_machine: bool,
 }
 
 impl Subject {
     /// Everybody.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 18] = [
         Self::Confab,
         Self::ConfabJudged,
+        Self::ConfabUnjournaled,
         Self::ConfabSocketio,
+        Self::ConfabCluster,
+        Self::ConfabClusterJudged,
         Self::Floor,
+        Self::Rows,
         Self::Centrifuge,
+        Self::CentrifugeHook,
         Self::CentrifugeRedis,
         Self::Socketio,
         Self::SocketioRedis,
+        Self::SocketioKafka,
+        Self::RedisScript,
+        Self::KafkaAlone,
+        Self::ConfabConsumer,
+        Self::KafkaConnect,
     ];
 
     /// What it is called on the command line and in the table.
@@ -78,106 +92,169 @@ impl Subject {
         match self {
             Self::Confab => "confab",
             Self::ConfabJudged => "confab-judged",
+            Self::ConfabUnjournaled => "confab-unjournaled",
             Self::ConfabSocketio => "confab-socketio",
+            Self::ConfabCluster => "confab-cluster",
+            Self::ConfabClusterJudged => "confab-cluster-judged",
             Self::Floor => "floor",
+            Self::Rows => "rows",
             Self::Centrifuge => "centrifuge",
+            Self::CentrifugeHook => "centrifuge-hook",
             Self::CentrifugeRedis => "centrifuge-redis",
             Self::Socketio => "socketio",
             Self::SocketioRedis => "socketio-redis",
+            Self::SocketioKafka => "socketio-kafka",
+            Self::RedisScript => "redis-script",
+            Self::KafkaAlone => "kafka-alone",
+            Self::ConfabConsumer => "confab-consumer",
+            Self::KafkaConnect => "kafka-connect",
         }
     }
 
     /// Whether it is ours.
     pub fn is_confab(self) -> bool {
-        matches!(self, Self::Confab | Self::ConfabJudged | Self::ConfabSocketio)
+        self.is_embedded() || self.is_cluster() || self == Self::ConfabConsumer
     }
 
-    /// What it is compared with: ours, in the same dialect where both speak it.
+    /// Whether it is a hub that needs no services.
+    pub fn is_embedded(self) -> bool {
+        matches!(self, Self::Confab | Self::ConfabJudged | Self::ConfabUnjournaled | Self::ConfabSocketio)
+    }
+
+    /// Whether it is a hub of the cluster profile.
+    pub fn is_cluster(self) -> bool {
+        matches!(self, Self::ConfabCluster | Self::ConfabClusterJudged)
+    }
+
+    /// Whether its messages are judged.
+    fn is_judged(self) -> bool {
+        matches!(self, Self::ConfabJudged | Self::ConfabUnjournaled | Self::ConfabClusterJudged)
+    }
+
+    /// What it is compared with: ours, as like it as there is one.
     pub fn counterpart(self) -> Self {
         match self {
-            Self::Socketio | Self::SocketioRedis => Self::ConfabSocketio,
+            Self::Socketio => Self::ConfabSocketio,
+            Self::Rows | Self::CentrifugeHook => Self::ConfabJudged,
+            Self::CentrifugeRedis | Self::SocketioRedis => Self::ConfabCluster,
+            Self::SocketioKafka => Self::ConfabClusterJudged,
+            Self::KafkaConnect => Self::ConfabConsumer,
             _ => Self::Confab,
         }
     }
 
-    /// What the generator calls the way it speaks.
-    pub fn dialect(self) -> &'static str {
+    /// What it stands on. The hub of the cluster profile wants to know PostgreSQL, and asks it nothing here.
+    pub fn needs(self) -> Needs {
         match self {
-            Self::Floor => "floor",
-            Self::Confab | Self::ConfabJudged | Self::Centrifuge | Self::CentrifugeRedis => "native",
-            Self::ConfabSocketio | Self::Socketio | Self::SocketioRedis => "socketio",
+            Self::ConfabCluster | Self::ConfabClusterJudged | Self::ConfabConsumer => {
+                Needs { redis: true, kafka: true, postgres: true, ..Needs::default() }
+            }
+            Self::KafkaConnect => Needs { kafka: true, postgres: true, ..Needs::default() },
+            Self::CentrifugeRedis | Self::SocketioRedis | Self::RedisScript => {
+                Needs { redis: true, ..Needs::default() }
+            }
+            Self::SocketioKafka => Needs { redis: true, kafka: true, ..Needs::default() },
+            Self::CentrifugeHook => Needs { hook: true, ..Needs::default() },
+            Self::KafkaAlone => Needs { kafka: true, ..Needs::default() },
+            _ => Needs::default(),
+        }
+    }
+
+    /// What the generator calls the way it speaks; `None` if it is measured by a bare client.
+    pub fn dialect(self) -> Option<&'static str> {
+        match self {
+            Self::Floor | Self::Rows => Some("floor"),
+            Self::Confab | Self::ConfabJudged | Self::ConfabUnjournaled => Some("native"),
+            Self::ConfabCluster | Self::ConfabClusterJudged => Some("native"),
+            Self::Centrifuge | Self::CentrifugeHook | Self::CentrifugeRedis => Some("native"),
+            Self::ConfabSocketio | Self::Socketio | Self::SocketioRedis | Self::SocketioKafka => Some("socketio"),
+            Self::RedisScript | Self::KafkaAlone | Self::ConfabConsumer | Self::KafkaConnect => None,
+        }
+    }
+
+    /// How many processes it has, besides its services.
+    fn nodes(self) -> usize {
+        match self {
+            Self::SocketioRedis | Self::SocketioKafka => 2,
+            Self::RedisScript | Self::KafkaAlone | Self::ConfabConsumer | Self::KafkaConnect => 0,
+            _ => 1,
         }
     }
 
     /// Starts it in an empty folder, and waits until it serves.
     pub fn start(self, programs: &Programs, folder: &Path) -> Result<Serving> {
-        let redis = match self {
-            Self::CentrifugeRedis | Self::SocketioRedis => Some(start_redis(programs, folder)?),
-            _ => None,
-        };
+        let services = Services::start(self.needs(), programs, folder)?;
         let config = folder.join("hub.toml");
-        let nodes = if self == Self::SocketioRedis { 2 } else { 1 };
-        let (mut processes, mut ports, mut targets) = (Vec::new(), Vec::new(), Vec::new());
-        for node in 0..nodes {
+        let mut serving = Serving::new(services);
+        for node in 0..self.nodes() {
             let port = Port::free()?;
             let address = format!("127.0.0.1:{}", port.number());
-            if self.is_confab() {
+            if self.is_embedded() || self.is_cluster() {
                 let admin = Port::free()?;
-                std::fs::write(&config, self.hub_toml(&address, admin.number(), folder, programs))?;
-                ports.push(admin);
+                serving.admin = Some(format!("127.0.0.1:{}", admin.number()));
+                std::fs::write(&config, self.hub_toml(&address, admin.number(), folder, programs, &serving.services))?;
+                serving.ports.push(admin);
             }
-            let command = self.command(programs, &port, &config, redis.as_ref())?;
-            let log = folder.join(format!("log-{node}"));
-            let mut process = Process::spawn(command, &log, Life::WithUs)?;
-            wait(&address, &mut process, &log)?;
-            processes.push(process);
-            targets.push(address);
-            ports.push(port);
+            if self.is_cluster() {
+                super::serving::migrate(programs, &config)?;
+            }
+            let command = self.command(programs, &port, &config, &serving.services);
+            serving.processes.push(launch(command, &address, &folder.join(format!("log-{node}")))?);
+            serving.targets.push(address);
+            serving.ports.push(port);
         }
-        let token = if self.dialect() == "floor" { String::new() } else { token(programs, &config)? };
-        let pids = processes.iter().map(Process::pid).chain(redis.as_ref().and_then(Redis::pid)).collect();
-        Ok(Serving { targets, pids, token, _processes: processes, _redis: redis, _ports: ports })
+        if matches!(self.dialect(), Some("native" | "socketio")) {
+            serving.token = token(programs, &config)?;
+        }
+        Ok(serving)
     }
 
-    fn command(self, programs: &Programs, port: &Port, config: &Path, redis: Option<&Redis>) -> Result<Command> {
+    fn command(self, programs: &Programs, port: &Port, config: &Path, services: &Services) -> Command {
         let number = port.number().to_string();
         let program = match self {
-            Self::Confab | Self::ConfabJudged | Self::ConfabSocketio => &programs.confab,
-            Self::Floor => &programs.bench,
-            Self::Centrifuge | Self::CentrifugeRedis => &programs.centrifuge,
-            Self::Socketio | Self::SocketioRedis => Path::new("node"),
+            Self::Floor | Self::Rows => &programs.bench,
+            Self::Centrifuge | Self::CentrifugeHook | Self::CentrifugeRedis => &programs.centrifuge,
+            Self::Socketio | Self::SocketioRedis | Self::SocketioKafka => Path::new("node"),
+            Self::ConfabUnjournaled => &programs.unjournaled,
+            _ => &programs.confab,
         };
         let mut command = pinned(program, SERVER, programs.pins);
         match self {
-            Self::Confab | Self::ConfabJudged | Self::ConfabSocketio => {
+            Self::Floor => _ = command.args(["floor", &number]),
+            Self::Rows => {
+                command.args(["floor", &number, "--rows"]).arg(config.with_file_name("rows.db"));
+            }
+            Self::Centrifuge | Self::CentrifugeHook | Self::CentrifugeRedis => {
+                let listen = format!("127.0.0.1:{number}");
+                command.args(["-listen", &listen, "-secret", SECRET, "-history", "1000"]);
+                command.args(services.hook().iter().flat_map(|hook| ["-hook", hook]));
+                if let Some(redis) = services.redis() {
+                    command.arg("-redis").arg(redis.replace("redis://", ""));
+                }
+            }
+            Self::Socketio | Self::SocketioRedis | Self::SocketioKafka => {
+                command.arg(programs.socketio.join("server.mjs")).arg(&number);
+                command.args(services.redis()).args(services.kafka()).env("NODE_ENV", "production");
+            }
+            _ => {
+                let arguments: &[&str] = if self == Self::ConfabUnjournaled { &[] } else { &["run", "--config"] };
                 for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CONFAB_")) {
                     command.env_remove(name); // it reads its own file and nothing else
                 }
-                command.env("CONFAB_LOG", "warn").args(["run", "--config"]).arg(config);
-            }
-            Self::Floor => _ = command.args(["floor", &number]),
-            Self::Centrifuge | Self::CentrifugeRedis => {
-                let listen = format!("127.0.0.1:{number}");
-                command.args(["-listen", &listen, "-secret", SECRET, "-history", "1000"]);
-                if let Some(redis) = redis {
-                    command.arg("-redis").arg(redis.address().replace("redis://", ""));
-                }
-            }
-            Self::Socketio | Self::SocketioRedis => {
-                command.arg(programs.socketio.join("server.mjs")).arg(&number);
-                command.args(redis.map(Redis::address)).env("NODE_ENV", "production");
+                command.env("CONFAB_LOG", "warn").args(arguments).arg(config);
             }
         }
-        Ok(command)
+        command
     }
 
-    fn hub_toml(self, address: &str, admin: u16, folder: &Path, programs: &Programs) -> String {
+    fn hub_toml(self, address: &str, admin: u16, folder: &Path, programs: &Programs, services: &Services) -> String {
         let data = folder.join("data");
         let mut text = format!(
             "listen = \"{address}\"\nadmin = \"127.0.0.1:{admin}\"\ndata = {data:?}\n\
-             [auth]\nhmac_secret = \"{SECRET}\"\n"
+             [auth]\nhmac_secret = \"{SECRET}\"\n{}",
+            services.toml()
         );
-        if self == Self::ConfabJudged {
+        if self.is_judged() {
             text += &format!(
                 "[plugin.word-filter]\nmodule = {:?}\n[plugin.word-filter.settings]\n\
                  words = [\"spam\", \"scam\"]\naction = \"mask\"\n\
@@ -187,53 +264,4 @@ impl Subject {
         }
         text
     }
-}
-
-/// A command that runs on one processor, and may open as many files as this user may.
-pub fn pinned(program: &Path, processor: &str, pins: bool) -> Command {
-    let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -n \"$(ulimit -H -n)\" && exec \"$@\"", "sh"]);
-    if pins {
-        command.args(["taskset", "-c", processor]);
-    }
-    command.arg(program);
-    command
-}
-
-fn start_redis(programs: &Programs, folder: &Path) -> Result<Redis> {
-    let redis = Redis::start(&folder.join("redis"), redis::Options::default())?;
-    let pid = redis.pid().context("Redis has just been started")?.to_string();
-    if programs.pins {
-        let output = Command::new("taskset").args(["-acp", SERVER, &pid]).output()?;
-        if !output.status.success() {
-            bail!("could not give Redis its processor: {}", String::from_utf8_lossy(&output.stderr).trim());
-        }
-    }
-    Ok(redis)
-}
-
-/// A token for everybody: that all are one user costs no server less.
-fn token(programs: &Programs, config: &Path) -> Result<String> {
-    if !config.exists() {
-        std::fs::write(config, format!("[auth]\nhmac_secret = \"{SECRET}\"\n"))?;
-    }
-    let mut command = Command::new(&programs.confab);
-    command.args(["token", "create", "bench", "--config"]).arg(config);
-    let text = crate::cargo::output_of(&mut command)?;
-    Ok(text.lines().last().context("no token was made")?.trim().to_owned())
-}
-
-fn wait(address: &str, process: &mut Process, log: &Path) -> Result<()> {
-    let deadline = Instant::now() + START_TIMEOUT;
-    while TcpStream::connect(address).is_err() {
-        let said = || std::fs::read_to_string(log).unwrap_or_default();
-        if let Some(status) = process.exited()? {
-            bail!("it ended with {status} before it served: {}", said());
-        }
-        if Instant::now() >= deadline {
-            bail!("it did not serve within {START_TIMEOUT:?}: {}", said());
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    Ok(())
 }

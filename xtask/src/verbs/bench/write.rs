@@ -1,0 +1,62 @@
+//! Where the tables go: the terminal, a page of the docs, a picture, a file of all runs.
+
+use super::matrix::Scenario;
+use super::measure::Run;
+use super::{goal, plot, table};
+use crate::cli;
+use anyhow::{Context, Result, ensure};
+use std::path::Path;
+
+/// What stands around the part of a page that is written by the command.
+const BEGIN: &str = "<!-- figures -->\n";
+const END: &str = "<!-- end of figures -->\n";
+
+/// Prints the tables, and writes what was asked for.
+#[expect(clippy::print_stdout, reason = "the tables are what the command is for")]
+pub fn all(arguments: &cli::Bench, scenarios: &[&Scenario], runs: &[Run]) -> Result<()> {
+    let (goals, tables) = (goal::page(runs), table::page(scenarios, runs));
+    println!("\n{goals}{tables}");
+    if let Some(path) = &arguments.json {
+        write(path, &serde_json::to_string_pretty(&runs.iter().map(Run::json).collect::<Vec<_>>())?)?;
+    }
+    if let Some(path) = &arguments.svg {
+        write(path, &plot::picture(scenarios, runs))?;
+    }
+    if let Some(path) = &arguments.markdown {
+        let old = std::fs::read_to_string(path).unwrap_or_default();
+        write(path, &fresh(&old, &format!("{goals}{tables}"))?)?;
+    }
+    Ok(())
+}
+
+/// The page with the figures in their place; a new page is the figures alone.
+fn fresh(old: &str, figures: &str) -> Result<String> {
+    if old.trim().is_empty() {
+        return Ok(format!("{BEGIN}\n{figures}\n{END}"));
+    }
+    let found = old.split_once(BEGIN).and_then(|(head, rest)| Some((head, rest.split_once(END)?.1)));
+    let (head, tail) = found.with_context(|| {
+        format!("the page has no place for figures: write the lines `{}` and `{}`", BEGIN.trim(), END.trim())
+    })?;
+    ensure!(!tail.contains(BEGIN), "the page has two places for figures");
+    Ok(format!("{head}{BEGIN}\n{figures}\n{END}{tail}"))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).with_context(|| format!("could not write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_place_of_the_figures_changes() {
+        let page = format!("# Head\n\n{BEGIN}old\n{END}\nTail\n");
+        let new = fresh(&page, "new\n").unwrap();
+        assert_eq!(new, format!("# Head\n\n{BEGIN}\nnew\n\n{END}\nTail\n"));
+        assert_eq!(fresh(&new, "new\n").unwrap(), new, "the same again");
+        assert_eq!(fresh("", "new\n").unwrap(), format!("{BEGIN}\nnew\n\n{END}"));
+        assert!(fresh("# Head without a place\n", "new\n").is_err());
+    }
+}
