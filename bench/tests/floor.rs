@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 fn floor(runtime: &Runtime) -> SocketAddr {
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
-    runtime.spawn(floor::serve(listener));
+    runtime.spawn(floor::serve(listener, None));
     address
 }
 
@@ -29,7 +29,10 @@ fn measure(scenario: Scenario) -> Report {
     match scenario {
         Scenario::Connect => opening::connect(plan, target, &mut server, measured).unwrap(),
         Scenario::Idle => opening::idle(plan, target, &mut server, measured).unwrap(),
-        _ => drive::run(scenario, plan, target, &mut server, Timing { warm_up: measured, measured }).unwrap(),
+        _ => {
+            let (mut beside, timing) = (Processes::new(Vec::new()), Timing { warm_up: measured, measured });
+            drive::run(scenario, plan, target, &mut server, &mut beside, timing).unwrap()
+        }
     }
 }
 
