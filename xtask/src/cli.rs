@@ -105,6 +105,9 @@ pub struct Bench {
     /// Writes every run there, as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<std::path::PathBuf>,
+    /// Measures nothing; shows the runs that an earlier --json wrote; may be given again
+    #[arg(long, value_name = "FILE")]
+    pub from: Vec<std::path::PathBuf>,
     /// Writes the tables into that page, between its lines `<!-- figures -->` and `<!-- end of figures -->`
     #[arg(long, value_name = "FILE")]
     pub markdown: Option<std::path::PathBuf>,

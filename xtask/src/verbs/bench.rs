@@ -22,6 +22,9 @@ use xtask::{install, workspace};
 /// Measures, prints the table, and fails if a delivery was lost, doubled or out of order.
 pub fn bench(arguments: &cli::Bench) -> Result<()> {
     let scenarios = chosen(&arguments.scenarios)?;
+    if !arguments.from.is_empty() {
+        return write::all(arguments, &scenarios, &write::read(&arguments.from)?);
+    }
     let subjects = wanted(&arguments.peers, &arguments.only)?;
     let cells: Vec<(&Scenario, Subject)> = scenarios
         .iter()

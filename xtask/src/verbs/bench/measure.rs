@@ -1,7 +1,7 @@
 //! One run: a server of its own, the generator, and what it found.
 
 use super::intake;
-use super::matrix::{Figure, Scenario};
+use super::matrix::{Figure, SCENARIOS, Scenario};
 use super::serving::{Programs, Serving, pinned};
 use super::subject::{SERVER, Subject};
 use crate::{cargo, cli};
@@ -83,6 +83,14 @@ pub fn reported(command: &mut Command) -> Result<Value> {
 }
 
 impl Run {
+    /// What [`json`](Self::json) wrote; `None` if it names nobody, or nothing, that there is.
+    pub fn written(report: Value) -> Option<Self> {
+        let name = |member: &str| report[member].as_str();
+        let scenario = SCENARIOS.iter().find(|scenario| Some(scenario.name) == name("scenario"))?.name;
+        let subject = Subject::ALL.into_iter().find(|subject| Some(subject.name()) == name("subject"))?;
+        Some(Self { scenario, subject, report })
+    }
+
     /// A number of the report.
     pub fn number(&self, pointer: &str) -> f64 {
         self.report.pointer(pointer).and_then(Value::as_f64).unwrap_or_default()

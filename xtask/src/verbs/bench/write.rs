@@ -5,7 +5,8 @@ use super::measure::Run;
 use super::{goal, plot, table};
 use crate::cli;
 use anyhow::{Context, Result, ensure};
-use std::path::Path;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
 
 /// What stands around the part of a page that is written by the command.
 const BEGIN: &str = "<!-- figures -->\n";
@@ -29,6 +30,22 @@ pub fn all(arguments: &cli::Bench, scenarios: &[&Scenario], runs: &[Run]) -> Res
     Ok(())
 }
 
+/// The runs that earlier calls wrote.
+pub fn read(files: &[PathBuf]) -> Result<Vec<Run>> {
+    let mut runs = Vec::new();
+    for path in files {
+        let text = std::fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
+        let written: Vec<Value> =
+            serde_json::from_str(&text).with_context(|| format!("{} is not what --json writes", path.display()))?;
+        for report in written {
+            let named =
+                Run::written(report).with_context(|| format!("{} has a run of nobody known", path.display()))?;
+            runs.push(named);
+        }
+    }
+    Ok(runs)
+}
+
 /// The page with the figures in their place; a new page is the figures alone.
 fn fresh(old: &str, figures: &str) -> Result<String> {
     if old.trim().is_empty() {
@@ -48,7 +65,20 @@ fn write(path: &Path, text: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::subject::Subject;
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn runs_that_were_written_are_read_again() {
+        let run = Run { scenario: "steady", subject: Subject::Floor, report: json!({"scenario": "steady", "sent": 7}) };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("runs.json");
+        std::fs::write(&path, json!([run.json()]).to_string()).unwrap();
+        let runs = read(&[path]).unwrap();
+        assert_eq!((runs[0].scenario, runs[0].subject, runs[0].number("/sent")), ("steady", Subject::Floor, 7.0));
+        assert!(Run::written(json!({"scenario": "steady", "subject": "nobody"})).is_none());
+    }
 
     #[test]
     fn only_the_place_of_the_figures_changes() {
