@@ -232,7 +232,11 @@ async fn evidence(world: &World, history: &History, rest: Rest, folder: &Path) -
         lives,
         chain: words::CHAIN.map(str::to_owned).into(),
         judged: Some(words::judged),
-        timeline: rest.tops.iter().map(|(room, top)| (room.clone(), Window { top: *top, events: Vec::new() })).collect(),
+        timeline: rest
+            .tops
+            .iter()
+            .map(|(room, top)| (room.clone(), Window { top: *top, events: Vec::new() }))
+            .collect(),
         ..Run::default()
     };
     for hub in 0..world.hubs() {

@@ -1,11 +1,13 @@
 //! Runs chaos by seed; `cargo xtask chaos` builds everything and starts it.
 #![allow(clippy::print_stdout, reason = "its results go to stdout")]
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::Parser;
 use confab_tests::chaos::fault::{Fault, Profile};
 use confab_tests::chaos::tally::Tally;
 use confab_tests::chaos::{Options, run};
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -68,19 +70,16 @@ async fn main() -> Result<()> {
 /// One run, in a folder that is removed if nothing was broken, and kept if anything was.
 async fn one(options: &Options) -> Result<Tally> {
     let folder = TempDir::with_prefix(format!("confab-chaos-{}-", options.seed))?;
-    let (own, path) = (options.clone(), folder.path().to_owned());
-    let running = tokio::spawn(async move { run(&own, &path).await });
-    let stop = running.abort_handle();
+    // Whatever it had started ends with what it owned, also where it panicked.
+    let running = AssertUnwindSafe(run(options, folder.path())).catch_unwind();
     let ended = tokio::select! {
         ended = running => ended,
         interrupted = interrupted() => {
             interrupted?;
-            // Whatever it had started ends with what it owned.
-            stop.abort();
             bail!("interrupted: seed {} was not judged", options.seed)
         }
     };
-    match ended.context("the run panicked").and_then(|ended| ended) {
+    match ended.unwrap_or_else(|_| Err(anyhow!("it panicked"))) {
         Ok(outcome) if outcome.violations.is_empty() => {
             println!("✓ seed {}: {}", options.seed, outcome.tally);
             Ok(outcome.tally)

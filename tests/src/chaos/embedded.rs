@@ -31,7 +31,8 @@ impl Disk {
         for flags in [&["--mount"][..], &["--mount", "--user"][..]] {
             let mut command = Command::new("unshare");
             command.args(flags).args((flags.len() > 1).then_some("--map-root-user"));
-            let script = format!("mount -t tmpfs -o size={size}m tmpfs \"$0\" && : > \"$0\"/mounted && exec sleep infinity");
+            let script =
+                format!("mount -t tmpfs -o size={size}m tmpfs \"$0\" && : > \"$0\"/mounted && exec sleep infinity");
             command.args(["sh", "-c", &script]).arg(&mount);
             let mut disk = Self { mount: mount.clone(), holder: Process::spawn(command, &log, Life::WithUs)?, flags };
             if disk.is_there()? {

@@ -93,9 +93,31 @@ use Fault::*;
 impl Fault {
     /// All of them.
     pub const ALL: [Fault; 25] = [
-        HubKill, HubPause, HubDrain, ConsumerKill, ConsumerPause, KafkaKill, KafkaPause, KafkaOutage, KafkaCut,
-        RedisKill, RedisPause, RedisStale, ReplicaKill, RedisCut, RedisFlap, RelayDeaf, SentinelKill, PostgresKill,
-        PostgresPause, PostgresCut, FrontCut, FrontDelay, FrontHole, PluginTrap, DiskFull,
+        HubKill,
+        HubPause,
+        HubDrain,
+        ConsumerKill,
+        ConsumerPause,
+        KafkaKill,
+        KafkaPause,
+        KafkaOutage,
+        KafkaCut,
+        RedisKill,
+        RedisPause,
+        RedisStale,
+        ReplicaKill,
+        RedisCut,
+        RedisFlap,
+        RelayDeaf,
+        SentinelKill,
+        PostgresKill,
+        PostgresPause,
+        PostgresCut,
+        FrontCut,
+        FrontDelay,
+        FrontHole,
+        PluginTrap,
+        DiskFull,
     ];
 
     /// The name on the command line.
@@ -133,7 +155,9 @@ impl Fault {
             FrontCut => ("front-cut", "the links of a hub's clients break"),
             FrontDelay => ("front-delay", "what a hub and its clients say arrives late"),
             FrontHole => ("front-hole", "nothing arrives between a hub and its clients"),
-            PluginTrap => ("plugin-trap", "a reload brings a plugin that traps on every message, another takes it away"),
+            PluginTrap => {
+                ("plugin-trap", "a reload brings a plugin that traps on every message, another takes it away")
+            }
             DiskFull => ("disk-full", "the disk of the embedded hub is full"),
         }
     }

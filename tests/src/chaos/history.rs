@@ -151,11 +151,7 @@ impl History {
     /// An empty one, kept in this file.
     pub fn at(path: &Path) -> Result<Self> {
         let file = File::create(path).with_context(|| format!("could not make {}", path.display()))?;
-        Ok(Self {
-            begun: Instant::now(),
-            path: path.to_owned(),
-            kept: Mutex::new((Vec::new(), BufWriter::new(file))),
-        })
+        Ok(Self { begun: Instant::now(), path: path.to_owned(), kept: Mutex::new((Vec::new(), BufWriter::new(file))) })
     }
 
     /// Takes something down.

@@ -49,8 +49,7 @@ impl Trio {
             first.wire.address.port(),
         );
         std::fs::write(folder.join("sentinel.conf"), text)?;
-        let mut trio =
-            Self { nodes: [first, second], sentinel: None, sentinel_port: port, folder: folder.to_owned() };
+        let mut trio = Self { nodes: [first, second], sentinel: None, sentinel_port: port, folder: folder.to_owned() };
         trio.start_sentinel()?;
         eventually("the sentinel knows the replica", async || {
             std::fs::read_to_string(trio.log()).ok()?.contains("+slave").then_some(())

@@ -56,8 +56,14 @@ impl Tally {
 
     fn count<'a>(&mut self, entry: &'a Entry, sent: &mut BTreeSet<&'a str>, stand: &mut BTreeSet<&'a str>) {
         let counter = match &entry.what {
-            What::Sent { key, .. } => return drop(sent.insert(key)),
-            What::Answered { key, told: Told::Receipt { .. }, .. } => return drop(stand.insert(key)),
+            What::Sent { key, .. } => {
+                sent.insert(key);
+                return;
+            }
+            What::Answered { key, told: Told::Receipt { .. }, .. } => {
+                stand.insert(key);
+                return;
+            }
             What::Answered { told: Told::Nothing | Told::Refused { code: 202, .. }, .. } => &mut self.unknown,
             What::Answered { told: Told::Refused { .. }, .. } => &mut self.refused,
             What::Heard { .. } => &mut self.heard,

@@ -52,7 +52,11 @@ fn kind(key: &str) -> &str {
 pub fn chain(trapping: bool) -> anyhow::Result<String> {
     use crate::world::plugin;
     let mode = if trapping { "trap" } else { "by-text" };
-    let masks = plugin("masks", "word-filter", &format!("timeout = \"2s\"\nsettings = {{ words = [\"{MASKED}\"], action = \"mask\" }}"))?;
+    let masks = plugin(
+        "masks",
+        "word-filter",
+        &format!("timeout = \"2s\"\nsettings = {{ words = [\"{MASKED}\"], action = \"mask\" }}"),
+    )?;
     let refuses = plugin(
         "refuses",
         "word-filter",

@@ -184,14 +184,8 @@ mod tests {
         let sent = |attempt| What::Sent { room: "r".into(), key: "k".into(), attempt, session: attempt };
         let told = |attempt, told| What::Answered { key: "k".into(), attempt, told };
         let receipt = Told::Receipt { id: "id".into(), cursor: Cursor::new(1, 1), at: 5 };
-        let history = [
-            sent(1),
-            sent(2),
-            told(2, receipt.clone()),
-            told(1, Told::Nothing),
-            sent(3),
-        ]
-        .map(|what| by("c1", what));
+        let history =
+            [sent(1), sent(2), told(2, receipt.clone()), told(1, Told::Nothing), sent(3)].map(|what| by("c1", what));
         let lives = of(&history);
         let (key, sent) = &lives.sent[0];
         assert_eq!((key.as_str(), sent.client.as_str()), ("k", "c1"));

@@ -48,10 +48,8 @@ fn good() -> Run {
         claims: vec![(Cursor::new(1, 0), 0)],
         last: true,
     };
-    let window = Window {
-        top: Cursor::new(1, 5),
-        events: (3..=5).map(|n| (Cursor::new(1, n), format!("id{n}"))).collect(),
-    };
+    let window =
+        Window { top: Cursor::new(1, 5), events: (3..=5).map(|n| (Cursor::new(1, n), format!("id{n}"))).collect() };
     Run {
         lives: Lives { sent: (1..=5).map(|n| (format!("k{n}"), sent(n))).collect(), stretches: vec![stretch] },
         journal: kept.clone(),
