@@ -88,15 +88,26 @@ impl Running {
         Ok((output.status, text(output.stdout), text(output.stderr)))
     }
 
+    /// Its hub.toml.
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// Takes another file for its hub.toml.
+    pub fn read(&mut self, config: &Path) {
+        config.clone_into(&mut self.config);
+    }
+
     fn command(&self) -> Command {
-        let mut command = match self.within.split_first() {
-            Some((first, rest)) => {
-                let mut command = Command::new(first);
-                command.args(rest).arg(program(self.binary));
-                command
-            }
-            None => Command::new(program(self.binary)),
-        };
+        let Some((first, rest)) = self.within.split_first() else { return self.plain(program(self.binary)) };
+        let mut command = self.plain(first);
+        command.args(rest).arg(program(self.binary));
+        command
+    }
+
+    /// A command in the surroundings of this program: with the variables that were set for it, and no setting of ours.
+    pub fn plain(&self, command: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(command);
         // A hub of a test reads its own file and nothing else.
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CONFAB_")) {
             command.env_remove(name);
