@@ -161,7 +161,8 @@ impl Chain {
     async fn ask(&self, mut event: Event, kind: JudgedKind, live: bool) -> Judged {
         let mut trail = Trail { chain: self.version.clone(), steps: Vec::new() };
         for (member, shadow) in self.steps(event.room.as_str(), kind) {
-            let answer = if live { self.answer(member, &event).await } else { self.call(member, &event).await };
+            let answer =
+                if live { self.answer(member, &event).await } else { self.call(member, &event, Instant::now()).await };
             let Answer { said, micros, .. } = answer;
             if live {
                 self.tell(member, shadow, &said, micros, &event);
@@ -182,21 +183,22 @@ impl Chain {
 
     /// What the plugin says, or that its breaker is open.
     async fn answer(&self, member: &Member, event: &Event) -> Answer {
-        let (pass, change) = member.breaker.enter(Instant::now());
+        let now = Instant::now();
+        let (pass, change) = member.breaker.enter(now);
         self.changed(member, change);
-        let Some(pass) = pass else { return Answer { said: Err(Fault::Open), micros: 0, waited: 0 } };
-        let answer = self.call(member, event).await;
+        let Some(pass) = pass else { return Answer { said: Err(Fault::Open), micros: 0, waited: 0, at: now } };
+        let answer = self.call(member, event, now).await;
         self.observer.waited(&member.name, answer.waited);
         // An event that was too large to be handed over says nothing about the plugin.
         let failed = answer.said.as_ref().is_err_and(|fault| !matches!(fault, Fault::Input { .. }));
         member.pool.module().tally.asked(answer.micros, answer.said.is_err());
-        self.changed(member, pass.end(failed, Instant::now()));
+        self.changed(member, pass.end(failed, answer.at));
         answer
     }
 
-    async fn call(&self, member: &Member, event: &Event) -> Answer {
+    async fn call(&self, member: &Member, event: &Event, now: Instant) -> Answer {
         let span = trace_span!("plugin", plugin = %member.name, room = %event.room, id = %event.id);
-        let answer = member.pool.judge(event, &*self.check).instrument(span).await;
+        let answer = member.pool.judge(event, &*self.check, now).instrument(span).await;
         Answer { said: answer.said.and_then(|verdict| fits(event, verdict)), ..answer }
     }
 
