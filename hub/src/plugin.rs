@@ -11,6 +11,7 @@ mod call;
 mod capability;
 mod chain;
 mod contract;
+mod crowd;
 mod engine;
 mod fault;
 mod load;
@@ -27,6 +28,7 @@ mod ticker;
 
 pub use breaker::BreakerState;
 pub use chain::{Applies, Chain, judged_kind};
+pub use crowd::Crowd;
 pub use fault::Fault;
 pub use load::{Changes, Check, Error};
 pub use module::Error as ModuleError;
