@@ -13,7 +13,7 @@ use crate::cli::run::causes;
 use crate::cli::{Exit, Screen, SettingsArgs};
 use crate::hub::open_store;
 use crate::journal::Kafka;
-use crate::plugin::judged_kind;
+use crate::plugin::{Origin, judged_kind};
 use confab_config::{Config, Diagnostic};
 use confab_plugin_kit::golden::Outcome;
 use confab_protocol::{Record, Room};
@@ -60,7 +60,7 @@ pub(super) fn run(settings: &SettingsArgs, replay: &Replay, screen: &mut Screen<
             // What this plugin added then would be in its way now.
             let mut event = record.event.clone();
             event.annotations.retain(|key, _| !key.starts_with(&format!("{name}.")));
-            let asked = Asked { kind: judged_kind(event.kind), event };
+            let asked = Asked { kind: judged_kind(event.kind), event, origin: Origin::default() };
             let now = new.judge(asked.clone()).await;
             let was = match &old {
                 Some(old) => shown(&old.judge(asked).await.outcome),
