@@ -150,6 +150,7 @@ impl Publisher {
         let circumstances = Circumstances::of(event.kind, origin);
         let (known, judged) = tokio::join!(self.known(&event, keyed), chain.judge(event.clone(), circumstances));
         if let Some(known) = known? {
+            drop(turn); // the first send has its place: nobody need wait for this one
             return Box::pin(self.resolve(known, &event)).await;
         }
         self.telemetry.stage(Timed::Judge, judging.elapsed());
@@ -247,6 +248,7 @@ impl Publisher {
                     });
                 }
                 Ok(Appended::Known(known)) => {
+                    turn.take();
                     return Box::pin(self.resolve(known, &entry.event)).await.map(Stage::Done);
                 }
                 Err(timeline::Error::Unavailable(why)) => {

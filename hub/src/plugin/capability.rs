@@ -11,7 +11,7 @@ mod log;
 mod random;
 
 use super::contract::{host_clock, host_emit, host_http, host_kv, host_log, host_random};
-use super::{Check, Circumstances, Effect, Observer, Verdict, call::Guest};
+use super::{Check, Circumstances, Effect, Observer, Stage, Verdict, call::Guest};
 use crate::kv::{Kv, Space};
 use confab_config::{Capabilities, Patterns};
 use confab_protocol::Event;
@@ -117,6 +117,7 @@ pub struct Grants {
     kv: Option<kv::Grant>,
     http: Option<Arc<http::Client>>,
     emit: Option<emit::Grant>,
+    stage: Option<Arc<Stage>>,
 }
 
 /// What plugins' own messages must pass.
@@ -128,8 +129,8 @@ pub struct Speech<'a> {
 }
 
 impl Grants {
-    /// What hub.toml grants this plugin.
-    pub fn new(plugin: &str, granted: &Capabilities, kv: &Kv, speech: &Speech<'_>) -> Self {
+    /// What hub.toml grants this plugin. `kv` is where plugins remember; a `stage` stands for what else is outside.
+    pub fn new(plugin: &str, granted: &Capabilities, kv: &Kv, speech: &Speech<'_>, stage: Option<&Arc<Stage>>) -> Self {
         let kept = |grant: &confab_config::KvGrant| kv::Grant {
             kv: kv.clone(),
             space: Arc::new(Space {
@@ -150,7 +151,13 @@ impl Grants {
             kv: granted.kv.as_ref().map(kept),
             http: granted.http.as_ref().map(client),
             emit: granted.emit.as_ref().map(spoken),
+            stage: stage.cloned(),
         }
+    }
+
+    /// Whether the plugin is only tried.
+    pub fn on_stage(&self) -> bool {
+        self.stage.is_some()
     }
 
     /// The most bytes that one call of the host may be handed.
@@ -196,6 +203,8 @@ pub struct Host {
     kv: Option<kv::Access>,
     http: Option<http::Access>,
     emit: Option<emit::Access>,
+    /// What stands for the world outside, in a trial.
+    stage: Option<Arc<Stage>>,
 }
 
 struct Count {
@@ -219,6 +228,7 @@ impl Host {
             kv: grants.kv.as_ref().map(kv::Access::new),
             http: grants.http.as_ref().map(http::Access::new),
             emit: grants.emit.as_ref().map(emit::Access::new),
+            stage: grants.stage.clone(),
         }
     }
 
@@ -248,6 +258,7 @@ impl Host {
             if *result != "ok" {
                 let detail = detail.as_deref().unwrap_or_default();
                 warn!(plugin, room, event, interface, result, calls, detail, "plugin asked the host in vain");
+                self.observer.in_vain(plugin, interface, result, detail);
             }
         }
         self.tally.clear();

@@ -1,6 +1,7 @@
 //! Confab from the outside. Run with `cargo xtask test`, which starts the services that these need.
 #![allow(clippy::print_stdout, reason = "some print what they measured beside what they check")]
 
+mod author;
 mod cluster;
 mod docs;
 mod embedded;
@@ -11,6 +12,7 @@ mod hostile;
 mod keys;
 mod load;
 mod moderation;
+mod newcomer;
 mod occasions;
 mod outages;
 mod page;
