@@ -14,10 +14,11 @@ use std::time::Duration;
 use xtask::services::port::Port;
 use xtask::services::{Life, Process, Signal};
 
-/// The folder in which cargo puts our programs: tests run from its `deps`.
+/// The folder in which cargo puts our programs: programs run from it, tests from its `deps`.
 pub fn program(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a running test has a path");
-    let folder = test.ancestors().nth(2).expect("tests run from target/<profile>/deps");
+    let running = std::env::current_exe().expect("a running program has a path");
+    let folder = running.parent().expect("a program lies in a folder");
+    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
     folder.join(name)
 }
 
@@ -28,6 +29,7 @@ pub struct Running {
     log: PathBuf,
     binary: &'static str,
     environment: Vec<(String, String)>,
+    within: Vec<String>,
     process: Option<Process>,
     /// Where clients connect.
     pub listen: String,
@@ -56,6 +58,7 @@ impl Running {
             log,
             binary,
             environment: Vec::new(),
+            within: Vec::new(),
             process: None,
             listen,
             admin,
@@ -71,6 +74,11 @@ impl Running {
     /// Forgets the variables that were set.
     pub fn unset_all(&mut self) {
         self.environment.clear();
+    }
+
+    /// Starts it from now on through another command, which must become it, such as `nsenter`.
+    pub fn within(&mut self, command: Vec<String>) {
+        self.within = command;
     }
 
     /// Runs one of the program's own verbs to its end and gives what it printed.
@@ -91,7 +99,10 @@ impl Running {
     }
 
     fn command(&self) -> Command {
-        self.plain(program(self.binary))
+        let Some((first, rest)) = self.within.split_first() else { return self.plain(program(self.binary)) };
+        let mut command = self.plain(first);
+        command.args(rest).arg(program(self.binary));
+        command
     }
 
     /// A command in the surroundings of this program: with the variables that were set for it, and no setting of ours.
