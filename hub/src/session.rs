@@ -17,6 +17,7 @@ mod native;
 mod review;
 mod socket;
 pub mod socketio;
+mod typing;
 pub mod verb;
 
 pub use dialect::Dialect;
@@ -85,8 +86,10 @@ struct Session {
     dialect: Dialect,
     reader: dialect::Reader,
     id: SessionId,
+    uuid: Uuid,
     client: String,
     outbox: Arc<Outbox>,
+    pace: typing::Pace,
     identity: Option<Identity>,
     rooms: HashMap<Room, Membership>,
     turns: Turns,
@@ -97,9 +100,12 @@ struct Session {
 /// Lives a socket's life and ends it in order.
 pub async fn run(mut link: impl Link, door: Arc<Door>, dialect: Dialect) {
     static NEXT: AtomicU64 = AtomicU64::new(1);
+    let uuid = Uuid::now_v7();
     let mut session = Session {
         id: NEXT.fetch_add(1, Ordering::Relaxed),
-        client: Uuid::now_v7().to_string(),
+        uuid,
+        client: uuid.to_string(),
+        pace: typing::Pace::default(),
         outbox: Arc::new(Outbox::new(door.limits.outbox.bytes())),
         identity: None,
         rooms: HashMap::new(),
@@ -302,6 +308,8 @@ impl Session {
             Command::Listen { room } => {
                 if let Err(no) = Box::pin(self.listen(&identity, &room)).await {
                     let refusal = match no {
+                        // It would be refused again: such a front end need not come back.
+                        No::Refused(Refusal::Plugin { .. }) => return Err(Close::PermissionDenied),
                         No::Refused(refusal) => refusal,
                         No::Closed(close) => return Err(close),
                     };

@@ -2,7 +2,7 @@
 
 use super::call::{Budget, Instance};
 use super::module::Module;
-use super::{Check, Fault, Observer, Verdict, contract};
+use super::{Check, Circumstances, Fault, Observer, Verdict, contract};
 use confab_config::Isolation;
 use confab_protocol::Event;
 use parking_lot::Mutex;
@@ -72,7 +72,7 @@ impl Pool {
 
     /// Asks the plugin about an event: as soon as there is a place, at most [`PLACE_WAIT`] from `now`. If the caller goes
     /// away meanwhile, so does the instance.
-    pub async fn judge(&self, event: &Event, check: &Check, now: Instant) -> Answer {
+    pub async fn judge(&self, event: &Event, circumstances: &Circumstances, check: &Check, now: Instant) -> Answer {
         // Reading the clock costs as much as much of a call: it is read where time may have passed.
         let (place, begin) = match self.places.try_acquire() {
             Ok(place) => (Some(place), now),
@@ -82,7 +82,7 @@ impl Pool {
         let Some(_place) = place else {
             return Answer { said: Err(Fault::Busy(PLACE_WAIT)), micros: 0, waited, at: begin };
         };
-        let said = self.ask(event, check, begin).await;
+        let said = self.ask(event, circumstances, check, begin).await;
         let at = Instant::now();
         Answer { said, micros: micros(at - begin), waited, at }
     }
@@ -92,8 +92,14 @@ impl Pool {
         tokio::time::timeout(PLACE_WAIT, self.places.acquire()).await.ok()?.ok()
     }
 
-    async fn ask(&self, event: &Event, check: &Check, begin: Instant) -> Result<Verdict, Fault> {
-        let (bytes, most) = (contract::size(event), self.module.bounds.memory / 2);
+    async fn ask(
+        &self,
+        event: &Event,
+        circumstances: &Circumstances,
+        check: &Check,
+        begin: Instant,
+    ) -> Result<Verdict, Fault> {
+        let (bytes, most) = (contract::size(event, circumstances), self.module.bounds.memory / 2);
         if bytes > most {
             return Err(Fault::Input { bytes, most });
         }
@@ -102,7 +108,7 @@ impl Pool {
             Isolation::Message => {
                 let budget = Budget::since(begin, self.module.timeout);
                 let instance = Instance::start(&self.module, &self.observer, budget).await?;
-                let (_used, verdict) = instance.judge(event, check, budget).await?;
+                let (_used, verdict) = instance.judge(event, circumstances, check, budget).await?;
                 Ok(verdict)
             }
             Isolation::Worker => {
@@ -112,7 +118,7 @@ impl Pool {
                     None => (self.fresh().await?, Instant::now()),
                 };
                 let budget = Budget::since(begin, self.module.timeout);
-                let (used, verdict) = instance.judge(event, check, budget).await?;
+                let (used, verdict) = instance.judge(event, circumstances, check, budget).await?;
                 if !used.is_worn() {
                     self.idle.lock().push(used);
                 }

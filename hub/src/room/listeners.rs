@@ -84,10 +84,11 @@ mod tests {
     use crate::session::Dialect;
     use confab_protocol::Cursor;
     use std::sync::Arc;
+    use uuid::Uuid;
 
     fn listener(session: SessionId, stage: Stage) -> Listener {
         let (outbox, dialect) = (Arc::new(Outbox::new(1)), Dialect::NativeJson);
-        Listener { session, outbox, dialect, join_leave: false, given: false, stage }
+        Listener { session, client: Uuid::nil(), outbox, dialect, join_leave: false, given: false, stage }
     }
 
     #[test]
