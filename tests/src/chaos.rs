@@ -93,8 +93,7 @@ pub async fn run(options: &Options, folder: &Path) -> Result<Outcome> {
     world.heal().await.context("the world did not heal")?;
     troubled?;
     let outcome = settle(options, &world, &history, phase, people, &progress, folder).await?;
-    let word = if outcome.violations.is_empty() { "nothing broken" } else { "BROKEN" };
-    progress.done(&format!("{word}: {}", outcome.tally));
+    progress.done("judged");
     Ok(outcome)
 }
 
