@@ -2,6 +2,7 @@
 
 use crate::body::Stamp;
 use crate::dialect::{Dialect, FIRST, Heard};
+use crate::feed::{Feed, Feeder};
 use crate::fleet::{Fleet, Target};
 use crate::histogram::Histogram;
 use crate::ledger::Ledger;
@@ -49,9 +50,11 @@ struct Drive {
     sent: u64,
     acknowledged: Histogram,
     heard: Histogram,
+    feeder: Option<Feeder>,
 }
 
-/// Runs a plan against a server; what the processes `beside` it take is told apart.
+/// Runs a plan against a server; what the processes `beside` it take is told apart. With a feed, something else goes on
+/// meanwhile.
 pub fn run(
     scenario: Scenario,
     plan: Plan,
@@ -59,18 +62,21 @@ pub fn run(
     server: &mut Processes,
     beside: &mut Processes,
     timing: Timing,
+    feed: Option<Feed>,
 ) -> Result<Report> {
     let dialect = target.dialect;
     let mut fleet = Fleet::new(target)?;
     let listening = (0..plan.listening()).map(|n| Some(n % plan.rooms));
     let senders = (plan.listening()..plan.connections()).map(|_| None);
-    fleet.open(listening.chain(senders), OPEN_AT_ONCE, |_, _, _| Ok(()))?;
-    let mut drive = Drive::new(plan, dialect);
+    let feeder = feed.map(|feed| Feeder::new(feed, plan.connections() as usize));
+    fleet.open(listening.chain(senders).chain(feeder.iter().map(|_| None)), OPEN_AT_ONCE, |_, _, _| Ok(()))?;
+    let mut drive = Drive { feeder, ..Drive::new(plan, dialect) };
     drive.until(&mut fleet, timing.warm_up)?;
 
     let mut own = Processes::new(vec![std::process::id()]);
     let mut usage = || Ok::<_, anyhow::Error>((server.cpu()?, own.cpu()?, machine()?, beside.cpu()?));
     (drive.acknowledged, drive.heard) = (Histogram::default(), Histogram::default());
+    drive.feeder.iter_mut().for_each(Feeder::start_over);
     let (answered, delivered) = (drive.answered, drive.ledger.delivered);
     let (begun, before) = (Instant::now(), usage()?);
     drive.until(&mut fleet, timing.measured)?;
@@ -91,6 +97,7 @@ pub fn run(
         resident_kib: server.resident_kib()?,
         acknowledged: Latency::of(&drive.acknowledged),
         heard: Latency::of(&drive.heard),
+        fed: drive.feeder.as_ref().map(Feeder::report),
         ..Report::of(scenario, plan.connections()).with(drive.ledger.faults)
     })
 }
@@ -121,6 +128,7 @@ impl Drive {
             sent: 0,
             acknowledged: Histogram::default(),
             heard: Histogram::default(),
+            feeder: None,
         }
     }
 
@@ -129,12 +137,14 @@ impl Drive {
         let begun = fleet.now();
         let end = begun + span.as_nanos() as u64;
         let before = self.sent;
+        self.feeder.iter_mut().for_each(|feeder| feeder.begin(begun));
         loop {
             fleet.turn(|link, heard, now| self.hear(link, heard, now))?;
             let now = fleet.now();
             if now >= end {
                 return Ok(());
             }
+            self.feeder.iter_mut().for_each(|feeder| feeder.feed(fleet));
             match self.plan.rate {
                 0 => (0..self.senders.len()).for_each(|n| while self.send(fleet, n) {}),
                 rate => {
@@ -166,7 +176,11 @@ impl Drive {
     }
 
     fn hear(&mut self, link: usize, heard: Heard<'_>, now: u64) -> Result<()> {
+        if let Some(feeder) = self.feeder.as_mut().filter(|feeder| feeder.link() == link) {
+            return feeder.hear(heard, now);
+        }
         match heard {
+            Heard::Refused(number, code) => bail!("message {number} was refused with code {code}"),
             Heard::Done(number) => {
                 let sender = self.sender_of[link].context("a listener's command was answered, and it sent none")?;
                 let sender = &mut self.senders[sender];
@@ -195,7 +209,11 @@ impl Drive {
 
     /// Waits for what is on its way, and closes the account.
     fn finish(&mut self, fleet: &mut Fleet) -> Result<()> {
-        let open = |drive: &Self| !drive.ledger.is_complete() || drive.senders.iter().any(|one| one.unanswered > 0);
+        let open = |drive: &Self| {
+            !drive.ledger.is_complete()
+                || drive.senders.iter().any(|one| one.unanswered > 0)
+                || drive.feeder.as_ref().is_some_and(Feeder::waits)
+        };
         let (mut arrived, mut last) = ((0, 0), Instant::now());
         while open(self) && last.elapsed() < STILL {
             fleet.turn(|link, heard, now| self.hear(link, heard, now))?;
@@ -213,6 +231,9 @@ impl Drive {
         let unanswered: u32 = self.senders.iter().map(|sender| sender.unanswered).sum();
         if unanswered > 0 {
             bail!("{unanswered} messages were never acknowledged");
+        }
+        if self.feeder.as_ref().is_some_and(Feeder::waits) {
+            bail!("not all that was fed was answered");
         }
         Ok(())
     }

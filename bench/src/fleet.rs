@@ -135,7 +135,7 @@ impl Fleet {
                                 each(number, heard, now)?;
                             }
                             Heard::Ping => dialect.pong(output),
-                            Heard::Done(_) | Heard::Delivery(_) => each(number, heard, now)?,
+                            Heard::Done(_) | Heard::Refused(..) | Heard::Delivery(_) => each(number, heard, now)?,
                         }
                         Ok(())
                     }),

@@ -1,14 +1,15 @@
-//! `confab-bench`: the load generator, and the floor.
+//! `confab-bench`: the load generator, the floor, and what plugins cost.
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use confab_bench::dialect::Dialect;
 use confab_bench::drive::{self, Timing};
+use confab_bench::feed::Feed;
 use confab_bench::fleet::Target;
 use confab_bench::plan::{Plan, Scenario};
 use confab_bench::report::Report;
 use confab_bench::usage::Processes;
-use confab_bench::{bare, floor, intake, opening, rows, storm};
+use confab_bench::{bare, floor, intake, opening, plugins, rows, storm};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -42,6 +43,16 @@ enum Command {
     Fill(Fill),
     /// Watch a consumer fill a table of PostgreSQL, and print what was found
     Watch(Watch),
+    /// Measure what plugins cost, and print the figures as one line of JSON
+    Plugins {
+        /// The folder of components
+        components: PathBuf,
+        /// How long each measurement takes, in seconds
+        #[arg(long, default_value_t = 3.0)]
+        seconds: f64,
+    },
+    /// Serve as the hook that plugins are compared with, and print its address
+    Hook,
 }
 
 #[derive(Debug, Args)]
@@ -112,6 +123,15 @@ struct Drive {
     /// The admin port of a hub, whose reads are counted in a recover-storm
     #[arg(long)]
     admin: Option<SocketAddr>,
+    /// Says something beside it, in the room of this number
+    #[arg(long)]
+    feed_room: Option<u32>,
+    /// What is said there
+    #[arg(long, default_value = "hello")]
+    feed_text: String,
+    /// How often a second
+    #[arg(long, default_value_t = 100)]
+    feed_rate: u32,
 }
 
 fn main() -> Result<()> {
@@ -144,6 +164,16 @@ fn main() -> Result<()> {
             let mut server = Processes::new(vec![watch.pid]);
             report(&runtime.block_on(intake::watch(&watch.postgres, &watch.table, watch.records, &mut server))?)
         }
+        Command::Plugins { components, seconds } => {
+            let measuring = plugins::measure(&components, Duration::from_secs_f64(seconds));
+            let figures = tokio::runtime::Runtime::new()?.block_on(measuring)?;
+            print(&serde_json::to_string(&figures)?);
+            Ok(())
+        }
+        Command::Hook => {
+            plugins::hook::end_with_our_input();
+            plugins::hook::serve(|address| print(&address.to_string()))
+        }
     }
 }
 
@@ -159,7 +189,9 @@ fn measure(drive: &Drive) -> Result<()> {
         scenario => {
             let timing = Timing { warm_up: WARM_UP, measured };
             let mut beside = Processes::new(drive.beside.into_iter().collect());
-            drive::run(scenario, plan, target, &mut server, &mut beside, timing)?
+            let (rate, text) = (drive.feed_rate, drive.feed_text.clone());
+            let feed = drive.feed_room.map(|room| Feed { room, rate, text });
+            drive::run(scenario, plan, target, &mut server, &mut beside, timing, feed)?
         }
     };
     self::report(&report)

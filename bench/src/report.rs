@@ -42,6 +42,9 @@ pub struct Report {
     /// How everybody came back, where they did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storm: Option<Storm>,
+    /// What went on beside it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fed: Option<Fed>,
 }
 
 /// How everybody came back.
@@ -59,6 +62,17 @@ pub struct Storm {
     pub peak_kib: u64,
     /// What the hub read for it, where the server is one.
     pub reads: Option<Reads>,
+}
+
+/// What was said beside the measured messages, and how it was answered.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Fed {
+    /// How many were answered.
+    pub answered: u64,
+    /// How many of them were refused.
+    pub refused: u64,
+    /// From sending to the answer, in microseconds.
+    pub took: Latency,
 }
 
 /// Latencies in microseconds.
@@ -100,6 +114,7 @@ impl Report {
             acknowledged: Latency::default(),
             heard: Latency::default(),
             storm: None,
+            fed: None,
         }
     }
 

@@ -31,7 +31,7 @@ fn measure(scenario: Scenario) -> Report {
         Scenario::Idle => opening::idle(plan, target, &mut server, measured).unwrap(),
         _ => {
             let (mut beside, timing) = (Processes::new(Vec::new()), Timing { warm_up: measured, measured });
-            drive::run(scenario, plan, target, &mut server, &mut beside, timing).unwrap()
+            drive::run(scenario, plan, target, &mut server, &mut beside, timing, None).unwrap()
         }
     }
 }

@@ -6,10 +6,11 @@ use crate::deliver::Deliverer;
 use crate::http::{self, Http};
 use crate::journal::{self, Journal};
 use crate::kv::Kv;
+use crate::mutes::Mutes;
 use crate::people::People;
-use crate::plugin::{Chain, ChainStatus, Observer};
+use crate::plugin::{Chain, ChainStatus, Observer, Stage};
 use crate::presence::Presence;
-use crate::publish::{Outages, Publisher};
+use crate::publish::{Leaving, Outages, Publisher, Speech};
 use crate::recover::{BRINGING_AT_ONCE, Recoverer};
 use crate::review::Reviewer;
 use crate::room::Rooms;
@@ -17,13 +18,12 @@ use crate::room::shelf::Weight;
 use crate::session::Door;
 use crate::session::engineio::{self, Engine};
 use crate::session::socketio::Mapping;
-use crate::telemetry::{Kind, Telemetry};
+use crate::telemetry::Telemetry;
 use crate::timeline::{Relay, Timeline};
 use arc_swap::ArcSwap;
 use confab_config::{Config, Loaded, Profile, Rooms as RoomRules};
 use confab_store::Store;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -33,6 +33,7 @@ use tokio_util::task::TaskTracker;
 
 mod introduce;
 pub mod reload;
+mod sampled;
 mod watch;
 
 use reload::Reloader;
@@ -91,33 +92,12 @@ pub struct Hub {
     telemetry: Arc<Telemetry>,
     reloader: Arc<Reloader>,
     reviewer: Arc<Reviewer>,
+    mutes: Arc<Mutes>,
     draining: CancellationToken,
 }
 
 /// How long the journal may take to let go of what it still holds when the hub ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Metrics that are read off other parts at each scrape.
-const SAMPLED: [(&str, Kind, &str); 18] = [
-    ("sends_under_way", Kind::Gauge, "Sends and reads being worked on"),
-    ("sends_unjournaled", Kind::Gauge, "Sends let in and not journaled yet"),
-    ("journal_healthy", Kind::Gauge, "1 while the journal takes records"),
-    ("journal_delivered", Kind::Counter, "Records that the journal took"),
-    ("journal_refused", Kind::Counter, "Records that the journal certainly did not take"),
-    ("journal_unknown", Kind::Counter, "Records that the journal may have taken or not"),
-    ("journal_in_flight", Kind::Gauge, "Records on their way into the journal"),
-    ("journal_recreated", Kind::Counter, "Times that the producer was made anew"),
-    ("relay_stale_seconds", Kind::Gauge, "How long the relay has brought nothing, not even its heartbeat"),
-    ("timeline_swept", Kind::Counter, "Pending events written down for another hub, or late"),
-    ("timeline_relay_overflows", Kind::Counter, "Times that the relay's queue was full, and every room was compared"),
-    ("timeline_resubscriptions", Kind::Counter, "Times that every room was subscribed again"),
-    ("timeline_generations_opened", Kind::Counter, "Generations that this hub opened"),
-    ("timeline_stale_appends", Kind::Counter, "Appends that met another generation"),
-    ("timeline_known_keys", Kind::Counter, "Appends whose key was known"),
-    ("timeline_forgotten_refusals", Kind::Counter, "Refusals forgotten before their time"),
-    ("timeline_unreadable_relays", Kind::Counter, "Relayed events that could not be read"),
-    ("timeline_lost_passages", Kind::Counter, "Comings and goings left out because the relay's queue was full"),
-];
 
 impl Hub {
     /// What moderators can do.
@@ -160,35 +140,13 @@ impl Hub {
 
     /// The metrics as text.
     pub fn exposition(&self) -> String {
-        let (journal, timeline) = (self.journal.counters(), self.timeline.counters());
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
         let t = &self.telemetry;
         t.rooms.set(self.rooms.len() as i64);
         for plugin in self.chain().plugins {
             t.plugins.memory(&plugin.plugin, plugin.tallied.memory_bytes);
         }
-        let values = [
-            self.publisher.tasks.len() as f64,
-            self.publisher.outages.waiting() as f64,
-            f64::from(self.journal.healthy()),
-            journal.delivered() as f64,
-            journal.refused() as f64,
-            journal.unknown() as f64,
-            journal.in_flight() as f64,
-            journal.recreated() as f64,
-            timeline.relay_stale().as_secs_f64(),
-            read(&timeline.swept),
-            read(&timeline.relay_overflows),
-            read(&timeline.resubscriptions),
-            read(&timeline.generations_opened),
-            read(&timeline.stale_appends),
-            read(&timeline.known_keys),
-            read(&timeline.forgotten_refusals),
-            read(&timeline.unreadable_relays),
-            read(&timeline.lost_passages),
-        ];
-        for ((name, ..), value) in SAMPLED.iter().zip(values) {
-            t.set(name, value);
+        for metric in &sampled::METRICS {
+            t.set(metric.name, (metric.read)(self));
         }
         t.exposition()
     }
@@ -222,7 +180,7 @@ pub async fn run_keeping(
     private.set_nonblocking(true).map_err(|source| listen("admin", config.admin, source))?;
 
     let mut telemetry = Telemetry::new();
-    telemetry.sampled(&SAMPLED);
+    telemetry.sampled(&sampled::METRICS.map(|metric| (metric.name, metric.kind, metric.help)));
     let telemetry = Arc::new(telemetry);
     // Before they are read: what changes from now on is noticed.
     let seen = watch::states(&reload::files(loaded));
@@ -243,11 +201,18 @@ pub async fn run_keeping(
 
     let draining = CancellationToken::new();
     let rooms = Arc::new(Rooms::default());
+    let people = Arc::new(People::default());
+    let mutes = Arc::new(Mutes::new(parts.store.clone(), parts.timeline.clone()));
+    introduce::who_is_muted(&mutes).await;
     let publisher = Arc::new(Publisher {
         timeline: parts.timeline.clone(),
         journal: parts.journal.clone(),
         outages: Outages::new(config.journal.kafka.as_ref()),
         store: parts.store.clone(),
+        people: people.clone(),
+        mutes: mutes.clone(),
+        speech: Speech::default(),
+        leaving: Leaving::default(),
         chain: ArcSwap::from_pointee(chain),
         limits: config.limits.clone(),
         rules: rules.clone(),
@@ -272,9 +237,12 @@ pub async fn run_keeping(
         let (presence, closing) = (presence.clone(), closing.clone());
         async move { presence.run(changes, closing).await }
     });
-    let people = Arc::new(People::default());
-    let reviewer = Reviewer::new(parts.store.clone(), publisher.clone(), people, telemetry.clone());
+    let reviewer = Reviewer::new(parts.store.clone(), publisher.clone(), people, mutes.clone(), telemetry.clone());
     let reviewer = Arc::new(reviewer);
+    tokio::spawn({
+        let (mutes, alone, stop) = (mutes.clone(), config.profile() == Profile::Embedded, closing.clone());
+        async move { mutes.follow(alone, stop).await }
+    });
     if config.profile() == Profile::Cluster {
         let (reviewer, stop) = (reviewer.clone(), draining.clone());
         tokio::spawn(async move { reviewer.listen(stop).await });
@@ -311,6 +279,7 @@ pub async fn run_keeping(
         telemetry: telemetry.clone(),
         reloader: reloader.clone(),
         reviewer: reviewer.clone(),
+        mutes,
         draining: draining.clone(),
     });
     let deliver = deliver(&hub, parts.relay);
@@ -377,8 +346,12 @@ async fn drain(hub: &Hub, serving: JoinHandle<()>, sessions: &TaskTracker) {
 }
 
 fn deliver(hub: &Arc<Hub>, relay: mpsc::Receiver<Relay>) -> JoinHandle<()> {
-    let deliverer =
-        Deliverer { rooms: hub.rooms.clone(), timeline: hub.timeline.clone(), telemetry: hub.telemetry.clone() };
+    let deliverer = Deliverer {
+        rooms: hub.rooms.clone(),
+        timeline: hub.timeline.clone(),
+        mutes: hub.mutes.clone(),
+        telemetry: hub.telemetry.clone(),
+    };
     tokio::spawn(deliverer.run(relay))
 }
 
@@ -394,6 +367,15 @@ pub async fn build_chain(
     kv: &Kv,
 ) -> Result<(Chain, Vec<String>), crate::plugin::Error> {
     Chain::build(config, base_dir, introduce::checker(&config.limits), observer, kv).await
+}
+
+/// The same for a trial: nothing that its plugins do leaves the stage.
+pub async fn build_trial(
+    config: &Config,
+    stage: &Arc<Stage>,
+    observer: Arc<dyn Observer>,
+) -> Result<(Chain, Vec<String>), crate::plugin::Error> {
+    Chain::build_on(stage, config, std::path::Path::new(""), introduce::checker(&config.limits), observer).await
 }
 
 /// Opens the store that the settings ask for, for the command line.

@@ -4,6 +4,7 @@
 mod cases {
     pub mod folding;
     pub mod hub;
+    pub mod moderation;
     pub mod paging;
     pub mod taking;
 }
@@ -37,7 +38,8 @@ contract! {
         a_reader_never_passes_a_hole,
         holes_filled_late_and_in_several_batches_are_passed_at_once,
         no_page_spans_epochs_and_next_leads_on,
-        an_epoch_with_a_successor_serves_its_contiguous_part,
+        an_epoch_with_a_successor_is_read_past_what_was_lost_with_it,
+        an_epoch_whose_first_place_was_lost_is_read_all_the_same,
         an_unreadable_record_keeps_its_place,
         a_readable_copy_takes_the_place_of_an_unreadable_one,
         rooms_do_not_see_one_another,
@@ -79,4 +81,11 @@ contract! {
         generations_count_up,
         the_highest_place_is_known_past_holes,
         migrating_again_changes_nothing;
+    moderation:
+        a_mute_is_read_by_its_version_and_ends_by_itself,
+        a_plugin_lengthens_a_mute_and_only_a_moderator_shortens_it,
+        mutes_at_once_are_all_seen_in_the_order_of_their_versions,
+        a_lifted_mute_is_news,
+        flags_are_listed_until_they_are_closed,
+        what_is_old_is_forgotten;
 }

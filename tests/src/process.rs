@@ -14,10 +14,15 @@ use std::time::Duration;
 use xtask::services::port::Port;
 use xtask::services::{Life, Process, Signal};
 
-/// The folder in which cargo puts our programs: tests run from its `deps`.
+/// One of our programs: in the folder that `CONFAB_TEST_PROGRAMS` names, or where cargo puts them: programs run from there,
+/// tests from its `deps`.
 pub fn program(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a running test has a path");
-    let folder = test.ancestors().nth(2).expect("tests run from target/<profile>/deps");
+    if let Some(folder) = std::env::var_os("CONFAB_TEST_PROGRAMS") {
+        return PathBuf::from(folder).join(name);
+    }
+    let running = std::env::current_exe().expect("a running program has a path");
+    let folder = running.parent().expect("a program lies in a folder");
+    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
     folder.join(name)
 }
 
@@ -28,6 +33,7 @@ pub struct Running {
     log: PathBuf,
     binary: &'static str,
     environment: Vec<(String, String)>,
+    within: Vec<String>,
     process: Option<Process>,
     /// Where clients connect.
     pub listen: String,
@@ -56,6 +62,7 @@ impl Running {
             log,
             binary,
             environment: Vec::new(),
+            within: Vec::new(),
             process: None,
             listen,
             admin,
@@ -73,6 +80,11 @@ impl Running {
         self.environment.clear();
     }
 
+    /// Starts it from now on through another command, which must become it, such as `nsenter`.
+    pub fn within(&mut self, command: Vec<String>) {
+        self.within = command;
+    }
+
     /// Runs one of the program's own verbs to its end and gives what it printed.
     pub fn verb(&self, arguments: &[&str]) -> Result<(ExitStatus, String, String)> {
         let output = self.command().args(arguments).arg("--config").arg(&self.config).output()?;
@@ -80,8 +92,26 @@ impl Running {
         Ok((output.status, text(output.stdout), text(output.stderr)))
     }
 
+    /// Its hub.toml.
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// Takes another file for its hub.toml.
+    pub fn read(&mut self, config: &Path) {
+        config.clone_into(&mut self.config);
+    }
+
     fn command(&self) -> Command {
-        let mut command = Command::new(program(self.binary));
+        let Some((first, rest)) = self.within.split_first() else { return self.plain(program(self.binary)) };
+        let mut command = self.plain(first);
+        command.args(rest).arg(program(self.binary));
+        command
+    }
+
+    /// A command in the surroundings of this program: with the variables that were set for it, and no setting of ours.
+    pub fn plain(&self, command: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(command);
         // A hub of a test reads its own file and nothing else.
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CONFAB_")) {
             command.env_remove(name);

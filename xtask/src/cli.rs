@@ -44,6 +44,12 @@ pub enum Verb {
     /// doubled or out of order fails the run. All of it takes about three quarters of an hour; on a machine that has something
     /// else to do, the ratios say less.
     Bench(Bench),
+    /// Kill, stop, cut and fill what there is, at random from a seed, while people talk; then judge what they saw
+    ///
+    /// Starts two or three hubs, two consumers, Redis with a replica and a sentinel, three brokers of Kafka and PostgreSQL, or,
+    /// with --embedded, one hub on a small disk. A run with nothing broken prints its totals; a failed one says what was
+    /// broken and keeps its evidence. docs/contributing/chaos.md says how to read it.
+    Chaos(Chaos),
 }
 
 #[derive(Debug, Args)]
@@ -82,7 +88,8 @@ pub struct Down {
 
 #[derive(Debug, Args)]
 pub struct Bench {
-    /// Only these scenarios: connect, idle, steady, flat-out, rooms, publish, paced, single, recover-storm, consumer
+    /// Only these scenarios: connect, idle, steady, flat-out, rooms, publish, paced, single, recover-storm,
+    /// consumer; plugins (what they cost), hostile (what those that misbehave do to others)
     #[arg(value_name = "SCENARIO")]
     pub scenarios: Vec<String>,
     /// Only these peers beside Confab: floor, rows, centrifuge, centrifuge-hook, centrifuge-redis, socketio, socketio-redis, socketio-kafka,
@@ -114,4 +121,29 @@ pub struct Bench {
     /// Writes the bars there, as a picture
     #[arg(long, value_name = "FILE")]
     pub svg: Option<std::path::PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Chaos {
+    /// Everything that is drawn is drawn from it: the same seed gives the same schedule of faults
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+    /// How long there are faults, in each run
+    #[arg(long, default_value_t = 1.0, value_name = "M")]
+    pub minutes: f64,
+    /// How many runs, each with the next seed
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub runs: u64,
+    /// Only this fault; may be given again. `list` shows them all
+    #[arg(long = "fault", value_name = "NAME")]
+    pub faults: Vec<String>,
+    /// One embedded hub instead of a cluster
+    #[arg(long)]
+    pub embedded: bool,
+    /// How many messages a second all clients say together
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    pub rate: u32,
+    /// Build with optimisations: slower to build, and other timings
+    #[arg(long)]
+    pub release: bool,
 }

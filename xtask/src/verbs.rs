@@ -2,6 +2,7 @@
 
 mod arrows;
 mod bench;
+mod chaos;
 mod check;
 mod cluster;
 mod plugins;
@@ -23,6 +24,7 @@ pub fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Down(arguments) => up::down(&arguments).map(done),
         Verb::Status => up::status().map(done),
         Verb::Bench(arguments) => bench::bench(&arguments).map(done),
+        Verb::Chaos(arguments) => chaos::chaos(&arguments).map(done),
         Verb::Plugins => plugins::build().map(done),
     }
 }

@@ -4,16 +4,17 @@
 //! it came to nothing. While a plugin is configured it can ask for nothing.
 
 mod clock;
+mod emit;
 mod http;
 mod kv;
 mod log;
 mod random;
 
-use super::contract::{host_clock, host_http, host_kv, host_log, host_random};
-use super::{Observer, call::Guest};
+use super::contract::{host_clock, host_emit, host_http, host_kv, host_log, host_random};
+use super::{Check, Circumstances, Effect, Observer, Stage, Verdict, call::Guest};
 use crate::kv::{Kv, Space};
-use confab_config::Capabilities;
-use confab_protocol::Event;
+use confab_config::{Capabilities, Patterns};
+use confab_protocol::{Event, EventId, Room};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::warn;
@@ -32,11 +33,13 @@ pub enum Capability {
     Kv,
     /// Ask other servers.
     Http,
+    /// Speak.
+    Emit,
 }
 
 impl Capability {
     /// All of them.
-    const ALL: [Self; 5] = [Self::Log, Self::Clock, Self::Random, Self::Kv, Self::Http];
+    const ALL: [Self; 6] = [Self::Log, Self::Clock, Self::Random, Self::Kv, Self::Http, Self::Emit];
 
     /// The one that an interface of the contract belongs to.
     pub fn of(interface: &str) -> Option<Self> {
@@ -52,6 +55,7 @@ impl Capability {
             Self::Random => "random",
             Self::Kv => "kv",
             Self::Http => "http",
+            Self::Emit => "emit",
         }
     }
 
@@ -63,6 +67,7 @@ impl Capability {
             Self::Random => granted.random,
             Self::Kv => granted.kv.is_some(),
             Self::Http => granted.http.is_some(),
+            Self::Emit => granted.emit.is_some(),
         }
     }
 
@@ -100,6 +105,9 @@ pub fn link(linker: &mut Linker<Guest>, granted: &Capabilities) -> wasmtime::Res
     if granted.http.is_some() {
         host_http::add_to_linker::<_, HasSelf<_>>(linker, |guest| guest)?;
     }
+    if granted.emit.is_some() {
+        host_emit::add_to_linker::<_, HasSelf<_>>(linker, |guest| guest)?;
+    }
     Ok(())
 }
 
@@ -108,11 +116,21 @@ pub fn link(linker: &mut Linker<Guest>, granted: &Capabilities) -> wasmtime::Res
 pub struct Grants {
     kv: Option<kv::Grant>,
     http: Option<Arc<http::Client>>,
+    emit: Option<emit::Grant>,
+    stage: Option<Arc<Stage>>,
+}
+
+/// What plugins' own messages must pass.
+pub struct Speech<'a> {
+    /// The check of their bodies.
+    pub check: &'a Arc<Check>,
+    /// So many may follow from one another.
+    pub hops_max: u32,
 }
 
 impl Grants {
-    /// What hub.toml grants this plugin.
-    pub fn new(plugin: &str, granted: &Capabilities, kv: &Kv) -> Self {
+    /// What hub.toml grants this plugin. `kv` is where plugins remember; a `stage` stands for what else is outside.
+    pub fn new(plugin: &str, granted: &Capabilities, kv: &Kv, speech: &Speech<'_>, stage: Option<&Arc<Stage>>) -> Self {
         let kept = |grant: &confab_config::KvGrant| kv::Grant {
             kv: kv.clone(),
             space: Arc::new(Space {
@@ -123,7 +141,23 @@ impl Grants {
             calls: grant.calls,
         };
         let client = |grant: &confab_config::HttpGrant| Arc::new(http::Client::new(plugin, grant.clone()));
-        Self { kv: granted.kv.as_ref().map(kept), http: granted.http.as_ref().map(client) }
+        let spoken = |grant: &confab_config::EmitGrant| emit::Grant {
+            // Patterns that cannot be read were found by the check of hub.toml; they grant nothing.
+            rooms: Patterns::new(&grant.rooms).ok().filter(Patterns::includes_any).map(Arc::new),
+            hops_max: speech.hops_max,
+            check: Arc::clone(speech.check),
+        };
+        Self {
+            kv: granted.kv.as_ref().map(kept),
+            http: granted.http.as_ref().map(client),
+            emit: granted.emit.as_ref().map(spoken),
+            stage: stage.cloned(),
+        }
+    }
+
+    /// Whether the plugin is only tried.
+    pub fn on_stage(&self) -> bool {
+        self.stage.is_some()
     }
 
     /// The most bytes that one call of the host may be handed.
@@ -159,8 +193,8 @@ pub enum Misuse {
 pub struct Host {
     plugin: Arc<str>,
     observer: Arc<dyn Observer>,
-    /// What the instance is being asked about: the room and the event's id. `None` while it is configured.
-    about: Option<(String, String)>,
+    /// What the instance is being asked about: the room and the event. `None` while it is configured.
+    about: Option<(Room, EventId)>,
     /// When the call must be over.
     until: Instant,
     /// What the call asked for, and what came of it.
@@ -168,6 +202,9 @@ pub struct Host {
     log: log::Left,
     kv: Option<kv::Access>,
     http: Option<http::Access>,
+    emit: Option<emit::Access>,
+    /// What stands for the world outside, in a trial.
+    stage: Option<Arc<Stage>>,
 }
 
 struct Count {
@@ -190,27 +227,38 @@ impl Host {
             log: log::Left::default(),
             kv: grants.kv.as_ref().map(kv::Access::new),
             http: grants.http.as_ref().map(http::Access::new),
+            emit: grants.emit.as_ref().map(emit::Access::new),
+            stage: grants.stage.clone(),
         }
     }
 
     /// Begins a call about this event, which must be over at `until`.
-    pub fn begin(&mut self, event: &Event, until: Instant) {
-        self.about = Some((event.room.to_string(), event.id.to_string()));
+    pub fn begin(&mut self, event: &Event, circumstances: &Circumstances, until: Instant) {
+        self.about = Some((event.room.clone(), event.id));
         self.until = until;
         self.log = log::Left::default();
         self.kv.iter_mut().for_each(kv::Access::begin);
         self.http.iter_mut().for_each(http::Access::begin);
+        self.emit.iter_mut().for_each(|emit| emit.begin(event, circumstances));
+    }
+
+    /// What the plugin said in a name of its own is a part of its verdict.
+    pub fn take_said(&mut self, verdict: &mut Verdict) {
+        if let Some(emit) = &mut self.emit {
+            verdict.effects.extend(emit.take().into_iter().map(Effect::Say));
+        }
     }
 
     /// Ends a call: what it asked for is counted, and what came to nothing is told.
     pub fn end(&mut self) {
-        let (plugin, (room, event)) = (&*self.plugin, self.about());
+        let plugin = &*self.plugin;
         for Count { capability, result, calls, detail } in &self.tally {
             let interface = capability.key();
             self.observer.host_calls(plugin, interface, result, *calls);
             if *result != "ok" {
-                let detail = detail.as_deref().unwrap_or_default();
+                let ((room, event), detail) = (self.about(), detail.as_deref().unwrap_or_default());
                 warn!(plugin, room, event, interface, result, calls, detail, "plugin asked the host in vain");
+                self.observer.in_vain(plugin, interface, result, detail);
             }
         }
         self.tally.clear();
@@ -221,8 +269,8 @@ impl Host {
         }
     }
 
-    fn about(&self) -> (&str, &str) {
-        self.about.as_ref().map_or(("", ""), |(room, event)| (room, event))
+    fn about(&self) -> (&str, String) {
+        self.about.as_ref().map_or(("", String::new()), |(room, event)| (room.as_str(), event.to_string()))
     }
 
     /// Whether the plugin may ask for anything now.

@@ -1,8 +1,11 @@
 //! The contract's words and ours, and the way between them. What a plugin says is checked here, before anyone acts on it.
 
-use super::{Check, Decision, Effect, Fault, Verdict};
+use super::{Check, Circumstances, Decision, Effect, Fault, Verdict};
+use confab_config::JudgedKind;
 use confab_protocol::refusal::PLUGIN_CODES;
 use confab_protocol::{Annotations, Body, Event, Kind};
+use std::borrow::Cow;
+use uuid::fmt::Hyphenated;
 
 /// What the contract's text generates.
 #[allow(missing_docs, clippy::all, reason = "generated code")]
@@ -10,6 +13,8 @@ mod generated {
     wasmtime::component::bindgen!({
         path: "../plugin-sdk/wit",
         world: "complete",
+        // What a plugin is handed is lent to it: nothing is copied but into its memory.
+        ownership: Borrowing { duplicate_if_necessary: true },
         imports: {
             // What waits for others: the call gives way meanwhile.
             "confab:plugin/host-kv": async | trappable,
@@ -20,7 +25,7 @@ mod generated {
     });
 }
 
-pub use generated::confab::plugin::{host_clock, host_http, host_kv, host_log, host_random, types};
+pub use generated::confab::plugin::{host_clock, host_emit, host_http, host_kv, host_log, host_random, types};
 pub use generated::{Complete, CompletePre};
 
 /// The contract's package.
@@ -38,50 +43,85 @@ const MUTE_SECONDS: std::ops::RangeInclusive<u32> = 1..=31_536_000;
 /// The longest name of an annotation, in characters.
 const ANNOTATION_NAME_MAX: usize = 64;
 
-/// The event as plugins see it.
-pub fn event(event: &Event) -> types::Event {
-    types::Event {
-        id: event.id.to_string(),
-        room: event.room.to_string(),
-        sender: event.sender.user.to_string(),
-        kind: kind(event.kind),
-        key: event.key.to_string(),
-        at: event.at,
-        body: event.body.as_str().to_owned(),
-        text: event.body.text(),
-        target: event.target.map(|id| id.to_string()),
-        thread: event.thread.map(|id| id.to_string()),
-        annotations: event.annotations.iter().map(|(name, value)| (name.clone(), value.as_str().to_owned())).collect(),
+/// An event that a plugin is asked about, with what had to be written out for that.
+pub struct Asked<'e> {
+    event: &'e Event,
+    circumstances: &'e Circumstances,
+    roles: Vec<&'e str>,
+    id: [u8; Hyphenated::LENGTH],
+    text: Option<Cow<'e, str>>,
+    target: Option<String>,
+    thread: Option<String>,
+    annotations: Vec<(&'e str, &'e str)>,
+}
+
+impl<'e> Asked<'e> {
+    /// This event, in these circumstances.
+    pub fn of(event: &'e Event, circumstances: &'e Circumstances) -> Self {
+        let mut id = [0; Hyphenated::LENGTH];
+        event.id.0.hyphenated().encode_lower(&mut id);
+        Self {
+            event,
+            circumstances,
+            roles: circumstances.origin.roles.iter().map(String::as_str).collect(),
+            id,
+            text: event.body.text_here(),
+            target: event.target.map(|id| id.to_string()),
+            thread: event.thread.map(|id| id.to_string()),
+            annotations: event.annotations.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+        }
+    }
+
+    /// The event as plugins see it.
+    pub fn event(&self) -> types::Event<'_> {
+        let event = self.event;
+        types::Event {
+            id: std::str::from_utf8(&self.id).unwrap_or_default(),
+            room: event.room.as_str(),
+            sender: event.sender.user.as_str(),
+            kind: kind(event.kind, self.circumstances.kind),
+            key: event.key.as_str(),
+            at: event.at,
+            body: event.body.as_str(),
+            text: self.text.as_deref(),
+            target: self.target.as_deref(),
+            thread: self.thread.as_deref(),
+            annotations: &self.annotations,
+        }
+    }
+
+    /// The circumstances as plugins see them.
+    pub fn context(&self) -> types::Context<'_> {
+        let sender = &self.event.sender;
+        types::Context {
+            client: sender.client.as_deref(),
+            info: sender.info.as_ref().map(|info| info.as_str()),
+            roles: &self.roles,
+            hops: self.circumstances.origin.hops,
+            facts: &[],
+        }
     }
 }
 
-/// The circumstances as plugins see them.
-pub fn context(event: &Event) -> types::Context {
-    types::Context {
-        client: event.sender.client.clone(),
-        info: event.sender.info.as_ref().map(|info| info.as_str().to_owned()),
-        roles: Vec::new(),
-        hops: 0,
-        facts: Vec::new(),
-    }
-}
-
-fn kind(kind: Kind) -> types::Kind {
-    match kind {
-        Kind::Message => types::Kind::Send,
-        Kind::Edit => types::Kind::Edit,
-        Kind::Delete => types::Kind::Delete,
-        Kind::Reaction => types::Kind::React,
-        Kind::Unreaction => types::Kind::Unreact,
+fn kind(kind: Kind, judged: JudgedKind) -> types::Kind {
+    match (judged, kind) {
+        (JudgedKind::Send, _) => types::Kind::Send,
+        (JudgedKind::Edit, _) => types::Kind::Edit,
+        (JudgedKind::Delete, _) => types::Kind::Delete,
+        (JudgedKind::React, Kind::Unreaction) => types::Kind::Unreact,
+        (JudgedKind::React, _) => types::Kind::React,
+        (JudgedKind::Join, _) => types::Kind::Join,
+        (JudgedKind::Leave, _) => types::Kind::Leave,
+        (JudgedKind::Typing, _) => types::Kind::Typing,
     }
 }
 
 /// How much of a plugin's memory the event takes, about.
-pub fn size(event: &Event) -> usize {
+pub fn size(event: &Event, circumstances: &Circumstances) -> usize {
     let annotations = event.annotations.iter().map(|(name, value)| name.len() + value.as_str().len());
     let info = event.sender.info.as_ref().map_or(0, |info| info.as_str().len());
     // Twice the body: its `text` is handed over once more.
-    2 * event.body.as_str().len() + annotations.sum::<usize>() + info
+    2 * event.body.as_str().len() + annotations.sum::<usize>() + info + circumstances.size()
 }
 
 /// Reads what a plugin said. `check` is what a client's body must pass, so that nothing can come in through a plugin that

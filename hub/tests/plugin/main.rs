@@ -3,10 +3,12 @@
 mod breaker;
 mod capabilities;
 mod chain;
+mod effects;
 mod faults;
 mod http;
 mod isolation;
 mod kv;
+mod languages;
 mod loading;
 mod reload;
 mod sample;

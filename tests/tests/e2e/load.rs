@@ -26,7 +26,7 @@ async fn under_load_every_message_arrives_once_and_in_order_in_each_dialect() ->
         let report = tokio::task::spawn_blocking(move || {
             let (mut server, mut beside) = (Processes::new(vec![pid]), Processes::new(Vec::new()));
             let timing = Timing { warm_up: span, measured: span };
-            drive::run(scenario, Plan::of(scenario, 0.1), target, &mut server, &mut beside, timing)
+            drive::run(scenario, Plan::of(scenario, 0.1), target, &mut server, &mut beside, timing, None)
         });
         let report = report.await??;
         assert_eq!((report.lost, report.astray), (0, 0), "{report:?}");

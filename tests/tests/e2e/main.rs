@@ -1,6 +1,7 @@
 //! Confab from the outside. Run with `cargo xtask test`, which starts the services that these need.
 #![allow(clippy::print_stdout, reason = "some print what they measured beside what they check")]
 
+mod author;
 mod away;
 mod cluster;
 mod docs;
@@ -11,6 +12,9 @@ mod history;
 mod hostile;
 mod keys;
 mod load;
+mod moderation;
+mod newcomer;
+mod occasions;
 mod outages;
 mod page;
 mod plugins;
@@ -26,6 +30,7 @@ mod schedules;
 mod sentinel;
 mod slow;
 mod socketio;
+mod speaking;
 mod stock;
 mod tls;
 mod tokens;

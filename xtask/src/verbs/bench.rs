@@ -1,10 +1,13 @@
-//! `cargo xtask bench`: the hub beside its peers and the floor, by the CPU that each takes.
+//! `cargo xtask bench`: the hub beside its peers and the floor, by the CPU that each takes; and what plugins cost, and do.
 
 mod goal;
+mod hostile;
 mod intake;
 mod matrix;
 mod measure;
+mod own;
 mod plot;
+mod plugins;
 mod serving;
 mod subject;
 mod table;
@@ -13,17 +16,23 @@ mod write;
 use crate::{cargo, cli};
 use anyhow::{Context, Result, bail};
 use matrix::{SCENARIOS, Scenario};
+use measure::Run;
 use serving::Programs;
+use std::path::Path;
 use subject::Subject;
 use xtask::progress::{Progress, say};
 use xtask::services::{kafka, process::Scratch};
 use xtask::{install, workspace};
 
-/// Measures, prints the table, and fails if a delivery was lost, doubled or out of order.
+/// What is measured besides the scenarios, without peers.
+const PLUGINS: &str = "plugins";
+const HOSTILE: &str = "hostile";
+
+/// Measures, prints the tables, and fails if a delivery was lost, doubled or out of order.
 pub fn bench(arguments: &cli::Bench) -> Result<()> {
-    let scenarios = chosen(&arguments.scenarios)?;
+    let Chosen { scenarios, plugins, hostile } = chosen(&arguments.scenarios)?;
     if !arguments.from.is_empty() {
-        return write::all(arguments, &scenarios, &write::read(&arguments.from)?);
+        return write::all(arguments, &scenarios, &write::read(&arguments.from)?, Vec::new());
     }
     let subjects = wanted(&arguments.peers, &arguments.only)?;
     let cells: Vec<(&Scenario, Subject)> = scenarios
@@ -31,17 +40,47 @@ pub fn bench(arguments: &cli::Bench) -> Result<()> {
         .flat_map(|scenario| scenario.subjects.iter().map(move |subject| (*scenario, *subject)))
         .filter(|(_, subject)| subjects.contains(subject))
         .collect();
-    let programs = prepare(&cells)?;
+    let programs = prepare(&cells, plugins)?;
     let scratch = Scratch::new("bench")?;
-    let count = cells.len() * arguments.rounds;
-    let progress = Progress::start(format!("{count} runs of {} s", arguments.seconds));
+    let (runs, failures) = measure_all(&cells, &programs, scratch.path(), arguments);
+    let mut besides = Vec::new();
+    if plugins {
+        let all = plugins::measure(&programs, scratch.path(), arguments)?;
+        plugins::print(&all);
+        besides.push(all);
+    }
+    if hostile {
+        let all = hostile::measure(&programs, scratch.path(), arguments)?;
+        hostile::print(&all);
+        besides.push(all);
+    }
+    write::all(arguments, &scenarios, &runs, besides)?;
+    if !failures.is_empty() {
+        let count = cells.len() * arguments.rounds;
+        bail!("{} of {count} runs failed: {}", failures.len(), failures.join("; "));
+    }
+    Ok(())
+}
+
+/// Runs every cell so often as there are rounds; gives what was found, and what failed.
+fn measure_all(
+    cells: &[(&Scenario, Subject)],
+    programs: &Programs,
+    folder: &Path,
+    arguments: &cli::Bench,
+) -> (Vec<Run>, Vec<String>) {
     let (mut runs, mut failures) = (Vec::new(), Vec::new());
+    let count = cells.len() * arguments.rounds;
+    if count == 0 {
+        return (runs, failures);
+    }
+    let progress = Progress::start(format!("{count} runs of {} s", arguments.seconds));
     // Round by round, so that what disturbs the machine for a while disturbs all alike.
     for round in 0..arguments.rounds {
-        for (scenario, subject) in &cells {
+        for (scenario, subject) in cells {
             let n = runs.len() + failures.len() + 1;
             progress.note(&format!("{n} of {count}: {} of {}", scenario.name, subject.name()));
-            match measure::cell(scenario, *subject, &programs, scratch.path(), arguments, round) {
+            match measure::cell(scenario, *subject, programs, folder, arguments, round) {
                 Ok(run) => runs.push(run),
                 Err(error) => {
                     let failure = format!("{} of {}: {error:#}", scenario.name, subject.name());
@@ -52,23 +91,36 @@ pub fn bench(arguments: &cli::Bench) -> Result<()> {
         }
     }
     progress.done("measured");
-    write::all(arguments, &scenarios, &runs)?;
-    if !failures.is_empty() {
-        bail!("{} of {count} runs failed: {}", failures.len(), failures.join("; "));
-    }
-    Ok(())
+    (runs, failures)
 }
 
-fn chosen(names: &[String]) -> Result<Vec<&'static Scenario>> {
+/// What is to be measured.
+struct Chosen {
+    scenarios: Vec<&'static Scenario>,
+    plugins: bool,
+    hostile: bool,
+}
+
+fn chosen(names: &[String]) -> Result<Chosen> {
     if names.is_empty() {
-        return Ok(SCENARIOS.iter().collect());
+        return Ok(Chosen { scenarios: SCENARIOS.iter().collect(), plugins: true, hostile: true });
     }
-    let find = |name: &String| {
-        let known = || SCENARIOS.map(|scenario| scenario.name).join(", ");
-        let found = SCENARIOS.iter().find(|scenario| scenario.name == name);
-        found.with_context(|| format!("there is no scenario `{name}`; there are {}", known()))
-    };
-    names.iter().map(find).collect()
+    let mut chosen = Chosen { scenarios: Vec::new(), plugins: false, hostile: false };
+    for name in names {
+        match name.as_str() {
+            PLUGINS => chosen.plugins = true,
+            HOSTILE => chosen.hostile = true,
+            _ => {
+                let known = || SCENARIOS.map(|scenario| scenario.name).join(", ");
+                let found = SCENARIOS.iter().find(|scenario| scenario.name == name);
+                let found = found.with_context(|| {
+                    format!("there is no scenario `{name}`; there are {}, {PLUGINS}, {HOSTILE}", known())
+                });
+                chosen.scenarios.push(found?);
+            }
+        }
+    }
+    Ok(chosen)
 }
 
 /// Confab, and the peers that were named; all if none was. With `only`, nobody but those that were named.
@@ -89,10 +141,10 @@ fn wanted(names: &[String], only: &[String]) -> Result<Vec<Subject>> {
 }
 
 /// Builds and installs what the cells need.
-fn prepare(cells: &[(&Scenario, Subject)]) -> Result<Programs> {
+fn prepare(cells: &[(&Scenario, Subject)], plugins: bool) -> Result<Programs> {
     install::for_embedded()?;
     let needs = |wanted: &[Subject]| cells.iter().any(|(_, subject)| wanted.contains(subject));
-    if needs(&[Subject::ConfabJudged, Subject::ConfabUnjournaled, Subject::ConfabClusterJudged]) {
+    if plugins || needs(&[Subject::ConfabJudged, Subject::ConfabUnjournaled, Subject::ConfabClusterJudged]) {
         super::plugins::build()?;
     }
     let mut build = cargo::cargo();

@@ -7,10 +7,10 @@ use super::super::{Counters, Error};
 use super::RedisOptions;
 use super::keys::Keys;
 use super::link::{Link, Pause};
-use super::presence::PASSAGE;
+use super::presence::{NEWS, PASSAGE, TYPING};
 use super::server::{Dialer, failed};
 use crate::timeline::relays::Relays;
-use confab_protocol::{Cursor, Passage, Record, Room};
+use confab_protocol::{Cursor, Passage, Record, Room, Typing};
 use parking_lot::Mutex;
 use redis::aio::{AsyncPushSender, MultiplexedConnection, SendError};
 use redis::{PushInfo, PushKind, Value};
@@ -186,6 +186,7 @@ impl Ear {
         };
         let heartbeat = inner.keys.heartbeat(&inner.options.hub_id);
         subscribe(&connection, &heartbeat).await?;
+        subscribe(&connection, &inner.keys.news()).await?;
         let heard = redis::cmd("SPUBLISH").arg(&heartbeat).arg("").query_async::<u64>(&mut connection).await;
         heard.map_err(|error| failed(&error))?;
         for rooms in rooms.chunks(PUSHES_AT_ONCE) {
@@ -250,16 +251,13 @@ impl Ear {
         if payload.is_empty() {
             return; // the heartbeat
         }
-        if let [PASSAGE, said @ ..] = &payload[..] {
-            match serde_json::from_slice::<Passage>(said) {
-                Ok(passage) if self.inner.wanted.lock().rooms.contains(&passage.room) => {
-                    self.inner.relays.passage(Arc::new(passage));
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    Counters::add(&self.inner.counters.unreadable_relays);
-                    tracing::error!(%error, "relayed passage is unreadable");
-                }
+        if payload == NEWS {
+            return self.inner.relays.news();
+        }
+        if let [first @ (PASSAGE | TYPING), said @ ..] = &payload[..] {
+            if let Err(error) = self.pass_on_passing(*first, said) {
+                Counters::add(&self.inner.counters.unreadable_relays);
+                tracing::error!(%error, "relayed passage is unreadable");
             }
             return;
         }
@@ -274,6 +272,23 @@ impl Ear {
                 self.inner.relays.compare();
             }
         }
+    }
+
+    /// Passes on what has no place in the order, if the room was not left a moment ago.
+    fn pass_on_passing(&self, first: u8, said: &[u8]) -> Result<(), serde_json::Error> {
+        let wanted = |room: &Room| self.inner.wanted.lock().rooms.contains(room);
+        if first == TYPING {
+            let typing: Typing = serde_json::from_slice(said)?;
+            if wanted(&typing.room) {
+                self.inner.relays.typing(Arc::new(typing));
+            }
+        } else {
+            let passage: Passage = serde_json::from_slice(said)?;
+            if wanted(&passage.room) {
+                self.inner.relays.passage(Arc::new(passage));
+            }
+        }
+        Ok(())
     }
 
     /// Whether this says that a subscription ended that nobody here ended (its slot moved to another server).

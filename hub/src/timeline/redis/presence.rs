@@ -7,7 +7,7 @@ use super::super::{Attendance, Error, LISTENING_FOR};
 use super::Redis;
 use super::answer::damaged;
 use super::server::failed;
-use confab_protocol::{Present, Room};
+use confab_protocol::{Present, Room, Typing};
 use redis::aio::MultiplexedConnection;
 
 const KEEP: &str = include_str!("keep.lua");
@@ -15,6 +15,10 @@ const LISTENERS: &str = include_str!("listeners.lua");
 
 /// What a relayed passage begins with; a relayed event begins with a number.
 pub(super) const PASSAGE: u8 = b'~';
+/// What a relayed typing begins with.
+pub(super) const TYPING: u8 = b'^';
+/// What is said where there is news in the store.
+pub(super) const NEWS: &[u8] = b"!";
 
 impl Redis {
     pub(in crate::timeline) async fn attend(&self, changes: &[Attendance]) -> Result<(), Error> {
@@ -44,6 +48,20 @@ impl Redis {
         let shown: Vec<Vec<u8>> = ask.query_async(&mut self.connection()?).await.map_err(|error| failed(&error))?;
         let read = |shown: &Vec<u8>| serde_json::from_slice(shown);
         shown.iter().map(read).collect::<Result<_, _>>().map_err(|error| damaged(format!("a listener: {error}")))
+    }
+
+    pub(in crate::timeline) async fn tell_typing(&self, typing: &Typing) -> Result<(), Error> {
+        let mut said = vec![TYPING];
+        serde_json::to_writer(&mut said, typing).expect("that somebody is typing has a JSON form");
+        let mut tell = redis::cmd("SPUBLISH");
+        tell.arg(self.inner.keys.relay(&typing.room)).arg(said);
+        tell.exec_async(&mut self.connection()?).await.map_err(|error| failed(&error))
+    }
+
+    pub(in crate::timeline) async fn tell_news(&self) -> Result<(), Error> {
+        let mut tell = redis::cmd("SPUBLISH");
+        tell.arg(self.inner.keys.news()).arg(NEWS);
+        tell.exec_async(&mut self.connection()?).await.map_err(|error| failed(&error))
     }
 
     fn connection(&self) -> Result<MultiplexedConnection, Error> {

@@ -1,7 +1,7 @@
 //! From Kafka into PostgreSQL: our consumer, and Kafka Connect with the Debezium JDBC sink. Both have the whole machine,
 //! and a PostgreSQL that waits for its disk.
 
-use super::measure::reported;
+use super::measure::report_of;
 use super::serving::{Programs, Services, migrate};
 use super::subject::{Needs, SECRET, Subject};
 use anyhow::{Context, Result};
@@ -43,7 +43,7 @@ pub fn run(subject: Subject, programs: &Programs, folder: &Path, scale: f64) -> 
     let consumer = Process::spawn(command, &log, Life::WithUs)?;
     let mut watch = Command::new(&programs.bench);
     watch.args(["watch", &postgres, table, "--records", &records, "--pid", &consumer.pid().to_string()]);
-    reported(&mut watch).with_context(|| {
+    report_of(&mut watch).with_context(|| {
         let said = std::fs::read_to_string(&log).unwrap_or_default();
         let tail: Vec<&str> = said.lines().rev().take(20).collect();
         format!("the consumer said at last: {}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"))

@@ -37,7 +37,7 @@ pub fn cell(
         Figure::Rows => intake::run(subject, programs, &folder, arguments.scale)?,
         _ => {
             let serving = subject.start(programs, &folder)?;
-            reported(&mut generator(scenario, subject, programs, arguments, &serving)?)?
+            report_of(&mut driver(scenario, subject, programs, arguments, &serving)?)?
         }
     };
     let run = Run { scenario: scenario.name, subject, report };
@@ -48,27 +48,23 @@ pub fn cell(
 }
 
 /// Who measures it: the generator on the other processor, or a client that is as bare as what it asks, beside it.
-fn generator(
+fn driver(
     scenario: &Scenario,
     subject: Subject,
     programs: &Programs,
     arguments: &cli::Bench,
     serving: &Serving,
 ) -> Result<Command> {
-    let processor = if subject.dialect().is_some() { GENERATOR } else { SERVER };
-    let generator = pinned(&programs.bench, processor, programs.pins);
-    let mut command = Command::new("timeout");
-    command.arg(format!("{:.0}", PATIENCE + 4.0 * arguments.seconds));
-    command.arg(generator.get_program()).args(generator.get_args());
     let Some(dialect) = subject.dialect() else {
         let services = &serving.services;
         let service = services.redis().or(services.kafka()).context("a bare client has a service")?;
         let pid = serving.pids().into_iter().chain(serving.beside()).next().context("a service runs")?;
+        let mut command = on(SERVER, programs, arguments);
         command.args(["bare", &service, "--pid", &pid.to_string(), "--seconds", &arguments.seconds.to_string()]);
         return Ok(command);
     };
-    command.args(["drive", scenario.name, "--dialect", dialect, "--token", &serving.token]);
-    command.args(["--seconds", &arguments.seconds.to_string(), "--scale", &arguments.scale.to_string()]);
+    let mut command = generator(scenario.name, dialect, programs, arguments);
+    command.args(["--token", &serving.token]);
     command.args(serving.targets.iter().flat_map(|target| ["--target", target]));
     command.args(serving.pids().iter().flat_map(|pid| ["--pid".to_owned(), pid.to_string()]));
     command.args(serving.beside().iter().flat_map(|pid| ["--beside".to_owned(), pid.to_string()]));
@@ -76,10 +72,27 @@ fn generator(
     Ok(command)
 }
 
-/// Runs a program that prints a report.
-pub fn reported(command: &mut Command) -> Result<Value> {
-    let text = cargo::output_of(command).map_err(|_| anyhow::anyhow!("the generator failed, see above"))?;
-    serde_json::from_str(text.trim()).context("the generator's report is not JSON")
+/// `confab-bench` on a processor, for so long as it may take.
+fn on(processor: &str, programs: &Programs, arguments: &cli::Bench) -> Command {
+    let bench = pinned(&programs.bench, processor, programs.pins);
+    let mut command = Command::new("timeout");
+    command.arg(format!("{:.0}", PATIENCE + 4.0 * arguments.seconds));
+    command.arg(bench.get_program()).args(bench.get_args());
+    command
+}
+
+/// The generator on its own processor, without its targets.
+pub fn generator(scenario: &str, dialect: &str, programs: &Programs, arguments: &cli::Bench) -> Command {
+    let mut command = on(GENERATOR, programs, arguments);
+    command.args(["drive", scenario, "--dialect", dialect]);
+    command.args(["--seconds", &arguments.seconds.to_string(), "--scale", &arguments.scale.to_string()]);
+    command
+}
+
+/// What the generator, or another part of `confab-bench`, prints.
+pub fn report_of(command: &mut Command) -> Result<Value> {
+    let text = cargo::output_of(command).map_err(|_| anyhow::anyhow!("it failed, see above"))?;
+    serde_json::from_str(text.trim()).context("its report is not JSON")
 }
 
 impl Run {

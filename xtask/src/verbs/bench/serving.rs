@@ -141,9 +141,23 @@ pub fn pinned(program: &Path, processor: &str, pins: bool) -> Command {
     command
 }
 
+/// It reads its own file and nothing else.
+pub fn alone(command: &mut Command) -> &mut Command {
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CONFAB_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
 /// Starts a server, and waits until it serves.
 pub fn launch(command: Command, address: &str, log: &Path) -> Result<Process> {
     let mut process = Process::spawn(command, log, Life::WithUs)?;
+    wait(address, &mut process, log)?;
+    Ok(process)
+}
+
+/// Waits until it takes connections.
+pub fn wait(address: &str, process: &mut Process, log: &Path) -> Result<()> {
     let deadline = Instant::now() + START_TIMEOUT;
     while TcpStream::connect(address).is_err() {
         let said = || std::fs::read_to_string(log).unwrap_or_default();
@@ -155,7 +169,7 @@ pub fn launch(command: Command, address: &str, log: &Path) -> Result<Process> {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    Ok(process)
+    Ok(())
 }
 
 /// Makes the topics and tables of a cluster.

@@ -1,6 +1,6 @@
 //! Who is measured, and how each is started.
 
-use super::serving::{Programs, Services, Serving, launch, pinned, token};
+use super::serving::{Programs, Services, Serving, alone, launch, pinned, token};
 use anyhow::Result;
 use std::path::Path;
 use std::process::Command;
@@ -238,10 +238,7 @@ impl Subject {
             }
             _ => {
                 let arguments: &[&str] = if self == Self::ConfabUnjournaled { &[] } else { &["run", "--config"] };
-                for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CONFAB_")) {
-                    command.env_remove(name); // it reads its own file and nothing else
-                }
-                command.env("CONFAB_LOG", "warn").args(arguments).arg(config);
+                alone(&mut command).env("CONFAB_LOG", "warn").args(arguments).arg(config);
             }
         }
         command

@@ -12,13 +12,15 @@ use std::path::{Path, PathBuf};
 const BEGIN: &str = "<!-- figures -->\n";
 const END: &str = "<!-- end of figures -->\n";
 
-/// Prints the tables, and writes what was asked for.
+/// Prints the tables, and writes what was asked for; what was found `besides` goes into the file of all runs.
 #[expect(clippy::print_stdout, reason = "the tables are what the command is for")]
-pub fn all(arguments: &cli::Bench, scenarios: &[&Scenario], runs: &[Run]) -> Result<()> {
+pub fn all(arguments: &cli::Bench, scenarios: &[&Scenario], runs: &[Run], besides: Vec<Value>) -> Result<()> {
     let (goals, tables) = (goal::page(runs), table::page(scenarios, runs));
-    println!("\n{goals}{tables}");
+    if !runs.is_empty() {
+        println!("\n{goals}{tables}");
+    }
     if let Some(path) = &arguments.json {
-        write(path, &serde_json::to_string_pretty(&runs.iter().map(Run::json).collect::<Vec<_>>())?)?;
+        write(path, &serde_json::to_string_pretty(&runs.iter().map(Run::json).chain(besides).collect::<Vec<_>>())?)?;
     }
     if let Some(path) = &arguments.svg {
         write(path, &plot::picture(scenarios, runs))?;
@@ -37,7 +39,8 @@ pub fn read(files: &[PathBuf]) -> Result<Vec<Run>> {
         let text = std::fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
         let written: Vec<Value> =
             serde_json::from_str(&text).with_context(|| format!("{} is not what --json writes", path.display()))?;
-        for report in written {
+        // What was found of plugins names no server.
+        for report in written.into_iter().filter(|report| report.get("subject").is_some()) {
             let named =
                 Run::written(report).with_context(|| format!("{} has a run of nobody known", path.display()))?;
             runs.push(named);
