@@ -17,6 +17,7 @@ use redis::Value;
 use redis::aio::MultiplexedConnection;
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
@@ -40,6 +41,7 @@ impl Link {
         }
         let footing = Footing { server, at, connection, scripts };
         let generation = self.generation(&footing).await?;
+        self.highest.fetch_max(generation, Ordering::SeqCst);
         self.show_life(&mut footing.connection.clone()).await?;
         Ok(Fence { footing, generation, since: Instant::now() })
     }
@@ -71,6 +73,9 @@ impl Link {
     }
 
     /// The generation that stands for this server, if it is named and every bucket has it.
+    ///
+    /// One below another in which this hub has stood does not count: meanwhile another server had its turn, and this one
+    /// (a primary of yesterday that the sentinels name again, say) knows nothing of what happened there.
     async fn found(&self, footing: &Footing) -> Result<Option<u64>, Error> {
         let mut pipe = redis::pipe();
         pipe.cmd("HMGET").arg(self.keys.newest()).arg(&["generation", "identity"]);
@@ -80,7 +85,9 @@ impl Link {
         let asked = pipe.query_async::<Vec<(Option<u64>, Option<String>)>>(&mut footing.connection.clone()).await;
         let found = asked.map_err(|error| failed(&error))?;
         let Some((Some(number), Some(identity))) = found.first() else { return Ok(None) };
-        let ours = *identity == footing.server.identity && found.iter().all(|(there, _)| *there == Some(*number));
+        let newest = *number >= self.highest.load(Ordering::SeqCst);
+        let everywhere = found.iter().all(|(there, _)| *there == Some(*number));
+        let ours = newest && everywhere && *identity == footing.server.identity;
         Ok(ours.then_some(*number))
     }
 

@@ -10,6 +10,7 @@ use super::server::{Dialer, Server, failed};
 use super::{RedisOptions, Truth};
 use redis::aio::MultiplexedConnection;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -29,6 +30,8 @@ pub(super) struct Link {
     relays: Relays,
     /// The fence that stands; `None` while another is sought.
     fence: watch::Sender<Option<Arc<Fence>>>,
+    /// The highest generation that this hub has stood in.
+    pub(super) highest: Arc<AtomicU64>,
 }
 
 /// One run of a script. Asking twice is harmless: every script that changes something finds its own traces.
@@ -52,7 +55,8 @@ impl Link {
         relays: Relays,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { options, keys, dialer, truth, counters, relays, fence: watch::Sender::new(None) }
+        let (fence, highest) = (watch::Sender::new(None), Arc::default());
+        Self { options, keys, dialer, truth, counters, relays, fence, highest }
     }
 
     /// The first fence. Waits for servers that are away, not for those that cannot be used.
