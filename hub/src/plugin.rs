@@ -25,6 +25,8 @@ mod ticker;
 
 pub use breaker::BreakerState;
 pub use chain::{Applies, Chain, judged_kind};
+#[doc(hidden)]
+pub use contract::heard::hear as hear_verdict;
 pub use fault::Fault;
 pub use load::{Changes, Check, Error};
 pub use module::Error as ModuleError;
