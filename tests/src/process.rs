@@ -28,6 +28,7 @@ pub struct Running {
     log: PathBuf,
     binary: &'static str,
     environment: Vec<(String, String)>,
+    file_max: Option<u64>,
     process: Option<Process>,
     /// Where clients connect.
     pub listen: String,
@@ -56,6 +57,7 @@ impl Running {
             log,
             binary,
             environment: Vec::new(),
+            file_max: None,
             process: None,
             listen,
             admin,
@@ -73,6 +75,11 @@ impl Running {
         self.environment.clear();
     }
 
+    /// From the next start on, no file that it writes may be larger, in bytes: to it, the disk is full. `None`: no bound.
+    pub fn limit_files(&mut self, bytes: Option<u64>) {
+        self.file_max = bytes;
+    }
+
     /// Runs one of the program's own verbs to its end and gives what it printed.
     pub fn verb(&self, arguments: &[&str]) -> Result<(ExitStatus, String, String)> {
         let output = self.command().args(arguments).arg("--config").arg(&self.config).output()?;
@@ -81,7 +88,16 @@ impl Running {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(program(self.binary));
+        let mut command = match self.file_max {
+            None => Command::new(program(self.binary)),
+            Some(bytes) => {
+                // A write past the bound then fails, as on a full disk, instead of ending the program.
+                let mut shell = Command::new("sh");
+                let limit = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", bytes / 512);
+                shell.arg("-c").arg(limit).arg(program(self.binary));
+                shell
+            }
+        };
         // A hub of a test reads its own file and nothing else.
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CONFAB_")) {
             command.env_remove(name);

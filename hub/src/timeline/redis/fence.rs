@@ -43,7 +43,7 @@ impl Ground {
     /// Runs a script at the server of its keys.
     pub(super) async fn run(&self, script: Script, keys: &[String], args: &[Vec<u8>]) -> RedisResult<Value> {
         let slot = keys.first().map_or(0, |key| self.slot(key));
-        self.follow(slot, |footing| vec![footing.scripts.call(script, keys, args)]).await.map(last)
+        self.answers(slot, |footing| vec![footing.scripts.call(script, keys, args)]).await.map(last)
     }
 
     /// Runs scripts, each at the server of its keys, all at once.
@@ -61,17 +61,17 @@ impl Ground {
 
     /// Asks the server of this key something about it.
     pub(super) async fn ask<T: FromRedisValue>(&self, key: &str, command: Cmd) -> RedisResult<T> {
-        let answer = self.follow(self.slot(key), |_| vec![command.clone()]).await.map(last)?;
+        let answer = self.answers(self.slot(key), |_| vec![command.clone()]).await.map(last)?;
         Ok(redis::from_redis_value(answer)?)
     }
 
     /// Sends commands in their order to the server of their slot. Sent on to another server, all are sent again.
     pub(super) async fn send(&self, slot: u16, commands: &[Cmd]) -> RedisResult<()> {
-        self.follow(slot, |_| commands.to_vec()).await.map(drop)
+        self.answers(slot, |_| commands.to_vec()).await.map(drop)
     }
 
     /// The answers of the slot's server, wherever it is by now.
-    async fn follow(&self, slot: u16, commands: impl Fn(&Footing) -> Vec<Cmd>) -> RedisResult<Vec<Value>> {
+    async fn answers(&self, slot: u16, commands: impl Fn(&Footing) -> Vec<Cmd>) -> RedisResult<Vec<Value>> {
         let (mut shard, mut once) = (self.of(slot), false);
         for _ in 1..REDIRECTIONS {
             let answered = shard.it.send(commands(&shard.it), once).await;
@@ -117,7 +117,7 @@ impl Ground {
             let found = Server::ask(&mut shard.it.connection.clone()).await?;
             Ok(found == shard.it.server)
         });
-        let found = join_all(asking).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let found = join_all(asking).await.into_iter().collect::<Result<Vec<bool>, Error>>()?;
         Ok(found.into_iter().all(|same| same))
     }
 }

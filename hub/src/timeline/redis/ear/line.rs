@@ -71,8 +71,12 @@ impl AsyncPushSender for Pushes {
             return Ok(());
         }
         self.heard.now();
+        let ends = push.kind == PushKind::SUnsubscribe;
         if self.queue.try_send(push).is_err() {
             self.state.overflowed.store(true, Ordering::Release);
+            if ends {
+                self.state.gone.notify_one(); // whatever ended there must not stay so: a new line has it
+            }
         }
         Ok(())
     }
