@@ -8,6 +8,7 @@ use super::super::{Counters, Error, Failure};
 use super::answer::{Answer, damaged};
 use super::fence::{Fence, Footing, Ground};
 use super::link::{Link, Pause};
+use super::nodes;
 use super::scripts::{Script, Scripts};
 use super::server::{Server, failed};
 use confab_protocol::Room;
@@ -32,6 +33,9 @@ impl Link {
     pub(super) async fn establish(&self) -> Result<Fence, Error> {
         let connections = self.dialer.dial("commands", || None).await?;
         let in_cluster = self.dialer.is_cluster();
+        if in_cluster {
+            nodes::agree(&connections).await?;
+        }
         let footings = connections.all().iter().map(|shard| footing(shard.it.clone(), in_cluster));
         let footings = try_join_all(footings).await?;
         let ground = connections.with(footings);

@@ -3,7 +3,8 @@
 use super::super::Error;
 use super::sentinel::Address;
 use super::server::{Dialer, failed};
-use super::shards::{Map, SLOTS};
+use super::shards::{Map, SLOTS, Shards};
+use futures_util::future::try_join_all;
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
 use redis::{RedisError, Value};
@@ -59,6 +60,20 @@ pub(super) async fn map(connection: &mut MultiplexedConnection, asked: &Address)
     let answer = redis::cmd("CLUSTER").arg("SLOTS").query_async::<Value>(connection).await;
     let answer = answer.map_err(|error| if is_no_cluster(&error) { no_cluster(asked) } else { failed(&error) })?;
     read(answer, asked).ok_or_else(|| Error::Unavailable("the cluster has no primary that serves anything".into()))
+}
+
+/// Looks whether all primaries know of the same primaries. While they do not, two hubs that ask different ones would
+/// begin generations against each other.
+pub(super) async fn agree(primaries: &Shards<MultiplexedConnection>) -> Result<(), Error> {
+    let asking = primaries.all().iter().map(|shard| async {
+        let at = shard.at.as_ref().ok_or_else(|| Error::Unavailable("a node without an address".into()))?;
+        Ok(primaries.follow(&map(&mut shard.it.clone(), at).await?))
+    });
+    let agree = try_join_all(asking).await?;
+    match agree.into_iter().all(|same| same) {
+        true => Ok(()),
+        false => Err(Error::Unavailable("the cluster's primaries do not agree yet on who they are".into())),
+    }
 }
 
 fn is_no_cluster(error: &RedisError) -> bool {

@@ -94,8 +94,11 @@ impl<T> Shards<T> {
         true
     }
 
-    /// Takes over what a newer map says of every slot. `false`: it names another server.
+    /// Takes over what a newer map says of every slot. `false`: it names other servers.
     pub(super) fn follow(&self, map: &Map) -> bool {
+        if map.primaries.len() != self.all.len() {
+            return false; // one of them serves nothing any more
+        }
         let places: Option<Vec<u16>> = map
             .primaries
             .iter()
@@ -164,10 +167,11 @@ mod tests {
         assert!(two.moved(99, &at(2)));
         assert!(!two.moved(98, &at(3)), "nobody knows that server");
         assert_eq!((two.of(99).it, two.of(98).it), ('b', 'a'));
+        assert!(!two.follow(&Map { primaries: vec![at(1)], owners: vec![0; usize::from(SLOTS)] }), "one is missing");
         let swapped = Map { primaries: vec![at(2), at(1)], owners: vec![0; usize::from(SLOTS)] };
         assert!(two.follow(&swapped));
         assert_eq!((two.of(98).it, two.of(16_383).it), ('b', 'b'));
-        assert!(!two.follow(&Map { primaries: vec![at(3)], owners: vec![0; usize::from(SLOTS)] }));
+        assert!(!two.follow(&Map { primaries: vec![at(1), at(3)], owners: vec![0; usize::from(SLOTS)] }));
     }
 
     #[test]
