@@ -67,7 +67,7 @@ pub(super) async fn map(connection: &mut MultiplexedConnection, asked: &Address)
 pub(super) async fn agree(primaries: &Shards<MultiplexedConnection>) -> Result<(), Error> {
     let asking = primaries.all().iter().map(|shard| async {
         let at = shard.at.as_ref().ok_or_else(|| Error::Unavailable("a node without an address".into()))?;
-        Ok(primaries.follow(&map(&mut shard.it.clone(), at).await?))
+        Ok::<_, Error>(primaries.follow(&map(&mut shard.it.clone(), at).await?))
     });
     let agree = try_join_all(asking).await?;
     match agree.into_iter().all(|same| same) {
