@@ -7,7 +7,7 @@ use crate::http::{self, Http};
 use crate::journal::{self, Journal};
 use crate::kv::Kv;
 use crate::people::People;
-use crate::plugin::{Chain, ChainStatus, Observer};
+use crate::plugin::{Chain, ChainStatus, Observer, Stage};
 use crate::presence::Presence;
 use crate::publish::{Outages, Publisher};
 use crate::recover::{BRINGING_AT_ONCE, Recoverer};
@@ -376,6 +376,15 @@ pub async fn build_chain(
     kv: &Kv,
 ) -> Result<(Chain, Vec<String>), crate::plugin::Error> {
     Chain::build(config, base_dir, introduce::checker(&config.limits), observer, kv).await
+}
+
+/// The same for a trial: nothing that its plugins do leaves the stage.
+pub async fn build_trial(
+    config: &Config,
+    stage: &Arc<Stage>,
+    observer: Arc<dyn Observer>,
+) -> Result<(Chain, Vec<String>), crate::plugin::Error> {
+    Chain::build_on(stage, config, std::path::Path::new(""), introduce::checker(&config.limits), observer).await
 }
 
 /// Opens the store that the settings ask for, for the command line.

@@ -42,6 +42,13 @@ impl Default for Kv {
     }
 }
 
+impl Kv {
+    /// Memory for a trial: what is kept expires when this clock, in milliseconds, says so.
+    pub fn by_clock(clock: std::sync::Arc<std::sync::atomic::AtomicU64>) -> Self {
+        Self::Memory(Memory::by_clock(clock))
+    }
+}
+
 /// One plugin's own part, and how much it may keep there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Space {

@@ -18,7 +18,9 @@ mod module;
 mod pool;
 mod problem;
 mod rehearsal;
+mod settings;
 mod snapshot;
+mod stage;
 mod status;
 mod tally;
 mod ticker;
@@ -31,6 +33,8 @@ pub use fault::Fault;
 pub use load::{Changes, Check, Error};
 pub use module::Error as ModuleError;
 pub use rehearsal::{Outcome, Rehearsed, rehearse, rehearse_all};
+pub use settings::{Refused as SettingsRefused, check as check_settings, check_against as check_settings_against};
+pub use stage::Stage;
 pub use status::{ChainStatus, PluginStatus};
 pub use tally::Tallied;
 
@@ -143,6 +147,16 @@ pub trait Observer: Send + Sync {
 
     /// A plugin wrote more to the log than one call may: so many bytes were dropped.
     fn log_cut(&self, plugin: &str, bytes: u64);
+
+    /// A plugin failed, with all that is known of it.
+    fn failed(&self, _plugin: &str, _fault: &Fault) {}
+
+    /// A plugin wrote a line to the log.
+    fn wrote(&self, _plugin: &str, _level: &'static str, _text: &str) {}
+
+    /// A plugin asked the host for something that it did not get: of which capability, why (a word of
+    /// [`host_calls`](Self::host_calls)), and more about the first time.
+    fn in_vain(&self, _plugin: &str, _interface: &'static str, _result: &'static str, _detail: &str) {}
 
     /// A call waited so many microseconds for one of the plugin's places.
     fn waited(&self, _plugin: &str, _micros: u64) {}

@@ -129,6 +129,7 @@ impl Publisher {
         let (known, judged) =
             tokio::join!(self.known(&event, keyed), chain.judge(event.clone(), judged_kind(event.kind)));
         if let Some(known) = known? {
+            drop(turn); // the first send has its place: nobody need wait for this one
             return Box::pin(self.resolve(known, &event)).await;
         }
         self.telemetry.stage(Timed::Judge, judging.elapsed());
@@ -207,6 +208,7 @@ impl Publisher {
                 }
                 Ok(Appended::Placed(placed)) => return Ok(Stage::Appended(placed)),
                 Ok(Appended::Known(known)) => {
+                    turn.take();
                     return Box::pin(self.resolve(known, &entry.event)).await.map(Stage::Done);
                 }
                 Err(timeline::Error::Unavailable(why)) => {

@@ -159,7 +159,8 @@ impl Recoverer {
             let page = self.page(room, query).await?;
             let nearest = furthest(&page, true);
             let continues = nearest.map_or(reached.offset == 1 || page.next.is_some(), |place| {
-                place.epoch < reached.epoch || place.offset + 1 == reached.offset
+                // In an epoch that is over a hole stays one: what was lost with its generation.
+                reached.epoch < top.epoch || place.epoch < reached.epoch || place.offset + 1 == reached.offset
             });
             if !continues {
                 // The store has not caught up to where the window begins: what the window holds is still true.

@@ -1,18 +1,20 @@
-//! Golden cases: events in, verdicts out, in a file that plugins in every language can share (`golden.toml`).
-//!
-//! Text that stands for JSON (`body`, `info`, `details`) is given as TOML, or as a string of JSON text where every byte counts.
+//! Golden cases: events in, verdicts out, in a file that plugins in every language can share (`golden.toml`). What a case
+//! is, and when it passes, is the SDK's to say: the same two files are compiled there and here.
 
+#[path = "../../plugin-sdk/src/testing/golden/case.rs"]
+mod case;
+#[path = "../../plugin-sdk/src/testing/golden/compare.rs"]
 mod compare;
-mod read;
 
-pub use compare::{Difference, compare};
+pub use case::{Case, EventCase, Expect, Failing, Recorded, Step, json_text, to_json};
 
-use crate::settings::to_json;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::time::Duration;
+pub use compare::{Difference, Outcome, compare};
+
+use crate::{Error, Result};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+const SHAPE: &str = "a case is `[[case]]` with `name`, `settings`, `event` and `expect`";
 
 /// The cases of a file.
 #[derive(Clone, Debug)]
@@ -23,150 +25,75 @@ pub struct Golden {
     pub cases: Vec<Case>,
 }
 
-/// One case: a plugin with certain settings, asked about one event or several.
-#[derive(Clone, Debug)]
-pub struct Case {
-    /// What it claims.
-    pub name: String,
-    /// The line of the file where it is named, from 1.
-    pub line: usize,
-    /// The plugin's settings.
-    pub settings: toml::Table,
-    /// Why the plugin should refuse the settings: a part of what it says. Such a case has no steps.
-    pub settings_error: Option<String>,
-    /// The events, in order. The plugin remembers from one to the next what it keeps through `kv`.
-    pub steps: Vec<Step>,
-    /// What other servers answer.
-    pub http: Vec<Recorded>,
-}
+impl Golden {
+    /// Reads a file of cases.
+    pub fn read(file: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(file).map_err(|error| Error::file("read", file, &error).help(SHAPE))?;
+        Self::parse(file, &text)
+    }
 
-/// One event, and what should be said of it.
-#[derive(Clone, Debug)]
-pub struct Step {
-    /// How much time goes by before it.
-    pub pass: Duration,
-    /// What happens.
-    pub event: EventCase,
-    /// What should be said of it.
-    pub expect: Expect,
-}
-
-/// An event. What is not said is as in `testing::event` of the SDK: a message of `ada` in the room `test`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct EventCase {
-    /// The room.
-    pub room: Option<String>,
-    /// Who does it.
-    pub sender: Option<String>,
-    /// `send`, `edit`, `delete`, `react`, `unreact`, `join`, `leave` or `typing`.
-    pub kind: Option<String>,
-    /// The client's key.
-    pub key: Option<String>,
-    /// When, in milliseconds since 1970.
-    pub at: Option<u64>,
-    /// The body; given as `text`, it is an object with that text.
-    pub body: Option<toml::Value>,
-    /// What a person said.
-    pub text: Option<String>,
-    /// The event that it acts on.
-    pub target: Option<String>,
-    /// The thread.
-    pub thread: Option<String>,
-    /// What plugins before this one added: `plugin.name` and any value.
-    pub annotations: BTreeMap<String, toml::Value>,
-    /// The sender's roles.
-    pub roles: Vec<String>,
-    /// The session.
-    pub client: Option<String>,
-    /// What the sender's token says should be shown of them.
-    pub info: Option<toml::Value>,
-    /// How many plugins' own messages led to it.
-    pub hops: u32,
-}
-
-/// What should be said of an event. What is not given is not compared.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Expect {
-    /// `accept`, `replace`, `reject`, `hold`, or `fault`.
-    pub verdict: Option<String>,
-    /// The `text` of the body afterwards.
-    pub text: Option<String>,
-    /// The body afterwards.
-    pub body: Option<toml::Value>,
-    /// A refusal's code.
-    pub code: Option<u16>,
-    /// Why it is refused, held, or failed.
-    pub reason: Option<String>,
-    /// A refusal's details.
-    pub details: Option<toml::Value>,
-    /// All annotations, without the plugin's name before them.
-    pub annotations: Option<BTreeMap<String, toml::Value>>,
-    /// All effects, in order: `{ notice = "…" }`, `{ mute = { seconds = 60, reason = "…" } }`, `{ flag = "…" }`.
-    pub effects: Option<Vec<toml::Value>>,
-    /// All messages of the plugin's own, in order: `{ text = "…" }`, or `{ body = …, room = "…", thread = "…" }`.
-    pub emits: Option<Vec<toml::Value>>,
-}
-
-/// What another server answers to a request for this address.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Recorded {
-    /// The address, exactly.
-    pub url: String,
-    /// The status.
-    #[serde(default = "ok")]
-    pub status: u16,
-    /// Header fields.
-    #[serde(default)]
-    pub headers: BTreeMap<String, String>,
-    /// The body.
-    #[serde(default)]
-    pub body: String,
-}
-
-fn ok() -> u16 {
-    200
-}
-
-/// What a plugin said of an event, as cases and people see it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Outcome {
-    /// `accept`, `replace`, `reject`, `hold`, or `fault`.
-    pub verdict: String,
-    /// The body that listeners would get, as JSON text; none where nothing is let through.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub body: Option<String>,
-    /// A refusal's code.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<u32>,
-    /// Why it is refused, held, or failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// A refusal's details.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub details: Option<Value>,
-    /// What was added.
-    pub annotations: BTreeMap<String, Value>,
-    /// What happens besides, as cases write it.
-    pub effects: Vec<Value>,
-    /// The plugin's own messages, as cases write them.
-    pub emits: Vec<Value>,
-}
-
-impl Outcome {
-    /// The `text` of the body, if there is one.
-    pub fn text(&self) -> Option<String> {
-        let body: Value = serde_json::from_str(self.body.as_deref()?).ok()?;
-        Some(body.get("text")?.as_str()?.to_owned())
+    /// Reads the text of a file of cases; `file` is what errors call it.
+    pub fn parse(file: &Path, text: &str) -> Result<Self> {
+        let cases = case::parse(text).map_err(|wrong| match wrong {
+            case::Wrong::Toml(error) => Error::toml(file, text, &error),
+            case::Wrong::Case { span, message, help } => Error::at(file, text, span, message).help(help),
+            case::Wrong::Empty => Error::new(format!("{} has no cases", file.display())).help(SHAPE),
+        })?;
+        Ok(Self { file: file.to_owned(), cases })
     }
 }
 
-/// The JSON text that a value of a case stands for: a string is that text, byte for byte.
-pub fn json_text(value: &toml::Value) -> String {
-    match value {
-        toml::Value::String(text) => text.clone(),
-        other => to_json(other).to_string(),
+/// Reads a file of recorded answers: `[[http]]`, as cases write them.
+pub fn read_answers(file: &Path) -> Result<Vec<Recorded>> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Answers {
+        http: Vec<Recorded>,
+    }
+    let help = "an answer is `[[http]]` with `url`, and `status`, `headers`, `body` or `error`";
+    let text = std::fs::read_to_string(file).map_err(|error| Error::file("read", file, &error).help(help))?;
+    let read: Answers = toml::from_str(&text).map_err(|error| Error::toml(file, &text, &error).help(help))?;
+    Ok(read.http)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn parse(text: &str) -> Result<Golden> {
+        Golden::parse(Path::new("golden.toml"), text)
+    }
+
+    fn refused(text: &str) -> String {
+        parse(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_case_is_one_event_or_several_or_settings_that_are_refused() {
+        let golden = parse(
+            "[[case]]\nname = 'a'\nsettings = { words = ['spam'] }\nevent = { text = 'x' }\nexpect = { verdict = 'accept' }\n\
+             [[case]]\nname = 'b'\nsteps = [{ event = {}, expect = {} }, { pass = '61s', expect = { code = 429 } }]\n\
+             http = [{ url = 'https://a.example/' }]\n\
+             [[case]]\nname = 'c'\nsettings_error = 'no words'\n",
+        )
+        .unwrap();
+        let lines: Vec<_> = golden.cases.iter().map(|case| (case.name.as_str(), case.line, case.steps.len())).collect();
+        assert_eq!(lines, [("a", 2, 1), ("b", 7, 2), ("c", 11, 0)]);
+        assert_eq!(golden.cases[1].steps[1].pass, Duration::from_secs(61));
+        assert_eq!(golden.cases[1].http[0].status, 200);
+    }
+
+    #[test]
+    fn what_is_wrong_has_its_line_and_what_to_do() {
+        let wrong = refused("[[case]]\nname = 'a'\nevent = { txet = 'x' }\nexpect = {}");
+        assert!(wrong.contains("golden.toml:3:11") && wrong.contains("txet"), "{wrong}");
+        let wrong = refused("[[case]]\nname = 'a'\nevent = { text = 'x' }");
+        assert!(wrong.contains("golden.toml:2:8") && wrong.contains("or `steps`"), "{wrong}");
+        let wrong = refused("[[case]]\nname = 'a'\nexpect = { verdict = 'acept' }");
+        assert!(wrong.contains("accept, replace, reject, hold, fault"), "{wrong}");
+        let wrong = refused("[[case]]\nname = 'a'\nevent = { body = 'hello' }\nexpect = {}");
+        assert!(wrong.contains("is JSON text"), "{wrong}");
+        assert!(refused("").contains("has no cases"));
     }
 }

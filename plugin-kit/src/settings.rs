@@ -2,18 +2,7 @@
 
 use serde_json::Value;
 
-/// A TOML value as JSON. A date, which JSON does not have, becomes a string.
-pub fn to_json(value: &toml::Value) -> Value {
-    match value {
-        toml::Value::String(text) => text.as_str().into(),
-        toml::Value::Integer(number) => (*number).into(),
-        toml::Value::Float(number) => (*number).into(),
-        toml::Value::Boolean(is) => (*is).into(),
-        toml::Value::Datetime(date) => date.to_string().into(),
-        toml::Value::Array(list) => list.iter().map(to_json).collect(),
-        toml::Value::Table(table) => table_to_json(table),
-    }
-}
+pub use crate::golden::to_json;
 
 /// A TOML table as JSON.
 pub fn table_to_json(table: &toml::Table) -> Value {

@@ -32,7 +32,7 @@ impl Response {
 }
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use native::answer;
+pub use native::{answer, unlisted};
 
 #[cfg(not(target_arch = "wasm32"))]
 mod native {
@@ -42,6 +42,7 @@ mod native {
 
     std::thread_local! {
         static ANSWERS: RefCell<HashMap<String, Result<Response, Error>>> = RefCell::default();
+        static UNLISTED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     }
 
     /// Says what is answered at an address, in this thread's native tests.
@@ -49,8 +50,17 @@ mod native {
         ANSWERS.with_borrow_mut(|answers| answers.insert(url.to_owned(), answer));
     }
 
+    /// The addresses that were asked in this thread's native test, since this was last asked, though nobody said what is
+    /// answered there.
+    pub fn unlisted() -> Vec<String> {
+        UNLISTED.take()
+    }
+
     pub fn fetch(request: &Request) -> Result<Response, Error> {
         let known = ANSWERS.with_borrow(|answers| answers.get(&request.url).cloned());
-        known.unwrap_or_else(|| Err(Error::Unavailable(format!("no answer for {} in this test", request.url))))
+        known.unwrap_or_else(|| {
+            UNLISTED.with_borrow_mut(|urls| urls.push(request.url.clone()));
+            Err(Error::Unavailable(format!("no answer for {} in this test", request.url)))
+        })
     }
 }

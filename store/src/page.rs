@@ -1,4 +1,4 @@
-//! Reading by cursor: in order, never past a hole, one epoch at a time.
+//! Reading by cursor: in order, one epoch at a time, and never past a hole that may still be filled.
 
 use crate::row::{EventRow, cursor, event_columns, number};
 use crate::store::on_reader;
@@ -36,12 +36,19 @@ struct Stretch {
     before: i64,
 }
 
+/// The place before which an epoch can be read: past its last row if it has a successor, else past the contiguous ones.
+fn past(ends: &[End], end: &End) -> i64 {
+    let is_over = ends.last().is_some_and(|last| last.epoch > end.epoch);
+    if is_over { end.top.saturating_add(1) } else { end.through.saturating_add(1) }
+}
+
 impl Store {
     /// Reads events of a room by cursor.
     ///
-    /// A page ends before the first place that has no row yet, and with its epoch. An epoch that has a successor may
-    /// end before records that were never stored (a generation that was lost): its contiguous part is served, and `next`
-    /// leads on.
+    /// A page ends with its epoch, and in the newest epoch before the first place that has no row yet. An epoch that has
+    /// a successor may have holes for ever: what was heard in a generation that was lost, and never journaled. They are
+    /// passed, since what stands behind them may have been acknowledged. Should one be filled after all, the same event
+    /// has a place in the newer epoch as well, so nobody who has read on misses it.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the database does not answer.
@@ -100,7 +107,7 @@ impl Store {
     /// [`Error::Unavailable`] if the database does not answer.
     pub async fn oldest(&self, room: &Room) -> Result<Option<Cursor>, Error> {
         let ends = self.within(self.ends(room)).await?;
-        Ok(ends.iter().find(|end| end.through > 0).map(|end| cursor(end.epoch, 1)))
+        Ok(ends.iter().find(|end| past(&ends, end) > 1).map(|end| cursor(end.epoch, 1)))
     }
 
     /// The highest place of the room that has a row, contiguous or not: where an embedded hub goes on after a restart.
@@ -137,10 +144,10 @@ fn stretch(ends: &[End], query: &Query) -> Option<Stretch> {
             Some((epoch, seq)) if end.epoch == epoch => seq,
             _ => 0,
         };
-        Some(Stretch { epoch: end.epoch, after, before: end.through.saturating_add(1) })
+        Some(Stretch { epoch: end.epoch, after, before: past(ends, end) })
     };
     let backwards = |end: &End| {
-        let past = end.through.saturating_add(1);
+        let past = past(ends, end);
         let before = match since {
             Some((epoch, _)) if end.epoch > epoch => return None,
             Some((epoch, seq)) if end.epoch == epoch => seq.min(past),
@@ -164,8 +171,8 @@ fn next(ends: &[End], stretch: Stretch, reverse: bool, last: Option<i64>, read_a
         if last > 1 {
             return Some(cursor(stretch.epoch, last));
         }
-        let before = ends.iter().rev().find(|end| end.epoch < stretch.epoch && end.through > 0);
-        before.map(|end| cursor(end.epoch, end.through.saturating_add(1)))
+        let before = ends.iter().rev().find(|end| end.epoch < stretch.epoch && past(ends, end) > 1);
+        before.map(|end| cursor(end.epoch, past(ends, end)))
     } else {
         let last = last.unwrap_or(if read_all { stretch.before - 1 } else { stretch.after });
         if last < stretch.before - 1 {

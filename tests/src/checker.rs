@@ -2,10 +2,18 @@
 //!
 //! A room is a log, so loss, doubles, reorder and gaps are linear scans over what clients were told, what listeners
 //! heard, what the journal holds and what the store holds. It knows nothing of the hub's insides.
+//!
+//! [`check`] judges a run without faults, whose listeners were there from the first event to the last; [`faults`] judges
+//! what [`lives`] reads out of the history of a run with faults.
+
+pub mod faults;
+pub mod lives;
+mod violation;
+
+pub use violation::Violation;
 
 use confab_protocol::Cursor;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 /// What was observed of one event, wherever it was observed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,84 +50,6 @@ pub struct Observed {
 pub struct Allowed {
     /// Copies of one record in the journal: legal under faults, none in a run without.
     pub copies: bool,
-}
-
-/// A broken promise.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Violation {
-    /// A receipt whose event is nowhere to be found in `place`.
-    Lost {
-        /// Where it is missing.
-        place: String,
-        /// The event.
-        id: String,
-    },
-    /// An event that is found more than once in `place`.
-    Doubled {
-        /// Where.
-        place: String,
-        /// The event.
-        id: String,
-    },
-    /// The same (room, sender, key) gave two events.
-    SaidTwice {
-        /// Where.
-        place: String,
-        /// The key.
-        key: String,
-    },
-    /// Offsets that do not rise in `place`.
-    Reordered {
-        /// Where.
-        place: String,
-        /// The room.
-        room: String,
-        /// What came after what it should have come before.
-        cursor: Cursor,
-    },
-    /// An offset that is missing in `place`.
-    Gap {
-        /// Where.
-        place: String,
-        /// The room.
-        room: String,
-        /// The place that is missing.
-        cursor: Cursor,
-    },
-    /// One sender's events stand in another order than they were sent.
-    SenderReordered {
-        /// The sender.
-        sender: String,
-        /// The room.
-        room: String,
-        /// The first that stands wrong.
-        cursor: Cursor,
-    },
-    /// Two observers disagree on what stands at a place.
-    Disagree {
-        /// The second observer.
-        place: String,
-        /// The room.
-        room: String,
-        /// The place.
-        cursor: Cursor,
-    },
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Lost { place, id } => write!(f, "{id} was acknowledged and is not in {place}"),
-            Self::Doubled { place, id } => write!(f, "{id} is twice in {place}"),
-            Self::SaidTwice { place, key } => write!(f, "key {key} gave two events in {place}"),
-            Self::Reordered { place, room, cursor } => write!(f, "{room} {cursor} is out of order in {place}"),
-            Self::Gap { place, room, cursor } => write!(f, "{room} {cursor} is missing in {place}"),
-            Self::SenderReordered { sender, room, cursor } => {
-                write!(f, "{sender}'s event at {room} {cursor} was sent later than one that stands behind it")
-            }
-            Self::Disagree { place, room, cursor } => write!(f, "{place} has another event at {room} {cursor}"),
-        }
-    }
 }
 
 /// Judges a run. Listeners are expected to have listened from the first event to the last.

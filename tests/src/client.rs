@@ -19,6 +19,7 @@ pub struct Client {
     out: mpsc::UnboundedSender<Message>,
     waiting: Waiting,
     number: AtomicU32,
+    link: [tokio::task::AbortHandle; 2],
     /// Pushes, and at the end a close: `{"close": {"code", "reason"}}`.
     pub pushes: mpsc::UnboundedReceiver<Value>,
 }
@@ -44,7 +45,7 @@ impl Client {
         let (out, mut queued) = mpsc::unbounded_channel::<Message>();
         let (push, pushes) = mpsc::unbounded_channel();
         let waiting = Waiting::default();
-        tokio::spawn(async move {
+        let writing = tokio::spawn(async move {
             while let Some(message) = queued.recv().await {
                 if sink.feed(message).await.is_err() {
                     return;
@@ -60,7 +61,7 @@ impl Client {
             }
         });
         let (pong, answers) = (out.clone(), waiting.clone());
-        tokio::spawn(async move {
+        let reading = tokio::spawn(async move {
             let mut close = json!({"code": 1006, "reason": "link lost"});
             while let Some(Ok(message)) = source.next().await {
                 match message {
@@ -74,7 +75,14 @@ impl Client {
             let _ = push.send(json!({"close": close}));
             answers.lock().unwrap().clear();
         });
-        Ok(Self { out, waiting, number: AtomicU32::new(1), pushes })
+        let link = [writing.abort_handle(), reading.abort_handle()];
+        Ok(Self { out, waiting, number: AtomicU32::new(1), link, pushes })
+    }
+
+    /// Breaks the link without a word. What waits for an answer learns that there will be none.
+    pub fn cut(self) {
+        self.link.iter().for_each(tokio::task::AbortHandle::abort);
+        self.waiting.lock().unwrap().clear();
     }
 
     /// Sends a command and waits for its answer.

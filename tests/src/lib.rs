@@ -1,5 +1,6 @@
 //! Confab from the outside: real services, real processes, stock clients, and a checker that judges what they saw.
 
+pub mod chaos;
 pub mod checker;
 pub mod client;
 pub mod polling;

@@ -14,10 +14,11 @@ use std::time::Duration;
 use xtask::services::port::Port;
 use xtask::services::{Life, Process, Signal};
 
-/// The folder in which cargo puts our programs: tests run from its `deps`.
+/// The folder in which cargo puts our programs: programs run from it, tests from its `deps`.
 pub fn program(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a running test has a path");
-    let folder = test.ancestors().nth(2).expect("tests run from target/<profile>/deps");
+    let running = std::env::current_exe().expect("a running program has a path");
+    let folder = running.parent().expect("a program lies in a folder");
+    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
     folder.join(name)
 }
 
@@ -28,7 +29,7 @@ pub struct Running {
     log: PathBuf,
     binary: &'static str,
     environment: Vec<(String, String)>,
-    file_max: Option<u64>,
+    within: Vec<String>,
     process: Option<Process>,
     /// Where clients connect.
     pub listen: String,
@@ -57,7 +58,7 @@ impl Running {
             log,
             binary,
             environment: Vec::new(),
-            file_max: None,
+            within: Vec::new(),
             process: None,
             listen,
             admin,
@@ -75,9 +76,9 @@ impl Running {
         self.environment.clear();
     }
 
-    /// From the next start on, no file that it writes may be larger, in bytes: to it, the disk is full. `None`: no bound.
-    pub fn limit_files(&mut self, bytes: Option<u64>) {
-        self.file_max = bytes;
+    /// Starts it from now on through another command, which must become it, such as `nsenter`.
+    pub fn within(&mut self, command: Vec<String>) {
+        self.within = command;
     }
 
     /// Runs one of the program's own verbs to its end and gives what it printed.
@@ -87,17 +88,26 @@ impl Running {
         Ok((output.status, text(output.stdout), text(output.stderr)))
     }
 
+    /// Its hub.toml.
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// Takes another file for its hub.toml.
+    pub fn read(&mut self, config: &Path) {
+        config.clone_into(&mut self.config);
+    }
+
     fn command(&self) -> Command {
-        let mut command = match self.file_max {
-            None => Command::new(program(self.binary)),
-            Some(bytes) => {
-                // A write past the bound then fails, as on a full disk, instead of ending the program.
-                let mut shell = Command::new("sh");
-                let limit = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", bytes / 512);
-                shell.arg("-c").arg(limit).arg(program(self.binary));
-                shell
-            }
-        };
+        let Some((first, rest)) = self.within.split_first() else { return self.plain(program(self.binary)) };
+        let mut command = self.plain(first);
+        command.args(rest).arg(program(self.binary));
+        command
+    }
+
+    /// A command in the surroundings of this program: with the variables that were set for it, and no setting of ours.
+    pub fn plain(&self, command: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(command);
         // A hub of a test reads its own file and nothing else.
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CONFAB_")) {
             command.env_remove(name);

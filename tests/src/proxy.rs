@@ -6,7 +6,7 @@
 use anyhow::Result;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -28,14 +28,20 @@ pub enum Fault {
     Cut,
 }
 
+/// The most words that a wire listens for.
+pub const WORDS_MAX: usize = 8;
+
+/// Which of the words a connection has said, a bit each.
+type Said = Arc<AtomicU8>;
+
 #[derive(Clone, Debug, Default)]
 struct Rules {
     target: String,
     all: Fault,
     /// How often the connections that stood were broken.
     cuts: u64,
-    /// For connections that have said this word.
-    saying: Option<(Vec<u8>, Fault)>,
+    /// For connections that have said one of these words.
+    saying: Vec<(Vec<u8>, Fault)>,
 }
 
 /// The wire. Dropping it cuts it.
@@ -63,9 +69,16 @@ impl Proxy {
         self.rules.send_modify(|rules| rules.all = fault);
     }
 
-    /// Lays a fault on the connections that have said `word`, also on later ones.
+    /// Lays a fault on the connections that have said `word`, also on later ones. Words are listened for from the first call
+    /// on that names them, which may lay [`Fault::None`]; there can be [`WORDS_MAX`].
     pub fn set_for(&self, word: &str, fault: Fault) {
-        self.rules.send_modify(|rules| rules.saying = Some((word.as_bytes().to_vec(), fault)));
+        self.rules.send_modify(|rules| match rules.saying.iter_mut().find(|(known, _)| known == word.as_bytes()) {
+            Some((_, laid)) => *laid = fault,
+            None => {
+                assert!(rules.saying.len() < WORDS_MAX, "a wire listens for {WORDS_MAX} words at most");
+                rules.saying.push((word.as_bytes().to_vec(), fault));
+            }
+        });
     }
 
     /// Breaks the connections that stand; later ones pass.
@@ -106,7 +119,7 @@ async fn accept(listener: TcpListener, rules: watch::Receiver<Rules>, connection
             connections.fetch_add(1, Ordering::SeqCst);
             let (near_reads, near_writes) = near.into_split();
             let (far_reads, far_writes) = far.into_split();
-            let said = Arc::<AtomicBool>::default();
+            let said = Said::default();
             tokio::select! {
                 () = carry(near_reads, far_writes, rules.clone(), said.clone(), true) => {}
                 () = carry(far_reads, near_writes, rules, said, false) => {}
@@ -121,7 +134,7 @@ async fn carry(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut rules: watch::Receiver<Rules>,
-    said: Arc<AtomicBool>,
+    said: Said,
     outward: bool,
 ) {
     let mut bytes = vec![0; 64 * 1024];
@@ -140,11 +153,8 @@ async fn carry(
                 continue;
             }
         };
-        if outward
-            && let Some((word, _)) = &rules.borrow().saying
-            && bytes[..count].windows(word.len()).any(|window| window == word)
-        {
-            said.store(true, Ordering::SeqCst);
+        if outward {
+            listen(&rules.borrow(), &bytes[..count], &said);
         }
         loop {
             let now = fault(&rules.borrow_and_update(), &said);
@@ -168,11 +178,21 @@ async fn carry(
     }
 }
 
-fn fault(rules: &Rules, said: &AtomicBool) -> Fault {
-    match &rules.saying {
-        Some((_, fault)) if said.load(Ordering::SeqCst) && *fault != Fault::None => *fault,
-        _ => rules.all,
+/// Notes which words are said for the first time.
+fn listen(rules: &Rules, bytes: &[u8], said: &AtomicU8) {
+    for (n, (word, _)) in rules.saying.iter().enumerate() {
+        let known = said.load(Ordering::SeqCst) & (1 << n) != 0;
+        if !known && bytes.windows(word.len()).any(|window| window == word) {
+            said.fetch_or(1 << n, Ordering::SeqCst);
+        }
     }
+}
+
+fn fault(rules: &Rules, said: &AtomicU8) -> Fault {
+    let said = said.load(Ordering::SeqCst);
+    let laid = |(n, (_, fault)): (usize, &(_, Fault))| (said & (1 << n) != 0).then_some(*fault);
+    let mut of_words = rules.saying.iter().enumerate().filter_map(laid);
+    of_words.find(|fault| *fault != Fault::None).unwrap_or(rules.all)
 }
 
 #[cfg(test)]

@@ -50,6 +50,12 @@ pub enum Verb {
     /// for a while. An input that a decoder does not bear is left in `fuzz/artifacts/`. `cargo xtask test` runs the inputs
     /// that are kept in `fuzz/corpus/`.
     Fuzz(Fuzz),
+    /// Kill, stop, cut and fill what there is, at random from a seed, while people talk; then judge what they saw
+    ///
+    /// Starts two or three hubs, two consumers, Redis with a replica and a sentinel, three brokers of Kafka and PostgreSQL, or,
+    /// with --embedded, one hub on a small disk. A run with nothing broken prints its totals; a failed one says what was
+    /// broken and keeps its evidence. docs/contributing/chaos.md says how to read it.
+    Chaos(Chaos),
 }
 
 #[derive(Debug, Args)]
@@ -119,4 +125,29 @@ pub struct Bench {
     /// Writes every run there, as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<std::path::PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Chaos {
+    /// Everything that is drawn is drawn from it: the same seed gives the same schedule of faults
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+    /// How long there are faults, in each run
+    #[arg(long, default_value_t = 1.0, value_name = "M")]
+    pub minutes: f64,
+    /// How many runs, each with the next seed
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub runs: u64,
+    /// Only this fault; may be given again. `list` shows them all
+    #[arg(long = "fault", value_name = "NAME")]
+    pub faults: Vec<String>,
+    /// One embedded hub instead of a cluster
+    #[arg(long)]
+    pub embedded: bool,
+    /// How many messages a second all clients say together
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    pub rate: u32,
+    /// Build with optimisations: slower to build, and other timings
+    #[arg(long)]
+    pub release: bool,
 }

@@ -2,6 +2,7 @@
 
 mod arrows;
 mod bench;
+mod chaos;
 mod check;
 mod cluster;
 mod fuzz;
@@ -25,6 +26,7 @@ pub fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Status => up::status().map(done),
         Verb::Fuzz(arguments) => fuzz::fuzz(&arguments),
         Verb::Bench(arguments) => bench::bench(&arguments).map(done),
+        Verb::Chaos(arguments) => chaos::chaos(&arguments).map(done),
         Verb::Plugins => plugins::build().map(done),
     }
 }

@@ -28,7 +28,7 @@ pub fn run(settings: &SettingsArgs, command: &ChainCommand, screen: &mut Screen<
         let chain = match build_chain(&loaded.config, &loaded.base_dir, Arc::new(()), &Kv::default()).await {
             Ok((chain, _)) => chain,
             Err(error) => {
-                screen.findings(&loaded.place([error.problem()]))?;
+                screen.findings(&loaded.place(error.problems()))?;
                 return Ok(Exit::Configuration);
             }
         };

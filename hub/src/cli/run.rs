@@ -38,6 +38,9 @@ pub fn run(settings: &SettingsArgs, run: &Run) -> Exit {
         Err(error) => {
             let chain = causes(&error);
             tracing::error!("{chain}");
+            if let hub::Error::Plugins(error) = &error {
+                say(&loaded.place(error.problems()));
+            }
             match error {
                 hub::Error::Setting(_)
                 | hub::Error::Plugins(_)

@@ -148,7 +148,7 @@ impl Reloader {
 
         let old = self.publisher.chain.load_full();
         let built = old.rebuild(config, &loaded.base_dir).await;
-        let (chain, more) = built.map_err(|error| wrong(vec![error.problem()]))?;
+        let (chain, more) = built.map_err(|error| wrong(error.problems()))?;
         let tests = rehearse_all(&chain, &config.test).await;
         let failed: Vec<_> = tests.iter().enumerate().filter_map(|(index, test)| test.problem(index)).collect();
         if !failed.is_empty() {

@@ -4,6 +4,7 @@ use super::{COUNTER_BYTES, Error, Space};
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -11,6 +12,27 @@ use tokio::time::Instant;
 #[derive(Clone, Default)]
 pub struct Memory {
     spaces: Arc<Mutex<HashMap<String, Kept>>>,
+    clock: Clock,
+}
+
+/// What time it is.
+#[derive(Clone, Default)]
+enum Clock {
+    /// That of the machine.
+    #[default]
+    Real,
+    /// So many milliseconds after the moment at which it was made.
+    Set(Instant, Arc<AtomicU64>),
+}
+
+impl Clock {
+    fn now(&self) -> Instant {
+        match self {
+            Self::Real => Instant::now(),
+            // Half a lifetime of the machine's own clock: more than any date, and no overflow.
+            Self::Set(begin, ms) => *begin + Duration::from_millis(ms.load(Ordering::Relaxed).min(u64::MAX >> 20)),
+        }
+    }
 }
 
 /// What one space holds.
@@ -30,49 +52,54 @@ struct Entry {
 }
 
 impl Memory {
+    /// One that goes by this clock, in milliseconds.
+    pub fn by_clock(clock: Arc<AtomicU64>) -> Self {
+        Self { spaces: Arc::default(), clock: Clock::Set(Instant::now(), clock) }
+    }
+
     pub(super) fn get(&self, space: &Space, key: &str) -> Option<Vec<u8>> {
-        self.within(space, |kept| kept.entries.get(key).map(|entry| entry.value.clone()))
+        self.within(space, |kept, _| kept.entries.get(key).map(|entry| entry.value.clone()))
     }
 
     pub(super) fn set(&self, space: &Space, key: &str, value: Vec<u8>, life: Duration) -> Result<(), Error> {
-        self.within(space, |kept| {
+        self.within(space, |kept, now| {
             let bytes = key.len() + value.len();
-            kept.put(space, key, Entry { value, bytes, until: Instant::now() + life })
+            kept.put(space, key, Entry { value, bytes, until: now + life })
         })
     }
 
     pub(super) fn delete(&self, space: &Space, key: &str) {
-        self.within(space, |kept| kept.remove(key));
+        self.within(space, |kept, _| kept.remove(key));
     }
 
     pub(super) fn increment(&self, space: &Space, key: &str, by: i64, life: Duration) -> Result<i64, Error> {
-        self.within(space, |kept| {
+        self.within(space, |kept, now| {
             if let Some(entry) = kept.entries.get_mut(key) {
                 let sum = number(&entry.value).and_then(|old| old.checked_add(by)).ok_or(Error::NotANumber)?;
                 entry.value = sum.to_string().into_bytes();
                 return Ok(sum);
             }
             let (value, bytes) = (by.to_string().into_bytes(), key.len() + COUNTER_BYTES);
-            kept.put(space, key, Entry { value, bytes, until: Instant::now() + life })?;
+            kept.put(space, key, Entry { value, bytes, until: now + life })?;
             Ok(by)
         })
     }
 
     /// Works in a space, after what has expired there is gone.
-    fn within<T>(&self, space: &Space, work: impl FnOnce(&mut Kept) -> T) -> T {
+    fn within<T>(&self, space: &Space, work: impl FnOnce(&mut Kept, Instant) -> T) -> T {
+        let now = self.clock.now();
         let mut spaces = self.spaces.lock();
         if !spaces.contains_key(&space.name) {
             spaces.insert(space.name.clone(), Kept::default());
         }
         let kept = spaces.get_mut(&space.name).expect("it was put there");
-        kept.expire();
-        work(kept)
+        kept.expire(now);
+        work(kept, now)
     }
 }
 
 impl Kept {
-    fn expire(&mut self) {
-        let now = Instant::now();
+    fn expire(&mut self, now: Instant) {
         while let Some((_, key)) = self.ends.first().filter(|(until, _)| *until <= now) {
             let key = Arc::clone(key);
             self.remove(&key);

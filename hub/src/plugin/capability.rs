@@ -10,7 +10,7 @@ mod log;
 mod random;
 
 use super::contract::{host_clock, host_http, host_kv, host_log, host_random};
-use super::{Observer, call::Guest};
+use super::{Observer, Stage, call::Guest};
 use crate::kv::{Kv, Space};
 use confab_config::Capabilities;
 use confab_protocol::Event;
@@ -108,11 +108,12 @@ pub fn link(linker: &mut Linker<Guest>, granted: &Capabilities) -> wasmtime::Res
 pub struct Grants {
     kv: Option<kv::Grant>,
     http: Option<Arc<http::Client>>,
+    stage: Option<Arc<Stage>>,
 }
 
 impl Grants {
-    /// What hub.toml grants this plugin.
-    pub fn new(plugin: &str, granted: &Capabilities, kv: &Kv) -> Self {
+    /// What hub.toml grants this plugin. `kv` is where plugins remember; a `stage` stands for what else is outside.
+    pub fn new(plugin: &str, granted: &Capabilities, kv: &Kv, stage: Option<&Arc<Stage>>) -> Self {
         let kept = |grant: &confab_config::KvGrant| kv::Grant {
             kv: kv.clone(),
             space: Arc::new(Space {
@@ -123,7 +124,12 @@ impl Grants {
             calls: grant.calls,
         };
         let client = |grant: &confab_config::HttpGrant| Arc::new(http::Client::new(plugin, grant.clone()));
-        Self { kv: granted.kv.as_ref().map(kept), http: granted.http.as_ref().map(client) }
+        Self { kv: granted.kv.as_ref().map(kept), http: granted.http.as_ref().map(client), stage: stage.cloned() }
+    }
+
+    /// Whether the plugin is only tried.
+    pub fn on_stage(&self) -> bool {
+        self.stage.is_some()
     }
 
     /// The most bytes that one call of the host may be handed.
@@ -168,6 +174,8 @@ pub struct Host {
     log: log::Left,
     kv: Option<kv::Access>,
     http: Option<http::Access>,
+    /// What stands for the world outside, in a trial.
+    stage: Option<Arc<Stage>>,
 }
 
 struct Count {
@@ -190,6 +198,7 @@ impl Host {
             log: log::Left::default(),
             kv: grants.kv.as_ref().map(kv::Access::new),
             http: grants.http.as_ref().map(http::Access::new),
+            stage: grants.stage.clone(),
         }
     }
 
@@ -211,6 +220,7 @@ impl Host {
             if *result != "ok" {
                 let detail = detail.as_deref().unwrap_or_default();
                 warn!(plugin, room, event, interface, result, calls, detail, "plugin asked the host in vain");
+                self.observer.in_vain(plugin, interface, result, detail);
             }
         }
         self.tally.clear();

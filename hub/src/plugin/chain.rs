@@ -219,6 +219,7 @@ impl Chain {
         match said {
             Err(fault) => {
                 self.observer.fault(plugin, fault.name());
+                self.observer.failed(plugin, fault);
                 if let Some(left_out) = member.brief.may_write(Instant::now()) {
                     let fault_name = fault.name();
                     warn!(plugin, %room, event = %id, fault = fault_name, shadow, left_out, "plugin failed: {fault}");

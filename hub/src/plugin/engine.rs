@@ -11,8 +11,10 @@ const STACK_BYTES_MAX: usize = 512 << 10;
 /// How much of a used memory stays resident for the next instance; the rest is given back to the system.
 const KEEP_RESIDENT: usize = 256 << 10;
 
-/// The most core modules inside one component. A Rust plugin has one to three; a scripting language's runtime, a dozen.
-pub const CORE_INSTANCES_MAX: usize = 32;
+/// The most core modules inside one component. A Rust plugin has one to three; Python, which is linked when it starts, 38. A
+/// pool keeps nothing in advance for them, it only counts: what each takes is asked of the system when it starts, and all of
+/// one component's together may take a mebibyte (wasmtime's `component_instance_size`).
+pub const CORE_INSTANCES_MAX: usize = 64;
 
 /// The most tables inside one component.
 pub const TABLES_MAX: usize = 8;

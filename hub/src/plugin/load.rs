@@ -9,7 +9,7 @@ use super::chain::{Chain, Member, Members, Place, Rule};
 use super::engine::Engine;
 use super::module::{self, LoadError, Module};
 use super::pool::{self, Pool};
-use super::{Fault, Observer};
+use super::{Fault, Observer, Stage};
 use crate::kv::Kv;
 use confab_config::{ChainRule, Config, Isolation, Patterns, PluginConfig};
 use confab_protocol::Body;
@@ -79,14 +79,27 @@ impl Chain {
         observer: Arc<dyn Observer>,
         kv: &Kv,
     ) -> Result<(Self, Vec<String>), Error> {
-        assemble(config, base_dir, check, observer, kv, &Members::new()).await
+        let outside = Outside { kv, stage: None };
+        assemble(config, base_dir, check, observer, outside, &Members::new()).await
+    }
+
+    /// The same for a trial: nothing that its plugins do leaves the stage.
+    pub async fn build_on(
+        stage: &Arc<Stage>,
+        config: &Config,
+        base_dir: &Path,
+        check: Arc<Check>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<(Self, Vec<String>), Error> {
+        let outside = Outside { kv: stage.kv(), stage: Some(stage) };
+        assemble(config, base_dir, check, observer, outside, &Members::new()).await
     }
 
     /// Builds the chain that takes this one's place, beside it. Plugins whose module, settings and limits are the same are
     /// handed on with their instances; all others are loaded and tried like at the start.
     pub async fn rebuild(&self, config: &Config, base_dir: &Path) -> Result<(Self, Vec<String>), Error> {
         let (check, observer) = (Arc::clone(&self.check), Arc::clone(&self.observer));
-        assemble(config, base_dir, check, observer, &self.kv, &self.members).await
+        assemble(config, base_dir, check, observer, Outside { kv: &self.kv, stage: None }, &self.members).await
     }
 
     /// Which plugins are others than in `old`.
@@ -118,12 +131,21 @@ pub struct Changes {
     pub kept: Vec<String>,
 }
 
+/// What is outside of a chain.
+#[derive(Clone, Copy)]
+struct Outside<'a> {
+    /// Where plugins remember.
+    kv: &'a Kv,
+    /// What stands for the rest of the world, in a trial.
+    stage: Option<&'a Arc<Stage>>,
+}
+
 async fn assemble(
     config: &Config,
     base_dir: &Path,
     check: Arc<Check>,
     observer: Arc<dyn Observer>,
-    kv: &Kv,
+    outside: Outside<'_>,
     before: &Members,
 ) -> Result<(Chain, Vec<String>), Error> {
     // What costs nothing to check comes first.
@@ -139,17 +161,17 @@ async fn assemble(
         .map(|(index, rule)| Patterns::new(&rule.rooms).map_err(|why| Error::Patterns { chain: index + 1, why }));
     let patterns = patterns.collect::<Result<Vec<_>, _>>()?;
     let mut warnings = unused(config);
-    let members = load_all(config, base_dir, &observer, kv, before, &mut warnings).await?;
+    let members = load_all(config, base_dir, &observer, outside, before, &mut warnings).await?;
     let rules = config.chain.iter().zip(patterns).map(|(rule, patterns)| read_rule(rule, patterns, &members));
     let rules = rules.collect();
-    Ok((Chain::new(version(config, &members), members, rules, check, observer, kv.clone()), warnings))
+    Ok((Chain::new(version(config, &members), members, rules, check, observer, outside.kv.clone()), warnings))
 }
 
 async fn load_all(
     config: &Config,
     base_dir: &Path,
     observer: &Arc<dyn Observer>,
-    kv: &Kv,
+    outside: Outside<'_>,
     before: &Members,
     warnings: &mut Vec<String>,
 ) -> Result<Members, Error> {
@@ -170,7 +192,7 @@ async fn load_all(
         Engine::new(fresh.map(|(_, plugin)| of_one(plugin)).sum()).map_err(|error| Error::Engine(error.into()))?;
     let folder = config.plugin_cache.as_ref().map(|folder| base_dir.join(folder)).or_else(users_cache);
     let cache = Cache::open(folder.as_deref());
-    let with = Surroundings { base_dir, engine: &engine, cache: &cache, observer, kv };
+    let with = Surroundings { base_dir, engine: &engine, cache: &cache, observer, outside };
     for (name, settings) in &config.plugin {
         if !members.contains_key(name) {
             let member = load(name, settings, &with, warnings).await?;
@@ -203,7 +225,7 @@ struct Surroundings<'a> {
     engine: &'a Engine,
     cache: &'a Cache,
     observer: &'a Arc<dyn Observer>,
-    kv: &'a Kv,
+    outside: Outside<'a>,
 }
 
 async fn load(
@@ -214,7 +236,7 @@ async fn load(
 ) -> Result<Member, Error> {
     let file = with.base_dir.join(&config.module);
     let job = (name.to_owned(), file.clone(), config.clone(), with.engine.clone(), with.cache.clone());
-    let grants = Grants::new(name, &config.capabilities, with.kv);
+    let grants = Grants::new(name, &config.capabilities, with.outside.kv, with.outside.stage);
     // Compiling takes a processor for tens of milliseconds: not on a thread that serves sessions.
     let runtime = tokio::runtime::Handle::current();
     let loading = tokio::task::spawn_blocking(move || {

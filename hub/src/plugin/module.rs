@@ -3,6 +3,7 @@
 use super::cache::{Cache, Entry, Key};
 use super::capability::{self, Capability, Grants};
 use super::contract::{CompletePre, PACKAGE, VERSION};
+use super::settings::{self, Refused};
 use super::{Fault, call::Guest, engine::Engine, snapshot, tally::Tally};
 use confab_config::{Isolation, PluginConfig};
 use confab_plugin_kit::settings::table_to_json;
@@ -10,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::debug;
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::{Component, Linker, types::ComponentItem};
 
 /// Why a module cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +34,9 @@ pub enum Error {
     /// It is a component, but not a plugin.
     #[error("a component, but not a plugin: it knows nothing of `{PACKAGE}`")]
     NotAPlugin,
+    /// The schema that it carries does not allow its settings.
+    #[error("{0}")]
+    Settings(Refused),
     /// It was built for another contract.
     #[error("built for version {found} of `{PACKAGE}`, this hub speaks {}.0 to {}.{}", VERSION.0, VERSION.0, VERSION.1)]
     Version {
@@ -140,6 +144,10 @@ impl Module {
             }
             _ => {}
         }
+        // In a trial it is the plugin's own word on them that is wanted; whoever tries it looks at the schema.
+        if !grants.on_stage() {
+            settings::check(&bytes, &config.settings).map_err(Error::Settings)?;
+        }
         let (name, settings) = (Arc::<str>::from(name), table_to_json(&config.settings).to_string());
         let key = Key::new(&hash, for_each_message(config).then_some((&*settings, config.memory.bytes())), &engine);
         let entry = match cache.get(&key, &engine) {
@@ -225,13 +233,15 @@ pub fn check_imports(
         }
     }
     let (mut missing, mut interfaces) = (Vec::new(), Vec::new());
-    for (import, _) in ty.imports(engine) {
+    for (import, item) in ty.imports(engine) {
         let interface = ours(import).and_then(|rest| rest.split('@').next().map(str::to_owned));
         if interface.as_deref() == Some("types") {
             continue;
         }
         match interface.as_deref().and_then(Capability::of) {
             Some(capability) if capability.is_in(&config.capabilities) => {}
+            // To know an interface's words is to ask for nothing.
+            Some(_) if only_types(&item.ty, engine) => {}
             Some(capability) => {
                 missing.push(capability);
                 interfaces.push(format!("`{import}`"));
@@ -244,6 +254,13 @@ pub fn check_imports(
     }
     let (interfaces, line) = (interfaces.join(", "), capability::line(&config.capabilities, &missing));
     Err(Error::NotGranted { plugin: name.into(), interfaces, line })
+}
+
+/// Whether nothing of an interface is imported but its types.
+fn only_types(item: &ComponentItem, engine: &wasmtime::Engine) -> bool {
+    let ComponentItem::ComponentInstance(interface) = item else { return false };
+    let mut exports = interface.exports(engine);
+    exports.all(|(_, item)| matches!(item.ty, ComponentItem::Type(_)))
 }
 
 /// Whether a contract's version is one that this hub speaks: the same major number, and no newer minor one.

@@ -4,8 +4,15 @@ use super::{Error, Fault, ModuleError};
 use confab_config::{Path, Problem};
 
 impl Error {
-    /// The same as a finding about a setting; [`confab_config::Loaded::place`] gives it its place in the file.
-    pub fn problem(&self) -> Problem {
+    /// The same as findings about settings, at least one; [`confab_config::Loaded::place`] gives them their places in the file.
+    pub fn problems(&self) -> Vec<Problem> {
+        match self {
+            Self::Module { plugin, source: ModuleError::Settings(refused), .. } => refused.problems(plugin),
+            other => vec![other.problem()],
+        }
+    }
+
+    fn problem(&self) -> Problem {
         let at = match self {
             Self::Engine(_) => Path::of("plugin"),
             Self::UnknownPlugin { chain, .. } => Path::of("chain").index(chain - 1).key("plugins"),

@@ -21,6 +21,9 @@ fn component(wat: &str, capabilities: &str) -> (tempfile::NamedTempFile, String)
     (file, toml)
 }
 
+/// An interface with a function.
+const CALLED: &str = r#"(instance (export "now" (func)))"#;
+
 #[tokio::test]
 async fn each_capability_that_is_asked_for_and_not_granted_is_refused_with_the_line_that_grants_it() {
     let granted = "log = true";
@@ -30,7 +33,7 @@ async fn each_capability_that_is_asked_for_and_not_granted_is_refused_with_the_l
         ("host-kv", "capabilities = { kv = true, log = true }"),
         ("host-http", "capabilities = { http = [\"https://host.example\"], log = true }"),
     ] {
-        let wat = format!(r#"(component (import "confab:plugin/{interface}@1.0.0" (instance)))"#);
+        let wat = format!(r#"(component (import "confab:plugin/{interface}@1.0.0" {CALLED}))"#);
         let (file, toml) = component(&wat, granted);
         let expected = format!(
             "cannot load plugin `it` from {}: it imports `confab:plugin/{interface}@1.0.0`, not granted: if it should have \
@@ -39,8 +42,17 @@ async fn each_capability_that_is_asked_for_and_not_granted_is_refused_with_the_l
         );
         assert_eq!(told(&toml).await, expected);
     }
-    let (_file, toml) = component(r#"(component (import "confab:plugin/host-log@1.0.0" (instance)))"#, "clock = true");
+    let wat = format!(r#"(component (import "confab:plugin/host-log@1.0.0" {CALLED}))"#);
+    let (_file, toml) = component(&wat, "clock = true");
     assert!(told(&toml).await.contains("write `capabilities = { clock = true, log = true }`"));
+}
+
+#[tokio::test]
+async fn an_interface_of_which_only_the_types_are_used_needs_no_grant() {
+    let level = r#"(instance (type $level (enum "debug" "info" "warn")) (export "level" (type (eq $level))))"#;
+    let (_file, toml) = component(&format!(r#"(component (import "confab:plugin/host-log@1.0.0" {level}))"#), "");
+    // It gets as far as to what it does not export.
+    assert!(told(&toml).await.contains("its exports are not those of the contract"));
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod faults;
 mod http;
 mod isolation;
 mod kv;
+mod languages;
 mod loading;
 mod reload;
 mod sample;

@@ -23,6 +23,18 @@ pub fn plugins() -> &'static Path {
     })
 }
 
+/// The file of a plugin that is written in another language than Rust. Where `cargo xtask test` did not build it, it is built
+/// here, by the language's own tools.
+pub fn component(name: &str) -> PathBuf {
+    static LOCK: Mutex<()> = Mutex::new(());
+    let file = plugins().join(format!("{name}.wasm"));
+    if std::env::var_os("CONFAB_TEST_PLUGINS").is_none() {
+        let _one_at_a_time = LOCK.lock();
+        xtask::wasm::build(&[name], plugins()).expect("the plugin builds");
+    }
+    file
+}
+
 /// What plugins did.
 #[derive(Debug, Default)]
 pub struct Seen {

@@ -10,6 +10,7 @@ use std::process::Command;
 /// The tool, with its version.
 pub const TOOL: &str = "componentize-js 0.23.0";
 
+/// Beside the tool stands one package that it needs and does not name.
 const PACKAGE: &str = include_str!("componentize-js.json");
 const LOCK: &str = include_str!("componentize-js.lock.json");
 
@@ -26,7 +27,8 @@ await writeFile(out, component);
 
 /// Makes a component of `src/plugin.js`; returns the file, which lies in the work's folder.
 pub fn build(project: &Project, work: &Path, say: &dyn Fn(&str)) -> Result<PathBuf> {
-    let tool = once("componentize-js-0.23.0", |folder| install(folder, say))?;
+    let packages = &blake3::hash(LOCK.as_bytes()).to_hex()[..8];
+    let tool = once(&format!("componentize-js-0.23.0-{packages}"), |folder| install(folder, say))?;
     let wit = write_contract(project.manifest.as_ref(), work)?;
     let out = work.join("unfinished");
     say(&format!("{}: {TOOL} (about half a minute)", project.name()));

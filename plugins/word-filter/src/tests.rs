@@ -11,7 +11,7 @@ fn the_files_beside_the_code_say_the_truth() {
 
 #[test]
 fn the_filters_in_other_languages_and_this_one_say_the_same() {
-    let wrong = golden::cases::<WordFilter>(include_str!("../../word-filter-js/golden.toml"));
+    let wrong = golden::cases::<WordFilter>(include_str!("../shared.golden.toml"));
     assert_eq!(wrong, Vec::<String>::new());
 }
 

@@ -73,14 +73,29 @@ pub async fn no_page_spans_epochs_and_next_leads_on(store: Store) {
     assert_eq!(places(&backwards(&store, Some((9, 9)), 1).await), [(4, 2)]);
 }
 
-pub async fn an_epoch_with_a_successor_serves_its_contiguous_part(store: Store) {
-    apply(&store, &[message(1, (1, 1)), message(3, (1, 3)), message(4, (2, 2))]).await;
+pub async fn an_epoch_with_a_successor_is_read_past_what_was_lost_with_it(store: Store) {
+    apply(&store, &[message(1, (1, 1)), message(3, (1, 3))]).await;
+    assert_eq!(places(&forwards(&store, None, 9).await), [(1, 1)], "the hole may still be filled");
+    apply(&store, &[message(4, (2, 2))]).await;
     let page = forwards(&store, None, 1).await;
-    assert_eq!((places(&page), page.next), (vec![(1, 1)], Some(Cursor::new(2, 0))));
+    assert_eq!((places(&page), page.next), (vec![(1, 1)], Some(Cursor::new(1, 1))));
     assert_eq!(page.through, Some(Cursor::new(2, 0)), "nothing of the newest epoch can be served yet");
+    let page = forwards(&store, Some((1, 1)), 9).await;
+    assert_eq!((places(&page), page.next), (vec![(1, 3)], Some(Cursor::new(2, 0))));
     let page = forwards(&store, Some((2, 0)), 1).await;
     assert_eq!((places(&page), page.next), (vec![], None));
-    assert_eq!(places(&backwards(&store, None, 9).await), [(1, 1)]);
+    assert_eq!(places(&backwards(&store, None, 9).await), [(1, 3), (1, 1)]);
+    assert_eq!(places(&backwards(&store, Some((1, 3)), 9).await), [(1, 1)]);
+    assert_eq!(store.oldest(&room()).await.unwrap(), Some(Cursor::new(1, 1)));
+}
+
+pub async fn an_epoch_whose_first_place_was_lost_is_read_all_the_same(store: Store) {
+    apply(&store, &[message(2, (1, 2)), message(3, (2, 1))]).await;
+    let page = forwards(&store, None, 9).await;
+    assert_eq!((places(&page), page.next), (vec![(1, 2)], Some(Cursor::new(2, 0))));
+    let page = backwards(&store, None, 9).await;
+    assert_eq!((places(&page), page.next), (vec![(2, 1)], Some(Cursor::new(1, 3))));
+    assert_eq!(places(&backwards(&store, Some((1, 3)), 9).await), [(1, 2)]);
     assert_eq!(store.oldest(&room()).await.unwrap(), Some(Cursor::new(1, 1)));
 }
 

@@ -1,6 +1,7 @@
 //! Confab from the outside. Run with `cargo xtask test`, which starts the services that these need.
 #![allow(clippy::print_stdout, reason = "some print what they measured beside what they check")]
 
+mod author;
 mod cluster;
 mod docs;
 mod embedded;
@@ -10,6 +11,7 @@ mod history;
 mod hostile;
 mod keys;
 mod load;
+mod newcomer;
 mod outages;
 mod page;
 mod plugins;

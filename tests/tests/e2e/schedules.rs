@@ -124,3 +124,19 @@ async fn a_session_that_says_hello_and_world_is_heard_saying_hello_and_world() -
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_that_is_refused_lets_nobody_pass_those_before_it() -> Result<()> {
+    let refuses = plugin("refuses", "word-filter", "settings = { words = [\"forbidden\"], action = \"reject\" }")?;
+    let slow = plugin("slow", "misbehave", "timeout = \"2s\"\nsettings = { mode = \"by-text\", n = 30 }")?;
+    let world = Embedded::start(&format!("{refuses}{slow}[[chain]]\nplugins = [\"refuses\", \"slow\"]\n")).await?;
+    let ada = Client::connect(&world.hub.listen, "ada").await?;
+    for round in 0..5 {
+        let say = |text: &str| ada.begin_rpc("send", json!({"room": "lobby", "body": {"text": text}}));
+        let (slow, refused, quick) = tokio::join!(say("spin"), say("forbidden"), say("world"));
+        assert!(refused?.is_err());
+        assert_eq!(slow?.unwrap()["offset"], 2 * round + 1);
+        assert_eq!(quick?.unwrap()["offset"], 2 * round + 2);
+    }
+    Ok(())
+}

@@ -4,7 +4,7 @@ use crate::cargo;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use xtask::progress::Progress;
-use xtask::wasm::{self, FIXTURES, PLUGINS};
+use xtask::wasm::{self, FIXTURES, PLUGINS, SCRIPTS};
 use xtask::workspace;
 
 /// Builds those that people use into `plugins/`, where hub.toml looks for them.
@@ -12,10 +12,11 @@ pub fn build() -> Result<()> {
     build_into(&workspace::root().join("plugins"), PLUGINS)
 }
 
-/// Builds those and the ones that misbehave for tests, apart from the others; returns their folder.
+/// Builds those, the same filter in other languages, and the ones that misbehave for tests, apart from the others; returns
+/// their folder. The other languages' tools are brought by the kit when they are first needed; a minute, once.
 pub fn build_for_tests() -> Result<PathBuf> {
     let folder = cargo::target_folder()?.join("test-plugins");
-    build_into(&folder, &[PLUGINS, FIXTURES].concat())?;
+    build_into(&folder, &[PLUGINS, SCRIPTS, FIXTURES].concat())?;
     Ok(folder)
 }
 

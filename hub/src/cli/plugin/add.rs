@@ -7,8 +7,6 @@ use super::{Done, Failure};
 use crate::cli::{Exit, Screen, SettingsArgs};
 use confab_config::{Diagnostic, Isolation, human::duration};
 use confab_plugin_kit::manifest::is_name;
-use confab_plugin_kit::schema;
-use confab_plugin_kit::settings::table_to_json;
 use std::path::Path;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value, value};
 
@@ -28,7 +26,7 @@ pub(super) fn run(settings: &SettingsArgs, add: &Add, screen: &mut Screen<'_>) -
             .help("change its `module` there, or add this one under another name with `--name`")
             .into());
     }
-    check(&candidate, add)?;
+    candidate.check(&add.settings.iter().cloned().collect())?;
     let before = document.to_string();
     put(&mut document, &name, &candidate, add, &module(&candidate.file, &loaded.base_dir));
     let after = document.to_string();
@@ -49,21 +47,6 @@ pub(super) fn run(settings: &SettingsArgs, add: &Add, screen: &mut Screen<'_>) -
     }
     writeln!(screen.err, "next: `confab config check`, then `confab reload`")?;
     Ok(Exit::Done)
-}
-
-/// Refuses settings that the plugin's own schema refuses, before they are written.
-fn check(candidate: &Candidate, add: &Add) -> Result<(), Failure> {
-    let Some(schema) = &candidate.embedded.schema else { return Ok(()) };
-    let settings: toml::Table = add.settings.iter().cloned().collect();
-    let wrong = schema::violations(schema, &table_to_json(&settings));
-    let Some(first) = wrong.first() else { return Ok(()) };
-    let found = Diagnostic::error(format!("the settings of `{}` are not as it wants them", candidate.name()));
-    let found = wrong.iter().fold(found, |found, wrong| found.note(wrong.to_string()));
-    let help = match first.path.is_empty() {
-        true => "give its settings with `-s KEY=VALUE`".to_owned(),
-        false => format!("`confab plugin inspect {}` lists its settings", candidate.file.display()),
-    };
-    Err(found.help(help).into())
 }
 
 /// The path to write: relative to hub.toml's folder where the file lies below it, else absolute.

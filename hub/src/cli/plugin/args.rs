@@ -102,8 +102,9 @@ pub struct Test {
 /// Say what a plugin is.
 #[derive(Args, Clone, Debug)]
 pub struct Inspect {
-    /// The built file.
-    pub file: PathBuf,
+    /// The plugin: its folder, which is built first, or a built file.
+    #[arg(default_value = ".")]
+    pub plugin: PathBuf,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -118,6 +119,9 @@ pub struct With {
     /// Take the settings and limits of this plugin of hub.toml.
     #[arg(long, value_name = "NAME")]
     pub like: Option<String>,
+    /// What other servers answer: a file of `[[http]]`, as golden cases write them. All others are away.
+    #[arg(long, value_name = "FILE")]
+    pub answers: Option<PathBuf>,
 }
 
 /// Let a plugin judge one message.

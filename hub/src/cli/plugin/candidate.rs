@@ -3,10 +3,12 @@
 use super::args::With;
 use super::{Failure, say};
 use crate::cli::{Exit, SettingsArgs};
+use crate::plugin::{SettingsRefused, check_settings_against};
 use confab_config::{Capabilities, Diagnostic, Isolation, PluginConfig};
 use confab_plugin_kit::build::Builder;
 use confab_plugin_kit::component::{Face, face};
 use confab_plugin_kit::embed::{self, Embedded};
+use confab_plugin_kit::golden::{Recorded, read_answers};
 use confab_plugin_kit::project::{MANIFEST, Project};
 use std::path::{Path, PathBuf};
 
@@ -111,7 +113,32 @@ impl Candidate {
             table.capabilities = granted;
         }
         table.settings.extend(with.settings.iter().cloned());
+        self.check(&table.settings)?;
         Ok(table)
+    }
+
+    /// Refuses settings that the plugin's own schema refuses.
+    pub fn check(&self, settings: &toml::Table) -> Result<(), Failure> {
+        let Some(refused) = self.refused(settings) else { return Ok(()) };
+        let found = Diagnostic::error(format!("the settings of `{}` are not as it wants them", self.name()));
+        let found = refused.lines().fold(found, Diagnostic::note);
+        let help = match refused.is_of_the_whole() {
+            true => "give its settings with `-s KEY=VALUE`, or take those of hub.toml with `--like NAME`".to_owned(),
+            false => format!("`confab plugin inspect {}` lists its settings", self.file.display()),
+        };
+        Err(found.help(help).into())
+    }
+
+    /// What the plugin's schema does not allow of these settings.
+    pub fn refused(&self, settings: &toml::Table) -> Option<SettingsRefused> {
+        check_settings_against(self.embedded.schema.as_ref()?, settings).err()
+    }
+}
+
+impl With {
+    /// What other servers answer.
+    pub(super) fn answers(&self) -> Result<Vec<Recorded>, Failure> {
+        Ok(self.answers.as_deref().map(read_answers).transpose()?.unwrap_or_default())
     }
 }
 

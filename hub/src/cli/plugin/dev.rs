@@ -62,8 +62,22 @@ fn once(settings: &SettingsArgs, dev: &Dev, screen: &mut Screen<'_>) -> Done {
     if dev.no_reload {
         return Ok(Exit::Done);
     }
+    if !is_in_hub_toml(settings, &out) {
+        let place = out.display();
+        writeln!(
+            screen.err,
+            "note: no plugin of hub.toml has the module {place}: `confab plugin add {place}` puts it there"
+        )?;
+    }
     let swap = Reload { dry_run: false, json: false, hub: dev.hub.clone() };
     Ok(reload::run(settings, &swap, screen)?)
+}
+
+/// Whether the hub takes this file in at all. Where the settings cannot be read, the reload tells.
+fn is_in_hub_toml(settings: &SettingsArgs, out: &Path) -> bool {
+    let Ok(loaded) = settings.load(Vec::new()) else { return true };
+    let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    loaded.config.plugin.values().any(|plugin| whole(&plugin.module) == whole(out))
 }
 
 /// When each file that decides what the plugin is was changed.

@@ -6,8 +6,8 @@ use confab_plugin_kit::settings::to_json;
 use confab_protocol::{Body, Event, EventId, Key, Kind, Room, Sender, UserId};
 use std::time::Duration;
 
-/// When golden cases happen, unless they say.
-const AT: u64 = 1_700_000_000_000;
+/// When golden cases happen, unless they say, in milliseconds since 1970.
+pub(super) const AT: u64 = 1_700_000_000_000;
 
 /// An event with its circumstances.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use confab_config::human::duration;
 use serde_json::{Value, json};
 
 pub(super) fn run(inspect: &Inspect, screen: &mut Screen<'_>) -> Done {
-    let candidate = Candidate::read(&inspect.file)?;
+    let candidate = Candidate::find(&inspect.plugin)?;
     if inspect.json {
         screen.json(&as_json(&candidate))?;
     } else {
@@ -29,6 +29,7 @@ fn as_json(candidate: &Candidate) -> Value {
         "manifest": candidate.embedded.manifest,
         "contract": candidate.face.contract,
         "imports": asked.collect::<Vec<_>>(),
+        "words": candidate.face.words,
         "foreign_imports": candidate.face.foreign,
         "bytes": candidate.bytes,
         "blake3": candidate.hash,
@@ -79,6 +80,12 @@ fn tell_asked(candidate: &Candidate, screen: &mut Screen<'_>) -> std::io::Result
     for (at, capability) in candidate.face.capabilities.iter().enumerate() {
         let why = reasons.get(capability).map_or("it does not say why", String::as_str);
         writeln!(screen.out, "{}{capability}: {why}", if at == 0 { "asks for   " } else { "           " })?;
+    }
+    for capability in &candidate.face.words {
+        writeln!(
+            screen.out,
+            "           (it knows the types of `{capability}` and calls nothing: no grant is needed)"
+        )?;
     }
     for import in &candidate.face.foreign {
         writeln!(screen.err, "warning: it imports `{import}`, which no hub gives to any plugin: it will not load")?;

@@ -7,7 +7,7 @@ use super::args::{Past, Replay};
 use super::candidate::Candidate;
 use super::events::Asked;
 use super::run::refused;
-use super::trial::{Heard, Trial, Tried};
+use super::trial::{Trial, Tried, wait_for};
 use super::{Done, Failure, load, say};
 use crate::cli::run::causes;
 use crate::cli::{Exit, Screen, SettingsArgs};
@@ -19,17 +19,19 @@ use confab_plugin_kit::golden::Outcome;
 use confab_protocol::{Record, Room};
 use confab_store::Query;
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
 /// How long reading the journal may take.
 const JOURNAL_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// A verdict that would have been another.
-struct Changed {
+/// An event that was judged again.
+struct Again {
     record: Record,
     was: String,
     now: Tried,
+    changed: bool,
 }
 
 pub(super) fn run(settings: &SettingsArgs, replay: &Replay, screen: &mut Screen<'_>) -> Done {
@@ -46,47 +48,56 @@ pub(super) fn run(settings: &SettingsArgs, replay: &Replay, screen: &mut Screen<
     };
     let records = records(settings, replay, &room, screen)?;
     say(&format!("{} events of {room}", records.len()));
-    let heard = Heard::default();
-    let (mut changed, mut counts) = (Vec::new(), std::collections::BTreeMap::<String, usize>::new());
-    let total = records.len();
     let name = replay.with.like.clone().unwrap_or_else(|| candidate.name());
-    let done: Result<(), Failure> = heard.during(async {
-        let new = Trial::open(&name, table, &heard).await.map_err(|why| refused(&candidate, why))?;
+    let answers = replay.with.answers()?;
+    let judged: Result<Vec<Again>, Failure> = wait_for(async {
+        let new = Trial::open(&name, table, &answers).await.map_err(|why| refused(&candidate, why))?;
         let old = match old {
-            Some((old, table)) => Some(Trial::open(&name, table, &heard).await.map_err(|why| refused(&old, why))?),
+            Some((old, table)) => Some(Trial::open(&name, table, &answers).await.map_err(|why| refused(&old, why))?),
             None => None,
         };
+        let mut judged = Vec::with_capacity(records.len());
         for record in records {
-            // What this plugin added then would be in its way now.
-            let mut event = record.event.clone();
-            event.annotations.retain(|key, _| !key.starts_with(&format!("{name}.")));
-            let asked = Asked { kind: judged_kind(event.kind), event };
-            let now = new.judge(asked.clone()).await;
-            let was = match &old {
-                Some(old) => shown(&old.judge(asked).await.outcome),
-                None => at_the_time(&record, &name),
-            };
-            *counts.entry(now.outcome.verdict.clone()).or_default() += 1;
-            let same = if old.is_some() { was == shown(&now.outcome) } else { was == now.outcome.verdict };
-            if !same {
-                changed.push(Changed { record, was, now });
-            }
+            judged.push(again(&name, record, &new, old.as_ref()).await);
         }
-        Ok(())
+        Ok(judged)
     })?;
-    done?;
+    let judged = judged?;
     if replay.json {
-        let rows: Vec<Value> = changed.iter().map(as_json).collect();
-        screen.json(&json!({ "room": replay.room, "events": total, "verdicts": counts, "changed": rows }))?;
-        return Ok(Exit::Done);
+        screen.json(&report(&replay.room, &judged))?;
+    } else {
+        tell(&judged, screen)?;
     }
-    for changed in &changed {
-        tell(changed, screen)?;
-    }
-    let counts: Vec<String> = counts.iter().map(|(verdict, n)| format!("{n} {verdict}")).collect();
-    let counts = if counts.is_empty() { "none".into() } else { counts.join(", ") };
-    writeln!(screen.out, "{total} events judged ({counts}), {} verdicts changed", changed.len())?;
     Ok(Exit::Done)
+}
+
+/// Lets the candidate, and the older build if there is one, judge an event as if it were then: the clock shows its time, dice
+/// fall alike for both, and what either remembered of earlier events is there.
+async fn again(name: &str, record: Record, new: &Trial, old: Option<&Trial>) -> Again {
+    // What this plugin added then would be in its way now.
+    let mut event = record.event.clone();
+    event.annotations.retain(|key, _| !key.starts_with(&format!("{name}.")));
+    let asked = Asked { kind: judged_kind(event.kind), event };
+    let (at, seed) = (record.event.at, record.cursor.offset);
+    let judge = async |trial: &Trial| {
+        trial.set_clock(at);
+        trial.seed(seed);
+        trial.judge(asked.clone()).await
+    };
+    let now = judge(new).await;
+    let (was, changed) = match old {
+        Some(old) => {
+            let was = shown(&judge(old).await.outcome);
+            let changed = was != shown(&now.outcome);
+            (was, changed)
+        }
+        None => {
+            let was = at_the_time(&record, name);
+            let changed = was != now.outcome.verdict;
+            (was, changed)
+        }
+    };
+    Again { record, was, now, changed }
 }
 
 /// What this plugin said at the time; what it never judged counts as accepted.
@@ -100,30 +111,83 @@ fn shown(outcome: &Outcome) -> String {
     let code = outcome.code.map(|code| format!(" {code}")).unwrap_or_default();
     let reason = outcome.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     let body = match outcome.verdict.as_str() {
-        "replace" => outcome.body.as_ref().map(|body| format!(" {body}")).unwrap_or_default(),
+        // However a language writes it: the same JSON is the same body.
+        "replace" => outcome.body.as_ref().map(|body| format!(" {}", written_anew(body))).unwrap_or_default(),
         _ => String::new(),
     };
     let notes = if outcome.annotations.is_empty() { String::new() } else { format!(" {}", json!(outcome.annotations)) };
     format!("{}{code}{reason}{body}{notes}", outcome.verdict)
 }
 
-fn tell(changed: &Changed, screen: &mut Screen<'_>) -> std::io::Result<()> {
-    let Changed { record, was, now } = changed;
-    let event = &record.event;
-    let text = event.body.text().unwrap_or_else(|| event.body.as_str().to_owned());
-    writeln!(screen.out, "{}  {}: {text}", record.cursor, event.sender.user)?;
-    writeln!(screen.out, "    was  {was}\n    now  {}", shown(&now.outcome))
+fn written_anew(body: &str) -> String {
+    serde_json::from_str::<Value>(body).map_or_else(|_| body.to_owned(), |body| body.to_string())
 }
 
-fn as_json(changed: &Changed) -> Value {
+/// The longest text of the table, in characters.
+const TEXT_MAX: usize = 60;
+
+fn tell(judged: &[Again], screen: &mut Screen<'_>) -> std::io::Result<()> {
+    let changed: Vec<&Again> = judged.iter().filter(|again| again.changed).collect();
+    if !changed.is_empty() {
+        writeln!(screen.out, "{:<12} {:<16} {:<28} {:<28} text", "place", "sender", "was", "now")?;
+    }
+    for Again { record, was, now, .. } in &changed {
+        let event = &record.event;
+        let text = clipped(&event.body.text().unwrap_or_else(|| event.body.as_str().to_owned()), TEXT_MAX);
+        let (place, sender) = (record.cursor.offset, event.sender.user.as_str());
+        let (was, now) = (clipped(was, 28), clipped(&shown(&now.outcome), 28));
+        writeln!(screen.out, "{place:<12} {sender:<16} {was:<28} {now:<28} {text}")?;
+    }
+    let counts: Vec<String> = counts(judged).iter().map(|(verdict, n)| format!("{n} {verdict}")).collect();
+    let counts = if counts.is_empty() { "none".into() } else { counts.join(", ") };
+    writeln!(screen.out, "{} events judged ({counts}), {} verdicts changed", judged.len(), changed.len())?;
+    let unlisted = unlisted(judged);
+    if let Some(first) = unlisted.first() {
+        let more = if unlisted.len() > 1 { format!(" and {} more", unlisted.len() - 1) } else { String::new() };
+        writeln!(screen.err, "note: it asked {first}{more}: say with `--answers FILE` what is answered there")?;
+    }
+    Ok(())
+}
+
+/// A text for a table: one line, and no longer than that.
+fn clipped(text: &str, most: usize) -> String {
+    let one_line = text.replace(['\n', '\r', '\t'], " ");
+    match one_line.chars().count() <= most {
+        true => one_line,
+        false => one_line.chars().take(most - 1).chain(['…']).collect(),
+    }
+}
+
+fn counts(judged: &[Again]) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    judged.iter().for_each(|again| *counts.entry(again.now.outcome.verdict.as_str()).or_default() += 1);
+    counts
+}
+
+fn unlisted(judged: &[Again]) -> Vec<&str> {
+    let all: BTreeSet<&str> = judged.iter().flat_map(|again| &again.now.unlisted).map(String::as_str).collect();
+    all.into_iter().collect()
+}
+
+fn report(room: &str, judged: &[Again]) -> Value {
+    let row = |again: &Again| {
+        json!({
+            "epoch": again.record.cursor.epoch,
+            "offset": again.record.cursor.offset,
+            "id": again.record.event.id,
+            "body": again.record.event.body,
+            "was": again.was,
+            "now": again.now.outcome,
+            "us": again.now.micros,
+        })
+    };
+    let changed: Vec<Value> = judged.iter().filter(|again| again.changed).map(row).collect();
     json!({
-        "epoch": changed.record.cursor.epoch,
-        "offset": changed.record.cursor.offset,
-        "id": changed.record.event.id,
-        "body": changed.record.event.body,
-        "was": changed.was,
-        "now": changed.now.outcome,
-        "us": changed.now.micros,
+        "room": room,
+        "events": judged.len(),
+        "verdicts": counts(judged),
+        "changed": changed,
+        "unlisted": unlisted(judged),
     })
 }
 

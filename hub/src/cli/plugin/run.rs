@@ -1,9 +1,10 @@
 //! `confab plugin run`: one message, and all that came of it.
 
 use super::args::Run;
+use super::build::size;
 use super::candidate::Candidate;
 use super::events::Asked;
-use super::trial::{Heard, Trial, Tried};
+use super::trial::{Trial, Tried, wait_for};
 use super::{Done, Failure};
 use crate::cli::{Exit, Screen, SettingsArgs};
 use confab_config::Diagnostic;
@@ -17,18 +18,26 @@ pub(super) fn run(settings: &SettingsArgs, run: &Run, screen: &mut Screen<'_>) -
     let case = event(run)?;
     let asked = Asked::of(&case, Duration::ZERO).map_err(Diagnostic::error)?;
     let before = asked.event.body.as_str().to_owned();
-    let heard = Heard::default();
-    let tried = heard.during(async {
-        let trial = Trial::open(&candidate.name(), table, &heard).await?;
-        // The first call of a plugin that lives on pays for what it only does once.
-        trial.judge(asked.clone()).await;
-        Ok(trial.judge(asked).await)
+    let answers = run.with.answers()?;
+    let limit = table.memory;
+    let tried = wait_for(async {
+        let trial = Trial::open(&candidate.name(), table, &answers).await?;
+        // The first call pays for what is only done once. One that remembers would count it.
+        if !candidate.face.capabilities.iter().any(|capability| capability == "kv") {
+            trial.judge(asked.clone()).await;
+        }
+        let tried = trial.judge(asked).await;
+        Ok((tried, trial.memory_bytes()))
     })?;
-    let tried: Tried = tried.map_err(|why| refused(&candidate, why))?;
+    let (tried, memory): (Tried, usize) = tried.map_err(|why| refused(&candidate, why))?;
     if run.json {
-        screen.json(&json!({ "outcome": tried.outcome, "us": tried.micros, "log": tried.log }))?;
+        let Tried { outcome, micros, log, unlisted } = &tried;
+        let found =
+            json!({ "outcome": outcome, "us": micros, "memory_bytes": memory, "log": log, "unlisted": unlisted });
+        screen.json(&found)?;
     } else {
         tell(&before, &tried, screen)?;
+        writeln!(screen.out, "  memory {} of {limit}", size(memory))?;
     }
     Ok(if tried.outcome.verdict == "fault" { Exit::Failed } else { Exit::Done })
 }
@@ -37,7 +46,7 @@ pub(super) fn run(settings: &SettingsArgs, run: &Run, screen: &mut Screen<'_>) -
 pub(super) fn refused(candidate: &Candidate, why: String) -> Failure {
     let advice = match &candidate.embedded.schema {
         Some(_) => format!(
-            "`confab plugin inspect {}` lists its settings; give them with `-s KEY=VALUE`",
+            "`confab plugin inspect {}` lists its settings; give them with `-s KEY=VALUE`, or take those of hub.toml with `--like NAME`",
             candidate.file.display()
         ),
         None => "give its settings with `-s KEY=VALUE`, or take those of hub.toml with `--like NAME`".into(),
@@ -87,6 +96,9 @@ fn tell(before: &str, tried: &Tried, screen: &mut Screen<'_>) -> std::io::Result
     }
     for line in &tried.log {
         writeln!(screen.out, "  log {line}")?;
+    }
+    for url in &tried.unlisted {
+        writeln!(screen.err, "note: it asked {url}: say with `--answers FILE` what is answered there")?;
     }
     Ok(())
 }

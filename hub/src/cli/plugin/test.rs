@@ -2,8 +2,8 @@
 
 use super::args::Test;
 use super::candidate::Candidate;
-use super::events::Asked;
-use super::trial::{Heard, Trial};
+use super::events::{AT, Asked};
+use super::trial::{Trial, wait_for};
 use super::{Done, Failure};
 use crate::cli::{Exit, Screen};
 use confab_config::PluginConfig;
@@ -29,11 +29,10 @@ pub(super) fn run(test: &Test, screen: &mut Screen<'_>) -> Done {
     let table = candidate.table()?;
     let wanted = |case: &&Case| test.only.as_ref().is_none_or(|only| case.name.contains(only.as_str()));
     let cases: Vec<&Case> = golden.cases.iter().filter(wanted).collect();
-    let heard = Heard::default();
     let mut results = Vec::new();
     let limit = table.timeout;
     for case in cases {
-        let ran = heard.during(one(&candidate.name(), &table, case, &heard))?;
+        let ran = wait_for(one(&candidate, &table, case))?;
         let passed = ran.differences.is_empty();
         if !test.json {
             tell(&golden, case, &ran, limit, screen)?;
@@ -55,13 +54,20 @@ pub(super) fn run(test: &Test, screen: &mut Screen<'_>) -> Done {
     }
 }
 
-/// Runs a case: the plugin is configured anew, then asked step by step.
-async fn one(name: &str, table: &PluginConfig, case: &Case, heard: &Heard) -> Ran {
+/// Runs a case: the plugin is configured anew, then asked step by step. Where the settings should be refused, it may be the
+/// schema that does; where they should not, the schema must not.
+async fn one(candidate: &Candidate, table: &PluginConfig, case: &Case) -> Ran {
+    let name = &candidate.name();
+    let schema = candidate.refused(&case.settings).map(|refused| refused.to_string());
     let table = PluginConfig { settings: case.settings.clone(), ..table.clone() };
-    let trial = Trial::open(name, table, heard).await;
+    let trial = Trial::open(name, table, &case.http).await;
     let mut ran = Ran { differences: Vec::new(), log: Vec::new(), micros: 0 };
     let mut differ = |what, expected: String, found: String| {
         ran.differences.push((0, Difference { what, expected, found }));
+    };
+    let trial = match schema {
+        Some(why) if case.settings_error.as_ref().is_none_or(|expected| why.contains(expected)) => Err(why),
+        _ => trial,
     };
     let trial = match (trial, &case.settings_error) {
         (Err(why), Some(expected)) if why.contains(expected.as_str()) => return ran,
@@ -78,10 +84,12 @@ async fn one(name: &str, table: &PluginConfig, case: &Case, heard: &Heard) -> Ra
     let mut passed = Duration::ZERO;
     for (at, step) in case.steps.iter().enumerate() {
         passed += step.pass;
+        trial.set_clock(AT.saturating_add(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX)));
         match Asked::of(&step.event, passed) {
             Ok(asked) => {
                 let tried = trial.judge(asked).await;
                 ran.differences.extend(compare(&step.expect, &tried.outcome).into_iter().map(|found| (at + 1, found)));
+                ran.differences.extend(tried.unlisted.into_iter().map(|url| (at + 1, unlisted(url))));
                 ran.log.extend(tried.log);
                 ran.micros = ran.micros.max(tried.micros);
             }
@@ -92,6 +100,11 @@ async fn one(name: &str, table: &PluginConfig, case: &Case, heard: &Heard) -> Ra
         }
     }
     ran
+}
+
+/// A request that the case does not know of.
+fn unlisted(url: String) -> Difference {
+    Difference { what: "http", expected: "requests to addresses that the case's `http` lists".into(), found: url }
 }
 
 fn tell(golden: &Golden, case: &Case, ran: &Ran, limit: Duration, screen: &mut Screen<'_>) -> std::io::Result<()> {

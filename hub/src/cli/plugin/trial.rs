@@ -1,22 +1,16 @@
 //! One plugin alone in a chain of its own: the same sandbox, limits and checks as in a hub.
 
-use super::events::Asked;
+use super::events::{AT, Asked};
 use crate::cli::run::causes;
-use crate::hub::build_chain;
-use crate::kv::Kv;
-use crate::plugin::{Chain, Error, Judged};
-use confab_config::{ChainRule, ChainStep, Config, JudgedKind, OnFault, PluginConfig};
-use confab_plugin_kit::golden::Outcome;
+use crate::hub::build_trial;
+use crate::plugin::{Chain, Error, Fault, Judged, Observer, Stage};
+use confab_config::{BreakerConfig, ChainRule, ChainStep, Config, JudgedKind, PluginConfig};
+use confab_plugin_kit::golden::{Outcome, Recorded};
 use confab_protocol::{Annotations, Event, Trail, VerdictName};
 use parking_lot::Mutex;
 use serde_json::Value;
-use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tracing::field::{Field, Visit};
-use tracing::{Level, Subscriber};
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 /// How long a call may take here before it counts as lost. The machine that tests run on may be busy: what takes longer
 /// than the hub would allow is told, and is no failure.
@@ -26,7 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct Trial {
     chain: Chain,
     name: String,
-    heard: Arc<Mutex<Vec<String>>>,
+    ear: Arc<Ear>,
+    stage: Arc<Stage>,
 }
 
 /// What came of one call.
@@ -36,30 +31,51 @@ pub(super) struct Tried {
     pub outcome: Outcome,
     /// How long it took, in microseconds.
     pub micros: u64,
-    /// What it wrote to the log.
+    /// What it wrote to the log, and asked of the host in vain.
     pub log: Vec<String>,
+    /// The addresses that it asked although nobody said what they answer.
+    pub unlisted: Vec<String>,
 }
 
 impl Trial {
-    /// Loads and configures a plugin. The error says why it does not start, for its author.
-    pub async fn open(name: &str, table: PluginConfig, heard: &Heard) -> Result<Self, String> {
+    /// Loads and configures a plugin; other servers answer this, and nothing else. The error says why it does not start, for
+    /// its author.
+    pub async fn open(name: &str, table: PluginConfig, answers: &[Recorded]) -> Result<Self, String> {
         let mut config = Config::default();
-        // A failure is held, because a hold tells why.
-        let table = PluginConfig { timeout: table.timeout.max(PATIENCE), on_fault: OnFault::Hold, ..table };
+        // However often it fails, it is asked.
+        let breaker = BreakerConfig { faults: 0, ..table.breaker };
+        let table = PluginConfig { timeout: table.timeout.max(PATIENCE), breaker, ..table };
         config.plugin.insert(name.to_owned(), table);
         config.chain.push(ChainRule {
             rooms: vec!["**".into()],
             on: vec![JudgedKind::Send, JudgedKind::Edit, JudgedKind::Delete, JudgedKind::React],
             plugins: vec![ChainStep::Name(name.to_owned())],
         });
-        let built = build_chain(&config, Path::new(""), Arc::new(()), &Kv::default()).await;
+        let (ear, stage) = (Arc::<Ear>::default(), Arc::new(Stage::new(answers)));
+        stage.set_clock(AT);
+        let built = build_trial(&config, &stage, Arc::<Ear>::clone(&ear)).await;
         let (chain, _) = built.map_err(|error| match &error {
             // Whose file it is, the author knows.
             Error::Module { source, .. } => causes(source),
             Error::Start { source, .. } => causes(source),
             other => causes(other),
         })?;
-        Ok(Self { chain, name: name.to_owned(), heard: Arc::clone(&heard.0) })
+        Ok(Self { chain, name: name.to_owned(), ear, stage })
+    }
+
+    /// Sets the clock, in milliseconds since 1970; it stands until it is set again. What the plugin remembers expires by it.
+    pub fn set_clock(&self, now_ms: u64) {
+        self.stage.set_clock(now_ms);
+    }
+
+    /// Says how the plugin's dice fall from now on.
+    pub fn seed(&self, seed: u64) {
+        self.stage.seed(seed);
+    }
+
+    /// The most memory that one of its instances had, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.chain.status().plugins.iter().map(|plugin| plugin.tallied.memory_bytes).max().unwrap_or_default()
     }
 
     /// Asks it without listening to its log, and says how long the whole of it took: what a hub spends on this plugin for one event.
@@ -68,15 +84,21 @@ impl Trial {
         let begin = Instant::now();
         let judged = self.chain.judge(asked.event, asked.kind).await;
         let took = begin.elapsed();
-        let (outcome, trail) = self.read(judged, &before);
-        (took, Tried { outcome, micros: trail.steps.first().map_or(0, |step| step.us), log: Vec::new() })
+        let (mut outcome, trail) = self.read(judged, &before);
+        if outcome.verdict == VerdictName::Fault.as_str() {
+            let reason = self.ear.fault.lock().take();
+            outcome = Outcome { verdict: outcome.verdict, reason, ..Outcome::default() };
+        }
+        let micros = trail.steps.first().map_or(0, |step| step.us);
+        (took, Tried { outcome, micros, log: Vec::new(), unlisted: Vec::new() })
     }
 
     /// Asks it.
     pub async fn judge(&self, asked: Asked) -> Tried {
-        self.heard.lock().clear();
+        self.ear.log.lock().clear();
         let (_, tried) = self.time(asked).await;
-        Tried { log: std::mem::take(&mut *self.heard.lock()), ..tried }
+        let log = std::mem::take(&mut *self.ear.log.lock());
+        Tried { log, unlisted: self.stage.take_unlisted(), ..tried }
     }
 
     fn read(&self, judged: Judged, before: &Event) -> (Outcome, Trail) {
@@ -117,71 +139,49 @@ impl Trial {
                 (outcome, trail)
             }
             Judged::Held { reason, trail, .. } => {
-                let reason = reason.strip_prefix("the plugin failed: ").map_or(reason.clone(), str::to_owned);
                 (Outcome { verdict: said(&trail).as_str().into(), reason: Some(reason), ..Outcome::default() }, trail)
             }
         }
     }
 }
 
-/// What plugins write to the log, kept apart from the log of this process.
-#[derive(Clone, Default)]
-pub(super) struct Heard(Arc<Mutex<Vec<String>>>);
-
-impl Heard {
-    /// Runs `work` to its end while listening.
-    pub fn during<T>(&self, work: impl Future<Output = T>) -> std::io::Result<T> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listening = tracing_subscriber::registry().with(self.clone());
-        Ok(tracing::subscriber::with_default(listening, || runtime.block_on(work)))
-    }
+/// Runs `work` to its end.
+pub(super) fn wait_for<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work))
 }
 
-impl<S: Subscriber> Layer<S> for Heard {
-    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        let mut line = Line::default();
-        event.record(&mut line);
-        let level = match *event.metadata().level() {
-            Level::ERROR | Level::WARN => "warn",
-            Level::INFO => "info",
-            _ => "debug",
-        };
-        match line {
-            Line { message, text: Some(text), .. } if message == "plugin says" => {
-                self.0.lock().push(format!("{level}: {text}"));
-            }
-            Line { message, detail, .. }
-                if message.starts_with("plugin wrote") || message.starts_with("plugin asked") =>
-            {
-                self.0
-                    .lock()
-                    .push(format!("{level}: {message}{}", detail.map(|d| format!(": {d}")).unwrap_or_default()));
-            }
-            Line { .. } => {}
-        }
-    }
-}
-
+/// Hears what a plugin does beside its answers.
 #[derive(Default)]
-struct Line {
-    message: String,
-    text: Option<String>,
-    detail: Option<String>,
+struct Ear {
+    log: Mutex<Vec<String>>,
+    fault: Mutex<Option<String>>,
 }
 
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        match field.name() {
-            "message" => self.message = format!("{value:?}"),
-            "text" => self.text = Some(unquoted(&format!("{value:?}"))),
-            "detail" => self.detail = Some(format!("{value:?}")),
-            _ => {}
-        }
+impl Ear {
+    fn note(&self, line: String) {
+        self.log.lock().push(line);
     }
 }
 
-/// The hub writes a plugin's line in quotes, so that it can pass for nothing else; to its author it is shown as it is.
-fn unquoted(text: &str) -> String {
-    let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-    inner.replace("\\\"", "\"").replace("\\n", "\n").replace("\\\\", "\\")
+impl Observer for Ear {
+    fn judged(&self, _plugin: &str, _verdict: VerdictName, _micros: u64, _shadow: bool) {}
+    fn fault(&self, _plugin: &str, _fault: &'static str) {}
+    fn host_calls(&self, _plugin: &str, _interface: &'static str, _result: &'static str, _calls: u64) {}
+    fn host_seconds(&self, _plugin: &str, _interface: &'static str, _took: Duration) {}
+
+    fn failed(&self, _plugin: &str, fault: &Fault) {
+        *self.fault.lock() = Some(fault.to_string());
+    }
+
+    fn wrote(&self, _plugin: &str, level: &'static str, text: &str) {
+        self.note(format!("{level}: {text}"));
+    }
+
+    fn log_cut(&self, _plugin: &str, bytes: u64) {
+        self.note(format!("warn: it wrote too much to the log, {bytes} bytes were dropped"));
+    }
+
+    fn in_vain(&self, _plugin: &str, interface: &'static str, result: &'static str, detail: &str) {
+        self.note(format!("warn: it asked for `{interface}` in vain, {result}: {detail}"));
+    }
 }

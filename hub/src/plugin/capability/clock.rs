@@ -13,6 +13,9 @@ impl host_clock::Host for Guest {
     fn now(&mut self) -> wasmtime::Result<u64> {
         self.host.may(Capability::Clock)?;
         self.host.count(Capability::Clock, "ok", None);
+        if let Some(stage) = &self.host.stage {
+            return Ok(stage.now_ms());
+        }
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
@@ -20,6 +23,9 @@ impl host_clock::Host for Guest {
     fn monotonic(&mut self) -> wasmtime::Result<u64> {
         self.host.may(Capability::Clock)?;
         self.host.count(Capability::Clock, "ok", None);
+        if let Some(stage) = &self.host.stage {
+            return Ok(stage.now_ms().saturating_mul(1_000_000));
+        }
         Ok(u64::try_from(BEGINNING.elapsed().as_nanos()).unwrap_or(u64::MAX))
     }
 }

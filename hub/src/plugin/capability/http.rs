@@ -10,6 +10,7 @@ pub use request::HEAD_MAX;
 use super::{Capability, Host, Misuse};
 use crate::plugin::call::Guest;
 use crate::plugin::contract::host_http::{self, Error, Request, Response};
+use confab_plugin_kit::golden::{Failing, Recorded};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -44,7 +45,10 @@ impl Host {
         access.left -= 1;
         let client = Arc::clone(&access.client);
         let (begin, url) = (Instant::now(), request.url.clone());
-        let answer = client.fetch(request, patience).await;
+        let answer = match &self.stage {
+            Some(stage) => staged(stage.answer(&request.url), &client),
+            None => client.fetch(request, patience).await,
+        };
         self.took(Capability::Http, begin);
         match &answer {
             Ok(_) => self.count(Capability::Http, "ok", None),
@@ -52,6 +56,21 @@ impl Host {
         }
         Ok(answer)
     }
+}
+
+/// A recorded answer, within the same bounds as a real one.
+fn staged(answer: Result<&Recorded, Failing>, client: &Client) -> Result<Response, Error> {
+    let answer = answer.map_err(|failing| match failing {
+        Failing::Unavailable => Error::Unavailable("the server is away".into()),
+        Failing::Timeout => Error::Timeout,
+        Failing::Forbidden => Error::Forbidden("the address is not granted".into()),
+        Failing::TooLarge => Error::TooLarge,
+    })?;
+    if answer.body.len() > client.grant().bytes.bytes() {
+        return Err(Error::TooLarge);
+    }
+    let headers = answer.headers.iter().map(|(name, value)| (name.to_lowercase(), value.clone())).collect();
+    Ok(Response { status: answer.status, headers, body: answer.body.clone().into_bytes() })
 }
 
 fn result(error: &Error) -> &'static str {

@@ -52,12 +52,21 @@ impl Host {
         self.count(Capability::Log, "ok", None);
         let (plugin, (room, event)) = (&*self.plugin, self.about());
         // As a quoted field, so that no line of a plugin's can pass for one of the hub's.
+        self.observer.wrote(plugin, word(level), text);
         match level {
             Level::Debug => debug!(plugin, room, event, text = ?text, "plugin says"),
             Level::Info => info!(plugin, room, event, text = ?text, "plugin says"),
             Level::Warn => warn!(plugin, room, event, text = ?text, "plugin says"),
         }
         Ok(())
+    }
+}
+
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::Debug => "debug",
+        Level::Info => "info",
+        Level::Warn => "warn",
     }
 }
 

@@ -1,188 +1,304 @@
 //! What `golden.toml` says: events in, verdicts out.
+//!
+//! `confab plugin test` takes this very file, and `compare.rs` beside it, so that a case means the same natively and in the
+//! hub's sandbox. Text that stands for JSON (`body`, `info`, `details`) is given as TOML, or as a string of JSON text where
+//! every byte counts.
 
-use crate::settings::Span;
-use crate::{Context, Event, Kind, testing};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+use toml::Spanned;
 
-/// The whole file.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct File {
-    /// The cases, each by itself.
-    pub case: Vec<Case>,
-}
-
-/// One configuration of the plugin, and one or several events that it judges.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// One case: a plugin with certain settings, asked about one event or several.
+#[derive(Clone, Debug)]
 pub struct Case {
-    /// What the case claims, in a sentence.
+    /// What it claims.
     pub name: String,
-    #[serde(default)]
-    pub settings: Map<String, Value>,
-    /// A part of why the plugin should refuse the settings. Such a case has no event.
+    /// The line of the file where it is named, from 1.
+    pub line: usize,
+    /// The plugin's settings.
+    pub settings: toml::Table,
+    /// Why the plugin should refuse the settings: a part of what it says. Such a case has no steps.
     pub settings_error: Option<String>,
-    /// What servers answer.
-    #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "nobody can ask"))]
-    #[serde(default)]
-    pub http: Vec<Answer>,
-    /// The only event, where there are no steps …
-    event: Option<Said>,
-    /// … and what should come of it.
-    expect: Option<Expected>,
-    /// Several events, one after the other.
-    #[serde(default)]
-    steps: Vec<Step>,
+    /// The events, in order. The plugin remembers from one to the next what it keeps through `kv`.
+    pub steps: Vec<Step>,
+    /// What other servers answer, and nothing else may be asked.
+    pub http: Vec<Recorded>,
 }
 
-impl Case {
-    /// The events in their order; an error if the case has none, or both forms at once.
-    pub fn steps(self) -> Result<Vec<Step>, String> {
-        match (self.event, self.expect, self.steps) {
-            (Some(event), Some(expect), steps) if steps.is_empty() => Ok(vec![Step { event, expect, pass: None }]),
-            (None, None, steps) if !steps.is_empty() => Ok(steps),
-            _ => Err("a case has either `event` and `expect`, or `steps`".into()),
-        }
-    }
-}
-
-/// One event of several.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// One event, and what should be said of it.
+#[derive(Clone, Debug)]
 pub struct Step {
-    pub event: Said,
-    pub expect: Expected,
-    /// How much time goes by before it.
-    pub pass: Option<Span>,
+    /// How much time goes by before it: the clock, and what expires, follow.
+    pub pass: Duration,
+    /// What happens.
+    pub event: EventCase,
+    /// What should be said of it.
+    pub expect: Expect,
 }
 
-/// A recorded answer of a server.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "nobody can ask"))]
-pub struct Answer {
-    pub url: String,
-    #[serde(default = "ok")]
-    pub status: u16,
-    #[serde(default)]
-    pub headers: Map<String, Value>,
-    #[serde(default)]
-    pub body: String,
-}
-
-fn ok() -> u16 {
-    200
-}
-
-/// The event and its circumstances; what is not given is as in [`testing::event`].
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Said {
-    room: Option<String>,
-    sender: Option<String>,
-    kind: Option<Act>,
-    key: Option<String>,
-    at: Option<u64>,
-    body: Option<Value>,
-    text: Option<String>,
-    target: Option<String>,
-    thread: Option<String>,
-    #[serde(default)]
-    annotations: Map<String, Value>,
-    #[serde(default)]
-    roles: Vec<String>,
-    client: Option<String>,
-    info: Option<Value>,
-    #[serde(default)]
-    hops: u32,
-}
-
-/// A [`Kind`] by its name.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Act {
-    Send,
-    Edit,
-    Delete,
-    React,
-    Unreact,
-    Join,
-    Leave,
-    Typing,
-}
-
-impl From<Act> for Kind {
-    fn from(act: Act) -> Self {
-        match act {
-            Act::Send => Self::Send,
-            Act::Edit => Self::Edit,
-            Act::Delete => Self::Delete,
-            Act::React => Self::React,
-            Act::Unreact => Self::Unreact,
-            Act::Join => Self::Join,
-            Act::Leave => Self::Leave,
-            Act::Typing => Self::Typing,
-        }
-    }
-}
-
-impl Said {
-    /// What the plugin is asked, so many milliseconds after the case began.
-    pub fn ask(self, passed_ms: u64) -> (Event, Context) {
-        let mut event = testing::event("");
-        let body = match (self.body, &self.text) {
-            (Some(body), _) => json(&body),
-            (None, Some(text)) => serde_json::json!({ "text": text }),
-            (None, None) => Value::Null,
-        };
-        event.text = self.text.or_else(|| body.get("text").and_then(Value::as_str).map(str::to_owned));
-        event.body = body.to_string();
-        event.room = self.room.unwrap_or(event.room);
-        event.sender = self.sender.unwrap_or(event.sender);
-        event.key = self.key.unwrap_or(event.key);
-        event.at = self.at.unwrap_or(event.at + passed_ms);
-        event.kind = self.kind.map_or(event.kind, Kind::from);
-        event.target = self.target;
-        event.thread = self.thread;
-        event.annotations = self.annotations.into_iter().map(|(name, value)| (name, value.to_string())).collect();
-        let info = self.info.map(|info| json(&info).to_string());
-        (event, Context { client: self.client, info, roles: self.roles, hops: self.hops, facts: Vec::new() })
-    }
-}
-
-/// The JSON that a value stands for where a file may give it as a string of JSON text.
-pub fn json(value: &Value) -> Value {
-    let text = value.as_str();
-    text.map_or_else(
-        || value.clone(),
-        |text| text.parse().unwrap_or_else(|error| panic!("{text:?} is not JSON: {error}")),
-    )
-}
-
-/// What should come of an event. What is not given is not compared, but for the effects: a notice that nobody expected is
-/// a mistake.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Expected {
-    /// `accept`, `replace`, `reject` or `hold`.
-    pub verdict: Option<String>,
-    /// The `text` of the body after it.
+/// An event. What is not said is as in `testing::event` of the SDK: a message of `ada` in the room `test`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EventCase {
+    /// The room.
+    pub room: Option<String>,
+    /// Who does it.
+    pub sender: Option<String>,
+    /// `send`, `edit`, `delete`, `react`, `unreact`, `join`, `leave` or `typing`.
+    pub kind: Option<String>,
+    /// The client's key.
+    pub key: Option<String>,
+    /// When, in milliseconds since 1970.
+    pub at: Option<u64>,
+    /// The body; given as `text`, it is an object with that text.
+    pub body: Option<toml::Value>,
+    /// What a person said.
     pub text: Option<String>,
-    /// The body after it.
-    pub body: Option<Value>,
+    /// The event that it acts on.
+    pub target: Option<String>,
+    /// The thread.
+    pub thread: Option<String>,
+    /// What plugins before this one added: `plugin.name` and any value.
+    pub annotations: BTreeMap<String, toml::Value>,
+    /// The sender's roles.
+    pub roles: Vec<String>,
+    /// The session.
+    pub client: Option<String>,
+    /// What the sender's token says should be shown of them.
+    pub info: Option<toml::Value>,
+    /// How many plugins' own messages led to it.
+    pub hops: u32,
+}
+
+/// What should be said of an event. What is not given is not compared, but for effects and the plugin's own messages: a notice
+/// that nobody expected is a mistake.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Expect {
+    /// `accept`, `replace`, `reject`, `hold`, or `fault`.
+    pub verdict: Option<String>,
+    /// The `text` of the body afterwards.
+    pub text: Option<String>,
+    /// The body afterwards.
+    pub body: Option<toml::Value>,
     /// A refusal's code.
     pub code: Option<u16>,
-    /// A refusal's or a hold's reason.
+    /// Why it is refused, held, or failed.
     pub reason: Option<String>,
     /// A refusal's details.
-    pub details: Option<Value>,
-    /// All annotations that it adds.
-    pub annotations: Option<Map<String, Value>>,
-    /// All effects, such as `{ notice = "…" }`, `{ mute = { seconds = 60, reason = "…" } }` and `{ flag = "…" }`.
+    pub details: Option<toml::Value>,
+    /// All annotations, without the plugin's name before them.
+    pub annotations: Option<BTreeMap<String, toml::Value>>,
+    /// All effects, in order: `{ notice = "…" }`, `{ mute = { seconds = 60, reason = "…" } }` or only `{ mute = 60 }`,
+    /// `{ flag = "…" }`.
+    pub effects: Vec<toml::Value>,
+    /// All messages of the plugin's own, in order: `{ text = "…" }`, or `{ body = …, room = "…", thread = "…" }`.
+    pub emits: Vec<toml::Value>,
+}
+
+/// What another server answers to a request for this address.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recorded {
+    /// The address, exactly.
+    pub url: String,
+    /// The status.
+    pub status: u16,
+    /// Header fields.
+    pub headers: BTreeMap<String, String>,
+    /// The body.
+    pub body: String,
+    /// Why there is no answer at all.
+    pub error: Option<Failing>,
+}
+
+impl Default for Recorded {
+    fn default() -> Self {
+        Self { url: String::new(), status: 200, headers: BTreeMap::new(), body: String::new(), error: None }
+    }
+}
+
+/// Why a server does not answer, by the contract's names for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Failing {
+    /// It cannot be reached.
+    Unavailable,
+    /// It takes too long.
+    Timeout,
+    /// The plugin may not ask it.
+    Forbidden,
+    /// It answers too much.
+    TooLarge,
+}
+
+/// Why a file of cases cannot be used.
+#[derive(Debug)]
+pub enum Wrong {
+    /// It is not written as TOML, or has words that no case knows.
+    Toml(toml::de::Error),
+    /// A case makes no sense.
+    Case {
+        /// The place in the file's text.
+        span: Range<usize>,
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        help: String,
+    },
+    /// There is none.
+    Empty,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
     #[serde(default)]
-    pub effects: Vec<Value>,
-    /// All that it says besides, such as `{ text = "…" }` and `{ room = "log", body = { … } }`.
+    case: Vec<RawCase>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCase {
+    name: Spanned<String>,
     #[serde(default)]
-    pub emits: Vec<Value>,
+    settings: toml::Table,
+    settings_error: Option<String>,
+    event: Option<EventCase>,
+    expect: Option<Expect>,
+    steps: Option<Vec<RawStep>>,
+    #[serde(default)]
+    http: Vec<Recorded>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawStep {
+    pass: Option<String>,
+    #[serde(default)]
+    event: EventCase,
+    expect: Expect,
+}
+
+/// Reads the text of a file of cases.
+pub fn parse(text: &str) -> Result<Vec<Case>, Wrong> {
+    let read: File = toml::from_str(text).map_err(Wrong::Toml)?;
+    if read.case.is_empty() {
+        return Err(Wrong::Empty);
+    }
+    read.case.into_iter().map(|case| one(text, case)).collect()
+}
+
+fn one(text: &str, raw: RawCase) -> Result<Case, Wrong> {
+    let span = raw.name.span();
+    let wrong = |(message, help)| Wrong::Case { span: span.clone(), message, help };
+    let line = 1 + text.get(..span.start).unwrap_or_default().matches('\n').count();
+    let single = raw.event.is_some() || raw.expect.is_some();
+    let steps = match (raw.steps, raw.expect, &raw.settings_error) {
+        (None, None, Some(_)) if !single => Vec::new(),
+        (None, Some(expect), None) => {
+            vec![Step { pass: Duration::ZERO, event: raw.event.unwrap_or_default(), expect }]
+        }
+        (Some(steps), None, None) if !single && !steps.is_empty() => {
+            let step = |step: RawStep| {
+                Ok(Step {
+                    pass: step.pass.map_or(Ok(Duration::ZERO), |pass| span_of(&pass))?,
+                    event: step.event,
+                    expect: step.expect,
+                })
+            };
+            steps.into_iter().map(step).collect::<Result<_, _>>().map_err(wrong)?
+        }
+        _ => {
+            let help = "give it `event` and `expect`, or `steps`, or `settings_error`, and only one of the three";
+            return Err(wrong(("this case does not say what should happen".into(), help.into())));
+        }
+    };
+    steps.iter().try_for_each(check).and_then(|()| raw.http.iter().try_for_each(check_address)).map_err(wrong)?;
+    Ok(Case {
+        name: raw.name.into_inner(),
+        line,
+        settings: raw.settings,
+        settings_error: raw.settings_error,
+        steps,
+        http: raw.http,
+    })
+}
+
+/// What is wrong, and what to do.
+type Advice = (String, String);
+
+/// What serde cannot see: words out of a list, and text that should be JSON.
+fn check(step: &Step) -> Result<(), Advice> {
+    const VERDICTS: [&str; 5] = ["accept", "replace", "reject", "hold", "fault"];
+    const KINDS: [&str; 8] = ["send", "edit", "delete", "react", "unreact", "join", "leave", "typing"];
+    let known = |what: &str, word: &Option<String>, list: &[&str]| match word {
+        Some(word) if !list.contains(&word.as_str()) => {
+            Err((format!("there is no {what} {word:?}"), format!("it is one of {}", list.join(", "))))
+        }
+        _ => Ok(()),
+    };
+    known("verdict", &step.expect.verdict, &VERDICTS)?;
+    known("kind", &step.event.kind, &KINDS)?;
+    if step.event.text.is_some() && step.event.body.is_some() {
+        return Err((
+            "an event has `text` or `body`, not both".into(),
+            "the text of a body is its member `text`".into(),
+        ));
+    }
+    let texts = [&step.event.body, &step.event.info, &step.expect.body, &step.expect.details];
+    for value in texts.into_iter().flatten() {
+        let text = json_text(value);
+        if let Err(error) = serde_json::from_str::<Value>(&text) {
+            let help = "a string here is JSON text; for a JSON string write '\"like this\"', for an object a table";
+            return Err((format!("{text:?} is not JSON: {error}"), help.into()));
+        }
+    }
+    Ok(())
+}
+
+fn check_address(answer: &Recorded) -> Result<(), Advice> {
+    let whole = ["https://", "http://"].iter().filter_map(|scheme| answer.url.strip_prefix(scheme));
+    if whole.clone().any(|rest| !rest.is_empty()) {
+        return Ok(());
+    }
+    Err((format!("{:?} is no address", answer.url), "`url` is a whole one: https://host.example/page".into()))
+}
+
+/// A length of time, such as `61s`.
+fn span_of(text: &str) -> Result<Duration, Advice> {
+    let (number, unit) = text.split_at(text.bytes().take_while(u8::is_ascii_digit).count());
+    let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+    let factor = units.iter().find(|(known, _)| *known == unit).map(|(_, factor)| *factor);
+    let ms = factor.and_then(|factor| number.parse::<u64>().ok()?.checked_mul(factor));
+    ms.map(Duration::from_millis).ok_or_else(|| {
+        let help = "write a whole number and ms, s, m, h or d, as in \"10s\"";
+        (format!("{text:?} is no length of time"), help.into())
+    })
+}
+
+/// The JSON text that a value of a case stands for: a string is that text, byte for byte.
+pub fn json_text(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        other => to_json(other).to_string(),
+    }
+}
+
+/// A TOML value as JSON. A date, which JSON does not have, becomes a string.
+pub fn to_json(value: &toml::Value) -> Value {
+    match value {
+        toml::Value::String(text) => text.as_str().into(),
+        toml::Value::Integer(number) => (*number).into(),
+        toml::Value::Float(number) => (*number).into(),
+        toml::Value::Boolean(is) => (*is).into(),
+        toml::Value::Datetime(date) => date.to_string().into(),
+        toml::Value::Array(list) => list.iter().map(to_json).collect(),
+        toml::Value::Table(table) => {
+            table.iter().map(|(key, value)| (key.clone(), to_json(value))).collect::<serde_json::Map<_, _>>().into()
+        }
+    }
 }

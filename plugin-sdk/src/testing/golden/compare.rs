@@ -1,10 +1,42 @@
 //! Compares what a plugin said with what a case expects.
 
-use super::{Expect, Outcome, json_text};
-use crate::settings::to_json;
+use super::case::{Expect, json_text, to_json};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+
+/// What a plugin said of an event, as cases and people see it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Outcome {
+    /// `accept`, `replace`, `reject`, `hold`, or `fault`.
+    pub verdict: String,
+    /// The body that listeners would get, as JSON text; none where nothing is let through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// A refusal's code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<u32>,
+    /// Why it is refused, held, or failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// A refusal's details.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub details: Option<Value>,
+    /// What was added.
+    pub annotations: BTreeMap<String, Value>,
+    /// What happens besides, as cases write it.
+    pub effects: Vec<Value>,
+    /// The plugin's own messages, as cases write them.
+    pub emits: Vec<Value>,
+}
+
+impl Outcome {
+    /// The `text` of the body, if there is one.
+    pub fn text(&self) -> Option<String> {
+        let body: Value = serde_json::from_str(self.body.as_deref()?).ok()?;
+        Some(body.get("text")?.as_str()?.to_owned())
+    }
+}
 
 /// One thing that is other than expected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -58,17 +90,14 @@ pub fn compare(expect: &Expect, outcome: &Outcome) -> Vec<Difference> {
             annotations.iter().map(|(name, value)| (name, to_json(value))).collect();
         differ("annotations", json!(expected).to_string(), json!(outcome.annotations).to_string());
     }
-    let list = |list: &[Value]| list.iter().map(Value::to_string).collect::<Vec<_>>().join(", ");
-    if let Some(effects) = &expect.effects {
-        let expected: Vec<Value> = effects.iter().map(to_json).collect();
-        if !same(&expected, &outcome.effects) {
-            differ("effects", format!("[{}]", list(&expected)), format!("[{}]", list(&outcome.effects)));
-        }
+    let list = |list: &[Value]| format!("[{}]", list.iter().map(Value::to_string).collect::<Vec<_>>().join(", "));
+    let expected: Vec<Value> = expect.effects.iter().map(to_json).collect();
+    if !same(&expected, &outcome.effects) {
+        differ("effects", list(&expected), list(&outcome.effects));
     }
-    if let Some(emits) = &expect.emits {
-        let expected: Vec<Value> = emits.iter().map(emit).collect();
-        differ("emits", format!("[{}]", list(&expected)), format!("[{}]", list(&outcome.emits)));
-    }
+    let expected: Vec<Value> = expect.emits.iter().map(|said| emit(to_json(said))).collect();
+    let said: Vec<Value> = outcome.emits.iter().cloned().map(emit).collect();
+    differ("emits", list(&expected), list(&said));
     found
 }
 
@@ -88,9 +117,8 @@ fn same(expected: &[Value], found: &[Value]) -> bool {
         })
 }
 
-/// A message of the plugin's own as outcomes write it: `{ text = "…" }` is short for its body.
-fn emit(value: &toml::Value) -> Value {
-    let mut message = to_json(value);
+/// A message of the plugin's own with its whole body: `{ text = "…" }` is short for one, and a string is JSON text.
+fn emit(mut message: Value) -> Value {
     if let Some(table) = message.as_object_mut() {
         if let Some(text) = table.remove("text") {
             table.insert("body".into(), json!({ "text": text }));
@@ -122,6 +150,9 @@ mod tests {
         }
     }
 
+    /// What the outcome has and every case must therefore expect.
+    const BESIDES: &str = "effects = [{ mute = 60 }]\nemits = [{ text = \"hello\" }]\n";
+
     fn differences(text: &str) -> Vec<(&'static str, String, String)> {
         let found = compare(&expect(text), &outcome());
         found.into_iter().map(|Difference { what, expected, found }| (what, expected, found)).collect()
@@ -138,20 +169,27 @@ mod tests {
             emits = [{ text = "hello" }]
         "#;
         assert_eq!(differences(all), []);
-        assert_eq!(differences(""), []);
-        assert_eq!(differences(r#"body = '{"text":"buy ****", "n":1.00}'"#), []);
-        assert_eq!(differences(r#"effects = [{ mute = { seconds = 60, reason = "enough" } }]"#), []);
+        assert_eq!(differences(BESIDES), []);
+        assert_eq!(differences(&format!("{BESIDES}body = '{{\"text\":\"buy ****\", \"n\":1.00}}'")), []);
+        let whole = r#"effects = [{ mute = { seconds = 60, reason = "enough" } }]"#;
+        assert_eq!(differences(&BESIDES.replace("effects = [{ mute = 60 }]", whole)), []);
     }
 
     #[test]
     fn what_is_other_than_expected_is_told_with_both_sides() {
-        assert_eq!(differences("verdict = 'accept'"), [("verdict", "accept".into(), "replace".into())]);
-        assert_eq!(differences("text = 'x'"), [("text", "\"x\"".into(), "\"buy ****\"".into())]);
-        assert_eq!(differences("code = 460"), [("code", "460".into(), "nothing".into())]);
-        assert_eq!(differences("effects = []")[0].0, "effects");
-        assert_eq!(differences("effects = [{ mute = 61 }]")[0].0, "effects");
-        assert_eq!(differences("annotations = {}")[0].2, r#"{"found":["spam"]}"#);
+        let first = |text: &str| differences(&format!("{BESIDES}{text}")).into_iter().next();
+        assert_eq!(first("verdict = 'accept'"), Some(("verdict", "accept".into(), "replace".into())));
+        assert_eq!(first("text = 'x'"), Some(("text", "\"x\"".into(), "\"buy ****\"".into())));
+        assert_eq!(first("code = 460"), Some(("code", "460".into(), "nothing".into())));
+        assert_eq!(first("annotations = {}").unwrap().2, r#"{"found":["spam"]}"#);
         // Byte for byte where it is given as text.
-        assert_eq!(differences(r#"body = '{"text":"buy ****", "n":1.0}'"#)[0].0, "body");
+        assert_eq!(first(r#"body = '{"text":"buy ****", "n":1.0}'"#).unwrap().0, "body");
+        assert_eq!(differences(&BESIDES.replace("60", "61"))[0].0, "effects");
+    }
+
+    #[test]
+    fn what_happens_besides_and_is_not_expected_is_a_difference() {
+        let what: Vec<&str> = differences("verdict = 'replace'").into_iter().map(|(what, ..)| what).collect();
+        assert_eq!(what, ["effects", "emits"]);
     }
 }

@@ -1,0 +1,260 @@
+//! Gathers what is left at the end of a run, past our own programs where that is possible: timeline, journal, store.
+
+use super::cluster::{Cluster, PREFIX};
+use super::world::{Everybody, World};
+use crate::checker::Seen;
+use crate::checker::faults::{Kept, Window};
+use crate::client::Client;
+use crate::topic;
+use anyhow::{Context, Result};
+use confab_protocol::{Cursor, Record, Trail, VerdictName};
+use redis::AsyncCommands;
+use redis::streams::StreamRangeReply;
+use serde_json::{Value, json};
+use sqlx::{Connection, Row};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long a page of history may be refused for now when everything has been well for a while.
+const BEHIND: Duration = Duration::from_secs(30);
+
+/// The rooms' last places, as a hub says.
+pub async fn tops(world: &World, rooms: &[String]) -> Result<BTreeMap<String, Cursor>> {
+    let listen = world.hub(0).lock().await.listen.clone();
+    let client = Client::connect(&listen, "chaos").await?;
+    let mut tops = BTreeMap::new();
+    for room in rooms {
+        let answer = client.rpc("history", json!({"room": room, "limit": 0})).await?;
+        let page = answer.map_err(|refusal| anyhow::anyhow!("the end of {room} was refused: {refusal}"))?;
+        tops.insert(room.clone(), cursor(&page));
+    }
+    client.cut();
+    Ok(tops)
+}
+
+/// Every room from its beginning to its end, as this hub gives it. What it refuses is said, and missing.
+pub async fn read_back(world: &World, hub: usize, rooms: &[String]) -> Result<(Vec<Seen>, Vec<String>)> {
+    let listen = world.hub(hub).lock().await.listen.clone();
+    let client = Client::connect(&listen, "reader").await?;
+    let (mut seen, mut refused) = (Vec::new(), Vec::new());
+    for room in rooms {
+        let mut asked = json!({"room": room});
+        let begun = Instant::now();
+        loop {
+            let page = match client.rpc("history", asked.clone()).await? {
+                Ok(page) => page,
+                Err(refusal) if refusal["temporary"] == true && begun.elapsed() < BEHIND => {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    continue;
+                }
+                Err(refusal) => {
+                    refused.push(format!("hub {hub} refused to read on in {room} from {}: {refusal}", asked["since"]));
+                    break;
+                }
+            };
+            seen.extend(page["events"].as_array().into_iter().flatten().map(|event| of_event(room, event)));
+            match page.get("next").filter(|next| !next.is_null()) {
+                Some(next) => asked["since"] = next.clone(),
+                None => break,
+            }
+        }
+    }
+    client.cut();
+    Ok((seen, refused))
+}
+
+fn of_event(room: &str, event: &Value) -> Seen {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    Seen {
+        room: room.to_owned(),
+        id: text(&event["id"]),
+        cursor: cursor(event),
+        sender: text(&event["sender"]["user"]),
+        key: text(&event["key"]),
+    }
+}
+
+fn cursor(value: &Value) -> Cursor {
+    let epoch = value["epoch"].as_str().and_then(|epoch| epoch.parse().ok()).unwrap_or_default();
+    Cursor { epoch, offset: value["offset"].as_u64().unwrap_or_default() }
+}
+
+/// What Redis holds.
+pub struct Timeline {
+    /// Its rooms.
+    pub rooms: BTreeMap<String, Window>,
+    /// How many events it holds as not journaled.
+    pub pending: usize,
+}
+
+/// Reads Redis. A room that nobody has spoken in since the last generation began is at its beginning.
+pub async fn timeline(cluster: &Cluster) -> Result<Timeline> {
+    let url = cluster.redis.lock().await.primary_url().await;
+    let mut redis = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
+    let mut pending = 0;
+    for key in keys(&mut redis, "pending").await? {
+        pending += redis.xlen::<_, usize>(key).await?;
+    }
+    let mut rooms = BTreeMap::new();
+    for key in keys(&mut redis, "room:*").await? {
+        let (bucket, room) = key.split_once(":room:").context("a room's key names it")?;
+        let generation: Option<u64> = redis.hget(format!("{bucket}:generation"), "generation").await?;
+        let place: Vec<Option<u64>> = redis.hmget(&key, &["epoch", "offset"]).await?;
+        let [Some(epoch), Some(offset)] = place[..] else { continue };
+        let mut window = Window { top: Cursor::new(epoch, offset), events: Vec::new() };
+        if generation.is_some_and(|generation| generation != epoch) {
+            window.top = Cursor::new(generation.unwrap_or_default(), 0);
+        } else {
+            let entries: StreamRangeReply = redis.xrange_all(format!("{bucket}:window:{room}")).await?;
+            for entry in entries.ids {
+                let offset = entry.id.split('-').next().unwrap_or_default().parse()?;
+                window.events.push((Cursor::new(epoch, offset), entry.get("id").unwrap_or_default()));
+            }
+        }
+        rooms.insert(room.to_owned(), window);
+    }
+    Ok(Timeline { rooms, pending })
+}
+
+async fn keys(redis: &mut redis::aio::MultiplexedConnection, what: &str) -> Result<Vec<String>> {
+    Ok(redis::cmd("KEYS").arg(format!("{PREFIX}{{b*}}:{what}")).query_async(redis).await?)
+}
+
+/// Everything in the topic.
+pub async fn journal(cluster: &Cluster) -> Result<Vec<Kept>> {
+    let brokers = cluster.kafka.lock().await.direct();
+    let values = tokio::task::spawn_blocking(move || topic::values(&brokers, &format!("{PREFIX}-events"))).await??;
+    values.iter().map(|value| Ok(of_record(&Record::from_json(value)?))).collect()
+}
+
+fn of_record(Record { event, cursor, trail }: &Record) -> Kept {
+    let seen = Seen {
+        room: event.room.to_string(),
+        id: event.id.to_string(),
+        cursor: *cursor,
+        sender: event.sender.user.to_string(),
+        key: event.key.to_string(),
+    };
+    Kept { seen, text: text_of(event.body.as_str()), judges: judges(trail), stands: true }
+}
+
+fn text_of(body: &str) -> String {
+    let body: Value = serde_json::from_str(body).unwrap_or_default();
+    body["text"].as_str().unwrap_or_default().to_owned()
+}
+
+/// The plugins that let it through.
+fn judges(trail: &Trail) -> Vec<String> {
+    let passed = |verdict| matches!(verdict, VerdictName::Accept | VerdictName::Replace);
+    trail.steps.iter().filter(|step| passed(step.verdict) && !step.shadow).map(|step| step.plugin.clone()).collect()
+}
+
+/// The rows of `events` and of `messages`.
+pub struct Rows {
+    /// Of `events`.
+    pub events: Vec<Kept>,
+    /// Of `messages`.
+    pub messages: Vec<Seen>,
+}
+
+/// How many rows PostgreSQL has of `events`.
+pub async fn stored(cluster: &Cluster) -> Result<i64> {
+    let mut postgres = postgres(cluster).await?;
+    Ok(sqlx::query_scalar("select count(*) from events").fetch_one(&mut postgres).await?)
+}
+
+async fn postgres(cluster: &Cluster) -> Result<sqlx::PgConnection> {
+    let url = cluster.postgres.lock().await.server.address();
+    Ok(sqlx::PgConnection::connect(&url).await?)
+}
+
+/// Reads PostgreSQL.
+pub async fn rows(cluster: &Cluster) -> Result<Rows> {
+    let mut postgres = postgres(cluster).await?;
+    let events = "select room, epoch, seq, id::text as id, sender, key, body, trail, stands from events \
+                  order by room, epoch, seq";
+    let messages = "select room, epoch, seq, id::text as id, sender, key from messages where seq is not null";
+    let (mut rows, events) =
+        (Rows { events: Vec::new(), messages: Vec::new() }, sqlx::query(events).fetch_all(&mut postgres).await?);
+    for row in events {
+        rows.events.push(Kept {
+            seen: seen(&row)?,
+            text: text_of(&row.try_get::<Option<String>, _>("body")?.unwrap_or_default()),
+            judges: judges_of(row.try_get("trail")?),
+            stands: row.try_get("stands")?,
+        });
+    }
+    for row in sqlx::query(messages).fetch_all(&mut postgres).await? {
+        rows.messages.push(seen(&row)?);
+    }
+    Ok(rows)
+}
+
+/// Reads the embedded hub's database.
+pub async fn rows_of_file(database: &Path) -> Result<Rows> {
+    let mut sqlite = sqlx::SqliteConnection::connect(&format!("sqlite://{}", database.display())).await?;
+    // An id is written as PostgreSQL writes it.
+    let id = "lower(substr(hex(id), 1, 8) || '-' || substr(hex(id), 9, 4) || '-' || substr(hex(id), 13, 4) || '-' || \
+              substr(hex(id), 17, 4) || '-' || substr(hex(id), 21)) as id";
+    let events = format!(
+        "select room, epoch, seq, {id}, sender, key, body, trail, stands = 1 as stands from events \
+         order by room, epoch, seq"
+    );
+    let messages = format!("select room, epoch, seq, {id}, sender, key from messages where seq is not null");
+    let mut rows = Rows { events: Vec::new(), messages: Vec::new() };
+    for row in sqlx::query(sqlx::AssertSqlSafe(events)).fetch_all(&mut sqlite).await? {
+        rows.events.push(Kept {
+            seen: seen(&row)?,
+            text: text_of(&row.try_get::<Option<String>, _>("body")?.unwrap_or_default()),
+            judges: judges_of(row.try_get("trail")?),
+            stands: row.try_get("stands")?,
+        });
+    }
+    for row in sqlx::query(sqlx::AssertSqlSafe(messages)).fetch_all(&mut sqlite).await? {
+        rows.messages.push(seen(&row)?);
+    }
+    Ok(rows)
+}
+
+fn seen<'r, R>(row: &'r R) -> Result<Seen>
+where
+    R: Row,
+    for<'a> &'a str: sqlx::ColumnIndex<R>,
+    i64: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+    Option<String>: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+{
+    let text = |column: &str| row.try_get::<Option<String>, _>(column).map(Option::unwrap_or_default);
+    let (epoch, seq): (i64, i64) = (row.try_get("epoch")?, row.try_get("seq")?);
+    Ok(Seen {
+        room: text("room")?,
+        id: text("id")?,
+        cursor: Cursor::new(epoch as u64, seq as u64),
+        sender: text("sender")?,
+        key: text("key")?,
+    })
+}
+
+fn judges_of(trail: Option<String>) -> Vec<String> {
+    trail.and_then(|trail| serde_json::from_str(&trail).ok()).map_or_else(Vec::new, |trail| judges(&trail))
+}
+
+/// Whether everything is at rest: nothing pending, and nothing new since `before`. Gives what to compare with next.
+pub async fn at_rest(world: &World, rooms: &[String], before: &Rest) -> Result<(bool, Rest)> {
+    let tops = tops(world, rooms).await?;
+    let (stored, pending) = match &world.everybody {
+        Everybody::Cluster(cluster) => (stored(cluster).await?, timeline(cluster).await?.pending),
+        Everybody::Embedded(_) => (0, 0),
+    };
+    let now = Rest { tops, stored };
+    Ok((pending == 0 && now == *before, now))
+}
+
+/// Where everything stood when it was looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rest {
+    /// The rooms' last places.
+    pub tops: BTreeMap<String, Cursor>,
+    /// How many rows are stored.
+    pub stored: i64,
+}
