@@ -5,6 +5,7 @@ use super::process::Life;
 use super::resp::{Reply, Resp};
 use super::{Redis, redis};
 use anyhow::{Context, Result, bail};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -87,8 +88,11 @@ impl RedisCluster {
         let known = format!("cluster_known_nodes:{}", self.nodes.len());
         self.until("the nodes know one another", |info| info.contains(&known))?;
         for replica in self.primaries..self.nodes.len() {
+            // A node that was met a moment ago is known by a name that it does not have.
             let primary = self.id(replica - self.primaries)?;
-            self.run(replica, &["CLUSTER", "REPLICATE", &primary])?;
+            eventually("a replica knows its primary", || {
+                Ok(self.run(replica, &["CLUSTER", "REPLICATE", &primary]).is_ok())
+            })?;
         }
         self.until("all slots are served", |info| info.contains("cluster_state:ok"))?;
         for replica in self.primaries..self.nodes.len() {
@@ -136,20 +140,40 @@ impl RedisCluster {
         Ok(self.run(0, &["CLUSTER", "KEYSLOT", key])?.text().parse()?)
     }
 
-    /// The primary that serves a slot, as the first node sees it.
+    /// The primary that serves a slot, as the first node sees it that answers.
     pub fn owner(&self, slot: u16) -> Result<usize> {
-        for n in 0..self.nodes.len() {
-            let Ok(Reply::List(ranges)) = self.run(n, &["CLUSTER", "SLOTS"]) else { continue };
-            for range in ranges {
-                let Reply::List(range) = range else { continue };
-                let [first, last, Reply::List(primary), ..] = &range[..] else { continue };
-                if (first.text().parse::<u16>()?..=last.text().parse()?).contains(&slot) {
-                    let port: u16 = primary.get(1).context("a node has a port")?.text().parse()?;
-                    return self.nodes.iter().position(|node| node.port() == port).context("a stranger serves it");
-                }
+        (0..self.nodes.len()).find_map(|n| self.owner_seen_by(n, slot).ok()).context("no node knows who serves it")
+    }
+
+    fn owner_seen_by(&self, n: usize, slot: u16) -> Result<usize> {
+        let Reply::List(ranges) = self.run(n, &["CLUSTER", "SLOTS"])? else { bail!("no slots were listed") };
+        for range in ranges {
+            let Reply::List(range) = range else { continue };
+            let [first, last, Reply::List(primary), ..] = &range[..] else { continue };
+            if (first.text().parse::<u16>()?..=last.text().parse()?).contains(&slot) {
+                let port: u16 = primary.get(1).context("a node has a port")?.text().parse()?;
+                return self.nodes.iter().position(|node| node.port() == port).context("a stranger serves it");
             }
         }
         bail!("nobody serves slot {slot}")
+    }
+
+    /// Waits until every primary has heard who serves a slot, and of the same epoch. A move that begins before that may be
+    /// undone by what is still on its way between the nodes, and its keys are lost.
+    fn until_settled(&self, slot: u16, owner: usize) -> Result<()> {
+        eventually("the nodes agree on a slot", || {
+            let (mut current, mut own) = (BTreeSet::new(), BTreeSet::new());
+            for n in 0..self.primaries {
+                if self.owner_seen_by(n, slot)? != owner {
+                    return Ok(false);
+                }
+                let info = self.run(n, &["CLUSTER", "INFO"])?;
+                let said = |name: &str| info.text().lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+                current.extend(said("cluster_current_epoch:"));
+                own.extend(said("cluster_my_epoch:"));
+            }
+            Ok(current.len() == 1 && own.len() == self.primaries)
+        })
     }
 
     /// Begins to move a slot: from now on keys that are not there are asked for at the other primary.
@@ -180,14 +204,14 @@ impl RedisCluster {
         }
     }
 
-    /// Ends the move of a slot: first the new owner learns of it, then the others.
+    /// Ends the move of a slot: first the new owner learns of it, then the others. Returns when all of them have.
     pub fn end_move(&self, slot: u16, to: usize) -> Result<()> {
-        let (slot, id) = (slot.to_string(), self.id(to)?);
+        let (number, id) = (slot.to_string(), self.id(to)?);
         let others = (0..self.primaries).filter(|n| *n != to);
         for n in std::iter::once(to).chain(others) {
-            self.run(n, &["CLUSTER", "SETSLOT", &slot, "NODE", &id])?;
+            self.run(n, &["CLUSTER", "SETSLOT", &number, "NODE", &id])?;
         }
-        Ok(())
+        self.until_settled(slot, to)
     }
 
     /// Moves a slot with all its keys, as `redis-cli --cluster reshard` does.
