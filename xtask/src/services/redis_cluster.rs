@@ -101,7 +101,7 @@ impl RedisCluster {
                 Ok(info.text().contains("master_link_status:up"))
             })?;
         }
-        Ok(())
+        self.until_settled(0, 0)
     }
 
     fn until(&self, what: &str, holds: impl Fn(&str) -> bool) -> Result<()> {
