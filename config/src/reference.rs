@@ -156,7 +156,7 @@ fn has_default(section: &Section, setting: &Setting) -> bool {
 }
 
 /// Settings without a default: what stands in the reference is an example. A test compares the list with the code.
-pub const EXAMPLES: [&str; 19] = [
+pub const EXAMPLES: [&str; 21] = [
     "plugin_cache",
     "auth.hmac_secret",
     "auth.hmac_secret_file",
@@ -175,6 +175,8 @@ pub const EXAMPLES: [&str; 19] = [
     "socketio.emit",
     "test.room",
     "test.send",
+    "test.on",
+    "test.roles",
     "test.expect",
 ];
 

@@ -176,6 +176,8 @@ pub struct Limits {
     pub history_page: usize,
     /// The most missed events given to a client that recovers; past it, it is told where the oldest is.
     pub recover_events: usize,
+    /// How many of plugins' own messages may follow from one another; past it a plugin that wants to say more is refused.
+    pub plugin_hops: u32,
 }
 
 impl Default for Limits {
@@ -196,6 +198,7 @@ impl Default for Limits {
             dedupe_window: Duration::from_secs(600),
             history_page: 300,
             recover_events: 5000,
+            plugin_hops: 3,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The admin port, on a runtime thread of its own: it answers even while the hub's threads are busy.
 
 use crate::hub::Hub;
+use crate::plugin::Origin;
 use crate::publish::{Sending, Turn};
 use crate::recover::Asked;
 use crate::session::command::Since;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 mod chain;
 mod held;
+mod moderation;
 
 /// A hub on its way: until it is there, only its health can be asked for, and what it waits for. Cheap to clone.
 #[derive(Clone, Default)]
@@ -77,6 +79,10 @@ fn router(opening: Opening, main: Handle) -> Router {
         .route("/api/v1/held", get(held::list))
         .route("/api/v1/held/{id}/approve", post(held::approve))
         .route("/api/v1/held/{id}/deny", post(held::deny))
+        .route("/api/v1/flags", get(moderation::flags))
+        .route("/api/v1/flags/{id}/close", post(moderation::close))
+        .route("/api/v1/mutes", get(moderation::mutes).post(moderation::mute))
+        .route("/api/v1/mutes/lift", post(moderation::lift))
         .route("/api/v1/chain", get(chain::status))
         .route("/api/v1/reload", post(chain::reload))
         .route("/api/v1/send", post(send))
@@ -142,7 +148,7 @@ async fn send(State(shared): State<Shared>, Json(send): Json<SendIn>) -> Respons
     let draft = Draft { kind: Kind::Message, room: send.room, key, body: send.body, target: None, thread: None };
     let sender = Sender { user: send.user, client: None, info: None };
     let publisher = shared.hub().publisher().clone();
-    let sending = Sending { sender, draft, keyed };
+    let sending = Sending { sender, draft, keyed, origin: Origin::default() };
     answer(shared.main.spawn(async move { publisher.publish(sending, Turn::free()).await }).await, |receipt| {
         Json(receipt).into_response()
     })

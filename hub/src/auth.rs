@@ -5,7 +5,11 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, errors::ErrorKind};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What the users begin with that plugins speak as: nobody else can be called so.
+pub const PLUGIN_USER: &str = "plugin:";
 
 /// The person behind a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +23,7 @@ pub struct Identity {
     /// The token's `exp`, in seconds since 1970.
     pub expires_at: Option<u64>,
     /// The token's `roles`, such as `moderator`.
-    pub roles: Vec<String>,
+    pub roles: Arc<[String]>,
     /// The token's `channels` and `subs`: rooms that the session is in from the beginning.
     pub rooms: Vec<Room>,
 }
@@ -121,7 +125,10 @@ impl Auth {
         let introduced = data.and_then(|data| data.read::<Introduction>().ok());
         let guest_here = introduced.is_none();
         let user = introduced.map_or_else(|| guest(client), |introduction| introduction.user);
-        Ok(Identity { user, guest: guest_here, info: None, expires_at: None, roles: Vec::new(), rooms: Vec::new() })
+        if user.as_str().starts_with(PLUGIN_USER) {
+            return Err(Denied::Closed(Close::InvalidToken));
+        }
+        Ok(Identity { user, guest: guest_here, info: None, expires_at: None, roles: Arc::default(), rooms: Vec::new() })
     }
 
     /// Checks signature, times and claims of a connection's token; `client` is the session's name.
@@ -139,12 +146,15 @@ impl Auth {
         }
         let user = match guest_here {
             true => guest(client),
-            false => UserId::new(&claims.sub).map_err(|_| Denied::Closed(Close::InvalidToken))?,
+            false => match UserId::new(&claims.sub) {
+                Ok(user) if !claims.sub.starts_with(PLUGIN_USER) => user,
+                _ => return Err(Denied::Closed(Close::InvalidToken)),
+            },
         };
         let rooms: BTreeSet<Room> = claims.channels.iter().cloned().chain(claims.subs.keys().cloned()).collect();
         let rooms = rooms.into_iter().collect();
         let Claims { info, exp: expires_at, roles, .. } = claims;
-        Ok(Identity { user, guest: guest_here, info, expires_at, roles, rooms })
+        Ok(Identity { user, guest: guest_here, info, expires_at, roles: roles.into(), rooms })
     }
 
     /// Checks a subscription token for this room and this user.
@@ -218,6 +228,7 @@ mod tests {
         closed(&token("secret", Algorithm::HS512, json!({"sub": "ada"})));
         closed(&token("secret", Algorithm::HS256, json!({"sub": "ada", "channel": "lobby"})));
         closed(&token("secret", Algorithm::HS256, json!({"sub": "ada", "channels": [""]})));
+        closed(&token("secret", Algorithm::HS256, json!({"sub": "plugin:commands"})));
         for exp in [json!("9999999999"), json!(-1), json!([1]), json!({})] {
             closed(&token("secret", Algorithm::HS256, json!({"sub": "ada", "exp": exp})));
         }
@@ -233,6 +244,8 @@ mod tests {
         let data = Body::parse(r#"{"user":"ada"}"#).unwrap();
         assert_eq!(auth().identify("", Some(&data), CLIENT), Err(Denied::Closed(Close::InvalidToken)));
         let open = Auth::new(None, true, false);
+        let plugin = Body::parse(r#"{"user":"plugin:x"}"#).unwrap();
+        assert_eq!(open.identify("", Some(&plugin), CLIENT), Err(Denied::Closed(Close::InvalidToken)));
         assert_eq!(open.identify("", Some(&data), CLIENT).unwrap().user.as_str(), "ada");
         assert_eq!(open.identify("", None, CLIENT).unwrap().user.as_str(), "guest-0123456789ab");
     }

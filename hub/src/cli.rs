@@ -4,6 +4,7 @@ pub mod chain;
 pub mod config_commands;
 pub mod exit;
 pub mod migrate;
+pub mod moderate;
 pub mod plugin;
 pub mod plugin_settings;
 pub mod reload;
@@ -15,10 +16,11 @@ mod tests_support;
 pub mod token;
 
 pub use exit::Exit;
+pub use moderate::{FlagCommand, MuteCommand};
 pub use screen::Screen;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use confab_config::{Diagnostic, Diagnostics, Loaded};
+use confab_config::{Diagnostic, Diagnostics, JudgedKind, Loaded};
 use confab_protocol::UserId;
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -91,6 +93,12 @@ pub enum Command {
     /// Moderate: see what plugins have set aside, let it through or refuse it.
     #[command(subcommand)]
     Held(HeldCommand),
+    /// Moderate: see what plugins want looked at.
+    #[command(subcommand)]
+    Flag(FlagCommand),
+    /// Moderate: see who may not speak in which room, and change it.
+    #[command(subcommand)]
+    Mute(MuteCommand),
     /// Let a running hub read hub.toml and its plugins again: all of it, or, where anything is wrong, nothing.
     Reload(Reload),
     /// Say something in a room, as any client would, through a running hub.
@@ -167,18 +175,7 @@ pub enum ChainCommand {
         json: bool,
     },
     /// Let the plugins judge a text here, without a running hub: each verdict, what is left of the text, and the time.
-    Try {
-        /// The room's name.
-        room: String,
-        /// The text of the message.
-        text: String,
-        /// Who says it.
-        #[arg(long = "as", value_name = "USER", default_value = "someone", value_parser = user)]
-        user: UserId,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Try(TryChain),
     /// Say how the plugins of a running hub are: calls, faults, times, memory, and whether one is taken out.
     Status {
         /// Print JSON.
@@ -194,6 +191,28 @@ pub enum ChainCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// Let the plugins judge a text.
+#[derive(Args, Clone, Debug)]
+pub struct TryChain {
+    /// The room's name.
+    pub room: String,
+    /// The text of the message.
+    #[arg(default_value = "")]
+    pub text: String,
+    /// Who says it.
+    #[arg(long = "as", value_name = "USER", default_value = "someone", value_parser = user)]
+    pub user: UserId,
+    /// What happens, as the chains' `on` calls it.
+    #[arg(long, value_name = "KIND", default_value = "send", value_parser = judged)]
+    pub on: JudgedKind,
+    /// A role of theirs; may be repeated.
+    #[arg(long = "role", value_name = "ROLE")]
+    pub roles: Vec<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Make and check the tokens that clients connect with.
@@ -391,6 +410,11 @@ fn describe(command: &mut clap::Command, depth: usize, page: &mut String) {
 
 fn user(text: &str) -> Result<UserId, String> {
     UserId::new(text).map_err(|error| error.to_string())
+}
+
+fn judged(text: &str) -> Result<JudgedKind, String> {
+    let kind = JudgedKind::ALL.into_iter().find(|kind| kind.as_str() == text);
+    kind.ok_or_else(|| format!("it is one of {}", JudgedKind::ALL.map(JudgedKind::as_str).join(", ")))
 }
 
 fn json(text: &str) -> Result<serde_json::Value, String> {

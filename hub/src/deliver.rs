@@ -4,6 +4,7 @@
 //! repaired from the timeline before anything later is delivered; where that cannot be done, its listeners are told
 //! to come back and recover. Never a silent hole.
 
+use crate::mutes::Mutes;
 use crate::room::{Heard, LocalRoom, Rooms};
 use crate::telemetry::Telemetry;
 use crate::timeline::{Range, Relay, Timeline};
@@ -24,6 +25,8 @@ pub struct Deliverer {
     pub rooms: Arc<Rooms>,
     /// Where missing events are found.
     pub timeline: Timeline,
+    /// Told that there is news in the store.
+    pub mutes: Arc<Mutes>,
     /// Counts.
     pub telemetry: Arc<Telemetry>,
 }
@@ -39,7 +42,13 @@ impl Deliverer {
                         room.announce(&passage);
                     }
                 }
+                Relay::Typing(typing) => {
+                    if let Some(room) = self.rooms.get(&typing.room) {
+                        room.announce_typing(&typing);
+                    }
+                }
                 Relay::Compare => self.compare().await,
+                Relay::News => self.mutes.heard(),
             }
         }
     }
@@ -161,6 +170,7 @@ mod tests {
 
     /// What a listener is told when a hub hears these offsets of a room that has nine events; 0 is a comparison.
     async fn told(offsets: &[u64]) -> (Vec<u64>, u64) {
+        let folder = tempfile::tempdir().unwrap();
         let (timeline, _relay) = Memory::open(MemoryOptions::default(), Arc::new(Nothing), Arc::new(Nothing));
         let room = Room::new("lobby").unwrap();
         let mut records = Vec::new();
@@ -172,12 +182,21 @@ mod tests {
         let local = rooms.enter(&room);
         let before = Cursor { offset: 0, ..records[0].cursor };
         let dialect = Dialect::NativeJson;
-        let who = Newcomer { session: 1, outbox: outbox.clone(), dialect, join_leave: false, given: false };
+        let who = Newcomer {
+            session: 1,
+            client: uuid::Uuid::nil(),
+            outbox: outbox.clone(),
+            dialect,
+            join_leave: false,
+            given: false,
+        };
         let ticket = local.join(who);
         local.begin_at(before);
         assert_eq!(local.go_live(1, ticket, before, None), Standing::Live);
         let telemetry = Arc::new(Telemetry::new());
-        let deliverer = Deliverer { rooms, timeline, telemetry: telemetry.clone() };
+        let store = confab_store::Store::sqlite(&folder.path().join("store.db")).await.unwrap();
+        let mutes = Arc::new(Mutes::new(store, timeline.clone()));
+        let deliverer = Deliverer { rooms, timeline, mutes, telemetry: telemetry.clone() };
         let (queue, relay) = mpsc::channel(offsets.len().max(1));
         for offset in offsets {
             let at = (*offset as usize).checked_sub(1);

@@ -6,10 +6,11 @@ use crate::deliver::Deliverer;
 use crate::http::{self, Http};
 use crate::journal::{self, Journal};
 use crate::kv::Kv;
+use crate::mutes::Mutes;
 use crate::people::People;
 use crate::plugin::{Chain, ChainStatus, Observer, Stage};
 use crate::presence::Presence;
-use crate::publish::{Outages, Publisher};
+use crate::publish::{Leaving, Outages, Publisher, Speech};
 use crate::recover::{BRINGING_AT_ONCE, Recoverer};
 use crate::review::Reviewer;
 use crate::room::Rooms;
@@ -92,6 +93,7 @@ pub struct Hub {
     telemetry: Arc<Telemetry>,
     reloader: Arc<Reloader>,
     reviewer: Arc<Reviewer>,
+    mutes: Arc<Mutes>,
     draining: CancellationToken,
 }
 
@@ -225,11 +227,18 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
 
     let draining = CancellationToken::new();
     let rooms = Arc::new(Rooms::default());
+    let people = Arc::new(People::default());
+    let mutes = Arc::new(Mutes::new(parts.store.clone(), parts.timeline.clone()));
+    introduce::who_is_muted(&mutes).await;
     let publisher = Arc::new(Publisher {
         timeline: parts.timeline.clone(),
         journal: parts.journal.clone(),
         outages: Outages::new(config.journal.kafka.as_ref()),
         store: parts.store.clone(),
+        people: people.clone(),
+        mutes: mutes.clone(),
+        speech: Speech::default(),
+        leaving: Leaving::default(),
         chain: ArcSwap::from_pointee(chain),
         limits: config.limits.clone(),
         rules: rules.clone(),
@@ -254,9 +263,12 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
         let (presence, closing) = (presence.clone(), closing.clone());
         async move { presence.run(changes, closing).await }
     });
-    let people = Arc::new(People::default());
-    let reviewer = Reviewer::new(parts.store.clone(), publisher.clone(), people, telemetry.clone());
+    let reviewer = Reviewer::new(parts.store.clone(), publisher.clone(), people, mutes.clone(), telemetry.clone());
     let reviewer = Arc::new(reviewer);
+    tokio::spawn({
+        let (mutes, alone, stop) = (mutes.clone(), config.profile() == Profile::Embedded, closing.clone());
+        async move { mutes.follow(alone, stop).await }
+    });
     if config.profile() == Profile::Cluster {
         let (reviewer, stop) = (reviewer.clone(), draining.clone());
         tokio::spawn(async move { reviewer.listen(stop).await });
@@ -293,6 +305,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
         telemetry: telemetry.clone(),
         reloader: reloader.clone(),
         reviewer: reviewer.clone(),
+        mutes,
         draining: draining.clone(),
     });
     let deliver = deliver(&hub, parts.relay);
@@ -359,8 +372,12 @@ async fn drain(hub: &Hub, serving: JoinHandle<()>, sessions: &TaskTracker) {
 }
 
 fn deliver(hub: &Arc<Hub>, relay: mpsc::Receiver<Relay>) -> JoinHandle<()> {
-    let deliverer =
-        Deliverer { rooms: hub.rooms.clone(), timeline: hub.timeline.clone(), telemetry: hub.telemetry.clone() };
+    let deliverer = Deliverer {
+        rooms: hub.rooms.clone(),
+        timeline: hub.timeline.clone(),
+        mutes: hub.mutes.clone(),
+        telemetry: hub.telemetry.clone(),
+    };
     tokio::spawn(deliverer.run(relay))
 }
 

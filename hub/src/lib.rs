@@ -7,7 +7,7 @@
 //! 4  hub                          builds everyone
 //! 3  http, admin → session        the doors and the guest
 //! 2  publish  deliver  recover    the way in, the way out, the way back
-//! 1  plugin  timeline  journal  room  auth
+//! 1  plugin  timeline  journal  room  people  mutes  auth
 //! 0  outbox  telemetry  kv
 //! ```
 
@@ -19,6 +19,7 @@ pub mod http;
 pub mod hub;
 pub mod journal;
 pub mod kv;
+pub mod mutes;
 pub mod outbox;
 pub mod people;
 pub mod plugin;

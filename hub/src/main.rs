@@ -20,6 +20,8 @@ fn main() -> ExitCode {
         Command::Token(command) => cli::token::run(&settings, command, screen),
         Command::Migrate(migrate) => cli::migrate::run(&settings, migrate, screen),
         Command::Held(command) => cli::remote::held(&settings, command, screen),
+        Command::Flag(command) => cli::moderate::flag(&settings, command, screen),
+        Command::Mute(command) => cli::moderate::mute(&settings, command, screen),
         Command::Reload(reload) => cli::reload::run(&settings, reload, screen),
         Command::Send(send) => cli::remote::send(&settings, send, screen),
         Command::History(history) => cli::remote::history(&settings, history, screen),

@@ -101,6 +101,8 @@ impl Outbox {
         if queue.bytes + queue.passing_bytes + frame.len() > self.bytes_max {
             queue.let_passing_go();
         }
+        // Whoever waits was told when the first one came.
+        let told = !queue.frames.is_empty();
         if queue.bytes + frame.len() > self.bytes_max && queue.bytes > 0 {
             queue.frames.clear();
             queue.bytes = 0;
@@ -109,6 +111,9 @@ impl Outbox {
         } else {
             queue.bytes += frame.len();
             queue.frames.push_back(frame);
+            if told {
+                return;
+            }
         }
         drop(queue);
         self.filled.notify_one();

@@ -8,8 +8,16 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Where one user's sessions are told something, and in which words.
-type Sessions = HashMap<SessionId, (Arc<Outbox>, Dialect)>;
+/// One user's sessions.
+type Sessions = HashMap<SessionId, Here>;
+
+/// Where a session is told something, and in which words.
+#[derive(Clone)]
+struct Here {
+    client: String,
+    outbox: Arc<Outbox>,
+    dialect: Dialect,
+}
 
 /// The sessions of everyone who has shown who they are.
 #[derive(Default)]
@@ -18,9 +26,10 @@ pub struct People {
 }
 
 impl People {
-    /// A session belongs to this user from now on.
-    pub fn came(&self, user: &UserId, session: SessionId, outbox: Arc<Outbox>, dialect: Dialect) {
-        self.sessions.lock().entry(user.clone()).or_default().insert(session, (outbox, dialect));
+    /// A session, which others know as `client`, belongs to this user from now on.
+    pub fn came(&self, user: &UserId, session: SessionId, client: &str, outbox: Arc<Outbox>, dialect: Dialect) {
+        let here = Here { client: client.to_owned(), outbox, dialect };
+        self.sessions.lock().entry(user.clone()).or_default().insert(session, here);
     }
 
     /// A session ends.
@@ -42,11 +51,19 @@ impl People {
     /// Sends a message outside of any room to all sessions of a user here; returns how many there are. A session that does
     /// not keep up is closed as slow, as by any frame.
     pub fn tell(&self, user: &UserId, message: &Body) -> usize {
+        self.tell_session(user, None, message)
+    }
+
+    /// The same, but only the session that others know as `client`, if it is here.
+    pub fn tell_session(&self, user: &UserId, client: Option<&str>, message: &Body) -> usize {
         let sessions: Vec<_> = match self.sessions.lock().get(user) {
-            Some(sessions) => sessions.values().cloned().collect(),
+            Some(all) => match all.values().find(|here| client == Some(&*here.client)) {
+                Some(here) => vec![here.clone()],
+                None => all.values().cloned().collect(),
+            },
             None => return 0,
         };
-        for (outbox, dialect) in &sessions {
+        for Here { outbox, dialect, .. } in &sessions {
             outbox.push(dialect.message(message));
         }
         sessions.len()
@@ -61,11 +78,15 @@ mod tests {
     fn a_person_is_told_in_every_session_and_nobody_else_is() {
         let (people, ada, bob) = (People::default(), UserId::new("ada").unwrap(), UserId::new("bob").unwrap());
         let outboxes: Vec<_> = (0..3).map(|_| Arc::new(Outbox::new(1000))).collect();
-        people.came(&ada, 1, outboxes[0].clone(), Dialect::NativeJson);
-        people.came(&ada, 2, outboxes[1].clone(), Dialect::NativeProtobuf);
-        people.came(&bob, 3, outboxes[2].clone(), Dialect::NativeJson);
+        people.came(&ada, 1, "a", outboxes[0].clone(), Dialect::NativeJson);
+        people.came(&ada, 2, "b", outboxes[1].clone(), Dialect::NativeProtobuf);
+        people.came(&bob, 3, "c", outboxes[2].clone(), Dialect::NativeJson);
         assert_eq!(people.tell(&ada, &Body::parse("{\"type\":\"x\"}").unwrap()), 2);
         assert!(outboxes[0].bytes() > 0 && outboxes[1].bytes() > 0 && outboxes[2].bytes() == 0);
+        let before = outboxes[0].bytes();
+        assert_eq!(people.tell_session(&ada, Some("b"), &Body::null()), 1);
+        assert_eq!(people.tell_session(&ada, Some("elsewhere"), &Body::null()), 2);
+        assert!(outboxes[0].bytes() < before * 2 && outboxes[2].bytes() == 0);
         people.went(&ada, 1);
         people.went(&ada, 2);
         people.went(&ada, 2);

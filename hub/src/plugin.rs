@@ -10,6 +10,7 @@ mod cache;
 mod call;
 mod capability;
 mod chain;
+mod circumstances;
 mod contract;
 mod engine;
 mod fault;
@@ -27,18 +28,19 @@ mod ticker;
 
 pub use breaker::BreakerState;
 pub use chain::{Applies, Chain, judged_kind};
+pub use circumstances::{Circumstances, Origin};
 #[doc(hidden)]
 pub use contract::heard::hear as hear_verdict;
 pub use fault::Fault;
 pub use load::{Changes, Check, Error};
 pub use module::Error as ModuleError;
-pub use rehearsal::{Outcome, Rehearsed, rehearse, rehearse_all};
+pub use rehearsal::{Besides, Outcome, Rehearsed, rehearse, rehearse_all};
 pub use settings::{Refused as SettingsRefused, check as check_settings, check_against as check_settings_against};
 pub use stage::Stage;
 pub use status::{ChainStatus, PluginStatus};
 pub use tally::Tallied;
 
-use confab_protocol::{Annotations, Body, Event, Refusal, Trail, VerdictName};
+use confab_protocol::{Annotations, Body, Event, EventId, Refusal, Room, Trail, VerdictName};
 use std::time::Duration;
 
 /// What the chain said of an event.
@@ -47,7 +49,7 @@ pub enum Judged {
     /// It may be published, as it is now (rewritten and annotated).
     Approved(Approved),
     /// A plugin, or the policy for one that failed, refused it.
-    Refused(Refusal, Trail),
+    Refused(Refusal, Trail, Vec<Consequence>),
     /// A plugin, or the policy for one that failed, set it aside.
     Held {
         /// The event as it stood when it was held.
@@ -58,6 +60,8 @@ pub enum Judged {
         reason: String,
         /// The trail so far.
         trail: Trail,
+        /// What plugins asked for besides.
+        consequences: Vec<Consequence>,
     },
 }
 
@@ -68,6 +72,8 @@ pub struct Approved {
     pub event: Event,
     /// Who said what.
     pub trail: Trail,
+    /// What plugins asked for besides: of all that were asked in earnest, in order.
+    pub consequences: Vec<Consequence>,
 }
 
 /// One plugin's answer.
@@ -77,6 +83,15 @@ pub struct Verdict {
     pub decision: Decision,
     /// What should happen besides.
     pub effects: Vec<Effect>,
+}
+
+/// Something that a plugin asked for besides its decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consequence {
+    /// Which plugin.
+    pub plugin: String,
+    /// What.
+    pub effect: Effect,
 }
 
 /// What should happen besides, with the decision.
@@ -93,6 +108,33 @@ pub enum Effect {
     },
     /// Moderators should look at the event; why.
     Flag(String),
+    /// The plugin itself says something, once the event stands.
+    Say(Said),
+}
+
+/// A message of a plugin's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Where.
+    pub room: Room,
+    /// What.
+    pub body: Body,
+    /// The message whose thread it belongs to.
+    pub thread: Option<EventId>,
+    /// How many plugins' messages led to it, this one included.
+    pub hops: u32,
+}
+
+impl Effect {
+    /// Its name in metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Notice(_) => "notice",
+            Self::Mute { .. } => "mute",
+            Self::Flag(_) => "flag",
+            Self::Say(_) => "say",
+        }
+    }
 }
 
 /// What should become of an event.

@@ -5,25 +5,33 @@
 
 mod admit;
 mod failpoint;
+mod follow;
 mod json;
+mod occasion;
 mod outage;
 mod settle;
+mod speak;
 mod turn;
 
 pub use json::check as check_json;
+pub use occasion::{Entered, Leaving};
 pub use outage::{Outages, Place};
+pub use speak::Speech;
 pub use turn::{Turn, Turns};
 
 use crate::journal::Journal;
-use crate::plugin::{Approved, Chain, Judged, judged_kind};
+use crate::mutes::Mutes;
+use crate::people::People;
+use crate::plugin::{Approved, Chain, Circumstances, Consequence, Judged, Origin};
 use crate::telemetry::{Stage as Timed, Telemetry};
 use crate::timeline::{self, Appended, Known, Outcome, Placed, Timeline};
 use arc_swap::ArcSwap;
 use confab_config::{Limits, Rooms as RoomRules};
 use confab_protocol::{
-    Body, Cursor, Draft, Event, EventId, Held, HeldState, Key, Kind, Millis, Refusal, Sender, Trail, VerdictName,
+    Body, Cursor, Draft, Event, EventId, Held, HeldState, Key, Kind, Millis, Refusal, Sender, VerdictName,
 };
 use confab_store::Store;
+use follow::Fate;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +64,8 @@ pub struct Sending {
     pub draft: Draft,
     /// Whether the key is the client's own, so that it may have come before.
     pub keyed: bool,
+    /// Who stands behind it.
+    pub origin: Origin,
 }
 
 /// How far a send has come.
@@ -81,6 +91,14 @@ pub struct Publisher {
     pub outages: Outages,
     /// Knows older events, and those that wait for a moderator.
     pub store: Store,
+    /// Who is connected here, to be told something.
+    pub people: Arc<People>,
+    /// Who may not speak where.
+    pub mutes: Arc<Mutes>,
+    /// What plugins are about to say themselves.
+    pub speech: Speech,
+    /// Who left, as far as plugins are being asked about it.
+    pub leaving: Leaving,
     /// Judges them.
     pub chain: ArcSwap<Chain>,
     /// How large, how deep, how long.
@@ -119,15 +137,18 @@ impl Publisher {
     async fn walk(self: Arc<Self>, sending: Sending, mut turn: Turn) -> Result<Receipt, Refusal> {
         let begun = Instant::now();
         let _place = self.admit(&sending).await?;
-        let Sending { sender, draft, keyed } = sending;
+        let Sending { sender, draft, keyed, origin } = sending;
         let event = stamp(sender, draft);
+        if let Some(refusal) = self.mutes.refuse(&event) {
+            return Box::pin(self.muted(&event, keyed, refusal)).await;
+        }
         self.telemetry.stage(Timed::Admit, begun.elapsed());
 
         let judging = Instant::now();
         let chain = self.chain.load_full();
         // Asking what is known of the key takes a round trip, judging takes none: side by side.
-        let (known, judged) =
-            tokio::join!(self.known(&event, keyed), chain.judge(event.clone(), judged_kind(event.kind)));
+        let circumstances = Circumstances::of(event.kind, origin);
+        let (known, judged) = tokio::join!(self.known(&event, keyed), chain.judge(event.clone(), circumstances));
         if let Some(known) = known? {
             drop(turn); // the first send has its place: nobody need wait for this one
             return Box::pin(self.resolve(known, &event)).await;
@@ -136,14 +157,29 @@ impl Publisher {
         let approved = match judged {
             Judged::Approved(approved) => approved,
             // What a plugin said stands for retries too; that one failed says nothing about the next try.
-            Judged::Refused(refusal @ Refusal::PluginFault { .. }, _) => return Err(refusal),
-            Judged::Refused(refusal, _) => return Err(Box::pin(self.remember(&event, refusal)).await),
-            Judged::Held { event: held, plugin, reason, trail } => {
-                return Err(Box::pin(self.hold(&event, held, plugin, reason, trail)).await);
+            Judged::Refused(refusal @ Refusal::PluginFault { .. }, ..) => return Err(refusal),
+            Judged::Refused(refusal, _, consequences) => {
+                let (refusal, first) = Box::pin(self.remember(&event, refusal)).await;
+                if first {
+                    self.follow(&event, Fate::Refused, consequences);
+                }
+                return Err(refusal);
+            }
+            Judged::Held { event: held, plugin, reason, trail, consequences } => {
+                let held = Held { held_at: held.at, event: held, trail, plugin, reason, state: HeldState::Waiting };
+                return Err(Box::pin(self.hold(&event, held, consequences)).await);
             }
         };
         turn.wait().await;
         self.carry(approved, turn).await
+    }
+
+    /// Whoever is muted may not speak; but what they said before stands, and a retry of it is answered as ever.
+    async fn muted(&self, event: &Event, keyed: bool, refusal: Refusal) -> Result<Receipt, Refusal> {
+        match self.known(event, keyed).await? {
+            Some(known) => self.resolve(known, event).await,
+            None => Err(refusal),
+        }
     }
 
     /// Publishes an event that a moderator approved: a new place, its own id and time.
@@ -156,7 +192,7 @@ impl Publisher {
             let publisher = self.clone();
             async move {
                 let _place = place;
-                publisher.carry(Approved { event, trail }, Turn::free()).await
+                publisher.carry(Approved { event, trail, consequences: Vec::new() }, Turn::free()).await
             }
         });
         match timeout(self.limits.send_deadline, walk).await {
@@ -192,7 +228,7 @@ impl Publisher {
     }
 
     #[tracing::instrument(level = "trace", skip_all)]
-    async fn append(&self, approved: Approved, turn: &mut Option<Turn>) -> Result<Stage, Refusal> {
+    async fn append(self: &Arc<Self>, approved: Approved, turn: &mut Option<Turn>) -> Result<Stage, Refusal> {
         let window = self.rules.settings(approved.event.room.as_str()).hot_window;
         let entry = timeline::Entry {
             event: approved.event,
@@ -203,10 +239,14 @@ impl Publisher {
         let mut pause = ASK_AGAIN.start;
         loop {
             match self.timeline.append_in_turn(&entry, || drop(turn.take())).await {
-                Ok(Appended::Placed(placed)) if placed.pending.is_none() => {
-                    return Ok(Stage::Done(receipt(&placed.record)));
+                Ok(Appended::Placed(placed)) => {
+                    // Past this point it is not refused any more, and no other append of it follows anything.
+                    self.follow(&placed.record.event, Fate::Stands, approved.consequences);
+                    return Ok(match placed.pending {
+                        None => Stage::Done(receipt(&placed.record)),
+                        Some(_) => Stage::Appended(placed),
+                    });
                 }
-                Ok(Appended::Placed(placed)) => return Ok(Stage::Appended(placed)),
                 Ok(Appended::Known(known)) => {
                     turn.take();
                     return Box::pin(self.resolve(known, &entry.event)).await.map(Stage::Done);
@@ -303,20 +343,27 @@ impl Publisher {
         }
     }
 
-    /// Keeps a refusal for the retries. Where it cannot be kept, a retry is judged again, which is no harm.
-    async fn remember(&self, event: &Event, refusal: Refusal) -> Refusal {
+    /// Keeps a refusal for the retries, and says whether this was the first. Where it cannot be kept, a retry is judged
+    /// again, which is no harm.
+    async fn remember(&self, event: &Event, refusal: Refusal) -> (Refusal, bool) {
         let kept = self.timeline.remember(&event.room, &event.sender.user, &event.key, &event.digest, &refusal).await;
+        let first = !matches!(kept, Ok(Some(_)));
         if let Err(error) = kept {
             tracing::warn!(room = %event.room, %error, "could not remember a refusal");
         }
-        refusal
+        (refusal, first)
     }
 
-    async fn hold(&self, draft: &Event, event: Event, plugin: String, reason: String, trail: Trail) -> Refusal {
-        let refusal = Refusal::Held { id: event.id, reason: reason.clone() };
-        let held = Held { held_at: event.at, event, trail, plugin, reason, state: HeldState::Waiting };
+    async fn hold(self: &Arc<Self>, draft: &Event, held: Held, consequences: Vec<Consequence>) -> Refusal {
+        let refusal = Refusal::Held { id: held.event.id, reason: held.reason.clone() };
         match self.store.hold(&held).await {
-            Ok(()) => self.remember(draft, refusal).await,
+            Ok(()) => {
+                let (refusal, first) = self.remember(draft, refusal).await;
+                if first {
+                    self.follow(&held.event, Fate::Held, consequences);
+                }
+                refusal
+            }
             Err(error) => {
                 tracing::warn!(room = %draft.room, %error, "could not hold an event");
                 Refusal::StoreUnavailable

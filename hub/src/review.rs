@@ -3,8 +3,12 @@
 //! A decision stands in the store, so that of two moderators only one decides. The sender is told by this hub at once, and
 //! by any other hub that serves them as soon as that finds the decision in the store.
 
+mod moderate;
 mod tell;
 
+pub use moderate::{Flagged, Muted};
+
+use crate::mutes::Mutes;
 use crate::people::People;
 use crate::publish::{Publisher, Receipt};
 use crate::telemetry::Telemetry;
@@ -24,6 +28,7 @@ pub struct Reviewer {
     store: Store,
     publisher: Arc<Publisher>,
     people: Arc<People>,
+    mutes: Arc<Mutes>,
     telemetry: Arc<Telemetry>,
     told: tell::Told,
 }
@@ -42,6 +47,15 @@ pub enum Error {
         /// What they decided.
         state: HeldState,
     },
+    /// No flag of such an event is open.
+    #[error("no event {0} is flagged")]
+    NotFlagged(EventId),
+    /// There is nothing to lift.
+    #[error("they are not muted there")]
+    NotMuted,
+    /// Nobody is muted for so long.
+    #[error("a mute lasts from 1 second to 31536000 (a year)")]
+    Seconds,
     /// The reason cannot be kept.
     #[error("a reason has at most {REASON_BYTES_MAX} bytes and no control characters")]
     Reason,
@@ -57,8 +71,10 @@ impl Error {
     /// What a session is told.
     pub fn refusal(self) -> Refusal {
         match self {
-            Self::Missing(_) => Refusal::UnknownTarget,
-            Self::Decided { .. } | Self::Reason => Refusal::BadRequest(self.to_string().into()),
+            Self::Missing(_) | Self::NotFlagged(_) => Refusal::UnknownTarget,
+            Self::Decided { .. } | Self::NotMuted | Self::Seconds | Self::Reason => {
+                Refusal::BadRequest(self.to_string().into())
+            }
             Self::Refused(refusal) => refusal,
             Self::Store(error) => {
                 tracing::warn!(%error, "could not review");
@@ -96,8 +112,14 @@ impl From<Held> for Listed {
 
 impl Reviewer {
     /// Reviews what is in this store.
-    pub fn new(store: Store, publisher: Arc<Publisher>, people: Arc<People>, telemetry: Arc<Telemetry>) -> Self {
-        Self { store, publisher, people, telemetry, told: tell::Told::default() }
+    pub fn new(
+        store: Store,
+        publisher: Arc<Publisher>,
+        people: Arc<People>,
+        mutes: Arc<Mutes>,
+        telemetry: Arc<Telemetry>,
+    ) -> Self {
+        Self { store, publisher, people, mutes, telemetry, told: tell::Told::default() }
     }
 
     /// Who is connected here.

@@ -4,11 +4,12 @@ pub mod shelf;
 
 use crate::outbox::{Frame, Outbox};
 use crate::session::{Dialect, Unsubscribed};
-use confab_protocol::{Close, Cursor, Kind, Passage, Record, Room};
+use confab_protocol::{Close, Cursor, Kind, Passage, Record, Room, Typing};
 use parking_lot::Mutex;
 use shelf::{Shelf, weigh};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// One socket's number, unique in this process.
 pub type SessionId = u64;
@@ -74,6 +75,8 @@ pub enum Standing {
 pub struct Newcomer {
     /// Which.
     pub session: SessionId,
+    /// What others know it as, on every hub.
+    pub client: Uuid,
     /// Where it is told what happens.
     pub outbox: Arc<Outbox>,
     /// How.
@@ -86,6 +89,7 @@ pub struct Newcomer {
 
 struct Listener {
     session: SessionId,
+    client: Uuid,
     outbox: Arc<Outbox>,
     dialect: Dialect,
     join_leave: bool,
@@ -169,13 +173,13 @@ impl Rooms {
 impl LocalRoom {
     /// Adds a listener who is about to be given what it missed.
     pub fn join(&self, who: Newcomer) -> Ticket {
-        let Newcomer { session, outbox, dialect, join_leave, given } = who;
+        let Newcomer { session, client, outbox, dialect, join_leave, given } = who;
         let mut state = self.state.lock();
         state.listeners.retain(|listener| listener.session != session); // one that was told to join again
         state.tickets += 1;
         let ticket = state.tickets;
         let stage = Stage::Joining(ticket);
-        state.listeners.push(Listener { session, outbox, dialect, join_leave, given, stage });
+        state.listeners.push(Listener { session, client, outbox, dialect, join_leave, given, stage });
         state.count_joining();
         ticket
     }
@@ -279,6 +283,18 @@ impl LocalRoom {
         let told = state.listeners.iter().filter(|one| one.join_leave && matches!(one.stage, Stage::Live(_)));
         for Listener { outbox, dialect, .. } in told {
             let write = || dialect.presence(&self.name, &passage.who, passage.here);
+            outbox.push_passing(encoded[dialect.index()].get_or_insert_with(write).clone());
+        }
+    }
+
+    /// Tells everyone but their own session that somebody is typing.
+    pub fn announce_typing(&self, typing: &Typing) {
+        let own = Uuid::parse_str(&typing.who.client).ok();
+        let mut encoded: [Option<Frame>; Dialect::COUNT] = Default::default();
+        let state = self.state.lock();
+        let others = state.listeners.iter().filter(|one| Some(one.client) != own);
+        for Listener { outbox, dialect, .. } in others.filter(|one| matches!(one.stage, Stage::Live(_))) {
+            let write = || dialect.typing(typing);
             outbox.push_passing(encoded[dialect.index()].get_or_insert_with(write).clone());
         }
     }

@@ -17,6 +17,7 @@ mod native;
 mod review;
 mod socket;
 pub mod socketio;
+mod typing;
 pub mod verb;
 
 pub use dialect::Dialect;
@@ -51,6 +52,8 @@ use uuid::Uuid;
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Frames read in a row before what is queued must leave.
 const READS_PER_FLUSH: usize = 64;
+/// Flushes in a row before the link is looked at, where it has said nothing.
+const FLUSHES_PER_READ: usize = 16;
 
 /// What a session may call on.
 pub struct Door {
@@ -83,8 +86,10 @@ struct Session {
     dialect: Dialect,
     reader: dialect::Reader,
     id: SessionId,
+    uuid: Uuid,
     client: String,
     outbox: Arc<Outbox>,
+    pace: typing::Pace,
     identity: Option<Identity>,
     rooms: HashMap<Room, Membership>,
     turns: Turns,
@@ -95,9 +100,12 @@ struct Session {
 /// Lives a socket's life and ends it in order.
 pub async fn run(mut link: impl Link, door: Arc<Door>, dialect: Dialect) {
     static NEXT: AtomicU64 = AtomicU64::new(1);
+    let uuid = Uuid::now_v7();
     let mut session = Session {
         id: NEXT.fetch_add(1, Ordering::Relaxed),
-        client: Uuid::now_v7().to_string(),
+        uuid,
+        client: uuid.to_string(),
+        pace: typing::Pace::default(),
         outbox: Arc::new(Outbox::new(door.limits.outbox.bytes())),
         identity: None,
         rooms: HashMap::new(),
@@ -139,7 +147,7 @@ impl Session {
         let farewell = farewell::due(self.door.clone(), self.id, in_flight.clone());
         let alarm = sleep_until(self.clock.next());
         tokio::pin!(alarm, farewell);
-        let (mut reads, mut leaving) = (0, false);
+        let (mut reads, mut flushes, mut leaving) = (0, 0, false);
         loop {
             if reads >= READS_PER_FLUSH {
                 // A client that sends without a pause must not keep its answers, other sessions or a drain waiting.
@@ -154,10 +162,19 @@ impl Session {
                     return close;
                 }
             }
+            // Most sessions listen: woken for what is queued, they send that before they look for what the client says.
+            // A client that speaks is heard out first.
+            let listens = reads == 0 && flushes < FLUSHES_PER_READ;
             tokio::select! {
                 biased;
+                () = outbox.filled(), if listens => {
+                    flushes += 1;
+                    if let Some(close) = self.flush(link, &outbox).await {
+                        return close;
+                    }
+                }
                 incoming = read(link, &in_flight) => {
-                    reads += 1;
+                    (reads, flushes) = (reads + 1, 0);
                     match incoming {
                         Incoming::Frame(frame) => {
                             self.door.telemetry.bytes_in.inc_by(frame.len() as u64);
@@ -170,8 +187,8 @@ impl Session {
                     }
                     rearm(alarm.as_mut(), &self.clock);
                 }
-                () = outbox.filled() => {
-                    reads = 0;
+                () = outbox.filled(), if !listens => {
+                    (reads, flushes) = (0, 0);
                     if let Some(close) = self.flush(link, &outbox).await {
                         return close;
                     }
@@ -288,6 +305,8 @@ impl Session {
             Command::Listen { room } => {
                 if let Err(no) = Box::pin(self.listen(&identity, &room)).await {
                     let refusal = match no {
+                        // It would be refused again: such a front end need not come back.
+                        No::Refused(Refusal::Plugin { .. }) => return Err(Close::PermissionDenied),
                         No::Refused(refusal) => refusal,
                         No::Closed(close) => return Err(close),
                     };

@@ -68,6 +68,7 @@ pub struct Telemetry {
     pub plugins: Arc<Plugins>,
     reloads: Family<[(&'static str, &'static str); 1], Counter>,
     reviews: Family<[(&'static str, &'static str); 1], Counter>,
+    occasions: Family<[(&'static str, &'static str); 2], Counter>,
     chain: Family<[(&'static str, String); 1], Gauge>,
     sampled: std::sync::Mutex<std::collections::BTreeMap<&'static str, Sampled>>,
 }
@@ -126,6 +127,7 @@ impl Telemetry {
             plugins: Arc::default(),
             reloads: Family::default(),
             reviews: Family::default(),
+            occasions: Family::default(),
             chain: Family::default(),
             sampled: std::sync::Mutex::default(),
             registry: Registry::default(),
@@ -163,6 +165,7 @@ impl Telemetry {
         t.plugins.register(&mut registry);
         registry.register("reloads", "Reloads, by what became of them", t.reloads.clone());
         registry.register("reviews", "Held events decided, by decision", t.reviews.clone());
+        registry.register("occasions", "Judged joins and leavings, and typing", t.occasions.clone());
         registry.register("chain", "The version of the chain that judges: always 1", t.chain.clone());
         Self { registry, ..telemetry }
     }
@@ -220,6 +223,11 @@ impl Telemetry {
     /// Counts a decision on a held event.
     pub fn reviewed(&self, decision: &'static str) {
         self.reviews.get_or_create(&[("decision", decision)]).inc();
+    }
+
+    /// Counts a join, a leaving, or that somebody is typing, by what became of it.
+    pub fn occasion(&self, kind: &'static str, outcome: &'static str) {
+        self.occasions.get_or_create(&[("kind", kind), ("outcome", outcome)]).inc();
     }
 
     /// Says which chain judges from now on.

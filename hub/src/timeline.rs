@@ -12,7 +12,7 @@ pub use memory::{Commit, Memory, MemoryOptions, Past};
 pub use redis::{Dialer as RedisDialer, Redis, RedisOptions, SentinelOptions, Truth, WaitsFor};
 
 use confab_protocol::{
-    Body, Cursor, Event, EventId, Key, Kind, Passage, Present, Record, Refusal, Room, Trail, UserId,
+    Body, Cursor, Event, EventId, Key, Kind, Passage, Present, Record, Refusal, Room, Trail, Typing, UserId,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -164,6 +164,31 @@ impl Timeline {
         match self {
             Self::Memory(memory) => Ok(memory.listeners(room)),
             Self::Redis(redis) => Box::pin(redis.listeners(room)).await,
+        }
+    }
+
+    /// Tells every hub that hears the room, this one too, that somebody is typing: [`Relay::Typing`].
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: perhaps nobody was told.
+    pub async fn tell_typing(&self, typing: &Typing) -> Result<(), Error> {
+        match self {
+            Self::Memory(memory) => {
+                memory.tell_typing(typing);
+                Ok(())
+            }
+            Self::Redis(redis) => Box::pin(redis.tell_typing(typing)).await,
+        }
+    }
+
+    /// Tells every other hub that there is news in the store: [`Relay::News`]. Embedded there is no other.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: perhaps nobody was told.
+    pub async fn tell_news(&self) -> Result<(), Error> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Redis(redis) => Box::pin(redis.tell_news()).await,
         }
     }
 
@@ -344,6 +369,10 @@ pub enum Relay {
     Passage(Arc<Passage>),
     /// Something may have been lost: compare every room by offset.
     Compare,
+    /// Somebody is typing. It has no place in the order, and may be lost.
+    Typing(Arc<Typing>),
+    /// A hub has changed what moderation keeps in the store. It may be lost.
+    News,
 }
 
 /// The record as it is served once its event, or what it edits, has been deleted: the body is gone, the place stays.

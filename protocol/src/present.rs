@@ -15,6 +15,15 @@ pub struct Present {
     pub info: Option<Body>,
 }
 
+/// Somebody is typing in a room. Takes no place in the room's order, and may be lost on the way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Typing {
+    /// Where.
+    pub room: Room,
+    /// Who. Their own session is not told.
+    pub who: Present,
+}
+
 /// A session came into a room or went. Takes no place in the room's order, and may be lost on the way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Passage {

@@ -66,6 +66,13 @@ pub enum Refusal {
     Draining,
     /// The event to act on is not in this room.
     UnknownTarget,
+    /// The user may not speak in this room for a while.
+    Muted {
+        /// For so many more seconds.
+        seconds: u64,
+        /// What whoever said so gave for it.
+        reason: String,
+    },
     /// A plugin refused the event, with a code of its own (400–1999).
     Plugin {
         /// The plugin's code.
@@ -107,6 +114,7 @@ impl Refusal {
             Self::PluginFault { .. } => 207,
             Self::Draining => 208,
             Self::UnknownTarget => 209,
+            Self::Muted { .. } => 210,
             Self::Plugin { code, .. } => *code,
         }
     }
@@ -153,6 +161,7 @@ impl Refusal {
             Self::PluginFault { .. } => "plugin_fault",
             Self::Draining => "draining",
             Self::UnknownTarget => "unknown_target",
+            Self::Muted { .. } => "muted",
             Self::Plugin { .. } => "plugin",
         }
     }
@@ -183,6 +192,7 @@ impl Refusal {
             Self::PluginFault { plugin } => format!("plugin `{plugin}` could not judge this").into(),
             Self::Draining => "this hub is draining: ask another".into(),
             Self::UnknownTarget => "the event to act on is not in this room".into(),
+            Self::Muted { seconds, reason } => format!("muted here for {seconds} s more: {reason}").into(),
             Self::Plugin { reason, .. } => reason.as_str().into(),
         }
     }

@@ -35,6 +35,7 @@ fn refusals() -> Vec<Refusal> {
         | Refusal::PluginFault { .. }
         | Refusal::Draining
         | Refusal::UnknownTarget
+        | Refusal::Muted { .. }
         | Refusal::Plugin { .. } => {}
     }
     vec![
@@ -61,6 +62,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::PluginFault { plugin: String::new() },
         Refusal::Draining,
         Refusal::UnknownTarget,
+        Refusal::Muted { seconds: 1, reason: String::new() },
     ]
 }
 

@@ -10,9 +10,11 @@
 
 mod apply;
 mod error;
+mod flags;
 mod fold;
 mod held;
 mod migrate;
+mod mutes;
 mod page;
 mod postgres;
 mod read;
@@ -24,7 +26,9 @@ mod store;
 
 pub use apply::Applied;
 pub use error::Error;
+pub use flags::{Closed, Flag};
 pub use held::Decided;
+pub use mutes::{Mute, Weight};
 pub use page::PAGE_RECORDS_MAX;
 pub use store::{PostgresOptions, Store};
 

@@ -4,6 +4,7 @@
 mod cases {
     pub mod folding;
     pub mod hub;
+    pub mod moderation;
     pub mod paging;
     pub mod taking;
 }
@@ -80,4 +81,11 @@ contract! {
         generations_count_up,
         the_highest_place_is_known_past_holes,
         migrating_again_changes_nothing;
+    moderation:
+        a_mute_is_read_by_its_version_and_ends_by_itself,
+        a_plugin_lengthens_a_mute_and_only_a_moderator_shortens_it,
+        mutes_at_once_are_all_seen_in_the_order_of_their_versions,
+        a_lifted_mute_is_news,
+        flags_are_listed_until_they_are_closed,
+        what_is_old_is_forgotten;
 }

@@ -22,7 +22,7 @@ pub const PLUGINS: &[&str] = &[
 pub const SCRIPTS: &[&str] = &["word-filter-js", "word-filter-py"];
 
 /// The plugins that only tests use.
-pub const FIXTURES: &[&str] = &["misbehave", "reach"];
+pub const FIXTURES: &[&str] = &["misbehave", "reach", "asks"];
 
 /// Builds each of these plugins of the repository into `<out>/<name>.wasm` and returns the files. What has not changed is
 /// not built again.

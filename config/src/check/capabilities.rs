@@ -15,6 +15,11 @@ pub(super) fn check(plugin_path: &Path, name: &str, plugin: &PluginConfig, found
     if let Some(kv) = &plugin.capabilities.kv {
         kept(&here.key("kv"), kv, found);
     }
+    if let Some(emit) = &plugin.capabilities.emit
+        && !emit.rooms.is_empty()
+    {
+        super::rooms::patterns(&here, "emit", &emit.rooms, found);
+    }
     if let Some(http) = &plugin.capabilities.http {
         asked(&here.key("http"), http, found);
         if plugin.timeout < ASKING_TIMEOUT_MIN && !plugin.timeout.is_zero() {

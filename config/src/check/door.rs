@@ -125,6 +125,7 @@ fn limits(limits: &Limits, found: &mut Findings) {
     found.duration(&path("send_deadline"), limits.send_deadline, second / 10, 2 * minute);
     found.number("limits.history_page", limits.history_page, 1, 10_000);
     found.number("limits.recover_events", limits.recover_events, 1, 1_000_000);
+    found.number("limits.plugin_hops", limits.plugin_hops, 1, 16);
     if limits.dedupe_window < limits.send_deadline {
         found.add(
             Problem::error(&path("dedupe_window"), "a key would be forgotten while its send may still be under way")

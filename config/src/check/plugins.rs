@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// What a test may expect.
 const VERDICTS: [&str; 4] = ["accept", "replace", "reject", "hold"];
+/// What plugins may ask for besides.
+const EFFECTS: [&str; 4] = ["notice", "mute", "flag", "say"];
 /// The codes that plugins may refuse with.
 const CODES: std::ops::RangeInclusive<u32> = 400..=1999;
 
@@ -198,6 +200,21 @@ fn tests(here: &Path, test: &ChainTest, found: &mut Findings) {
             Problem::error(&expect.key("text"), "the test expects a text that nobody hears")
                 .label(format!("after `{verdict}` there is none")),
         );
+    }
+    if matches!(verdict, "replace" | "hold") && !test.on.has_body() {
+        found.add(
+            Problem::error(&expect.key("verdict"), format!("no plugin can {verdict} a {}", test.on.as_str()))
+                .label("only a send or an edit can be replaced or held")
+                .rests_on(&here.key("on")),
+        );
+    }
+    for (at, effect) in test.expect.effects.iter().flatten().enumerate() {
+        if !EFFECTS.contains(&effect.as_str()) {
+            found.add(
+                Problem::error(&expect.key("effects").index(at), "the test expects an effect that there is not")
+                    .label("expected `notice`, `mute`, `flag` or `say`"),
+            );
+        }
     }
     match test.expect.code {
         Some(_) if matches!(verdict, "accept" | "replace" | "hold") => found.add(

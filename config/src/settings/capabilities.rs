@@ -23,6 +23,17 @@ pub struct Capabilities {
     /// It may ask other servers: these.
     #[serde(with = "origins")]
     pub http: Option<HttpGrant>,
+    /// It may speak, in a name of its own: in the room of the event, and in these.
+    #[serde(with = "rooms")]
+    pub emit: Option<EmitGrant>,
+}
+
+/// Where a plugin may speak, besides the room of the event that it judges: `true` in hub.toml for nowhere else, or a list of
+/// patterns of rooms.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EmitGrant {
+    /// Patterns of room names.
+    pub rooms: Vec<String>,
 }
 
 /// How much a plugin may remember: `true` in hub.toml for the defaults, or a table.
@@ -220,6 +231,42 @@ mod origins {
     }
 }
 
+/// Serde for `emit`: `false`, `true`, or a list of patterns, where empty grants nothing.
+mod rooms {
+    use super::*;
+
+    pub fn serialize<S: Serializer>(grant: &Option<EmitGrant>, serializer: S) -> Result<S::Ok, S::Error> {
+        match grant {
+            Some(grant) if !grant.rooms.is_empty() => grant.rooms.serialize(serializer),
+            other => serializer.serialize_bool(other.is_some()),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<EmitGrant>, D::Error> {
+        struct Rooms;
+        impl<'de> Visitor<'de> for Rooms {
+            type Value = Option<EmitGrant>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`true`, `false` or a list of rooms like [\"log:*\"]")
+            }
+
+            fn visit_bool<E: de::Error>(self, granted: bool) -> Result<Self::Value, E> {
+                Ok(granted.then(EmitGrant::default))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut rooms = Vec::new();
+                while let Some(pattern) = list.next_element()? {
+                    rooms.push(pattern);
+                }
+                Ok((!rooms.is_empty()).then_some(EmitGrant { rooms }))
+            }
+        }
+        deserializer.deserialize_any(Rooms)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,8 +312,9 @@ mod tests {
     #[test]
     fn grants_are_written_as_they_are_read() {
         for text in [
-            "log = false\nclock = false\nrandom = false\nkv = false\nhttp = []\n",
-            "log = true\nclock = true\nrandom = true\nkv = false\nhttp = [\"https://a.example\"]\n",
+            "log = false\nclock = false\nrandom = false\nkv = false\nhttp = []\nemit = false\n",
+            "log = true\nclock = true\nrandom = true\nkv = false\nhttp = [\"https://a.example\"]\nemit = true\n",
+            "log = false\nclock = false\nrandom = false\nkv = false\nhttp = []\nemit = [\"log:*\"]\n",
         ] {
             let read: Capabilities = toml::from_str(text).unwrap();
             assert_eq!(toml::to_string(&read).unwrap(), text);

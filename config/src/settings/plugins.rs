@@ -125,10 +125,11 @@ impl Default for ChainRule {
 }
 
 /// What a chain judges.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JudgedKind {
     /// A message.
+    #[default]
     Send,
     /// An edit of a message.
     Edit,
@@ -136,6 +137,36 @@ pub enum JudgedKind {
     Delete,
     /// A reaction, or one taken back.
     React,
+    /// That somebody joins a room.
+    Join,
+    /// That somebody left a room: only effects follow from what is said of it.
+    Leave,
+    /// That somebody is typing.
+    Typing,
+}
+
+impl JudgedKind {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Send, Self::Edit, Self::Delete, Self::React, Self::Join, Self::Leave, Self::Typing];
+
+    /// Its name in hub.toml.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Send => "send",
+            Self::Edit => "edit",
+            Self::Delete => "delete",
+            Self::React => "react",
+            Self::Join => "join",
+            Self::Leave => "leave",
+            Self::Typing => "typing",
+        }
+    }
+
+    /// Whether it has a body that can be replaced, and that a moderator can let through later.
+    pub fn has_body(self) -> bool {
+        matches!(self, Self::Send | Self::Edit)
+    }
 }
 
 /// A plugin's place in a chain: its name, or its name with how it is used.
@@ -217,8 +248,12 @@ impl<'de> Deserialize<'de> for ChainStep {
 pub struct ChainTest {
     /// The room.
     pub room: String,
-    /// What is sent: the `text` of a message's body.
+    /// What is sent: the `text` of a message's body. Joins, leaves and typing have none.
     pub send: String,
+    /// What happens: what the chains' `on` calls it.
+    pub on: JudgedKind,
+    /// The sender's roles.
+    pub roles: Vec<String>,
     /// What should come of it.
     pub expect: Expect,
 }
@@ -235,4 +270,7 @@ pub struct Expect {
     /// The refusal's code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<u32>,
+    /// What plugins ask for besides, in order: `notice`, `mute`, `flag`, `say`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effects: Option<Vec<String>>,
 }

@@ -90,7 +90,7 @@ fn the_reference_has_every_field_of_every_struct() {
         ("room", "match hot_window deep_recovery join presence join_leave"),
         ("chain", "rooms on plugins"),
         ("socketio", "on room emit shape fields"),
-        ("test", "room send expect"),
+        ("test", "room send on roles expect"),
     ] {
         let fields: Vec<&str> = words.split(' ').collect();
         let sections = reference::sections();

@@ -11,7 +11,7 @@ use confab_protocol::{EventId, HeldState};
 use serde::{Deserialize, Serialize};
 
 /// Who decides through this port, as the store keeps it.
-const OPERATOR: &str = "admin";
+pub(super) const OPERATOR: &str = "admin";
 
 #[derive(Deserialize)]
 pub(super) struct HeldQuery {
@@ -41,7 +41,7 @@ pub(super) async fn list(State(shared): State<Shared>, Query(query): Query<HeldQ
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct Decision {
-    reason: Option<String>,
+    pub(super) reason: Option<String>,
 }
 
 /// Lets an event through.
@@ -65,7 +65,7 @@ pub(super) async fn deny(State(shared): State<Shared>, Path(id): Path<EventId>, 
 }
 
 /// The store's connections belong to the hub's runtime: the work is done there, and the answer given here.
-async fn on_main<T: Serialize + Send + 'static>(
+pub(super) async fn on_main<T: Serialize + Send + 'static>(
     shared: &Shared,
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Response {
@@ -73,9 +73,9 @@ async fn on_main<T: Serialize + Send + 'static>(
         Ok(Ok(value)) => Json(value).into_response(),
         Ok(Err(error)) => {
             let status = match &error {
-                Error::Missing(_) => StatusCode::NOT_FOUND,
+                Error::Missing(_) | Error::NotFlagged(_) | Error::NotMuted => StatusCode::NOT_FOUND,
                 Error::Decided { .. } => StatusCode::CONFLICT,
-                Error::Reason => StatusCode::BAD_REQUEST,
+                Error::Reason | Error::Seconds => StatusCode::BAD_REQUEST,
                 Error::Refused(_) | Error::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
             };
             problem(status, error.to_string())

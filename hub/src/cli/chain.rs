@@ -1,11 +1,11 @@
 //! `confab chain …`: which plugins judge a room, what they say of a text, and the tests of hub.toml. Only `status` needs a hub.
 
-use super::{ChainCommand, Exit, Screen, SettingsArgs, remote};
+use super::{ChainCommand, Exit, Screen, SettingsArgs, TryChain, remote};
 use crate::hub::build_chain;
 use crate::kv::Kv;
-use crate::plugin::{Chain, rehearse, rehearse_all};
-use confab_config::{Diagnostics, JudgedKind, Loaded};
-use confab_protocol::{Room, Step, UserId};
+use crate::plugin::{Besides, Chain, Circumstances, Origin, rehearse, rehearse_all};
+use confab_config::{Diagnostics, Loaded};
+use confab_protocol::{Room, Step};
 use serde_json::json;
 use std::io;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub fn run(settings: &SettingsArgs, command: &ChainCommand, screen: &mut Screen<
         };
         match command {
             ChainCommand::Explain { room, json } => explain(&chain, room, *json, screen),
-            ChainCommand::Try { room, text, user, json } => attempt(&chain, room, text, user, *json, screen).await,
+            ChainCommand::Try(asked) => attempt(&chain, asked, screen).await,
             ChainCommand::Status { .. } => Ok(Exit::Done), // was asked of the hub
             ChainCommand::Test { json } => test(&chain, &loaded, *json, screen).await,
         }
@@ -51,7 +51,7 @@ fn explain(chain: &Chain, room: &str, as_json: bool, screen: &mut Screen<'_>) ->
         writeln!(screen.out, "no plugin judges {room}: everything is let through")?;
     }
     for (n, applies) in applies.iter().enumerate() {
-        let on: Vec<&str> = applies.on.iter().map(|kind| kind_name(*kind)).collect();
+        let on: Vec<&str> = applies.on.iter().map(|kind| kind.as_str()).collect();
         let shadow = if applies.shadow { ", only watching" } else { "" };
         let sample = match (applies.sample, applies.asked) {
             (None, _) => String::new(),
@@ -72,23 +72,8 @@ fn explain(chain: &Chain, room: &str, as_json: bool, screen: &mut Screen<'_>) ->
     Ok(Exit::Done)
 }
 
-fn kind_name(kind: JudgedKind) -> &'static str {
-    match kind {
-        JudgedKind::Send => "send",
-        JudgedKind::Edit => "edit",
-        JudgedKind::Delete => "delete",
-        JudgedKind::React => "react",
-    }
-}
-
-async fn attempt(
-    chain: &Chain,
-    room: &str,
-    text: &str,
-    user: &UserId,
-    as_json: bool,
-    screen: &mut Screen<'_>,
-) -> io::Result<Exit> {
+async fn attempt(chain: &Chain, asked: &TryChain, screen: &mut Screen<'_>) -> io::Result<Exit> {
+    let TryChain { room, text, user, on, roles, json: as_json } = asked;
     let room = match Room::new(room) {
         Ok(room) => room,
         Err(error) => {
@@ -96,8 +81,9 @@ async fn attempt(
             return Ok(Exit::Usage);
         }
     };
-    let outcome = rehearse(chain, &room, text, user).await;
-    if as_json {
+    let origin = Origin { roles: roles.clone().into(), ..Origin::default() };
+    let outcome = rehearse(chain, &room, text, user, Circumstances { kind: *on, origin }).await;
+    if *as_json {
         screen.json(&json!(outcome))?;
         return Ok(Exit::Done);
     }
@@ -115,6 +101,11 @@ async fn attempt(
     }
     for (name, value) in &outcome.annotations {
         writeln!(screen.out, "  {name} = {}", value.as_str())?;
+    }
+    for Besides { plugin, effect, text, seconds, room } in &outcome.effects {
+        let seconds = seconds.map(|seconds| format!(" for {seconds} s")).unwrap_or_default();
+        let room = room.as_ref().map(|room| format!(" in {room}")).unwrap_or_default();
+        writeln!(screen.out, "  {plugin} asks: {effect}{seconds}{room}: {text}")?;
     }
     Ok(Exit::Done)
 }

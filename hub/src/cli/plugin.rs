@@ -3,6 +3,7 @@
 mod add;
 mod args;
 mod bench;
+mod besides;
 mod build;
 mod candidate;
 mod dev;

@@ -145,17 +145,18 @@ fn cursor(text: &str) -> Option<(&str, u64)> {
     Some((epoch, offset.parse().ok()?))
 }
 
-fn when(ms: &Value) -> String {
+pub(super) fn when(ms: &Value) -> String {
     let time = ms.as_i64().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     time.map_or_else(String::new, |time| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
 }
 
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
-fn ask(
+/// Asks a running hub and tells what it answers.
+pub(super) fn ask(
     settings: &SettingsArgs,
     hub: &HubArgs,
     method: Method,

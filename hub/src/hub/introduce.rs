@@ -3,6 +3,7 @@
 use super::Error;
 use crate::journal::{self, Journal, Kafka, Sqlite};
 use crate::kv::{self, Kv};
+use crate::mutes::Mutes;
 use crate::timeline::{
     Commit, Failure, Memory, MemoryOptions, Past, Redis, RedisDialer, RedisOptions, Relay, SentinelOptions, Timeline,
     Truth, WaitsFor,
@@ -31,6 +32,8 @@ pub(super) struct Parts {
 const TAIL_DEADLINE: Duration = Duration::from_secs(600);
 /// How long after the last moment at which its own hub may journal it an event is journaled by another.
 const SWEEP_MARGIN: Duration = Duration::from_secs(5);
+/// How long the start waits for the store to say who is muted.
+const MUTES_DEADLINE: Duration = Duration::from_secs(5);
 /// How many of the tail's keys may wait for the timeline to take them.
 const TAIL_QUEUE: usize = 1024;
 
@@ -147,6 +150,15 @@ async fn check_schema(store: &Store) -> Result<(), Error> {
             Ok(())
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Asks who is muted before anyone may speak, for as long as that may hold up the start; live chat does without the store.
+pub(super) async fn who_is_muted(mutes: &Mutes) {
+    match tokio::time::timeout(MUTES_DEADLINE, mutes.look()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "could not ask who is muted, trying again"),
+        Err(_) => tracing::warn!("the store does not say who is muted, trying again"),
     }
 }
 

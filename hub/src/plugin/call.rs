@@ -9,7 +9,7 @@ use super::engine::Engine;
 use super::engine::{CORE_INSTANCES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
 use super::module::{Bounds, Module};
 use super::tally::Tally;
-use super::{Check, Fault, Observer, Verdict};
+use super::{Check, Circumstances, Fault, Observer, Verdict};
 use confab_protocol::Event;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -108,19 +108,26 @@ impl Instance {
     }
 
     /// Asks what should become of an event.
-    pub async fn judge(mut self, event: &Event, check: &Check, budget: Budget) -> Result<(Self, Verdict), Fault> {
+    pub async fn judge(
+        mut self,
+        event: &Event,
+        circumstances: &Circumstances,
+        check: &Check,
+        budget: Budget,
+    ) -> Result<(Self, Verdict), Fault> {
         let guest = self.store.data_mut();
         guest.budget = budget;
-        guest.host.begin(event, budget.deadline);
+        guest.host.begin(event, circumstances, budget.deadline);
         self.calls += 1;
         self.store.set_epoch_deadline(1);
-        let (asked, context) = (contract::event(event), contract::context(event));
+        let (asked, context) = (contract::event(event, circumstances), contract::context(event, circumstances));
         let said = budget.cover(self.exports.call_judge(&mut self.store, &asked, &context)).await;
         let guest = self.store.data_mut();
         guest.host.end();
         self.tally.memory(guest.memory.size);
         let said = said.map_err(|failed| guest.fault(failed, Fault::Nonsense))?;
-        let verdict = guest.read(said, check)?;
+        let mut verdict = guest.read(said, check)?;
+        guest.host.take_said(&mut verdict);
         Ok((self, verdict))
     }
 

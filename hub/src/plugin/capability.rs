@@ -4,15 +4,16 @@
 //! it came to nothing. While a plugin is configured it can ask for nothing.
 
 mod clock;
+mod emit;
 mod http;
 mod kv;
 mod log;
 mod random;
 
-use super::contract::{host_clock, host_http, host_kv, host_log, host_random};
-use super::{Observer, Stage, call::Guest};
+use super::contract::{host_clock, host_emit, host_http, host_kv, host_log, host_random};
+use super::{Check, Circumstances, Effect, Observer, Stage, Verdict, call::Guest};
 use crate::kv::{Kv, Space};
-use confab_config::Capabilities;
+use confab_config::{Capabilities, Patterns};
 use confab_protocol::Event;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,11 +33,13 @@ pub enum Capability {
     Kv,
     /// Ask other servers.
     Http,
+    /// Speak.
+    Emit,
 }
 
 impl Capability {
     /// All of them.
-    const ALL: [Self; 5] = [Self::Log, Self::Clock, Self::Random, Self::Kv, Self::Http];
+    const ALL: [Self; 6] = [Self::Log, Self::Clock, Self::Random, Self::Kv, Self::Http, Self::Emit];
 
     /// The one that an interface of the contract belongs to.
     pub fn of(interface: &str) -> Option<Self> {
@@ -52,6 +55,7 @@ impl Capability {
             Self::Random => "random",
             Self::Kv => "kv",
             Self::Http => "http",
+            Self::Emit => "emit",
         }
     }
 
@@ -63,6 +67,7 @@ impl Capability {
             Self::Random => granted.random,
             Self::Kv => granted.kv.is_some(),
             Self::Http => granted.http.is_some(),
+            Self::Emit => granted.emit.is_some(),
         }
     }
 
@@ -100,6 +105,9 @@ pub fn link(linker: &mut Linker<Guest>, granted: &Capabilities) -> wasmtime::Res
     if granted.http.is_some() {
         host_http::add_to_linker::<_, HasSelf<_>>(linker, |guest| guest)?;
     }
+    if granted.emit.is_some() {
+        host_emit::add_to_linker::<_, HasSelf<_>>(linker, |guest| guest)?;
+    }
     Ok(())
 }
 
@@ -108,12 +116,21 @@ pub fn link(linker: &mut Linker<Guest>, granted: &Capabilities) -> wasmtime::Res
 pub struct Grants {
     kv: Option<kv::Grant>,
     http: Option<Arc<http::Client>>,
+    emit: Option<emit::Grant>,
     stage: Option<Arc<Stage>>,
+}
+
+/// What plugins' own messages must pass.
+pub struct Speech<'a> {
+    /// The check of their bodies.
+    pub check: &'a Arc<Check>,
+    /// So many may follow from one another.
+    pub hops_max: u32,
 }
 
 impl Grants {
     /// What hub.toml grants this plugin. `kv` is where plugins remember; a `stage` stands for what else is outside.
-    pub fn new(plugin: &str, granted: &Capabilities, kv: &Kv, stage: Option<&Arc<Stage>>) -> Self {
+    pub fn new(plugin: &str, granted: &Capabilities, kv: &Kv, speech: &Speech<'_>, stage: Option<&Arc<Stage>>) -> Self {
         let kept = |grant: &confab_config::KvGrant| kv::Grant {
             kv: kv.clone(),
             space: Arc::new(Space {
@@ -124,7 +141,18 @@ impl Grants {
             calls: grant.calls,
         };
         let client = |grant: &confab_config::HttpGrant| Arc::new(http::Client::new(plugin, grant.clone()));
-        Self { kv: granted.kv.as_ref().map(kept), http: granted.http.as_ref().map(client), stage: stage.cloned() }
+        let spoken = |grant: &confab_config::EmitGrant| emit::Grant {
+            // Patterns that cannot be read were found by the check of hub.toml; they grant nothing.
+            rooms: Patterns::new(&grant.rooms).ok().filter(Patterns::includes_any).map(Arc::new),
+            hops_max: speech.hops_max,
+            check: Arc::clone(speech.check),
+        };
+        Self {
+            kv: granted.kv.as_ref().map(kept),
+            http: granted.http.as_ref().map(client),
+            emit: granted.emit.as_ref().map(spoken),
+            stage: stage.cloned(),
+        }
     }
 
     /// Whether the plugin is only tried.
@@ -174,6 +202,7 @@ pub struct Host {
     log: log::Left,
     kv: Option<kv::Access>,
     http: Option<http::Access>,
+    emit: Option<emit::Access>,
     /// What stands for the world outside, in a trial.
     stage: Option<Arc<Stage>>,
 }
@@ -198,17 +227,26 @@ impl Host {
             log: log::Left::default(),
             kv: grants.kv.as_ref().map(kv::Access::new),
             http: grants.http.as_ref().map(http::Access::new),
+            emit: grants.emit.as_ref().map(emit::Access::new),
             stage: grants.stage.clone(),
         }
     }
 
     /// Begins a call about this event, which must be over at `until`.
-    pub fn begin(&mut self, event: &Event, until: Instant) {
+    pub fn begin(&mut self, event: &Event, circumstances: &Circumstances, until: Instant) {
         self.about = Some((event.room.to_string(), event.id.to_string()));
         self.until = until;
         self.log = log::Left::default();
         self.kv.iter_mut().for_each(kv::Access::begin);
         self.http.iter_mut().for_each(http::Access::begin);
+        self.emit.iter_mut().for_each(|emit| emit.begin(event, circumstances));
+    }
+
+    /// What the plugin said in a name of its own is a part of its verdict.
+    pub fn take_said(&mut self, verdict: &mut Verdict) {
+        if let Some(emit) = &mut self.emit {
+            verdict.effects.extend(emit.take().into_iter().map(Effect::Say));
+        }
     }
 
     /// Ends a call: what it asked for is counted, and what came to nothing is told.

@@ -3,7 +3,7 @@
 use super::breaker::{Breaker, BreakerState, Change};
 use super::brief::Brief;
 use super::pool::{Answer, Pool};
-use super::{Approved, Check, Decision, Fault, Judged, Observer, Verdict};
+use super::{Approved, Check, Circumstances, Consequence, Decision, Fault, Judged, Observer, Verdict};
 use crate::kv::Kv;
 use confab_config::{JudgedKind, OnFault, Patterns, PluginConfig};
 use confab_protocol::{Annotations, Event, Kind, Refusal, Step, Trail, VerdictName};
@@ -103,6 +103,13 @@ pub fn judged_kind(kind: Kind) -> JudgedKind {
     }
 }
 
+/// What the chain has come to so far.
+struct SoFar {
+    trail: Trail,
+    /// What was asked for besides.
+    asked: Vec<Consequence>,
+}
+
 /// What follows from a step.
 enum Next {
     Ask(Event),
@@ -124,6 +131,11 @@ impl Chain {
     /// A digest of the plugins, their settings and their order: what a record's trail is marked with.
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// Whether any rule judges this kind, in whatever room.
+    pub fn judges(&self, kind: JudgedKind) -> bool {
+        self.rules.iter().any(|rule| rule.on.contains(&kind))
     }
 
     /// The plugins that judge in a room, in order, whatever the kind of event; and those whose sample leaves it out.
@@ -149,43 +161,49 @@ impl Chain {
     /// every later plugin sees what listeners would see; a rejection or a hold ends it.
     ///
     /// Dropping the future is safe: the call that was running is thrown away with its instance.
-    pub async fn judge(&self, event: Event, kind: JudgedKind) -> Judged {
-        self.ask(event, kind, true).await
+    pub async fn judge(&self, event: Event, circumstances: impl Into<Circumstances>) -> Judged {
+        self.ask(event, &circumstances.into(), true).await
     }
 
     /// The same for an event that nobody will hear: nothing is counted.
-    pub async fn rehearse(&self, event: Event, kind: JudgedKind) -> Judged {
-        self.ask(event, kind, false).await
+    pub async fn rehearse(&self, event: Event, circumstances: impl Into<Circumstances>) -> Judged {
+        self.ask(event, &circumstances.into(), false).await
     }
 
-    async fn ask(&self, mut event: Event, kind: JudgedKind, live: bool) -> Judged {
-        let mut trail = Trail { chain: self.version.clone(), steps: Vec::new() };
-        for (member, shadow) in self.steps(event.room.as_str(), kind) {
-            let answer = if live { self.answer(member, &event).await } else { self.call(member, &event).await };
+    async fn ask(&self, mut event: Event, circumstances: &Circumstances, live: bool) -> Judged {
+        let mut so_far = SoFar { trail: Trail { chain: self.version.clone(), steps: Vec::new() }, asked: Vec::new() };
+        for (member, shadow) in self.steps(event.room.as_str(), circumstances.kind) {
+            if circumstances.origin.plugin.as_deref() == Some(&*member.name) {
+                continue; // nobody judges their own
+            }
+            let answer = match live {
+                true => self.answer(member, &event, circumstances).await,
+                false => self.call(member, &event, circumstances).await,
+            };
             let Answer { said, micros, .. } = answer;
             if live {
                 self.tell(member, shadow, &said, micros, &event);
             }
             let verdict = said.as_ref().map_or(VerdictName::Fault, Verdict::name);
             let hash = member.pool.module().hash.clone();
-            trail.steps.push(Step { plugin: member.name.clone(), hash, verdict, us: micros, shadow });
+            so_far.trail.steps.push(Step { plugin: member.name.clone(), hash, verdict, us: micros, shadow });
             if shadow {
                 continue;
             }
-            event = match follow(member, said, event, &mut trail) {
+            event = match follow(member, said, event, &mut so_far) {
                 Next::Ask(event) => event,
                 Next::End(judged) => return judged,
             };
         }
-        Judged::Approved(Approved { event, trail })
+        Judged::Approved(Approved { event, trail: so_far.trail, consequences: so_far.asked })
     }
 
     /// What the plugin says, or that its breaker is open.
-    async fn answer(&self, member: &Member, event: &Event) -> Answer {
+    async fn answer(&self, member: &Member, event: &Event, circumstances: &Circumstances) -> Answer {
         let (pass, change) = member.breaker.enter(Instant::now());
         self.changed(member, change);
         let Some(pass) = pass else { return Answer { said: Err(Fault::Open), micros: 0, waited: 0 } };
-        let answer = self.call(member, event).await;
+        let answer = self.call(member, event, circumstances).await;
         self.observer.waited(&member.name, answer.waited);
         // An event that was too large to be handed over says nothing about the plugin.
         let failed = answer.said.as_ref().is_err_and(|fault| !matches!(fault, Fault::Input { .. }));
@@ -194,10 +212,10 @@ impl Chain {
         answer
     }
 
-    async fn call(&self, member: &Member, event: &Event) -> Answer {
+    async fn call(&self, member: &Member, event: &Event, circumstances: &Circumstances) -> Answer {
         let span = trace_span!("plugin", plugin = %member.name, room = %event.room, id = %event.id);
-        let answer = member.pool.judge(event, &*self.check).instrument(span).await;
-        Answer { said: answer.said.and_then(|verdict| fits(event, verdict)), ..answer }
+        let answer = member.pool.judge(event, circumstances, &*self.check).instrument(span).await;
+        Answer { said: answer.said.and_then(|verdict| fits(event, circumstances.kind, verdict)), ..answer }
     }
 
     /// The plugins to ask, in file order, and whether each only watches.
@@ -256,8 +274,9 @@ impl Chain {
     }
 }
 
-/// Sees to it that the annotations of all plugins together stay within bounds.
-fn fits(event: &Event, verdict: Verdict) -> Result<Verdict, Fault> {
+/// Sees to it that the annotations of all plugins together stay within bounds, and that only what has a body is replaced or
+/// held.
+fn fits(event: &Event, kind: JudgedKind, verdict: Verdict) -> Result<Verdict, Fault> {
     let bytes = |annotations: &Annotations| {
         annotations.iter().map(|(name, value)| name.len() + value.as_str().len()).sum::<usize>()
     };
@@ -267,15 +286,22 @@ fn fits(event: &Event, verdict: Verdict) -> Result<Verdict, Fault> {
         {
             Err(Fault::Output(ANNOTATIONS_BYTES_MAX))
         }
+        Decision::Replace(..) | Decision::Hold { .. } if !kind.has_body() => {
+            Err(Fault::Nonsense(format!("it would {} a {}", verdict.name().as_str(), kind.as_str())))
+        }
         _ => Ok(verdict),
     }
 }
 
 /// Does to the event what the plugin said, or what its `on_fault` says where it failed.
-fn follow(member: &Member, said: Result<Verdict, Fault>, mut event: Event, trail: &mut Trail) -> Next {
+fn follow(member: &Member, said: Result<Verdict, Fault>, mut event: Event, so_far: &mut SoFar) -> Next {
     let plugin = member.name.clone();
-    let mut trail = || std::mem::take(trail);
-    Next::End(match (said.map(|verdict| verdict.decision), member.on_fault) {
+    let said = said.map(|Verdict { decision, effects }| {
+        so_far.asked.extend(effects.into_iter().map(|effect| Consequence { plugin: plugin.clone(), effect }));
+        decision
+    });
+    let mut so_far = || (std::mem::take(&mut so_far.trail), std::mem::take(&mut so_far.asked));
+    Next::End(match (said, member.on_fault) {
         (Ok(Decision::Accept(annotations)), _) => {
             annotate(&mut event, &plugin, annotations);
             return Next::Ask(event);
@@ -287,12 +313,20 @@ fn follow(member: &Member, said: Result<Verdict, Fault>, mut event: Event, trail
         }
         (Err(_), OnFault::Pass) => return Next::Ask(event),
         (Ok(Decision::Reject { code, reason, details }), _) => {
-            Judged::Refused(Refusal::Plugin { code, reason, details }, trail())
+            let (trail, consequences) = so_far();
+            Judged::Refused(Refusal::Plugin { code, reason, details }, trail, consequences)
         }
-        (Ok(Decision::Hold { reason }), _) => Judged::Held { event, plugin, reason, trail: trail() },
-        (Err(_), OnFault::Reject) => Judged::Refused(Refusal::PluginFault { plugin }, trail()),
+        (Ok(Decision::Hold { reason }), _) => {
+            let (trail, consequences) = so_far();
+            Judged::Held { event, plugin, reason, trail, consequences }
+        }
+        (Err(_), OnFault::Reject) => {
+            let (trail, consequences) = so_far();
+            Judged::Refused(Refusal::PluginFault { plugin }, trail, consequences)
+        }
         (Err(fault), OnFault::Hold) => {
-            Judged::Held { event, plugin, reason: format!("the plugin failed: {fault}"), trail: trail() }
+            let ((trail, consequences), reason) = (so_far(), format!("the plugin failed: {fault}"));
+            Judged::Held { event, plugin, reason, trail, consequences }
         }
     })
 }

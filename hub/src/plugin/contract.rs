@@ -1,6 +1,7 @@
 //! The contract's words and ours, and the way between them. What a plugin says is checked here, before anyone acts on it.
 
-use super::{Check, Decision, Effect, Fault, Verdict};
+use super::{Check, Circumstances, Decision, Effect, Fault, Verdict};
+use confab_config::JudgedKind;
 use confab_protocol::refusal::PLUGIN_CODES;
 use confab_protocol::{Annotations, Body, Event, Kind};
 
@@ -20,7 +21,7 @@ mod generated {
     });
 }
 
-pub use generated::confab::plugin::{host_clock, host_http, host_kv, host_log, host_random, types};
+pub use generated::confab::plugin::{host_clock, host_emit, host_http, host_kv, host_log, host_random, types};
 pub use generated::{Complete, CompletePre};
 
 pub mod heard;
@@ -41,12 +42,12 @@ const MUTE_SECONDS: std::ops::RangeInclusive<u32> = 1..=31_536_000;
 const ANNOTATION_NAME_MAX: usize = 64;
 
 /// The event as plugins see it.
-pub fn event(event: &Event) -> types::Event {
+pub fn event(event: &Event, circumstances: &Circumstances) -> types::Event {
     types::Event {
         id: event.id.to_string(),
         room: event.room.to_string(),
         sender: event.sender.user.to_string(),
-        kind: kind(event.kind),
+        kind: kind(event.kind, circumstances.kind),
         key: event.key.to_string(),
         at: event.at,
         body: event.body.as_str().to_owned(),
@@ -58,32 +59,35 @@ pub fn event(event: &Event) -> types::Event {
 }
 
 /// The circumstances as plugins see them.
-pub fn context(event: &Event) -> types::Context {
+pub fn context(event: &Event, circumstances: &Circumstances) -> types::Context {
     types::Context {
         client: event.sender.client.clone(),
         info: event.sender.info.as_ref().map(|info| info.as_str().to_owned()),
-        roles: Vec::new(),
-        hops: 0,
+        roles: circumstances.origin.roles.to_vec(),
+        hops: circumstances.origin.hops,
         facts: Vec::new(),
     }
 }
 
-fn kind(kind: Kind) -> types::Kind {
-    match kind {
-        Kind::Message => types::Kind::Send,
-        Kind::Edit => types::Kind::Edit,
-        Kind::Delete => types::Kind::Delete,
-        Kind::Reaction => types::Kind::React,
-        Kind::Unreaction => types::Kind::Unreact,
+fn kind(kind: Kind, judged: JudgedKind) -> types::Kind {
+    match (judged, kind) {
+        (JudgedKind::Send, _) => types::Kind::Send,
+        (JudgedKind::Edit, _) => types::Kind::Edit,
+        (JudgedKind::Delete, _) => types::Kind::Delete,
+        (JudgedKind::React, Kind::Unreaction) => types::Kind::Unreact,
+        (JudgedKind::React, _) => types::Kind::React,
+        (JudgedKind::Join, _) => types::Kind::Join,
+        (JudgedKind::Leave, _) => types::Kind::Leave,
+        (JudgedKind::Typing, _) => types::Kind::Typing,
     }
 }
 
 /// How much of a plugin's memory the event takes, about.
-pub fn size(event: &Event) -> usize {
+pub fn size(event: &Event, circumstances: &Circumstances) -> usize {
     let annotations = event.annotations.iter().map(|(name, value)| name.len() + value.as_str().len());
     let info = event.sender.info.as_ref().map_or(0, |info| info.as_str().len());
     // Twice the body: its `text` is handed over once more.
-    2 * event.body.as_str().len() + annotations.sum::<usize>() + info
+    2 * event.body.as_str().len() + annotations.sum::<usize>() + info + circumstances.size()
 }
 
 /// Reads what a plugin said. `check` is what a client's body must pass, so that nothing can come in through a plugin that

@@ -4,7 +4,7 @@
 use super::breaker::Breaker;
 use super::brief::Brief;
 use super::cache::Cache;
-use super::capability::Grants;
+use super::capability::{Grants, Speech};
 use super::chain::{Chain, Member, Members, Place, Rule};
 use super::engine::Engine;
 use super::module::{self, LoadError, Module};
@@ -161,7 +161,7 @@ async fn assemble(
         .map(|(index, rule)| Patterns::new(&rule.rooms).map_err(|why| Error::Patterns { chain: index + 1, why }));
     let patterns = patterns.collect::<Result<Vec<_>, _>>()?;
     let mut warnings = unused(config);
-    let members = load_all(config, base_dir, &observer, outside, before, &mut warnings).await?;
+    let members = load_all(config, base_dir, &observer, outside, &check, before, &mut warnings).await?;
     let rules = config.chain.iter().zip(patterns).map(|(rule, patterns)| read_rule(rule, patterns, &members));
     let rules = rules.collect();
     Ok((Chain::new(version(config, &members), members, rules, check, observer, outside.kv.clone()), warnings))
@@ -172,6 +172,7 @@ async fn load_all(
     base_dir: &Path,
     observer: &Arc<dyn Observer>,
     outside: Outside<'_>,
+    check: &Arc<Check>,
     before: &Members,
     warnings: &mut Vec<String>,
 ) -> Result<Members, Error> {
@@ -192,7 +193,8 @@ async fn load_all(
         Engine::new(fresh.map(|(_, plugin)| of_one(plugin)).sum()).map_err(|error| Error::Engine(error.into()))?;
     let folder = config.plugin_cache.as_ref().map(|folder| base_dir.join(folder)).or_else(users_cache);
     let cache = Cache::open(folder.as_deref());
-    let with = Surroundings { base_dir, engine: &engine, cache: &cache, observer, outside };
+    let speech = Speech { check, hops_max: config.limits.plugin_hops };
+    let with = Surroundings { base_dir, engine: &engine, cache: &cache, observer, outside, speech };
     for (name, settings) in &config.plugin {
         if !members.contains_key(name) {
             let member = load(name, settings, &with, warnings).await?;
@@ -226,6 +228,7 @@ struct Surroundings<'a> {
     cache: &'a Cache,
     observer: &'a Arc<dyn Observer>,
     outside: Outside<'a>,
+    speech: Speech<'a>,
 }
 
 async fn load(
@@ -236,7 +239,8 @@ async fn load(
 ) -> Result<Member, Error> {
     let file = with.base_dir.join(&config.module);
     let job = (name.to_owned(), file.clone(), config.clone(), with.engine.clone(), with.cache.clone());
-    let grants = Grants::new(name, &config.capabilities, with.outside.kv, with.outside.stage);
+    let (kv, stage) = (with.outside.kv, with.outside.stage);
+    let grants = Grants::new(name, &config.capabilities, kv, &with.speech, stage);
     // Compiling takes a processor for tens of milliseconds: not on a thread that serves sessions.
     let runtime = tokio::runtime::Handle::current();
     let loading = tokio::task::spawn_blocking(move || {

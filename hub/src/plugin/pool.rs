@@ -2,7 +2,7 @@
 
 use super::call::{Budget, Instance};
 use super::module::Module;
-use super::{Check, Fault, Observer, Verdict, contract};
+use super::{Check, Circumstances, Fault, Observer, Verdict, contract};
 use confab_config::Isolation;
 use confab_protocol::Event;
 use parking_lot::Mutex;
@@ -70,13 +70,13 @@ impl Pool {
 
     /// Asks the plugin about an event: as soon as there is a place, at most [`PLACE_WAIT`] from now. If the caller goes
     /// away meanwhile, so does the instance.
-    pub async fn judge(&self, event: &Event, check: &Check) -> Answer {
+    pub async fn judge(&self, event: &Event, circumstances: &Circumstances, check: &Check) -> Answer {
         let asked = Instant::now();
         let place = self.place().await;
         let begin = Instant::now();
         let waited = micros(begin - asked);
         let Some(_place) = place else { return Answer { said: Err(Fault::Busy(PLACE_WAIT)), micros: 0, waited } };
-        let said = self.ask(event, check).await;
+        let said = self.ask(event, circumstances, check).await;
         Answer { said, micros: micros(begin.elapsed()), waited }
     }
 
@@ -88,8 +88,8 @@ impl Pool {
         }
     }
 
-    async fn ask(&self, event: &Event, check: &Check) -> Result<Verdict, Fault> {
-        let (bytes, most) = (contract::size(event), self.module.bounds.memory / 2);
+    async fn ask(&self, event: &Event, circumstances: &Circumstances, check: &Check) -> Result<Verdict, Fault> {
+        let (bytes, most) = (contract::size(event, circumstances), self.module.bounds.memory / 2);
         if bytes > most {
             return Err(Fault::Input { bytes, most });
         }
@@ -98,12 +98,13 @@ impl Pool {
             Isolation::Message => {
                 let budget = Budget::from_now(self.module.timeout);
                 let instance = Instance::start(&self.module, &self.observer, budget).await?;
-                let (_used, verdict) = instance.judge(event, check, budget).await?;
+                let (_used, verdict) = instance.judge(event, circumstances, check, budget).await?;
                 Ok(verdict)
             }
             Isolation::Worker => {
                 let instance = self.resting_or_new().await?;
-                let (used, verdict) = instance.judge(event, check, Budget::from_now(self.module.timeout)).await?;
+                let budget = Budget::from_now(self.module.timeout);
+                let (used, verdict) = instance.judge(event, circumstances, check, budget).await?;
                 if !used.is_worn() {
                     self.idle.lock().push(used);
                 }

@@ -1,6 +1,6 @@
-//! Rehearsals: a text judged by a chain although nobody will hear it, and the `[[test]]` tables of hub.toml.
+//! Rehearsals: an event judged by a chain although nobody will hear it, and the `[[test]]` tables of hub.toml.
 
-use super::{Chain, Judged};
+use super::{Chain, Circumstances, Consequence, Effect, Judged, Origin};
 use confab_config::{ChainTest, JudgedKind, Path, Problem};
 use confab_protocol::{Annotations, Body, Event, EventId, Key, Kind, Room, Sender, Trail, UserId, VerdictName};
 use serde::Serialize;
@@ -19,8 +19,41 @@ pub struct Outcome {
     pub reason: Option<String>,
     /// What the plugins said beside it.
     pub annotations: Annotations,
+    /// What they asked for besides, in order.
+    pub effects: Vec<Besides>,
     /// Which plugin said what.
     pub trail: Trail,
+}
+
+/// Something that a plugin asked for besides its decision.
+#[derive(Clone, Debug, Serialize)]
+pub struct Besides {
+    /// Which plugin.
+    pub plugin: String,
+    /// `notice`, `mute`, `flag` or `say`.
+    pub effect: &'static str,
+    /// The sentence, or the body.
+    pub text: String,
+    /// For how many seconds, if it is a mute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<u32>,
+    /// Where, if it is something that the plugin says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room: Option<Room>,
+}
+
+impl From<Consequence> for Besides {
+    fn from(Consequence { plugin, effect }: Consequence) -> Self {
+        let name = effect.name();
+        let (text, seconds, room) = match effect {
+            Effect::Notice(text) | Effect::Flag(text) => (text, None, None),
+            Effect::Mute { seconds, reason } => (reason, Some(seconds), None),
+            Effect::Say(said) => {
+                (said.body.text().unwrap_or_else(|| said.body.as_str().to_owned()), None, Some(said.room))
+            }
+        };
+        Self { plugin, effect: name, text, seconds, room }
+    }
 }
 
 /// A test that was run.
@@ -46,18 +79,36 @@ impl Rehearsed {
     }
 }
 
-/// Lets a chain judge a message with this text. Nothing is counted, and nobody hears it.
-pub async fn rehearse(chain: &Chain, room: &Room, text: &str, user: &UserId) -> Outcome {
+/// Lets a chain judge a message with this text, or what else the circumstances say. Nothing is counted, and nobody hears it.
+pub async fn rehearse(
+    chain: &Chain,
+    room: &Room,
+    text: &str,
+    user: &UserId,
+    circumstances: impl Into<Circumstances>,
+) -> Outcome {
+    let circumstances = circumstances.into();
+    let kind = match circumstances.kind {
+        JudgedKind::Edit => Kind::Edit,
+        JudgedKind::Delete => Kind::Delete,
+        JudgedKind::React => Kind::Reaction,
+        JudgedKind::Send | JudgedKind::Join | JudgedKind::Leave | JudgedKind::Typing => Kind::Message,
+    };
+    let body = match circumstances.kind {
+        JudgedKind::Send | JudgedKind::Edit => Body::of(&serde_json::json!({ "text": text })),
+        JudgedKind::React => Body::of(&serde_json::json!({ "reaction": text })),
+        _ => Body::null(),
+    };
     let event = Event {
-        kind: Kind::Message,
+        kind,
         id: EventId::fresh(),
         room: room.clone(),
         sender: Sender { user: user.clone(), client: None, info: None },
         key: Key::fresh(),
         digest: String::new(),
         at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64),
-        body: Body::of(&serde_json::json!({ "text": text })),
-        target: None,
+        body,
+        target: (kind != Kind::Message).then(EventId::fresh),
         thread: None,
         annotations: Annotations::new(),
     };
@@ -67,21 +118,27 @@ pub async fn rehearse(chain: &Chain, room: &Room, text: &str, user: &UserId) -> 
         code: None,
         reason: None,
         annotations: Annotations::new(),
+        effects: Vec::new(),
         trail: Trail::default(),
     };
-    match chain.rehearse(event, JudgedKind::Send).await {
+    let before = event.body.clone();
+    let besides = |consequences: Vec<Consequence>| consequences.into_iter().map(Besides::from).collect();
+    match chain.rehearse(event, circumstances).await {
         Judged::Approved(approved) => {
             let left = approved.event.body.text();
-            let verdict = if left.as_deref() == Some(text) { VerdictName::Accept } else { VerdictName::Replace };
+            let same = approved.event.body == before;
+            let verdict = if same { VerdictName::Accept } else { VerdictName::Replace };
             let left = left.or_else(|| Some(approved.event.body.as_str().to_owned()));
-            Outcome { verdict, text: left, annotations: approved.event.annotations, trail: approved.trail, ..none }
+            let (annotations, effects) = (approved.event.annotations, besides(approved.consequences));
+            Outcome { verdict, text: left, annotations, effects, trail: approved.trail, ..none }
         }
-        Judged::Refused(refusal, trail) => {
+        Judged::Refused(refusal, trail, consequences) => {
             let (code, reason) = (Some(refusal.code()), Some(refusal.message().into_owned()));
-            Outcome { verdict: VerdictName::Reject, code, reason, trail, ..none }
+            Outcome { verdict: VerdictName::Reject, code, reason, effects: besides(consequences), trail, ..none }
         }
-        Judged::Held { reason, trail, .. } => {
-            Outcome { verdict: VerdictName::Hold, reason: Some(reason), trail, ..none }
+        Judged::Held { reason, trail, consequences, .. } => {
+            let effects = besides(consequences);
+            Outcome { verdict: VerdictName::Hold, reason: Some(reason), effects, trail, ..none }
         }
     }
 }
@@ -92,7 +149,11 @@ pub async fn rehearse_all(chain: &Chain, tests: &[ChainTest]) -> Vec<Rehearsed> 
     let mut done = Vec::with_capacity(tests.len());
     for test in tests {
         let differences = match Room::new(&test.room) {
-            Ok(room) => differences(test, &rehearse(chain, &room, &test.send, &tester).await),
+            Ok(room) => {
+                let origin = Origin { roles: test.roles.clone().into(), ..Origin::default() };
+                let circumstances = Circumstances { kind: test.on, origin };
+                differences(test, &rehearse(chain, &room, &test.send, &tester, circumstances).await)
+            }
             Err(error) => vec![error.to_string()],
         };
         let (room, send) = (test.room.clone(), test.send.clone());
@@ -111,6 +172,10 @@ fn differences(test: &ChainTest, outcome: &Outcome) -> Vec<String> {
     if expect.text.is_some() && expect.text != outcome.text {
         let found_text = outcome.text.as_deref().unwrap_or("nothing");
         found.push(format!("text: expected {}, found {found_text}", expect.text.as_deref().unwrap_or_default()));
+    }
+    let asked: Vec<&str> = outcome.effects.iter().map(|besides| besides.effect).collect();
+    if let Some(effects) = expect.effects.as_ref().filter(|effects| **effects != asked) {
+        found.push(format!("effects: expected {effects:?}, found {asked:?}"));
     }
     if expect.code.is_some() && expect.code != outcome.code {
         found.push(format!("code: expected {:?}, found {:?}", expect.code, outcome.code));

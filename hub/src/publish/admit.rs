@@ -8,7 +8,8 @@ impl Publisher {
     /// Answers the first question: no, or a place among those that wait for the journal.
     pub(super) async fn admit(&self, sending: &Sending) -> Result<Place, Refusal> {
         let draft = &sending.draft;
-        if self.draining.is_cancelled() {
+        // What plugins say follows from what was let in before the drain.
+        if self.draining.is_cancelled() && sending.origin.plugin.is_none() {
             return Err(Refusal::Draining);
         }
         let bytes_max = self.limits.body.bytes();

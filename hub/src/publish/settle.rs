@@ -20,7 +20,7 @@ impl Publisher {
             // Redis began anew meanwhile and may have forgotten it: the event is told again, same id and key.
             Ok(Settled::Stale) => {
                 let record = placed.record.as_ref().clone();
-                Ok(Stage::Judged(Approved { event: record.event, trail: record.trail }))
+                Ok(Stage::Judged(Approved { event: record.event, trail: record.trail, consequences: Vec::new() }))
             }
             // It is durable, which is all that a receipt promises. Whether listeners of a new order must hear it again
             // is not known yet: that is seen to beside the answer.
@@ -52,7 +52,7 @@ impl Publisher {
                     Err(_) => {} // still away; the timeline says so itself
                 }
             };
-            let approved = Approved { event: stale.event, trail: stale.trail };
+            let approved = Approved { event: stale.event, trail: stale.trail, consequences: Vec::new() };
             if let Err(refusal) = self.carry(approved, Turn::free()).await {
                 tracing::warn!(id = %placed.record.event.id, refusal = refusal.name(), "could not place an event again");
             }

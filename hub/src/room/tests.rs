@@ -26,7 +26,7 @@ pub(super) fn record(offset: u64) -> Arc<Record> {
 
 fn newcomer(session: SessionId, outbox: &Arc<Outbox>) -> Newcomer {
     let (outbox, dialect) = (outbox.clone(), Dialect::NativeJson);
-    Newcomer { session, outbox, dialect, join_leave: false, given: false }
+    Newcomer { session, client: Uuid::nil(), outbox, dialect, join_leave: false, given: false }
 }
 
 /// The offsets of the publications that wait in an outbox.

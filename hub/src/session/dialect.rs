@@ -4,7 +4,7 @@ use super::command::{Numbered, Reply};
 use super::native::{self, Unsubscribed, json, protobuf};
 use super::socketio;
 use crate::outbox::Frame;
-use confab_protocol::{Body, Close, Present, Record, Room};
+use confab_protocol::{Body, Close, Present, Record, Room, Typing};
 use std::sync::Arc;
 
 /// A wire format.
@@ -84,6 +84,16 @@ impl Dialect {
             Self::NativeJson => json::presence(room, who, here),
             Self::NativeProtobuf => protobuf::presence(room, who, here),
             Self::SocketIo | Self::SocketIoMapped(_) => nothing(),
+        }
+    }
+
+    /// Tells a listener that another is typing.
+    pub fn typing(&self, typing: &Typing) -> Frame {
+        match self {
+            Self::NativeJson => json::typing(typing),
+            Self::NativeProtobuf => protobuf::typing(typing),
+            Self::SocketIo => socketio::typing(typing),
+            Self::SocketIoMapped(_) => nothing(),
         }
     }
 

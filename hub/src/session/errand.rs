@@ -2,6 +2,7 @@
 //! there, so that a slow one holds up nothing.
 
 use super::command::{Done, Reply, Since};
+use super::joins::origin;
 use super::{Session, verb};
 use crate::auth::Identity;
 use crate::publish::{Sending, Turn};
@@ -35,6 +36,7 @@ impl Session {
                 })
                 .await;
             }
+            Ok(verb::Verb::Typing { room }) => self.typing(number, identity, room).await,
             Err(refusal) => self.answer(number, &Reply::Refused(refusal)),
         }
     }
@@ -84,9 +86,10 @@ impl Session {
         let turn: Turn = self.turns.next(&draft.room);
         let (user, info) = (identity.user.clone(), identity.info.clone());
         let sender = Sender { user, client: Some(self.client.clone()), info };
+        let origin = origin(identity);
         let publisher = self.door.publisher.clone();
-        self.beside(number, async move { publisher.publish(Sending { sender, draft, keyed }, turn).await.map(reply) })
-            .await;
+        let sending = Sending { sender, draft, keyed, origin };
+        self.beside(number, async move { publisher.publish(sending, turn).await.map(reply) }).await;
     }
 
     /// Runs a command beside the loop; its answer goes into the outbox when it is there.

@@ -33,7 +33,7 @@ impl Session {
         places: &[(String, Since)],
     ) -> Result<(), No> {
         let identity = self.door.auth.identify(token, data, &self.client)?;
-        let joined = self.join_given(&identity.rooms, places).await?;
+        let joined = self.join_given(&identity, places).await?;
         let (client, ttl) = (self.client.clone(), identity.ttl());
         self.clock.connected(&self.door.limits);
         if self.dialect.ping().is_none() {
@@ -43,7 +43,13 @@ impl Session {
         let ping_s = self.door.limits.ping_interval.as_secs().max(1);
         tracing::debug!(client, user = %identity.user, rooms = joined.len(), "connected");
         let who = self.present(&identity);
-        self.door.reviewer.people().came(&identity.user, self.id, self.outbox.clone(), self.dialect.clone());
+        self.door.reviewer.people().came(
+            &identity.user,
+            self.id,
+            &self.client,
+            self.outbox.clone(),
+            self.dialect.clone(),
+        );
         self.identity = Some(identity);
         let subs = joined.iter().map(|(room, joining)| (room.clone(), joining.joined.clone())).collect();
         self.answer(number, &Reply::Connected { client, ping_s, ttl, subs });

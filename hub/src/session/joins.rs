@@ -3,9 +3,11 @@
 use super::command::{self, Recovery, Reply, Since, Wish};
 use super::{Dialect, Session, Unsubscribed, clock};
 use crate::auth::{Denied, Identity, NoGrant};
+use crate::plugin::Origin;
+use crate::publish::Entered;
 use crate::recover::Joining;
 use crate::room::Newcomer;
-use confab_config::JoinRule;
+use confab_config::{JoinRule, JudgedKind};
 use confab_protocol::{Close, Present, Refusal, Room};
 use tokio::time::Instant;
 
@@ -39,6 +41,11 @@ impl From<Denied> for No {
             Denied::Closed(close) => Self::Closed(close),
         }
     }
+}
+
+/// Who stands behind what a session does.
+pub(super) fn origin(identity: &Identity) -> Origin {
+    Origin { roles: identity.roles.clone(), ..Origin::default() }
 }
 
 impl Session {
@@ -93,6 +100,8 @@ impl Session {
         } else if !self.everybody_may(&room, identity) {
             return Err(Refusal::PermissionDenied.into());
         }
+        // Who was told to join again never left.
+        let entered = if self.rooms.contains_key(&room) { None } else { self.may_join(&room, identity).await? };
         let newcomer = self.newcomer(wish.join_leave, false);
         let mut joining = self.door.recoverer.join(&room, newcomer, wish.since, 1).await?;
         if wish.all_or_nothing && matches!(joining.joined.recovery, Recovery::Incomplete { .. }) {
@@ -106,7 +115,34 @@ impl Session {
         self.wind();
         joining.finish(|joined| Some(self.dialect.reply(number, &Reply::Subscribed(joined))));
         self.door.presence.came(&room, self.id, self.present(identity));
+        self.joined(entered);
         Ok(())
+    }
+
+    /// Asks the plugins, where any of them judges joins.
+    async fn may_join(&self, room: &Room, identity: &Identity) -> Result<Option<Entered>, Refusal> {
+        let publisher = &self.door.publisher;
+        if !publisher.judges(JudgedKind::Join) {
+            return Ok(None);
+        }
+        publisher.may_join(room, self.present(identity), origin(identity)).await.map(Some)
+    }
+
+    fn joined(&self, entered: Option<Entered>) {
+        if let Some(entered) = entered {
+            self.door.publisher.joined(entered);
+        }
+    }
+
+    /// Tells the plugins that this session has left a room. A hub that ends is nothing that its guests did.
+    fn has_left(&self, room: &Room) {
+        let publisher = &self.door.publisher;
+        if let Some(identity) = &self.identity
+            && publisher.judges(JudgedKind::Leave)
+            && !self.door.draining.is_cancelled()
+        {
+            publisher.left(room, self.present(identity), origin(identity));
+        }
     }
 
     /// Listens to a room in the way that the settings map its events; nothing is answered.
@@ -114,16 +150,19 @@ impl Session {
         let room = self.open_room(name, identity)?;
         let dialect = Dialect::SocketIoMapped(self.door.mapping.clone());
         let newcomer = Newcomer { dialect, ..self.newcomer(false, false) };
+        let entered = self.may_join(&room, identity).await?;
         let joining = self.door.recoverer.join(&room, newcomer, None, 1).await?;
         self.rooms.insert(room.clone(), Membership::default());
         joining.finish(|_| None);
         self.door.presence.came(&room, self.id, self.present(identity));
+        self.joined(entered);
         Ok(())
     }
 
     /// This session, as it comes into a room.
     fn newcomer(&self, join_leave: bool, given: bool) -> Newcomer {
-        Newcomer { session: self.id, outbox: self.outbox.clone(), dialect: self.dialect.clone(), join_leave, given }
+        let (outbox, dialect) = (self.outbox.clone(), self.dialect.clone());
+        Newcomer { session: self.id, client: self.uuid, outbox, dialect, join_leave, given }
     }
 
     /// This session, as others are shown it.
@@ -140,9 +179,10 @@ impl Session {
     /// once each [`Joining`] is finished.
     pub(super) async fn join_given(
         &mut self,
-        rooms: &[Room],
+        identity: &Identity,
         places: &[(String, Since)],
     ) -> Result<Vec<(Room, Joining)>, No> {
+        let rooms = &identity.rooms;
         if rooms.len() > self.door.limits.rooms_per_session {
             return Err(No::Closed(Close::RoomLimit));
         }
@@ -150,10 +190,19 @@ impl Session {
         for room in rooms {
             let since = places.iter().find(|(name, _)| name == room.as_str()).map(|(_, since)| *since);
             // Nobody can ask for a room that is given, so whether to tell who comes and goes is the room's to say.
-            match self.door.recoverer.join(room, self.newcomer(true, true), since, rooms.len()).await {
-                Ok(joining) => {
+            let newcomer = self.newcomer(true, true);
+            let joining = match self.may_join(room, identity).await {
+                Ok(entered) => {
+                    let joining = self.door.recoverer.join(room, newcomer, since, rooms.len()).await;
+                    joining.map(|joining| (entered, joining))
+                }
+                Err(refusal) => Err(refusal),
+            };
+            match joining {
+                Ok((entered, joining)) => {
                     self.rooms.insert(room.clone(), Membership::default());
                     joined.push((room.clone(), joining));
+                    self.joined(entered);
                 }
                 Err(refusal) => {
                     self.leave_all().await;
@@ -188,6 +237,7 @@ impl Session {
             && self.rooms.remove(&room).is_some()
         {
             self.leave(&room).await;
+            self.has_left(&room);
             self.wind();
         }
     }
@@ -200,6 +250,7 @@ impl Session {
         for room in rooms {
             self.rooms.remove(&room);
             self.leave(&room).await;
+            self.has_left(&room);
             self.outbox.push(self.dialect.unsubscribed(&room, Unsubscribed::Expired));
         }
         self.wind();
@@ -208,6 +259,7 @@ impl Session {
     pub(super) async fn leave_all(&mut self) {
         for (room, _) in std::mem::take(&mut self.rooms) {
             self.leave(&room).await;
+            self.has_left(&room);
         }
     }
 

@@ -1,13 +1,13 @@
-//! The verb `review`: moderators list held events and decide on them.
+//! The verb `review`: moderators list held events and decide on them, look at flagged ones, and say who may not speak.
 
 use super::Session;
 use super::command::{Reply, room};
 use crate::auth::Identity;
-use crate::review::{Listed, MODERATOR};
-use confab_protocol::{Body, EventId, HeldState, Refusal};
+use crate::review::{Error, Flagged, Listed, MODERATOR, Muted, Reviewer};
+use confab_protocol::{Body, EventId, HeldState, Refusal, Room, UserId};
 use serde::{Deserialize, Serialize};
 
-/// The most held events of one answer.
+/// The most held events, flags or mutes of one answer.
 const LIST_MAX: usize = 100;
 
 #[derive(Deserialize)]
@@ -16,6 +16,8 @@ struct ReviewIn {
     op: Op,
     id: Option<EventId>,
     room: Option<String>,
+    user: Option<UserId>,
+    seconds: Option<u64>,
     reason: Option<String>,
     limit: Option<usize>,
 }
@@ -26,11 +28,31 @@ enum Op {
     List,
     Approve,
     Deny,
+    Flags,
+    Close,
+    Mutes,
+    Mute,
+    Lift,
 }
 
 #[derive(Serialize)]
 struct ListOut {
     held: Vec<Listed>,
+}
+
+#[derive(Serialize)]
+struct FlagsOut {
+    flags: Vec<Flagged>,
+}
+
+#[derive(Serialize)]
+struct MutesOut {
+    mutes: Vec<Muted>,
+}
+
+#[derive(Serialize)]
+struct DoneOut {
+    done: bool,
 }
 
 impl Session {
@@ -40,22 +62,7 @@ impl Session {
             Err(refusal) => return self.answer(number, &Reply::Refused(refusal)),
         };
         let (reviewer, by) = (self.door.reviewer.clone(), identity.user.clone());
-        self.beside(number, async move {
-            let ReviewIn { op, id, room, reason, limit } = asked;
-            let named = || id.ok_or_else(|| Refusal::BadRequest("`review` needs the `id` of a held event".into()));
-            let (by, why) = (by.as_str(), reason.as_deref());
-            let done = match op {
-                Op::List => {
-                    let limit = limit.unwrap_or(LIST_MAX).min(LIST_MAX);
-                    let listed = reviewer.list(Some(HeldState::Waiting), room.as_deref(), limit).await;
-                    listed.map(|held| Body::of(&ListOut { held }))
-                }
-                Op::Approve => reviewer.approve(named()?, by, why).await.map(|receipt| Body::of(&receipt)),
-                Op::Deny => reviewer.deny(named()?, by, why).await.map(|denied| Body::of(&denied)),
-            };
-            done.map(Reply::Rpc).map_err(crate::review::Error::refusal)
-        })
-        .await;
+        self.beside(number, async move { review(&reviewer, by.as_str(), asked).await.map(Reply::Rpc) }).await;
     }
 
     fn asked(&self, identity: &Identity, data: Option<&Body>) -> Result<ReviewIn, Refusal> {
@@ -69,4 +76,39 @@ impl Session {
         }
         Ok(asked)
     }
+}
+
+/// Does what a moderator asks for.
+async fn review(reviewer: &Reviewer, by: &str, asked: ReviewIn) -> Result<Body, Refusal> {
+    let ReviewIn { op, id, room, user, seconds, reason, limit } = asked;
+    let (why, limit) = (reason.as_deref(), limit.unwrap_or(LIST_MAX).min(LIST_MAX));
+    let needs = |what: &str| Refusal::BadRequest(format!("`review` needs {what}").into());
+    let named = || id.ok_or_else(|| needs("the `id` of an event"));
+    let person = || match (&room, &user) {
+        (Some(room), Some(user)) => match Room::new(room) {
+            Ok(room) => Ok((room, user.clone())),
+            Err(error) => Err(Refusal::BadRequest(error.to_string().into())),
+        },
+        _ => Err(needs("a `room` and a `user`")),
+    };
+    let done = match op {
+        Op::List => {
+            let listed = reviewer.list(Some(HeldState::Waiting), room.as_deref(), limit).await;
+            listed.map(|held| Body::of(&ListOut { held }))
+        }
+        Op::Approve => reviewer.approve(named()?, by, why).await.map(|receipt| Body::of(&receipt)),
+        Op::Deny => reviewer.deny(named()?, by, why).await.map(|denied| Body::of(&denied)),
+        Op::Flags => reviewer.flags(true, room.as_deref(), limit).await.map(|flags| Body::of(&FlagsOut { flags })),
+        Op::Close => reviewer.close_flags(named()?, by, why).await.map(|_| Body::of(&DoneOut { done: true })),
+        Op::Mutes => reviewer.muted(room.as_deref(), limit).await.map(|mutes| Body::of(&MutesOut { mutes })),
+        Op::Mute => {
+            let ((room, user), seconds) = (person()?, seconds.ok_or_else(|| needs("`seconds`"))?);
+            reviewer.mute(room, user, seconds, by, why).await.map(|muted| Body::of(&muted))
+        }
+        Op::Lift => {
+            let (room, user) = person()?;
+            reviewer.lift(&room, &user, by).await.map(|()| Body::of(&DoneOut { done: true }))
+        }
+    };
+    done.map_err(Error::refusal)
 }

@@ -23,6 +23,11 @@ pub enum Verb {
         /// Which part.
         asked: Asked,
     },
+    /// Somebody is typing.
+    Typing {
+        /// Where.
+        room: Room,
+    },
 }
 
 impl Verb {
@@ -30,7 +35,7 @@ impl Verb {
     pub fn room(&self) -> &Room {
         match self {
             Self::Send { draft, .. } => &draft.room,
-            Self::History { room, .. } => room,
+            Self::History { room, .. } | Self::Typing { room } => room,
         }
     }
 }
@@ -68,6 +73,12 @@ struct ReactIn {
     key: Option<Key>,
     target: EventId,
     reaction: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TypingIn {
+    room: String,
 }
 
 #[derive(Deserialize)]
@@ -124,6 +135,10 @@ pub fn parse(method: &str, data: Option<&Body>, limits: &Limits) -> Result<Verb,
             let since = since.map(|since| Since { epoch: since.epoch, offset: since.offset });
             let limit = limit.unwrap_or(limits.history_page).min(limits.history_page);
             Ok(Verb::History { room: named(&room)?, asked: Asked { since, reverse, limit } })
+        }
+        "typing" => {
+            let TypingIn { room } = arguments(method, data)?;
+            Ok(Verb::Typing { room: named(&room)? })
         }
         _ => Err(Refusal::NotAvailable),
     }

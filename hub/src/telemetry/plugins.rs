@@ -27,6 +27,7 @@ pub struct Plugins {
     memory: Family<Plugin, Gauge>,
     breaker: Family<Plugin, Gauge>,
     breaker_changes: Family<PluginChange, Counter>,
+    effects: Family<PluginEffect, Counter>,
     known: RwLock<HashMap<String, Arc<One>>>,
 }
 
@@ -69,6 +70,13 @@ struct PluginChange {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PluginEffect {
+    plugin: String,
+    effect: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct HostCall {
     plugin: String,
     interface: &'static str,
@@ -95,6 +103,7 @@ impl Default for Plugins {
             memory: Family::default(),
             breaker: Family::default(),
             breaker_changes: Family::default(),
+            effects: Family::default(),
             known: RwLock::default(),
         }
     }
@@ -118,6 +127,12 @@ impl Plugins {
         registry.register("plugin_memory_bytes", "The most memory of one of its instances", self.memory.clone());
         registry.register("plugin_breaker", "0 asked, 1 on probation, 2 taken out", self.breaker.clone());
         registry.register("plugin_breaker_changes", "Changes of breakers", self.breaker_changes.clone());
+        registry.register("plugin_effects", "What followed from plugins' effects", self.effects.clone());
+    }
+
+    /// Counts something that a plugin asked for besides, by what came of it.
+    pub fn effect(&self, plugin: &str, effect: &'static str, result: &'static str) {
+        self.effects.get_or_create(&PluginEffect { plugin: plugin.to_owned(), effect, result }).inc();
     }
 
     fn one(&self, plugin: &str) -> Arc<One> {

@@ -10,7 +10,7 @@ mod writer;
 use super::relays::Relays;
 use super::{Appended, Counters, Entry, Error, Failure, Known, Outcome, Range, Relay, Window};
 use crate::journal;
-use confab_protocol::{Cursor, EventId, Key, Millis, Present, Record, Refusal, Room, UserId};
+use confab_protocol::{Cursor, EventId, Key, Millis, Present, Record, Refusal, Room, Typing, UserId};
 use confab_store::KeyUse;
 use futures_util::future::BoxFuture;
 use line::Line;
@@ -177,6 +177,13 @@ impl Memory {
             if *announced && rooms.heard.lock().contains(&passage.room) {
                 rooms.relays.passage(Arc::new(passage.clone()));
             }
+        }
+    }
+
+    pub(super) fn tell_typing(&self, typing: &Typing) {
+        let rooms = &self.inner.rooms;
+        if rooms.heard.lock().contains(&typing.room) {
+            rooms.relays.typing(Arc::new(typing.clone()));
         }
     }
 

@@ -1,7 +1,7 @@
 //! The bounded queue through which a hub hears its rooms.
 
 use super::{Counters, Relay};
-use confab_protocol::{Passage, Record};
+use confab_protocol::{Passage, Record, Typing};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc::error::TrySendError;
@@ -41,10 +41,24 @@ impl Relays {
     /// Passes on that somebody came or went. Where there is no room it is left out, counted: it has no place that would
     /// be missed.
     pub(super) fn passage(&self, passage: Arc<Passage>) {
-        if let Err(TrySendError::Full(_)) = self.queue.try_send(Relay::Passage(passage)) {
+        self.passing(Relay::Passage(passage));
+    }
+
+    /// The same, that somebody is typing.
+    pub(super) fn typing(&self, typing: Arc<Typing>) {
+        self.passing(Relay::Typing(typing));
+    }
+
+    fn passing(&self, relay: Relay) {
+        if let Err(TrySendError::Full(_)) = self.queue.try_send(relay) {
             Counters::add(&self.counters.lost_passages);
-            tracing::debug!("a full relay queue: somebody came or went unannounced");
+            tracing::debug!("a full relay queue: somebody came, went or typed unannounced");
         }
+    }
+
+    /// Passes on that there is news in the store. Where there is no room it is left out: the store is asked anyway.
+    pub(super) fn news(&self) {
+        let _ = self.queue.try_send(Relay::News);
     }
 
     /// Events were left out because a queue was full.

@@ -32,6 +32,7 @@ async fn each_capability_that_is_asked_for_and_not_granted_is_refused_with_the_l
         ("host-random", "capabilities = { log = true, random = true }"),
         ("host-kv", "capabilities = { kv = true, log = true }"),
         ("host-http", "capabilities = { http = [\"https://host.example\"], log = true }"),
+        ("host-emit", "capabilities = { emit = true, log = true }"),
     ] {
         let wat = format!(r#"(component (import "confab:plugin/{interface}@1.0.0" {CALLED}))"#);
         let (file, toml) = component(&wat, granted);

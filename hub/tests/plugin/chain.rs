@@ -98,7 +98,7 @@ async fn all_matching_chains_apply_in_file_order_to_what_they_judge() {
 #[tokio::test]
 async fn a_rejection_ends_the_chain() {
     let world = filters("[[chain]]\nplugins = ['filter', 'notes']").await;
-    let Judged::Refused(_, trail) = world.send("a", "spam").await else { panic!("refused") };
+    let Judged::Refused(_, trail, _) = world.send("a", "spam").await else { panic!("refused") };
     assert_eq!(trail.steps.len(), 1);
     assert_eq!(trail.chain, world.chain.version());
     assert_eq!(trail.steps[0].hash.len(), 64);
@@ -110,7 +110,7 @@ async fn a_held_event_is_held_as_it_stood() {
     let holds = "[plugin.holds]\nmodule = 'misbehave.wasm'\ntimeout = '5s'\ncapabilities = { log = true }\n\
                  settings = { mode = 'hold' }\n";
     let world = filters(&format!("{holds}{chains}")).await;
-    let Judged::Held { event, plugin, reason, trail } = world.send("a", "spam at a.example").await else {
+    let Judged::Held { event, plugin, reason, trail, .. } = world.send("a", "spam at a.example").await else {
         panic!("held")
     };
     assert_eq!(event.body.text().as_deref(), Some("**** at a.example"));

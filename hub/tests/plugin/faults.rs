@@ -50,7 +50,7 @@ async fn what_follows_from_a_fault_is_for_the_operator_to_say() {
     assert_eq!(pass.seen.faults(), ["trap"]);
 
     let hold = world(&misbehave("bad-code", "on_fault = 'hold'")).await;
-    let Judged::Held { plugin, reason, trail, event } = hold.send("a", "hi").await else { panic!("held") };
+    let Judged::Held { plugin, reason, trail, event, .. } = hold.send("a", "hi").await else { panic!("held") };
     assert_eq!((plugin.as_str(), trail.steps.len()), ("it", 1));
     assert!(reason.contains("400 to 1999"), "{reason}");
     assert_eq!(event.body.text().as_deref(), Some("hi"));

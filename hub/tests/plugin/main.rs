@@ -3,6 +3,7 @@
 mod breaker;
 mod capabilities;
 mod chain;
+mod effects;
 mod faults;
 mod http;
 mod isolation;

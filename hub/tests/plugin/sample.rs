@@ -51,7 +51,7 @@ async fn a_shadow_says_what_it_would_have_said_in_earnest() {
     for text in ["hello", "buy spam", "SCAM and sp.am", "no eggs please", "egg", "spam eggs", "", "ßpam", "🍳"] {
         let steps = |judged| match judged {
             Judged::Approved(approved) => approved.trail.steps,
-            Judged::Refused(_, trail) => trail.steps,
+            Judged::Refused(_, trail, _) => trail.steps,
             Judged::Held { .. } => panic!("nobody holds"),
         };
         let said: Vec<_> = steps(earnest.judge(message("a", text), JudgedKind::Send).await);

@@ -177,7 +177,7 @@ impl World {
     /// Judges a message that must be refused.
     pub async fn refused(&self, room: &str, text: &str) -> Refusal {
         match self.send(room, text).await {
-            Judged::Refused(refusal, _) => refusal,
+            Judged::Refused(refusal, ..) => refusal,
             other => panic!("not refused: {other:?}"),
         }
     }

@@ -5,7 +5,7 @@ use crate::hubs::pair;
 use crate::server::connection;
 use crate::world::{World, entry, redis_options, room, user};
 use confab_hub::timeline::{Attendance, Relay, Timeline};
-use confab_protocol::{Body, Passage, Present};
+use confab_protocol::{Body, Passage, Present, Typing};
 
 contract!(
     whoever_came_is_listed_in_that_room_until_it_goes,
@@ -13,6 +13,7 @@ contract!(
     many_who_come_and_go_at_once_are_each_taken_in_their_order,
     what_is_announced_is_heard_where_the_room_is_heard_and_takes_no_place,
     what_is_announced_need_not_be_listed_nor_the_other_way_round,
+    that_somebody_is_typing_is_heard_where_the_room_is_heard,
 );
 
 fn present(name: &str, client: &str) -> Present {
@@ -97,6 +98,26 @@ async fn what_is_announced_need_not_be_listed_nor_the_other_way_round(mut world:
     assert_eq!(passage.who, bob);
     world.publish(&entry("team", "k", "the next that is heard")).await;
     world.hears().await;
+}
+
+async fn that_somebody_is_typing_is_heard_where_the_room_is_heard(mut world: World) {
+    let typing = |name: &str| Typing { room: room(name), who: present("ada", "a") };
+    world.timeline.subscribe(&room("team")).await.unwrap();
+    world.timeline.tell_typing(&typing("unheard")).await.unwrap();
+    world.timeline.tell_typing(&typing("team")).await.unwrap();
+    let Relay::Typing(heard) = world.relayed().await else { panic!("nobody was heard typing") };
+    assert_eq!(*heard, typing("team"));
+    world.publish(&entry("team", "k", "it takes no place")).await;
+    assert_eq!(world.hears().await.cursor.offset, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_hub_is_told_of_news_whatever_it_listens_to() {
+    let (mut one, mut other) = pair(redis_options()).await;
+    one.timeline.tell_news().await.unwrap();
+    for hub in [&mut one, &mut other] {
+        assert!(matches!(hub.relayed().await, Relay::News));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -91,6 +91,8 @@ impl World {
             Relay::Event(record) => record,
             Relay::Passage(passage) => panic!("{passage:?} where an event was expected"),
             Relay::Compare => panic!("asked to compare where an event was expected"),
+            Relay::Typing(typing) => panic!("{typing:?} where an event was expected"),
+            Relay::News => panic!("told of news where an event was expected"),
         }
     }
 

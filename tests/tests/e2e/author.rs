@@ -267,3 +267,19 @@ async fn a_candidate_is_held_against_an_older_build_and_the_differences_are_a_ta
     assert_eq!(lines[2], "8 events judged (6 accept, 2 replace), 1 verdicts changed", "{out}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_setting_that_the_plugin_does_not_know_ends_the_start_with_its_place_and_what_there_is() -> Result<()> {
+    let module = component("word-filter")?;
+    let table = format!("[plugin.filter]\nmodule = \"{}\"\nsettings = {{ wrods = [\"spam\"] }}\n", text(&module));
+    let mut world = Embedded::prepared(&table)?;
+    world.hub.launch()?;
+    assert_eq!(world.hub.ended().await.code(), Some(78));
+    let said = world.hub.said();
+    for words in
+        ["plugin `filter` does not take this setting", "hub.toml:", "there is no such setting", "its settings are"]
+    {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    Ok(())
+}

@@ -1,5 +1,6 @@
 //! Events for plugins to judge, as golden cases write them.
 
+use crate::plugin::{Circumstances, Origin};
 use confab_config::JudgedKind;
 use confab_plugin_kit::golden::{EventCase, json_text};
 use confab_plugin_kit::settings::to_json;
@@ -14,6 +15,7 @@ pub(super) const AT: u64 = 1_700_000_000_000;
 pub(super) struct Asked {
     pub event: Event,
     pub kind: JudgedKind,
+    pub origin: Origin,
 }
 
 impl Asked {
@@ -25,7 +27,11 @@ impl Asked {
             "delete" => (Kind::Delete, JudgedKind::Delete),
             "react" => (Kind::Reaction, JudgedKind::React),
             "unreact" => (Kind::Unreaction, JudgedKind::React),
-            other => return Err(format!("this hub cannot try a {other}")),
+            // What takes no place in a room has no kind of its own there.
+            "join" => (Kind::Message, JudgedKind::Join),
+            "leave" => (Kind::Message, JudgedKind::Leave),
+            "typing" => (Kind::Message, JudgedKind::Typing),
+            other => return Err(format!("there is no kind {other:?}")),
         };
         let id = |what: &str, text: &Option<String>| match text {
             Some(text) => text.parse::<EventId>().map(Some).map_err(|_| format!("`{what}`: {text:?} is no event's id")),
@@ -56,6 +62,15 @@ impl Asked {
             thread: id("thread", &case.thread)?,
             annotations: annotations.collect(),
         };
-        Ok(Self { event, kind: judged })
+        Ok(Self {
+            event,
+            kind: judged,
+            origin: Origin { roles: case.roles.clone().into(), hops: case.hops, plugin: None },
+        })
+    }
+
+    /// The event, and its circumstances.
+    pub fn apart(self) -> (Event, Circumstances) {
+        (self.event, Circumstances { kind: self.kind, origin: self.origin })
     }
 }

@@ -13,7 +13,7 @@ use crate::cli::run::causes;
 use crate::cli::{Exit, Screen, SettingsArgs};
 use crate::hub::open_store;
 use crate::journal::Kafka;
-use crate::plugin::judged_kind;
+use crate::plugin::{Origin, judged_kind};
 use confab_config::{Config, Diagnostic};
 use confab_plugin_kit::golden::Outcome;
 use confab_protocol::{Record, Room};
@@ -77,7 +77,7 @@ async fn again(name: &str, record: Record, new: &Trial, old: Option<&Trial>) -> 
     // What this plugin added then would be in its way now.
     let mut event = record.event.clone();
     event.annotations.retain(|key, _| !key.starts_with(&format!("{name}.")));
-    let asked = Asked { kind: judged_kind(event.kind), event };
+    let asked = Asked { kind: judged_kind(event.kind), event, origin: Origin::default() };
     let (at, seed) = (record.event.at, record.cursor.offset);
     let judge = async |trial: &Trial| {
         trial.set_clock(at);

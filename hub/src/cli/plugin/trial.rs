@@ -1,5 +1,6 @@
 //! One plugin alone in a chain of its own: the same sandbox, limits and checks as in a hub.
 
+use super::besides::besides;
 use super::events::{AT, Asked};
 use crate::cli::run::causes;
 use crate::hub::build_trial;
@@ -48,7 +49,7 @@ impl Trial {
         config.plugin.insert(name.to_owned(), table);
         config.chain.push(ChainRule {
             rooms: vec!["**".into()],
-            on: vec![JudgedKind::Send, JudgedKind::Edit, JudgedKind::Delete, JudgedKind::React],
+            on: JudgedKind::ALL.to_vec(),
             plugins: vec![ChainStep::Name(name.to_owned())],
         });
         let (ear, stage) = (Arc::<Ear>::default(), Arc::new(Stage::new(answers)));
@@ -82,7 +83,8 @@ impl Trial {
     pub async fn time(&self, asked: Asked) -> (Duration, Tried) {
         let before = asked.event.clone();
         let begin = Instant::now();
-        let judged = self.chain.judge(asked.event, asked.kind).await;
+        let (event, circumstances) = asked.apart();
+        let judged = self.chain.judge(event, circumstances).await;
         let took = begin.elapsed();
         let (mut outcome, trail) = self.read(judged, &before);
         if outcome.verdict == VerdictName::Fault.as_str() {
@@ -118,11 +120,11 @@ impl Trial {
                     verdict: said(&approved.trail).as_str().into(),
                     body: Some(approved.event.body.as_str().to_owned()),
                     annotations: own(approved.event.annotations),
-                    ..Outcome::default()
+                    ..besides(approved.consequences, before)
                 };
                 (outcome, approved.trail)
             }
-            Judged::Refused(refusal, trail) => {
+            Judged::Refused(refusal, trail, consequences) => {
                 let details = match &refusal {
                     confab_protocol::Refusal::Plugin { details, .. } => {
                         details.as_ref().and_then(|body| body.read().ok())
@@ -134,12 +136,13 @@ impl Trial {
                     code: Some(refusal.code()),
                     reason: Some(refusal.message().into_owned()),
                     details,
-                    ..Outcome::default()
+                    ..besides(consequences, before)
                 };
                 (outcome, trail)
             }
-            Judged::Held { reason, trail, .. } => {
-                (Outcome { verdict: said(&trail).as_str().into(), reason: Some(reason), ..Outcome::default() }, trail)
+            Judged::Held { reason, trail, consequences, .. } => {
+                let verdict = said(&trail).as_str().into();
+                (Outcome { verdict, reason: Some(reason), ..besides(consequences, before) }, trail)
             }
         }
     }

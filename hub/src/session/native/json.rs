@@ -1,9 +1,9 @@
 //! The JSON encoding of the native dialect. Several JSON objects may share a frame, divided by line feeds.
 
-use super::{Malformed, Unsubscribed, of_stream, oldest, refused, since, tags, wish};
+use super::{Malformed, TYPING, Unsubscribed, of_stream, oldest, refused, since, tags, wish};
 use crate::outbox::Frame;
 use crate::session::command::{Command, Done, Joined, Numbered, Recovery, Reply, Since};
-use confab_protocol::{Body, Present, Record, Room, UserId};
+use confab_protocol::{Body, Present, Record, Room, Typing, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -391,6 +391,16 @@ enum WhatOut<'a> {
     Join(WhoOut<'a>),
     Leave(WhoOut<'a>),
     Unsubscribe(ReasonOut),
+    #[serde(rename = "pub")]
+    Typing(TypingOut<'a>),
+}
+
+/// A publication that has no place in the room's order.
+#[derive(Serialize)]
+struct TypingOut<'a> {
+    data: (),
+    info: InfoOut<'a>,
+    tags: BTreeMap<&'static str, &'static str>,
 }
 
 #[derive(Serialize)]
@@ -422,6 +432,12 @@ pub fn unsubscribed(room: &Room, why: Unsubscribed) -> Frame {
 pub fn presence(room: &Room, who: &Present, here: bool) -> Frame {
     let who = WhoOut { info: InfoOut::of(who) };
     push(room, if here { WhatOut::Join(who) } else { WhatOut::Leave(who) })
+}
+
+/// Tells a listener that another is typing.
+pub fn typing(typing: &Typing) -> Frame {
+    let tags = BTreeMap::from([("type", TYPING)]);
+    push(&typing.room, WhatOut::Typing(TypingOut { data: (), info: InfoOut::of(&typing.who), tags }))
 }
 
 /// Tells the client something outside of any room: an asynchronous message of the protocol.

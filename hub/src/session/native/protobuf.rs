@@ -4,11 +4,11 @@
 //! Bodies are JSON in this encoding too: `data` holds the body's JSON text as bytes, and a `data` from a client that is
 //! no JSON is refused as a bad request (107). So a room sounds the same whichever encoding its listeners speak.
 
-use super::{Malformed, Unsubscribed, of_stream, oldest, refused, since, tags, wire, wish};
+use super::{Malformed, TYPING, Unsubscribed, of_stream, oldest, refused, since, tags, wire, wish};
 use crate::outbox::Frame;
 use crate::session::command::{Command, Done, Joined, Numbered, Recovery, Reply};
 use bytes::{Buf, Bytes};
-use confab_protocol::{Body, Present, Record, Room, Sender};
+use confab_protocol::{Body, Present, Record, Room, Sender, Typing};
 use prost::Message;
 
 /// Reads the commands of one binary frame, in order.
@@ -150,6 +150,17 @@ pub fn presence(room: &Room, who: &Present, here: bool) -> Frame {
     let presence = Some(wire::Presence { info: Some(client_of(who)) });
     let (join, leave) = if here { (presence, None) } else { (None, presence) };
     push(wire::Push { channel: room.to_string(), join, leave, ..wire::Push::default() })
+}
+
+/// Tells a listener that another is typing.
+pub fn typing(typing: &Typing) -> Frame {
+    let publication = Some(wire::Publication {
+        data: bytes(&Body::null()),
+        info: Some(client_of(&typing.who)),
+        tags: [("type".to_owned(), TYPING.to_owned())].into(),
+        ..wire::Publication::default()
+    });
+    push(wire::Push { channel: typing.room.to_string(), publication, ..wire::Push::default() })
 }
 
 /// Tells the client something outside of any room: an asynchronous message of the protocol.

@@ -2,7 +2,7 @@
 
 use crate::outbox::Frame;
 use crate::session::command::{Joined, NO_ANSWER, Recovery, Reply};
-use confab_protocol::{Body, Close, Cursor, Present, Record, Refusal, Room};
+use confab_protocol::{Body, Close, Cursor, Present, Record, Refusal, Room, Typing};
 use serde::Serialize;
 
 /// A frame that is never sent.
@@ -36,6 +36,17 @@ pub fn reply(number: u32, reply: &Reply) -> Frame {
 /// Writes an event for listeners.
 pub fn publication(record: &Record) -> Frame {
     event("event", record)
+}
+
+/// Tells a listener that another is typing.
+pub fn typing(typing: &Typing) -> Frame {
+    #[derive(Serialize)]
+    struct TypingOut<'a> {
+        room: &'a Room,
+        #[serde(flatten)]
+        who: &'a Present,
+    }
+    event("typing", &TypingOut { room: &typing.room, who: &typing.who })
 }
 
 /// Tells the client something outside of any room: an event by the name of its `type`.
@@ -122,13 +133,21 @@ struct Error<'a> {
     message: std::borrow::Cow<'a, str>,
     temporary: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    details: Option<&'a Body>,
+    details: Option<Details<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Details<'a> {
+    Said(&'a Body),
+    Muted { seconds: u64 },
 }
 
 impl<'a> Error<'a> {
     fn of(refusal: &'a Refusal) -> Self {
         let details = match refusal {
-            Refusal::Plugin { details, .. } => details.as_ref(),
+            Refusal::Plugin { details, .. } => details.as_ref().map(Details::Said),
+            Refusal::Muted { seconds, .. } => Some(Details::Muted { seconds: *seconds }),
             _ => None,
         };
         Self { code: refusal.code(), message: refusal.message(), temporary: refusal.temporary(), details }

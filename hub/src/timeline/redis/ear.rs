@@ -10,10 +10,10 @@ use super::super::{Counters, Error};
 use super::RedisOptions;
 use super::keys::Keys;
 use super::link::{Link, Pause};
-use super::presence::PASSAGE;
+use super::presence::{NEWS, PASSAGE, TYPING};
 use super::server::{Dialer, failed};
 use crate::timeline::relays::Relays;
-use confab_protocol::{Cursor, Passage, Record, Room};
+use confab_protocol::{Cursor, Passage, Record, Room, Typing};
 use futures_util::future::try_join_all;
 use line::{Line, Readers, Wires};
 use parking_lot::Mutex;
@@ -175,7 +175,8 @@ impl Ear {
         Ok(Line { wires, pushes, beats })
     }
 
-    /// The channels on which the hub will hear itself, subscribed: one at each server that serves a bucket.
+    /// Subscribes what is not a room's: news, and the channels on which the hub hears itself, which are returned: one at each
+    /// server that serves a bucket.
     async fn begin_beats(&self, wires: &Wires) -> Result<Vec<String>, Error> {
         let (keys, mut beats) = (&self.inner.keys, vec![None; wires.len()]);
         for bucket in keys.buckets() {
@@ -184,6 +185,7 @@ impl Ear {
         }
         let beats: Vec<String> = beats.into_iter().flatten().collect();
         try_join_all(beats.iter().map(|beat| wires.subscribe(beat))).await?;
+        wires.subscribe(&keys.news()).await?;
         Ok(beats)
     }
 
@@ -279,16 +281,13 @@ impl Ear {
         if payload.is_empty() {
             return; // the heartbeat
         }
-        if let [PASSAGE, said @ ..] = &payload[..] {
-            match serde_json::from_slice::<Passage>(said) {
-                Ok(passage) if self.inner.wanted.lock().rooms.contains(&passage.room) => {
-                    self.inner.relays.passage(Arc::new(passage));
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    Counters::add(&self.inner.counters.unreadable_relays);
-                    tracing::error!(%error, "relayed passage is unreadable");
-                }
+        if payload == NEWS {
+            return self.inner.relays.news();
+        }
+        if let [first @ (PASSAGE | TYPING), said @ ..] = &payload[..] {
+            if let Err(error) = self.pass_on_passing(*first, said) {
+                Counters::add(&self.inner.counters.unreadable_relays);
+                tracing::error!(%error, "relayed passage is unreadable");
             }
             return;
         }
@@ -303,6 +302,23 @@ impl Ear {
                 self.inner.relays.compare();
             }
         }
+    }
+
+    /// Passes on what has no place in the order, if the room was not left a moment ago.
+    fn pass_on_passing(&self, first: u8, said: &[u8]) -> Result<(), serde_json::Error> {
+        let wanted = |room: &Room| self.inner.wanted.lock().rooms.contains(room);
+        if first == TYPING {
+            let typing: Typing = serde_json::from_slice(said)?;
+            if wanted(&typing.room) {
+                self.inner.relays.typing(Arc::new(typing));
+            }
+        } else {
+            let passage: Passage = serde_json::from_slice(said)?;
+            if wanted(&passage.room) {
+                self.inner.relays.passage(Arc::new(passage));
+            }
+        }
+        Ok(())
     }
 
     /// The channel whose subscription ended, if nobody here ended it (its slot moved to another server).

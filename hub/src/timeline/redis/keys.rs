@@ -124,6 +124,11 @@ impl Keys {
         format!("{}:hub:{hub}", self.prefix)
     }
 
+    /// The channel on which hubs tell one another of news in the store.
+    pub(super) fn news(&self) -> String {
+        self.in_bucket(0, "news")
+    }
+
     /// The channel on which a hub hears itself from the server of a bucket.
     pub(super) fn heartbeat(&self, bucket: u16, hub: &str) -> String {
         self.in_bucket(bucket, &format!("heartbeat:{hub}"))

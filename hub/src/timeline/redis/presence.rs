@@ -8,7 +8,7 @@ use super::Redis;
 use super::answer::damaged;
 use super::fence::Fence;
 use super::server::failed;
-use confab_protocol::{Present, Room};
+use confab_protocol::{Present, Room, Typing};
 use futures_util::future::try_join_all;
 use redis::Cmd;
 use std::collections::BTreeMap;
@@ -19,6 +19,10 @@ const LISTENERS: &str = include_str!("listeners.lua");
 
 /// What a relayed passage begins with; a relayed event begins with a number.
 pub(super) const PASSAGE: u8 = b'~';
+/// What a relayed typing begins with.
+pub(super) const TYPING: u8 = b'^';
+/// What is said where there is news in the store.
+pub(super) const NEWS: &[u8] = b"!";
 
 impl Redis {
     pub(in crate::timeline) async fn attend(&self, changes: &[Attendance]) -> Result<(), Error> {
@@ -64,6 +68,22 @@ impl Redis {
         let shown = self.fence()?.ground.ask::<Vec<Vec<u8>>>(&name, ask).await.map_err(|error| failed(&error))?;
         let read = |shown: &Vec<u8>| serde_json::from_slice(shown);
         shown.iter().map(read).collect::<Result<_, _>>().map_err(|error| damaged(format!("a listener: {error}")))
+    }
+
+    pub(in crate::timeline) async fn tell_typing(&self, typing: &Typing) -> Result<(), Error> {
+        let mut said = vec![TYPING];
+        serde_json::to_writer(&mut said, typing).expect("that somebody is typing has a JSON form");
+        self.tell(&self.inner.keys.relay(&typing.room), &said).await
+    }
+
+    pub(in crate::timeline) async fn tell_news(&self) -> Result<(), Error> {
+        self.tell(&self.inner.keys.news(), NEWS).await
+    }
+
+    async fn tell(&self, channel: &str, said: &[u8]) -> Result<(), Error> {
+        let (fence, mut tell) = (self.fence()?, redis::cmd("SPUBLISH"));
+        tell.arg(channel).arg(said);
+        fence.ground.send(fence.ground.slot(channel), &[tell]).await.map_err(|error| failed(&error))
     }
 
     fn fence(&self) -> Result<Arc<Fence>, Error> {

@@ -1,0 +1,44 @@
+//! What plugins are told of an event besides the event: what it is, and who stands behind it.
+
+use confab_config::JudgedKind;
+use confab_protocol::Kind;
+use std::sync::Arc;
+
+/// What the hub knows of the circumstances of an event.
+#[derive(Clone, Debug)]
+pub struct Circumstances {
+    /// What chains call it.
+    pub kind: JudgedKind,
+    /// Who stands behind it.
+    pub origin: Origin,
+}
+
+/// Who stands behind an event, besides its sender.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The roles that the sender's token grants.
+    pub roles: Arc<[String]>,
+    /// How many plugins' own messages led to it: 0 for what a person does.
+    pub hops: u32,
+    /// The plugin that says it. It is not asked about its own.
+    pub plugin: Option<Arc<str>>,
+}
+
+impl From<JudgedKind> for Circumstances {
+    /// What a person without roles does.
+    fn from(kind: JudgedKind) -> Self {
+        Self { kind, origin: Origin::default() }
+    }
+}
+
+impl Circumstances {
+    /// Those of an event of this kind.
+    pub fn of(kind: Kind, origin: Origin) -> Self {
+        Self { kind: super::judged_kind(kind), origin }
+    }
+
+    /// How much of a plugin's memory they take, about.
+    pub(super) fn size(&self) -> usize {
+        self.origin.roles.iter().map(String::len).sum()
+    }
+}

@@ -1,0 +1,153 @@
+//! What follows from an event besides: plugins' notices, mutes, flags, and messages of their own.
+//!
+//! It is done beside the answer, once, by the hub whose append won, or whose refusal is the one that is remembered. Nothing
+//! of it can fail an event: what cannot be done is counted and logged.
+
+use super::{ASK_AGAIN, Publisher};
+use crate::mutes::now_ms;
+use crate::plugin::{Consequence, Effect};
+use confab_protocol::{Body, Event, EventId, Key, Record, Room, Trail};
+use confab_store::{Flag, Mute, Weight};
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long the store is asked again to keep a mute or a flag.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest pause between two tries.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// What became of the event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It has its place.
+    Stands,
+    /// A plugin refused it.
+    Refused,
+    /// It waits for a moderator.
+    Held,
+    /// It came to nothing, and is kept nowhere: nobody joined, nobody was told.
+    Gone,
+}
+
+/// What a sender, and nobody else, is told.
+#[derive(Serialize)]
+struct NoticeOut<'a> {
+    r#type: &'static str,
+    room: &'a Room,
+    id: EventId,
+    key: &'a Key,
+    plugin: &'a str,
+    text: &'a str,
+}
+
+impl Publisher {
+    /// Does what plugins asked for besides their decision. What must hold from now on holds when this returns; the rest goes
+    /// on beside the answer.
+    pub(super) fn follow(self: &Arc<Self>, event: &Event, fate: Fate, consequences: Vec<Consequence>) {
+        if consequences.is_empty() {
+            return;
+        }
+        let (mut later, mut said) = (Vec::new(), Vec::new());
+        for (n, Consequence { plugin, effect }) in consequences.into_iter().enumerate() {
+            match effect {
+                Effect::Notice(text) => self.notice(event, &plugin, &text),
+                Effect::Mute { seconds, reason } => {
+                    let mute = self.mute(event, &plugin, seconds, reason);
+                    later.push((plugin, Later::Mute(mute)));
+                }
+                Effect::Flag(reason) => {
+                    let flag = flag(event, fate, n, plugin.clone(), reason);
+                    later.push((plugin, Later::Flag(flag)));
+                }
+                Effect::Say(words) if fate == Fate::Stands => said.push((n, plugin, words)),
+                Effect::Say(_) => self.telemetry.plugins.effect(&plugin, "say", "dropped"), // the event came to nothing
+            }
+        }
+        if !said.is_empty() {
+            let (lines, left_out) = self.speech.line_up(event.id, said);
+            for plugin in left_out {
+                self.telemetry.plugins.effect(&plugin, "say", "dropped");
+                tracing::warn!(plugin, event = %event.id, "too many of plugins' messages are on their way: one was left out");
+            }
+            self.tasks.spawn(self.clone().speak(lines));
+        }
+        if !later.is_empty() {
+            let publisher = self.clone();
+            self.tasks.spawn(async move {
+                for (plugin, later) in later {
+                    publisher.keep(&plugin, &later).await;
+                }
+            });
+        }
+    }
+
+    /// Tells the session that it came from, or, where it came from none that is here, all of the sender's.
+    fn notice(&self, event: &Event, plugin: &str, text: &str) {
+        let (room, id, key) = (&event.room, event.id, &event.key);
+        let message = Body::of(&NoticeOut { r#type: "notice", room, id, key, plugin, text });
+        let told = self.people.tell_session(&event.sender.user, event.sender.client.as_deref(), &message);
+        self.telemetry.plugins.effect(plugin, "notice", if told > 0 { "done" } else { "nobody" });
+        tracing::debug!(plugin, %room, event = %id, told, "plugin told the sender something");
+    }
+
+    fn mute(&self, event: &Event, plugin: &str, seconds: u32, reason: String) -> Mute {
+        let at = now_ms();
+        let (room, user) = (event.room.clone(), event.sender.user.clone());
+        tracing::info!(plugin, %room, %user, event = %event.id, seconds, reason, "plugin muted somebody");
+        let until = at + u64::from(seconds) * 1000;
+        let mute = Mute { room, user, until, reason, by: format!("plugin:{plugin}"), at };
+        self.mutes.hush(&mute, Weight::Extends);
+        mute
+    }
+
+    /// Puts it into the store, which may be away for a while.
+    async fn keep(&self, plugin: &str, later: &Later) {
+        let (begun, mut pause) = (Instant::now(), ASK_AGAIN.end);
+        let (name, room, id) = later.names();
+        loop {
+            let kept = match later {
+                Later::Mute(mute) => self.mutes.keep(mute, Weight::Extends).await,
+                Later::Flag(flag) => self.store.flag(flag).await,
+            };
+            match kept {
+                Ok(()) => return self.telemetry.plugins.effect(plugin, name, "done"),
+                Err(error) if error.temporary() && begun.elapsed() < PATIENCE && !self.tasks.is_closed() => {
+                    tracing::debug!(plugin, %error, "could not keep what a plugin asked for yet");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
+                Err(error) => {
+                    self.telemetry.plugins.effect(plugin, name, "failed");
+                    tracing::error!(plugin, %room, event = ?id, %error, "could not keep the {name} that a plugin asked for");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// What the store must keep.
+enum Later {
+    Mute(Mute),
+    Flag(Flag),
+}
+
+impl Later {
+    fn names(&self) -> (&'static str, &Room, Option<EventId>) {
+        match self {
+            Self::Mute(mute) => ("mute", &mute.room, None),
+            Self::Flag(flag) => ("flag", &flag.room, Some(flag.event)),
+        }
+    }
+}
+
+fn flag(event: &Event, fate: Fate, n: usize, plugin: String, reason: String) -> Flag {
+    tracing::info!(plugin, room = %event.room, event = %event.id, reason, "plugin flagged an event");
+    // An event that stands, or is held, is found in the store, and what is deleted there must not live on here.
+    let said = (fate == Fate::Refused).then(|| Body::parse(Record::json_without_place(event, &Trail::default())).ok());
+    let n = u32::try_from(n).unwrap_or(u32::MAX);
+    let (room, sender) = (event.room.clone(), event.sender.user.clone());
+    Flag { event: event.id, n, room, sender, plugin, reason, at: event.at, said: said.flatten(), closed: None }
+}

@@ -1,0 +1,124 @@
+//! What happens in a room and takes no place in its order: that somebody joins, leaves, or is typing.
+//!
+//! Plugins judge it where a chain says so. Nothing of it is kept, so nothing of it is repeated either.
+
+use super::follow::Fate;
+use super::{Publisher, stamp};
+use crate::plugin::{Circumstances, Consequence, Judged, Origin};
+use confab_config::JudgedKind;
+use confab_protocol::{Body, Draft, Event, Key, Kind, Present, Refusal, Room, Sender, Typing};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// How many leavings may wait for plugins at once: when a whole crowd goes, the rest of it is not judged.
+const LEAVING_MAX: usize = 1024;
+
+/// The leavings that plugins are being asked about.
+pub struct Leaving(Arc<Semaphore>);
+
+impl Default for Leaving {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(LEAVING_MAX)))
+    }
+}
+
+/// A join that plugins have let through: what follows from it once it has come about.
+pub struct Entered {
+    event: Event,
+    consequences: Vec<Consequence>,
+}
+
+impl Publisher {
+    /// Whether any chain judges this kind, in whatever room.
+    pub fn judges(&self, kind: JudgedKind) -> bool {
+        self.chain.load().judges(kind)
+    }
+
+    /// Whether somebody may join a room.
+    ///
+    /// # Errors
+    /// The refusal of a plugin, or of the policy for one that failed.
+    pub async fn may_join(self: &Arc<Self>, room: &Room, who: Present, origin: Origin) -> Result<Entered, Refusal> {
+        let event = occasion(room, who);
+        match self.ask(&event, JudgedKind::Join, origin).await {
+            Ok(consequences) => Ok(Entered { event, consequences }),
+            Err((refusal, consequences)) => {
+                self.follow(&event, Fate::Gone, consequences);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// They have joined.
+    pub fn joined(self: &Arc<Self>, Entered { event, consequences }: Entered) {
+        self.follow(&event, Fate::Stands, consequences);
+    }
+
+    /// Somebody has left a room. It has happened, so only effects follow; nobody waits for them.
+    pub fn left(self: &Arc<Self>, room: &Room, who: Present, origin: Origin) {
+        let Ok(place) = self.leaving.0.clone().try_acquire_owned() else {
+            return self.telemetry.occasion(JudgedKind::Leave.as_str(), "unjudged");
+        };
+        let (publisher, event) = (self.clone(), occasion(room, who));
+        self.tasks.spawn(Box::pin(async move {
+            let (Ok(consequences) | Err((_, consequences))) = publisher.ask(&event, JudgedKind::Leave, origin).await;
+            publisher.follow(&event, Fate::Stands, consequences);
+            drop(place);
+        }));
+    }
+
+    /// Tells the others in a room that somebody is typing.
+    ///
+    /// # Errors
+    /// The refusal of a plugin, or that they may not speak there; nobody is told then.
+    pub async fn typing(self: &Arc<Self>, room: Room, who: Present, origin: Origin) -> Result<(), Refusal> {
+        if let Some(refusal) = self.mutes.of(&room, &who.user) {
+            self.telemetry.occasion(JudgedKind::Typing.as_str(), refusal.name());
+            return Err(refusal);
+        }
+        if self.judges(JudgedKind::Typing) {
+            let event = occasion(&room, who.clone());
+            match self.ask(&event, JudgedKind::Typing, origin).await {
+                Ok(consequences) => self.follow(&event, Fate::Stands, consequences),
+                Err((refusal, consequences)) => {
+                    self.follow(&event, Fate::Gone, consequences);
+                    return Err(refusal);
+                }
+            }
+        } else {
+            self.telemetry.occasion(JudgedKind::Typing.as_str(), "accepted");
+        }
+        if let Err(error) = self.timeline.tell_typing(&Typing { room, who }).await {
+            tracing::debug!(%error, "could not tell that somebody is typing"); // in a moment they say so again
+        }
+        Ok(())
+    }
+
+    /// What the plugins say, and what they ask for besides.
+    async fn ask(
+        &self,
+        event: &Event,
+        kind: JudgedKind,
+        origin: Origin,
+    ) -> Result<Vec<Consequence>, (Refusal, Vec<Consequence>)> {
+        let chain = self.chain.load_full();
+        let said = match chain.judge(event.clone(), Circumstances { kind, origin }).await {
+            Judged::Approved(approved) => Ok(approved.consequences),
+            Judged::Refused(refusal @ Refusal::PluginFault { .. }, ..) => Err((refusal, Vec::new())),
+            Judged::Refused(refusal, _, consequences) => Err((refusal, consequences)),
+            // It cannot wait for a moderator: whoever would have it so is not asked to let it through.
+            Judged::Held { plugin, .. } => Err((Refusal::PluginFault { plugin }, Vec::new())),
+        };
+        let outcome = said.as_ref().err().map_or("accepted", |(refusal, _)| refusal.name());
+        self.telemetry.occasion(kind.as_str(), outcome);
+        said
+    }
+}
+
+/// The form in which plugins are asked about it: an event without a body. What it is, the circumstances say.
+fn occasion(room: &Room, who: Present) -> Event {
+    let Present { user, client, info } = who;
+    let (kind, key, body) = (Kind::Message, Key::fresh(), Body::null());
+    let draft = Draft { kind, room: room.clone(), key, body, target: None, thread: None };
+    stamp(Sender { user, client: Some(client), info }, draft)
+}

@@ -1,0 +1,115 @@
+//! Plugins' own messages: said once the event stands that they are about, and judged like everyone's.
+
+use super::{ASK_AGAIN, Publisher, Sending, Turn, Turns};
+use crate::auth::PLUGIN_USER;
+use crate::plugin::{Origin, Said};
+use confab_protocol::{Draft, EventId, Key, Kind, Refusal, Sender, UserId};
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+/// How many messages of plugins may be on their way at once.
+const SPEAKING_MAX: usize = 1024;
+/// How long a message that was refused for the moment is tried again.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest pause between two tries.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// What plugins of this hub are about to say.
+pub struct Speech {
+    places: Arc<Semaphore>,
+    /// They enter a room in the order of the events that they follow from.
+    turns: Mutex<Turns>,
+}
+
+impl Default for Speech {
+    fn default() -> Self {
+        Self { places: Arc::new(Semaphore::new(SPEAKING_MAX)), turns: Mutex::default() }
+    }
+}
+
+/// A message that is about to be said, with its place and its turn.
+pub(super) struct Line {
+    plugin: String,
+    sending: Sending,
+    turn: Turn,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Speech {
+    /// Gives each message a place and a turn, in order; those that find no place are returned.
+    pub(super) fn line_up(&self, cause: EventId, said: Vec<(usize, String, Said)>) -> (Vec<Line>, Vec<String>) {
+        let (mut lines, mut left_out) = (Vec::with_capacity(said.len()), Vec::new());
+        let mut turns = self.turns.lock();
+        for (n, plugin, said) in said {
+            match (self.places.clone().try_acquire_owned(), sending(cause, n, &plugin, said)) {
+                (Ok(_place), Some(sending)) => {
+                    let turn = turns.next(&sending.draft.room);
+                    lines.push(Line { plugin, sending, turn, _place });
+                }
+                _ => left_out.push(plugin),
+            }
+        }
+        (lines, left_out)
+    }
+}
+
+/// The draft that a plugin's words are, under a key that they have however often they are said.
+fn sending(cause: EventId, n: usize, plugin: &str, said: Said) -> Option<Sending> {
+    let user = UserId::new(format!("{PLUGIN_USER}{plugin}")).ok()?;
+    let key = Key::new(format!("emit:{cause}:{n}")).ok()?;
+    let Said { room, body, thread, hops } = said;
+    Some(Sending {
+        sender: Sender { user, client: None, info: None },
+        draft: Draft { kind: Kind::Message, room, key, body, target: None, thread },
+        keyed: true,
+        origin: Origin { hops, plugin: Some(plugin.into()), ..Origin::default() },
+    })
+}
+
+impl Publisher {
+    /// Says them, one after the other. Boxed, since it leads to the way in once more, from inside it.
+    pub(super) fn speak(self: Arc<Self>, lines: Vec<Line>) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            for Line { plugin, sending, turn, _place } in lines {
+                let (room, key) = (sending.draft.room.clone(), sending.draft.key.clone());
+                match self.say(sending, turn).await {
+                    Ok(id) => {
+                        self.telemetry.plugins.effect(&plugin, "say", "done");
+                        tracing::debug!(plugin, %room, event = %id, %key, "plugin said something");
+                    }
+                    Err(refusal) => {
+                        let refused = refusal.name();
+                        self.telemetry.plugins.effect(&plugin, "say", "failed");
+                        tracing::warn!(plugin, %room, %key, refused, "what a plugin said was refused: {}", refusal.message());
+                    }
+                }
+            }
+        })
+    }
+
+    async fn say(self: &Arc<Self>, sending: Sending, turn: Turn) -> Result<EventId, Refusal> {
+        let (begun, mut pause) = (Instant::now(), ASK_AGAIN.end);
+        let mut answer = self.publish(sending.clone(), turn).await;
+        loop {
+            match answer {
+                Ok(receipt) => return Ok(receipt.id),
+                Err(refusal) if !of_the_moment(&refusal) || begun.elapsed() > PATIENCE || self.tasks.is_closed() => {
+                    return Err(refusal);
+                }
+                Err(_) => {}
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+            answer = self.publish(sending.clone(), Turn::free()).await;
+        }
+    }
+}
+
+/// Whether the same message may be taken in a moment, without being judged again and again.
+fn of_the_moment(refusal: &Refusal) -> bool {
+    refusal.temporary() && !matches!(refusal, Refusal::PluginFault { .. } | Refusal::Draining)
+}
