@@ -236,7 +236,7 @@ impl Publisher {
             window_events: window.events,
             window_age: window.age,
         };
-        let mut pause = ASK_AGAIN.start;
+        let (mut pause, mut doubt) = (ASK_AGAIN.start, false);
         loop {
             match self.timeline.append_in_turn(&entry, || drop(turn.take())).await {
                 Ok(Appended::Placed(placed)) => {
@@ -251,7 +251,7 @@ impl Publisher {
                     turn.take();
                     return Box::pin(self.resolve(known, &entry.event)).await.map(Stage::Done);
                 }
-                Err(timeline::Error::Unavailable(why)) => {
+                Err(timeline::Error::Unavailable(why)) if !doubt => {
                     tracing::warn!(room = %entry.event.room, why, "timeline unavailable");
                     return Err(Refusal::TimelineUnavailable);
                 }
@@ -264,9 +264,11 @@ impl Publisher {
                     tracing::warn!(room = %entry.event.room, id = %entry.event.id, why, "nobody knows what became of a send");
                     return Err(Refusal::Unknown);
                 }
-                // The step may have happened: only the same step, with the same id and key, may be tried again.
-                Err(timeline::Error::Unknown(why)) => {
+                // The step may have happened, and may happen yet: only the same step, with the same id and key, may be tried
+                // again, and that the timeline is away now does not take it back.
+                Err(timeline::Error::Unknown(why) | timeline::Error::Unavailable(why)) => {
                     tracing::warn!(room = %entry.event.room, id = %entry.event.id, why, "append unanswered, asking again");
+                    doubt = true;
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(ASK_AGAIN.end);
                     if self.tasks.is_closed() {

@@ -65,6 +65,24 @@ async fn a_store_reopened_has_what_was_stored() {
 async fn a_database_that_is_away_is_temporary_trouble() {
     // A port that was free a moment ago and that nobody listens on.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    all_is_temporary_trouble(port).await;
+}
+
+#[tokio::test]
+async fn a_link_that_closes_before_the_database_says_a_word_is_temporary_trouble() {
+    use tokio::io::AsyncReadExt;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut link, _)) = listener.accept().await {
+            // The client's first word, so that it finds an end and not a broken link.
+            let _ = link.read_exact(&mut [0; 8]).await;
+        }
+    });
+    all_is_temporary_trouble(port).await;
+}
+
+async fn all_is_temporary_trouble(port: u16) {
     let store = Store::postgres(&PostgresOptions {
         url: format!("postgres://postgres@127.0.0.1:{port}/postgres"),
         ca_file: None,

@@ -9,8 +9,10 @@ use confab_tests::chaos::{Options, run};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::Duration;
 use tempfile::TempDir;
+use xtask::progress::say;
 
 /// Real hubs, consumers and services, people who talk, faults drawn from a seed, and a checker that judges.
 #[derive(Debug, Parser)]
@@ -32,22 +34,32 @@ struct Arguments {
     #[arg(long)]
     embedded: bool,
     /// How many messages a second all clients say together
-    #[arg(long, default_value_t = 200, value_name = "N")]
+    #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2_000))]
     rate: u32,
 }
 
-/// The longest run.
-const MINUTES_MAX: f64 = 24.0 * 60.0;
+/// The longest run: its whole history is judged in memory. Longer ones are more runs.
+const MINUTES_MAX: f64 = 30.0;
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
+    match all(&Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// All runs, up to the first that breaks something.
+async fn all(arguments: &Arguments) -> Result<()> {
     if arguments.faults.iter().any(|name| name == "list") {
         Fault::ALL.iter().for_each(|fault| println!("{:<16} {}", fault.name(), fault.does()));
         return Ok(());
     }
     if !(arguments.minutes > 0.0 && arguments.minutes <= MINUTES_MAX) {
-        bail!("--minutes {} is not between 0 and {MINUTES_MAX}", arguments.minutes);
+        bail!("--minutes {} is not between 0 and {MINUTES_MAX}; `--runs` makes more of them", arguments.minutes);
     }
     let faults = arguments.faults.iter().map(|name| Fault::named(name)).collect::<Result<Vec<_>>>()?;
     let mut total = Tally::default();

@@ -134,6 +134,7 @@ fn settings(redis: &Trio, kafka: &Brokers, postgres: &Database, shape: &Shape) -
          hub_lease = \"2s\"\nsentinel = {{ master = \"{MASTER}\", nodes = [\"{}\"] }}\n\
          [journal.kafka]\nbrokers = [{}]\ntopic_prefix = \"{PREFIX}\"\npartitions = {PARTS}\nreplication = {BROKERS}\n\
          min_insync = 2\ndelivery_timeout = \"10s\"\non_outage = \"{on_outage}\"\n\
+         outage_buffer = {{ time = \"15s\" }}\n\
          [store.postgres]\nurl = \"postgres://postgres@{}/postgres\"\ntimeout = \"2s\"\n\
          [[room]]\nmatch = [\"**\"]\nhot_window = {{ events = 300 }}\n{}",
         redis.sentinel_address(),

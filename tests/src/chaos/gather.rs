@@ -12,7 +12,7 @@ use redis::AsyncCommands;
 use redis::streams::StreamRangeReply;
 use serde_json::{Value, json};
 use sqlx::{Connection, Row};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -84,17 +84,21 @@ fn cursor(value: &Value) -> Cursor {
 pub struct Timeline {
     /// Its rooms.
     pub rooms: BTreeMap<String, Window>,
-    /// How many events it holds as not journaled.
-    pub pending: usize,
+    /// Which events it holds as not journaled.
+    pub pending: BTreeSet<String>,
 }
 
 /// Reads Redis. A room that nobody has spoken in since the last generation began is at its beginning.
 pub async fn timeline(cluster: &Cluster) -> Result<Timeline> {
     let url = cluster.redis.lock().await.primary_url().await;
     let mut redis = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
-    let mut pending = 0;
+    let mut pending = BTreeSet::new();
     for key in keys(&mut redis, "pending").await? {
-        pending += redis.xlen::<_, usize>(key).await?;
+        let entries: StreamRangeReply = redis.xrange_all(key).await?;
+        for record in entries.ids.iter().filter_map(|entry| entry.get::<String>("record")) {
+            let record: Value = serde_json::from_str(&record)?;
+            pending.insert(record["id"].as_str().unwrap_or_default().to_owned());
+        }
     }
     let mut rooms = BTreeMap::new();
     for key in keys(&mut redis, "room:*").await? {
@@ -136,7 +140,7 @@ fn of_record(Record { event, cursor, trail }: &Record) -> Kept {
         sender: event.sender.user.to_string(),
         key: event.key.to_string(),
     };
-    Kept { seen, text: text_of(event.body.as_str()), judges: judges(trail), stands: true }
+    Kept { of: seen.id.clone(), seen, text: text_of(event.body.as_str()), judges: judges(trail), stands: true }
 }
 
 fn text_of(body: &str) -> String {
@@ -172,8 +176,8 @@ async fn postgres(cluster: &Cluster) -> Result<sqlx::PgConnection> {
 /// Reads PostgreSQL.
 pub async fn rows(cluster: &Cluster) -> Result<Rows> {
     let mut postgres = postgres(cluster).await?;
-    let events = "select room, epoch, seq, id::text as id, sender, key, body, trail, stands from events \
-                  order by room, epoch, seq";
+    let events = "select room, epoch, seq, id::text as id, coalesce(duplicate_of, id)::text as whose, sender, key, body, \
+                  trail, stands from events order by room, epoch, seq";
     let messages = "select room, epoch, seq, id::text as id, sender, key from messages where seq is not null";
     let (mut rows, events) =
         (Rows { events: Vec::new(), messages: Vec::new() }, sqlx::query(events).fetch_all(&mut postgres).await?);
@@ -182,6 +186,7 @@ pub async fn rows(cluster: &Cluster) -> Result<Rows> {
             seen: seen(&row)?,
             text: text_of(&row.try_get::<Option<String>, _>("body")?.unwrap_or_default()),
             judges: judges_of(row.try_get("trail")?),
+            of: row.try_get("whose")?,
             stands: row.try_get("stands")?,
         });
     }
@@ -194,20 +199,19 @@ pub async fn rows(cluster: &Cluster) -> Result<Rows> {
 /// Reads the embedded hub's database.
 pub async fn rows_of_file(database: &Path) -> Result<Rows> {
     let mut sqlite = sqlx::SqliteConnection::connect(&format!("sqlite://{}", database.display())).await?;
-    // An id is written as PostgreSQL writes it.
-    let id = "lower(substr(hex(id), 1, 8) || '-' || substr(hex(id), 9, 4) || '-' || substr(hex(id), 13, 4) || '-' || \
-              substr(hex(id), 17, 4) || '-' || substr(hex(id), 21)) as id";
+    let (id, whose) = (hyphenated("id"), hyphenated("coalesce(duplicate_of, id)"));
     let events = format!(
-        "select room, epoch, seq, {id}, sender, key, body, trail, stands = 1 as stands from events \
+        "select room, epoch, seq, {id} as id, {whose} as whose, sender, key, body, trail, stands = 1 as stands from events \
          order by room, epoch, seq"
     );
-    let messages = format!("select room, epoch, seq, {id}, sender, key from messages where seq is not null");
+    let messages = format!("select room, epoch, seq, {id} as id, sender, key from messages where seq is not null");
     let mut rows = Rows { events: Vec::new(), messages: Vec::new() };
     for row in sqlx::query(sqlx::AssertSqlSafe(events)).fetch_all(&mut sqlite).await? {
         rows.events.push(Kept {
             seen: seen(&row)?,
             text: text_of(&row.try_get::<Option<String>, _>("body")?.unwrap_or_default()),
             judges: judges_of(row.try_get("trail")?),
+            of: row.try_get("whose")?,
             stands: row.try_get("stands")?,
         });
     }
@@ -215,6 +219,13 @@ pub async fn rows_of_file(database: &Path) -> Result<Rows> {
         rows.messages.push(seen(&row)?);
     }
     Ok(rows)
+}
+
+/// An id as PostgreSQL writes it.
+fn hyphenated(id: &str) -> String {
+    let part = |from, length| format!("substr(hex({id}), {from}, {length})");
+    let parts = [part(1, 8), part(9, 4), part(13, 4), part(17, 4), part(21, 12)];
+    format!("lower({})", parts.join(" || '-' || "))
 }
 
 fn seen<'r, R>(row: &'r R) -> Result<Seen>
@@ -239,15 +250,14 @@ fn judges_of(trail: Option<String>) -> Vec<String> {
     trail.and_then(|trail| serde_json::from_str(&trail).ok()).map_or_else(Vec::new, |trail| judges(&trail))
 }
 
-/// Whether everything is at rest: nothing pending, and nothing new since `before`. Gives what to compare with next.
-pub async fn at_rest(world: &World, rooms: &[String], before: &Rest) -> Result<(bool, Rest)> {
+/// Where everything stands.
+pub async fn standing(world: &World, rooms: &[String]) -> Result<Rest> {
     let tops = tops(world, rooms).await?;
     let (stored, pending) = match &world.everybody {
         Everybody::Cluster(cluster) => (stored(cluster).await?, timeline(cluster).await?.pending),
-        Everybody::Embedded(_) => (0, 0),
+        Everybody::Embedded(_) => (0, BTreeSet::new()),
     };
-    let now = Rest { tops, stored };
-    Ok((pending == 0 && now == *before, now))
+    Ok(Rest { tops, stored, pending })
 }
 
 /// Where everything stood when it was looked at.
@@ -257,4 +267,6 @@ pub struct Rest {
     pub tops: BTreeMap<String, Cursor>,
     /// How many rows are stored.
     pub stored: i64,
+    /// Which events wait to be journaled.
+    pub pending: BTreeSet<String>,
 }

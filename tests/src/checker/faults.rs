@@ -1,8 +1,9 @@
 //! Judges a run with faults: what clients saw and were told, against the timeline, the journal and the store.
 //!
-//! Under faults some things are legal that are not in a quiet run: copies of a record in the journal, the same event at a
-//! second place after Redis lost its first one, and a place that was heard, never acknowledged, and died with its Redis and
-//! its hub. Everything else is a broken promise.
+//! Under faults some things are legal that are not in a quiet run: copies of a record in the journal; the same event at a
+//! second place after Redis lost its first one; a place that was heard, never acknowledged, and died with its Redis and
+//! its hub; and, where its sender asked again, an event of another id under its key in a later epoch, which then is the only
+//! one that is acknowledged, and one message with it. Everything else is a broken promise.
 
 use super::lives::{Joint, Lives, Sent, Stretch};
 use super::{Seen, Violation};
@@ -18,6 +19,8 @@ pub struct Kept {
     pub text: String,
     /// The plugins that let it through, in order.
     pub judges: Vec<String>,
+    /// The event that stands for it: its own id, unless it is a later one with a key that was known.
+    pub of: String,
     /// Whether it is the event itself: not another place of one that stands, and not a later one with its key.
     pub stands: bool,
 }
@@ -45,7 +48,7 @@ pub struct Run {
     /// The timeline, room by room. Rooms that it knows nothing of are not judged by it.
     pub timeline: BTreeMap<String, Window>,
     /// Events that the timeline still holds as not journaled.
-    pub pending: usize,
+    pub pending: BTreeSet<String>,
     /// What `history` gave of each room, by who asked.
     pub read_back: BTreeMap<String, Vec<Seen>>,
     /// Whether Redis and hubs may have been lost together, and with them what was heard and not acknowledged.
@@ -87,7 +90,8 @@ struct Truth {
     acknowledged: BTreeMap<String, Place>,
     journal: BTreeMap<String, BTreeSet<Cursor>>,
     stored: BTreeMap<String, BTreeSet<Cursor>>,
-    standing: BTreeSet<String>,
+    /// Which event stands for each.
+    standing: BTreeMap<String, String>,
     messages: BTreeSet<String>,
     last_epoch: BTreeMap<String, Cursor>,
 }
@@ -127,11 +131,18 @@ impl Truth {
             acknowledged,
             journal: by_id(&run.journal),
             stored: by_id(&run.events),
-            standing: run.events.iter().filter(|row| row.stands).map(|row| row.seen.id.clone()).collect(),
+            standing: standing(&run.events),
             messages: run.messages.iter().map(|row| row.id.clone()).collect(),
             last_epoch,
         }
     }
+}
+
+/// The standing event for each id that has one.
+fn standing(events: &[Kept]) -> BTreeMap<String, String> {
+    let stand: BTreeSet<&str> = events.iter().filter(|row| row.stands).map(|row| row.seen.id.as_str()).collect();
+    let known = events.iter().filter(|row| stand.contains(row.of.as_str()));
+    known.map(|row| (row.seen.id.clone(), row.of.clone())).collect()
 }
 
 fn by_id(kept: &[Kept]) -> BTreeMap<String, BTreeSet<Cursor>> {
@@ -172,11 +183,13 @@ fn told(run: &Run, truth: &Truth, key: &str, sent: &Sent, found: &mut Vec<Violat
             }
             Some(_) => {}
         }
-        if !truth.stored.contains_key(*id) || !truth.standing.contains(*id) {
-            found.push(lost("events", id));
-        }
-        if !truth.messages.contains(*id) {
-            found.push(lost("messages", id));
+        match truth.standing.get(*id) {
+            Some(of) if of == id || run.may_forget => {
+                if !truth.messages.contains(of) {
+                    found.push(lost("messages", id));
+                }
+            }
+            _ => found.push(lost("events", id)),
         }
     }
 }
@@ -200,24 +213,24 @@ fn drafts_in_order(lives: &Lives, found: &mut Vec<Violation>) {
     }
 }
 
-/// One key is one event, wherever one looks.
+/// One key is one event, wherever one looks; over epochs it may be two where the first was lost and not acknowledged. That
+/// two were acknowledged is seen in their receipts.
 fn said_once(run: &Run, found: &mut Vec<Violation>) {
-    let rows = |kept: &[Kept]| kept.iter().map(|one| one.seen.clone()).collect::<Vec<_>>();
-    for (place, seen) in
-        [("the journal", rows(&run.journal)), ("events", rows(&run.events)), ("messages", run.messages.clone())]
-    {
-        let mut keys: BTreeMap<(String, String, String), String> = BTreeMap::new();
-        for event in &seen {
-            let key = (event.room.clone(), event.sender.clone(), event.key.clone());
-            if keys.entry(key).or_insert_with(|| event.id.clone()) != &event.id {
-                found.push(Violation::SaidTwice { place: place.into(), key: event.key.clone() });
+    for (place, kept) in [("the journal", &run.journal), ("events", &run.events)] {
+        let mut keys = BTreeMap::new();
+        for Seen { room, id, cursor, sender, key } in kept.iter().map(|one| &one.seen) {
+            let epoch = run.may_forget.then_some(cursor.epoch);
+            if *keys.entry((room, sender, key, epoch)).or_insert(id) != id {
+                found.push(Violation::SaidTwice { place: place.into(), key: key.clone() });
             }
         }
     }
-    let mut rows: BTreeSet<&str> = BTreeSet::new();
-    for row in &run.messages {
-        if !rows.insert(&row.id) {
-            found.push(Violation::Doubled { place: "messages".into(), id: row.id.clone() });
+    let (mut ids, mut keys) = (BTreeSet::new(), BTreeSet::new());
+    for Seen { room, id, sender, key, .. } in &run.messages {
+        if !ids.insert(id) {
+            found.push(Violation::Doubled { place: "messages".into(), id: id.clone() });
+        } else if !keys.insert((room, sender, key)) {
+            found.push(Violation::SaidTwice { place: "messages".into(), key: key.clone() });
         }
     }
 }
@@ -286,9 +299,9 @@ fn holes(run: &Run, truth: &Truth, found: &mut Vec<Violation>) {
 
 /// What the timeline holds is stored, and nothing waits any more.
 fn windows(run: &Run, truth: &Truth, found: &mut Vec<Violation>) {
-    if run.pending > 0 {
-        found.push(Violation::Pending { count: run.pending });
-    }
+    // What is in the journal, and was forgotten to be so with a server that was lost, is only written down again.
+    let pending = run.pending.iter().filter(|id| !truth.journal.contains_key(*id));
+    found.extend(pending.map(|id| Violation::Pending { id: id.clone() }));
     for (room, window) in &run.timeline {
         let mut before: Option<Cursor> = None;
         for (cursor, id) in &window.events {

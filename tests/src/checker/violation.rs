@@ -114,10 +114,10 @@ pub enum Violation {
         /// The last that it heard.
         cursor: Cursor,
     },
-    /// Events are still not known to be in the journal when everything has been well for long.
+    /// An event is still not in the journal when everything has been well for long.
     Pending {
-        /// How many.
-        count: usize,
+        /// The event.
+        id: String,
     },
 }
 
@@ -148,7 +148,7 @@ impl fmt::Display for Violation {
             Self::Behind { client, room, cursor } => {
                 write!(f, "{client} listens to {room} and has heard nothing after {cursor}")
             }
-            Self::Pending { count } => write!(f, "{count} events are still pending in the timeline"),
+            Self::Pending { id } => write!(f, "{id} is still pending in the timeline, and in no journal"),
         }
     }
 }

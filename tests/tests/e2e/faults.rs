@@ -148,3 +148,33 @@ async fn live_chat_does_not_notice_that_postgres_or_the_consumer_is_away() -> Re
     assert_eq!(page["next"]["offset"], 3);
     tokio::time::timeout(Duration::from_secs(30), cluster.end()).await?
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_send_that_a_silent_redis_may_still_take_is_unknown_and_is_said_once() -> Result<()> {
+    let folder = TempDir::with_prefix("confab-redis-")?;
+    let mut redis = own_redis(&folder).await?;
+    let more = "\n[limits]\nsend_deadline = \"8s\"\n".to_owned();
+    let cluster = Cluster::planned(Plan { redis: Some(redis.address()), more, ..Plan::default() }).await?;
+    let ada = Client::connect(&cluster.hubs[0].listen, "ada").await?;
+    let mut bob = Client::connect(&cluster.hubs[1].listen, "bob").await?;
+    bob.subscribe("lobby", None).await?.unwrap();
+    ada.say("lobby", "warm", "everything works").await?.unwrap();
+    assert_eq!(bob.publication().await?["pub"]["offset"], 1);
+    redis.pause()?;
+    // The key is the hub's own, so that the append is the first that Redis is asked for.
+    let said = json!({"room": "lobby", "body": {"text": "into the silence"}});
+    let unknown = ada.rpc("send", said).await?.unwrap_err();
+    assert_eq!(unknown["code"], 202, "it is not refused: Redis has it, and takes it when it wakes: {unknown}");
+    redis.resume()?;
+    let heard = bob.publication().await?;
+    assert_eq!((&heard["pub"]["data"]["text"], &heard["pub"]["offset"]), (&json!("into the silence"), &json!(2)));
+    let rows = eventually("its hub writes it down, long before a sweep would", async || {
+        cluster.messages().await.ok().filter(|rows| rows.len() == 2)
+    })
+    .await;
+    assert_eq!(heard["pub"]["tags"]["id"], rows[1].id.as_str());
+    ada.say("lobby", "after", "everything works again").await?.unwrap();
+    assert_eq!(bob.publication().await?["pub"]["offset"], 3, "heard once");
+    cluster.end().await?;
+    redis.kill().map(drop)
+}

@@ -22,7 +22,7 @@ fn text(key: &str) -> Option<String> {
 fn kept(epoch: u64, n: u64) -> Kept {
     let seen = seen(epoch, n);
     let text = text(&seen.key).unwrap_or_default();
-    Kept { seen, text, judges: vec!["plugin".into()], stands: true }
+    Kept { of: seen.id.clone(), seen, text, judges: vec!["plugin".into()], stands: true }
 }
 
 fn heard(epoch: u64, n: u64) -> (Heard, Joint) {
@@ -126,7 +126,8 @@ fn a_planted_loss_is_found_wherever_it_is() {
     found!(after(|run| drop(run.messages.remove(2))), Violation::Lost { .. });
     found!(after(|run| run.read_back.values_mut().for_each(|seen| drop(seen.remove(2)))), Violation::Lost { .. });
     found!(after(|run| run.events[2].stands = false), Violation::Lost { .. });
-    found!(after(|run| run.pending = 1), Violation::Pending { count: 1 });
+    assert_eq!(after(|run| run.pending = ["id2".into()].into()), [], "it is in the journal");
+    found!(after(|run| run.pending = ["id9".into()].into()), Violation::Pending { .. });
 }
 
 #[test]
@@ -186,6 +187,42 @@ fn the_same_key_twice_and_drafts_in_another_order_are_found() {
     };
     found!(after(twice), Violation::SaidTwice { .. });
     found!(after(|run| run.lives.sent.swap(0, 1)), Violation::SenderReordered { .. });
+    found!(after(|run| run.messages[4].key = "k1".into()), Violation::SaidTwice { .. });
+}
+
+#[test]
+fn an_event_that_was_lost_and_not_acknowledged_may_be_said_again_in_a_later_epoch_but_stays_one_message() {
+    let again = |run: &mut Run| {
+        let mut other = kept(2, 6);
+        (other.seen.key, other.seen.cursor) = ("k2".into(), Cursor::new(2, 1));
+        (other.text, other.of, other.stands) = ("k2, judged".into(), "id2".into(), false);
+        run.journal.push(other.clone());
+        run.events.push(other);
+        run.timeline.clear();
+        let told = Told::Receipt { id: "id6".into(), cursor: Cursor::new(2, 1), at: 0 };
+        run.lives.sent[1].1.tries = vec![(1, Some(Told::Nothing)), (2, Some(told))];
+        run.read_back.values_mut().for_each(|seen| seen.push(Seen { key: "k2".into(), ..seen_at(2, 1, 6) }));
+    };
+    assert_eq!(after(again), []);
+    let both = |run: &mut Run| {
+        again(run);
+        run.lives.sent[1].1.tries.push((3, Some(receipt(1, 2))));
+    };
+    found!(after(both), Violation::ReceiptsDiffer { .. });
+    let in_no_message = |run: &mut Run| {
+        again(run);
+        run.messages.remove(1);
+    };
+    found!(after(in_no_message), Violation::Lost { .. });
+    let nothing_was_lost = |run: &mut Run| {
+        again(run);
+        run.may_forget = false;
+    };
+    found!(after(nothing_was_lost), Violation::SaidTwice { .. });
+}
+
+fn seen_at(epoch: u64, offset: u64, n: u64) -> Seen {
+    Seen { cursor: Cursor::new(epoch, offset), ..seen(epoch, n) }
 }
 
 #[test]
