@@ -28,6 +28,8 @@ pub enum Heard {
     Joined,
     /// The command of that number is done.
     Done(u32),
+    /// The message of that number is refused, with this code.
+    Refused(u32, u32),
     /// A message of the room.
     Delivery(Stamp),
     /// It asks whether we are there.
@@ -96,6 +98,13 @@ impl Dialect {
         frame::write(out, scratch);
     }
 
+    /// Says something that is not followed, in the native dialect.
+    pub fn say(out: &mut Vec<u8>, number: u32, room: u32, text: &str) {
+        let text = serde_json::Value::from(text);
+        let publish = format!(r#"{{"id":{number},"publish":{{"channel":"bench:{room}","data":{{"text":{text}}}}}}}"#);
+        frame::write(out, publish.as_bytes());
+    }
+
     /// Says that we are there.
     pub fn pong(self, out: &mut Vec<u8>) {
         match self {
@@ -140,6 +149,15 @@ fn native(line: &[u8], reader: &Reader, place: &mut usize) -> Result<Heard> {
     }
     if line == b"{}" {
         return Ok(Heard::Ping);
+    }
+    if let Some(at) = memchr::memmem::find(line, b"\"error\":{\"code\":") {
+        let code = line[at..].split(|byte| *byte == b':').nth(2).map(done);
+        return match (line.strip_prefix(b"{\"id\":").map(done), code) {
+            (Some(Ok(Heard::Done(number))), Some(Ok(Heard::Done(code)))) if number >= FIRST => {
+                Ok(Heard::Refused(number, code))
+            }
+            _ => unexpected(line),
+        };
     }
     if memchr::memmem::find(line, b"\"error\"").is_some() {
         return unexpected(line);
@@ -218,8 +236,10 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_fails_the_run() {
-        assert!(heard(Dialect::Native, r#"{"id":7,"error":{"code":103,"message":"permission denied"}}"#).is_err());
+    fn a_refused_message_is_told_apart_and_any_other_refusal_fails_the_run() {
+        let refused = |id| heard(Dialect::Native, &format!(r#"{{"id":{id},"error":{{"code":103,"message":"no"}}}}"#));
+        assert_eq!(refused(7).unwrap(), [Heard::Refused(7, 103)]);
+        assert!(refused(HELLO).is_err() && refused(JOIN).is_err());
         assert!(heard(Dialect::Socketio, r#"433[{"ok":false,"error":{"code":103}}]"#).is_err());
         assert!(heard(Dialect::Socketio, "44{}").is_err());
         assert!(heard(Dialect::Floor, "x").is_err());

@@ -2,6 +2,7 @@
 
 use crate::body::Stamp;
 use crate::dialect::{Dialect, FIRST, Heard};
+use crate::feed::{Feed, Feeder};
 use crate::fleet::{Fleet, Target};
 use crate::histogram::Histogram;
 use crate::ledger::Ledger;
@@ -49,21 +50,31 @@ struct Drive {
     sent: u64,
     acknowledged: Histogram,
     heard: Histogram,
+    feeder: Option<Feeder>,
 }
 
-/// Runs a plan against a server.
-pub fn run(scenario: Scenario, plan: Plan, target: Target, server: &mut Processes, timing: Timing) -> Result<Report> {
+/// Runs a plan against a server; with a feed, something else goes on beside it.
+pub fn run(
+    scenario: Scenario,
+    plan: Plan,
+    target: Target,
+    server: &mut Processes,
+    timing: Timing,
+    feed: Option<Feed>,
+) -> Result<Report> {
     let dialect = target.dialect;
     let mut fleet = Fleet::new(target)?;
     let listening = (0..plan.listening()).map(|n| Some(n % plan.rooms));
     let senders = (plan.listening()..plan.connections()).map(|_| None);
-    fleet.open(listening.chain(senders), OPEN_AT_ONCE)?;
-    let mut drive = Drive::new(plan, dialect);
+    let feeder = feed.map(|feed| Feeder::new(feed, plan.connections() as usize));
+    fleet.open(listening.chain(senders).chain(feeder.iter().map(|_| None)), OPEN_AT_ONCE)?;
+    let mut drive = Drive { feeder, ..Drive::new(plan, dialect) };
     drive.until(&mut fleet, timing.warm_up)?;
 
     let mut own = Processes::new(vec![std::process::id()]);
     let mut usage = || Ok::<_, anyhow::Error>((server.cpu()?, own.cpu()?, machine()?));
     (drive.acknowledged, drive.heard) = (Histogram::default(), Histogram::default());
+    drive.feeder.iter_mut().for_each(Feeder::start_over);
     let (answered, delivered) = (drive.answered, drive.ledger.delivered);
     let (begun, before) = (Instant::now(), usage()?);
     drive.until(&mut fleet, timing.measured)?;
@@ -82,6 +93,7 @@ pub fn run(scenario: Scenario, plan: Plan, target: Target, server: &mut Processe
         resident_kib: server.resident_kib()?,
         acknowledged: Latency::of(&drive.acknowledged),
         heard: Latency::of(&drive.heard),
+        fed: drive.feeder.as_ref().map(Feeder::report),
         ..Report::of(scenario, plan.connections()).with(drive.ledger.faults)
     })
 }
@@ -112,6 +124,7 @@ impl Drive {
             sent: 0,
             acknowledged: Histogram::default(),
             heard: Histogram::default(),
+            feeder: None,
         }
     }
 
@@ -120,12 +133,14 @@ impl Drive {
         let begun = fleet.now();
         let end = begun + span.as_nanos() as u64;
         let before = self.sent;
+        self.feeder.iter_mut().for_each(|feeder| feeder.begin(begun));
         loop {
             fleet.turn(|link, heard, now| self.hear(link, heard, now))?;
             let now = fleet.now();
             if now >= end {
                 return Ok(());
             }
+            self.feeder.iter_mut().for_each(|feeder| feeder.feed(fleet));
             match self.plan.rate {
                 0 => (0..self.senders.len()).for_each(|n| while self.send(fleet, n) {}),
                 rate => {
@@ -157,7 +172,11 @@ impl Drive {
     }
 
     fn hear(&mut self, link: usize, heard: Heard, now: u64) -> Result<()> {
+        if let Some(feeder) = self.feeder.as_mut().filter(|feeder| feeder.link() == link) {
+            return feeder.hear(heard, now);
+        }
         match heard {
+            Heard::Refused(number, code) => bail!("message {number} was refused with code {code}"),
             Heard::Done(number) => {
                 let sender = self.sender_of[link].context("a listener's command was answered, and it sent none")?;
                 let sender = &mut self.senders[sender];
@@ -187,7 +206,11 @@ impl Drive {
     /// Waits for what is on its way, and closes the account.
     fn finish(&mut self, fleet: &mut Fleet) -> Result<()> {
         let deadline = Instant::now() + DRAIN_TIMEOUT;
-        let open = |drive: &Self| !drive.ledger.is_complete() || drive.senders.iter().any(|one| one.unanswered > 0);
+        let open = |drive: &Self| {
+            !drive.ledger.is_complete()
+                || drive.senders.iter().any(|one| one.unanswered > 0)
+                || drive.feeder.as_ref().is_some_and(Feeder::waits)
+        };
         while open(self) && Instant::now() < deadline {
             fleet.turn(|link, heard, now| self.hear(link, heard, now))?;
         }
@@ -200,6 +223,9 @@ impl Drive {
         let unanswered: u32 = self.senders.iter().map(|sender| sender.unanswered).sum();
         if unanswered > 0 {
             bail!("{unanswered} messages were never acknowledged");
+        }
+        if self.feeder.as_ref().is_some_and(Feeder::waits) {
+            bail!("not all that was fed was answered");
         }
         Ok(())
     }

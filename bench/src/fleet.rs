@@ -119,7 +119,7 @@ impl Fleet {
                             Heard::Welcome => *ready += usize::from(!enter(*dialect, output, room)),
                             Heard::Joined => *ready += 1,
                             Heard::Ping => dialect.pong(output),
-                            Heard::Done(_) | Heard::Delivery(_) => each(number, heard, now)?,
+                            Heard::Done(_) | Heard::Refused(..) | Heard::Delivery(_) => each(number, heard, now)?,
                         }
                         Ok(())
                     }),

@@ -1,14 +1,16 @@
-//! `confab-bench`: the load generator, and the floor.
+//! `confab-bench`: the load generator, the floor, and what plugins cost.
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use confab_bench::dialect::Dialect;
 use confab_bench::drive::{self, Timing};
+use confab_bench::feed::Feed;
 use confab_bench::fleet::Target;
 use confab_bench::plan::{Plan, Scenario};
 use confab_bench::usage::Processes;
-use confab_bench::{floor, opening};
+use confab_bench::{floor, opening, plugins};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
@@ -28,6 +30,16 @@ enum Command {
     },
     /// Measure a server, and print what was found as one line of JSON
     Drive(Drive),
+    /// Measure what plugins cost, and print the figures as one line of JSON
+    Plugins {
+        /// The folder of components
+        components: PathBuf,
+        /// How long each measurement takes, in seconds
+        #[arg(long, default_value_t = 3.0)]
+        seconds: f64,
+    },
+    /// Serve as the hook that plugins are compared with, and print its address
+    Hook,
 }
 
 #[derive(Debug, Args)]
@@ -55,6 +67,15 @@ struct Drive {
     /// Which share of the scenario's connections is made
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
+    /// Says something beside it, in the room of this number
+    #[arg(long)]
+    feed_room: Option<u32>,
+    /// What is said there
+    #[arg(long, default_value = "hello")]
+    feed_text: String,
+    /// How often a second
+    #[arg(long, default_value_t = 100)]
+    feed_rate: u32,
 }
 
 fn main() -> Result<()> {
@@ -68,6 +89,16 @@ fn main() -> Result<()> {
             })
         }
         Command::Drive(drive) => measure(&drive),
+        Command::Plugins { components, seconds } => {
+            let measuring = plugins::measure(&components, Duration::from_secs_f64(seconds));
+            let figures = tokio::runtime::Runtime::new()?.block_on(measuring)?;
+            print(&serde_json::to_string(&figures)?);
+            Ok(())
+        }
+        Command::Hook => {
+            plugins::hook::end_with_our_input();
+            plugins::hook::serve(|address| print(&address.to_string()))
+        }
     }
 }
 
@@ -81,7 +112,9 @@ fn measure(drive: &Drive) -> Result<()> {
         Scenario::Connect => opening::connect(plan, target, &mut server, measured)?,
         scenario => {
             let timing = Timing { warm_up: Duration::from_secs_f64(drive.warm_up), measured };
-            drive::run(scenario, plan, target, &mut server, timing)?
+            let (rate, text) = (drive.feed_rate, drive.feed_text.clone());
+            let feed = drive.feed_room.map(|room| Feed { room, rate, text });
+            drive::run(scenario, plan, target, &mut server, timing, feed)?
         }
     };
     print(&serde_json::to_string(&report)?);

@@ -36,6 +36,20 @@ pub struct Report {
     pub acknowledged: Latency,
     /// From sending to hearing, in microseconds.
     pub heard: Latency,
+    /// What went on beside it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fed: Option<Fed>,
+}
+
+/// What was said beside the measured messages, and how it was answered.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Fed {
+    /// How many were answered.
+    pub answered: u64,
+    /// How many of them were refused.
+    pub refused: u64,
+    /// From sending to the answer, in microseconds.
+    pub took: Latency,
 }
 
 /// Latencies in microseconds.
@@ -75,6 +89,7 @@ impl Report {
             kib_per_connection: None,
             acknowledged: Latency::default(),
             heard: Latency::default(),
+            fed: None,
         }
     }
 

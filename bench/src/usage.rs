@@ -61,6 +61,14 @@ fn resident_kib(pid: u32) -> Result<u64> {
     Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
+/// The memory of this process in KiB, where pages that several places share count once.
+pub fn own_kib() -> Result<u64> {
+    let rollup = read_to_string("/proc/self/smaps_rollup")?;
+    let line =
+        rollup.lines().find_map(|line| line.strip_prefix("Pss:")).context("the system tells a process's share")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
+}
+
 /// The time that all processors of the machine have worked, for anyone.
 pub fn machine() -> Result<Duration> {
     let stat = read_to_string("/proc/stat")?;
@@ -83,7 +91,7 @@ mod tests {
         while own.cpu().unwrap() == before {
             sum = std::hint::black_box(sum + 1);
         }
-        assert!(own.resident_kib().unwrap() > 100);
+        assert!(own.resident_kib().unwrap() > 100 && own_kib().unwrap() > 100);
         assert!(machine().unwrap() > Duration::ZERO);
     }
 

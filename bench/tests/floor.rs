@@ -29,7 +29,7 @@ fn measure(scenario: Scenario) -> Report {
     match scenario {
         Scenario::Connect => opening::connect(plan, target, &mut server, measured).unwrap(),
         Scenario::Idle => opening::idle(plan, target, &mut server, measured).unwrap(),
-        _ => drive::run(scenario, plan, target, &mut server, Timing { warm_up: measured, measured }).unwrap(),
+        _ => drive::run(scenario, plan, target, &mut server, Timing { warm_up: measured, measured }, None).unwrap(),
     }
 }
 

@@ -18,13 +18,12 @@ use crate::room::shelf::Weight;
 use crate::session::Door;
 use crate::session::engineio::{self, Engine};
 use crate::session::socketio::Mapping;
-use crate::telemetry::{Kind, Telemetry};
+use crate::telemetry::Telemetry;
 use crate::timeline::{Relay, Timeline};
 use arc_swap::ArcSwap;
 use confab_config::{Config, Loaded, Profile, Rooms as RoomRules};
 use confab_store::Store;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
@@ -35,6 +34,7 @@ use tokio_util::task::TaskTracker;
 
 mod introduce;
 pub mod reload;
+mod sampled;
 mod watch;
 
 use reload::Reloader;
@@ -100,28 +100,6 @@ pub struct Hub {
 /// How long the journal may take to let go of what it still holds when the hub ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Metrics that are read off other parts at each scrape.
-const SAMPLED: [(&str, Kind, &str); 18] = [
-    ("sends_under_way", Kind::Gauge, "Sends and reads being worked on"),
-    ("sends_unjournaled", Kind::Gauge, "Sends let in and not journaled yet"),
-    ("journal_healthy", Kind::Gauge, "1 while the journal takes records"),
-    ("journal_delivered", Kind::Counter, "Records that the journal took"),
-    ("journal_refused", Kind::Counter, "Records that the journal certainly did not take"),
-    ("journal_unknown", Kind::Counter, "Records that the journal may have taken or not"),
-    ("journal_in_flight", Kind::Gauge, "Records on their way into the journal"),
-    ("journal_recreated", Kind::Counter, "Times that the producer was made anew"),
-    ("relay_stale_seconds", Kind::Gauge, "How long the relay has brought nothing, not even its heartbeat"),
-    ("timeline_swept", Kind::Counter, "Pending events written down for another hub, or late"),
-    ("timeline_relay_overflows", Kind::Counter, "Times that the relay's queue was full, and every room was compared"),
-    ("timeline_resubscriptions", Kind::Counter, "Times that every room was subscribed again"),
-    ("timeline_generations_opened", Kind::Counter, "Generations that this hub opened"),
-    ("timeline_stale_appends", Kind::Counter, "Appends that met another generation"),
-    ("timeline_known_keys", Kind::Counter, "Appends whose key was known"),
-    ("timeline_forgotten_refusals", Kind::Counter, "Refusals forgotten before their time"),
-    ("timeline_unreadable_relays", Kind::Counter, "Relayed events that could not be read"),
-    ("timeline_lost_passages", Kind::Counter, "Comings and goings left out because the relay's queue was full"),
-];
-
 impl Hub {
     /// What moderators can do.
     pub fn reviewer(&self) -> &Arc<Reviewer> {
@@ -163,35 +141,13 @@ impl Hub {
 
     /// The metrics as text.
     pub fn exposition(&self) -> String {
-        let (journal, timeline) = (self.journal.counters(), self.timeline.counters());
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
         let t = &self.telemetry;
         t.rooms.set(self.rooms.len() as i64);
         for plugin in self.chain().plugins {
             t.plugins.memory(&plugin.plugin, plugin.tallied.memory_bytes);
         }
-        let values = [
-            self.publisher.tasks.len() as f64,
-            self.publisher.outages.waiting() as f64,
-            f64::from(self.journal.healthy()),
-            journal.delivered() as f64,
-            journal.refused() as f64,
-            journal.unknown() as f64,
-            journal.in_flight() as f64,
-            journal.recreated() as f64,
-            timeline.relay_stale().as_secs_f64(),
-            read(&timeline.swept),
-            read(&timeline.relay_overflows),
-            read(&timeline.resubscriptions),
-            read(&timeline.generations_opened),
-            read(&timeline.stale_appends),
-            read(&timeline.known_keys),
-            read(&timeline.forgotten_refusals),
-            read(&timeline.unreadable_relays),
-            read(&timeline.lost_passages),
-        ];
-        for ((name, ..), value) in SAMPLED.iter().zip(values) {
-            t.set(name, value);
+        for metric in &sampled::METRICS {
+            t.set(metric.name, (metric.read)(self));
         }
         t.exposition()
     }
@@ -206,7 +162,7 @@ pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl 
     private.set_nonblocking(true).map_err(|source| listen("admin", config.admin, source))?;
 
     let mut telemetry = Telemetry::new();
-    telemetry.sampled(&SAMPLED);
+    telemetry.sampled(&sampled::METRICS.map(|metric| (metric.name, metric.kind, metric.help)));
     let telemetry = Arc::new(telemetry);
     // Before they are read: what changes from now on is noticed.
     let seen = watch::states(&reload::files(loaded));

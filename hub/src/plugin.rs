@@ -12,6 +12,7 @@ mod capability;
 mod chain;
 mod circumstances;
 mod contract;
+mod crowd;
 mod engine;
 mod fault;
 mod load;
@@ -31,6 +32,7 @@ pub use chain::{Applies, Chain, judged_kind};
 pub use circumstances::{Circumstances, Origin};
 #[doc(hidden)]
 pub use contract::heard::hear as hear_verdict;
+pub use crowd::Crowd;
 pub use fault::Fault;
 pub use load::{Changes, Check, Error};
 pub use module::Error as ModuleError;

@@ -1,10 +1,12 @@
 //! The rooms of this hub: which local sessions listen, and up to where each room has been heard.
 
+mod listeners;
 pub mod shelf;
 
 use crate::outbox::{Frame, Outbox};
 use crate::session::{Dialect, Unsubscribed};
 use confab_protocol::{Close, Cursor, Kind, Passage, Record, Room, Typing};
+use listeners::Listeners;
 use parking_lot::Mutex;
 use shelf::{Shelf, weigh};
 use std::collections::{HashMap, VecDeque};
@@ -40,9 +42,7 @@ pub struct LocalRoom {
 struct State {
     /// The last place heard. `None` until the timeline was asked where the room stands, or something is heard.
     heard: Option<Cursor>,
-    listeners: Vec<Listener>,
-    /// How many listeners are joining.
-    joining: usize,
+    listeners: Listeners,
     /// What was heard lately, while somebody is joining.
     recent: Option<Recent>,
     tickets: u64,
@@ -175,26 +175,25 @@ impl LocalRoom {
     pub fn join(&self, who: Newcomer) -> Ticket {
         let Newcomer { session, client, outbox, dialect, join_leave, given } = who;
         let mut state = self.state.lock();
-        state.listeners.retain(|listener| listener.session != session); // one that was told to join again
         state.tickets += 1;
         let ticket = state.tickets;
         let stage = Stage::Joining(ticket);
-        state.listeners.push(Listener { session, client, outbox, dialect, join_leave, given, stage });
-        state.count_joining();
+        state.listeners.put(Listener { session, client, outbox, dialect, join_leave, given, stage });
+        state.keep_recent();
         ticket
     }
 
     /// Whether this session listens here and has not been told to join again.
     pub fn holds(&self, session: SessionId) -> bool {
         let state = self.state.lock();
-        state.listeners.iter().any(|l| l.session == session && !matches!(l.stage, Stage::Unhinged))
+        state.listeners.get(session).is_some_and(|listener| !matches!(listener.stage, Stage::Unhinged))
     }
 
     /// Removes a listener; true if nobody is left.
     pub fn leave(&self, session: SessionId) -> bool {
         let mut state = self.state.lock();
-        state.listeners.retain(|listener| listener.session != session);
-        state.count_joining();
+        state.listeners.remove(session);
+        state.keep_recent();
         state.listeners.is_empty()
     }
 
@@ -202,8 +201,8 @@ impl LocalRoom {
     /// that comes. One lock, so that nothing comes between. Where more must be read first it stays [`Standing::Behind`].
     pub fn go_live(&self, session: SessionId, ticket: Ticket, at: Cursor, reply: Option<Frame>) -> Standing {
         let mut state = self.state.lock();
-        let State { heard, listeners, recent, .. } = &mut *state;
-        let Some(listener) = joining(listeners, session, ticket) else { return Standing::Gone };
+        let State { heard, listeners, recent, .. } = &*state;
+        let Some(listener) = listeners.joining(session, ticket) else { return Standing::Gone };
         if let Some(reply) = reply {
             listener.outbox.push(reply);
         }
@@ -219,8 +218,8 @@ impl LocalRoom {
                 listener.outbox.push(listener.dialect.publication(record));
             }
         }
-        listener.stage = Stage::Live(at.max(heard));
-        state.count_joining();
+        state.listeners.set(session, Stage::Live(at.max(heard)));
+        state.keep_recent();
         Standing::Live
     }
 
@@ -230,14 +229,14 @@ impl LocalRoom {
         let mut state = self.state.lock();
         if state.heard.is_none() {
             state.heard = Some(top);
-            state.count_joining();
+            state.keep_recent();
         }
     }
 
     /// Queues a part of a catch-up for a listener who is still joining; false if it is not.
     pub fn feed(&self, session: SessionId, ticket: Ticket, frames: &[Frame]) -> bool {
-        let mut state = self.state.lock();
-        let Some(listener) = joining(&mut state.listeners, session, ticket) else { return false };
+        let state = self.state.lock();
+        let Some(listener) = state.listeners.joining(session, ticket) else { return false };
         for frame in frames {
             listener.outbox.push(frame.clone());
         }
@@ -247,9 +246,10 @@ impl LocalRoom {
     /// What a joining listener missed cannot be given to it: it is told to join again, from the place it holds.
     pub fn give_up(&self, session: SessionId, ticket: Ticket) {
         let mut state = self.state.lock();
-        if let Some(listener) = joining(&mut state.listeners, session, ticket) {
+        if let Some(listener) = state.listeners.joining(session, ticket) {
             listener.unhinge(&self.name);
-            state.count_joining();
+            state.listeners.set(session, Stage::Unhinged);
+            state.keep_recent();
         }
     }
 
@@ -306,11 +306,11 @@ impl LocalRoom {
         self.shelf.clear();
         state.heard = Some(place);
         state.recent = None;
-        state.count_joining();
-        for listener in &mut state.listeners {
-            if matches!(listener.stage, Stage::Live(_)) {
-                listener.unhinge(&self.name);
-            }
+        state.keep_recent();
+        let live = state.listeners.iter().filter(|one| matches!(one.stage, Stage::Live(_)));
+        let live: Vec<SessionId> = live.inspect(|one| one.unhinge(&self.name)).map(|one| one.session).collect();
+        for session in live {
+            state.listeners.set(session, Stage::Unhinged);
         }
     }
 
@@ -322,9 +322,9 @@ impl LocalRoom {
 
 impl State {
     /// Queues the event for each listener, encoded once per dialect.
-    fn deliver(&mut self, record: &Arc<Record>) {
+    fn deliver(&self, record: &Arc<Record>) {
         let mut encoded: [Option<Frame>; Dialect::COUNT] = Default::default();
-        for listener in &mut self.listeners {
+        for listener in self.listeners.iter() {
             if let Stage::Live(after) = listener.stage
                 && record.cursor > after
             {
@@ -335,18 +335,17 @@ impl State {
         }
     }
 
-    /// Counts those who are joining; what was heard lately is kept as long as there are any.
-    fn count_joining(&mut self) {
-        self.joining = self.listeners.iter().filter(|one| matches!(one.stage, Stage::Joining(_))).count();
+    /// What was heard lately is kept as long as somebody is joining.
+    fn keep_recent(&mut self) {
         match self.heard {
-            _ if self.joining == 0 => self.recent = None,
+            _ if self.listeners.count_joining() == 0 => self.recent = None,
             Some(after) if self.recent.is_none() => self.recent = Some(Recent::beginning(after)),
             _ => {}
         }
     }
 
     fn remember(&mut self, record: &Arc<Record>) {
-        if self.joining == 0 {
+        if self.listeners.count_joining() == 0 {
             return;
         }
         let Cursor { epoch, offset } = record.cursor;
@@ -374,17 +373,9 @@ impl Recent {
     }
 }
 
-fn joining(listeners: &mut [Listener], session: SessionId, ticket: Ticket) -> Option<&mut Listener> {
-    let this = |one: &&mut Listener| {
-        one.session == session && matches!(one.stage, Stage::Joining(standing) if standing == ticket)
-    };
-    listeners.iter_mut().find(this)
-}
-
 impl Listener {
-    /// Tells the client to join again, from the place it holds.
-    fn unhinge(&mut self, room: &Room) {
-        self.stage = Stage::Unhinged;
+    /// Tells the client to join again, from the place it holds. Its stage says so from then on.
+    fn unhinge(&self, room: &Room) {
         match self.dialect.unsubscribed(room, Unsubscribed::InsufficientState) {
             told if self.given || told.is_empty() => self.outbox.close(Close::InsufficientState),
             told => self.outbox.push(told),

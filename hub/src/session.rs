@@ -178,6 +178,7 @@ impl Session {
                     match incoming {
                         Incoming::Frame(frame) => {
                             self.door.telemetry.bytes_in.inc_by(frame.len() as u64);
+                            self.clock.heard();
                             if let Err(close) = self.frame(&frame).await {
                                 self.outbox.close(close);
                             }
@@ -228,6 +229,9 @@ impl Session {
 
     /// Something is due: a ping, a missing pong, a token's end, or a socket that never said who it is.
     fn look_up(&mut self) {
+        if self.in_flight.available_permits() == 0 {
+            self.clock.not_reading(&self.door.limits);
+        }
         let now = Instant::now();
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if due(self.clock.stale_at) {
@@ -262,8 +266,7 @@ impl Session {
     /// Joins and the like are boxed: they are large and rare, and every session would hold room for them all its life.
     async fn command(&mut self, Numbered { number, command }: Numbered) -> Result<(), Close> {
         if let Command::Pong = command {
-            self.clock.pong_by = None;
-            return Ok(());
+            return Ok(()); // that anything came was noted
         }
         if let Command::Answered(frame) = command {
             self.outbox.push(frame);

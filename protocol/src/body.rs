@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -48,15 +49,23 @@ impl Body {
 
     /// The member `text` of an object, if this is an object that has one and it is a string: what a person said.
     pub fn text(&self) -> Option<String> {
+        self.text_here().map(Cow::into_owned)
+    }
+
+    /// The same, where it stands unless it is written with escapes.
+    pub fn text_here(&self) -> Option<Cow<'_, str>> {
         #[derive(Deserialize)]
-        struct Text {
-            text: Option<String>,
+        struct Text<'a> {
+            #[serde(borrow)]
+            text: Option<Said<'a>>,
         }
+        #[derive(Deserialize)]
+        struct Said<'a>(#[serde(borrow)] Cow<'a, str>);
         // Serde would also read an array as a struct, member by member.
         if !self.as_str().trim_start().starts_with('{') {
             return None;
         }
-        self.read::<Text>().ok()?.text
+        self.read::<Text<'_>>().ok()?.text.map(|said| said.0)
     }
 }
 
@@ -94,6 +103,7 @@ mod tests {
     fn only_an_object_has_a_text() {
         let text = |json: &str| Body::parse(json).unwrap().text();
         assert_eq!(text(r#" {"text": "hi", "n": 1}"#).as_deref(), Some("hi"));
+        assert_eq!(text(r#"{"text": "h\u0069\n"}"#).as_deref(), Some("hi\n"));
         for other in [r#"["hi"]"#, r#""hi""#, r#"{"text": 1}"#, r#"{"txt": "hi"}"#, "null", "[]"] {
             assert_eq!(text(other), None, "{other}");
         }

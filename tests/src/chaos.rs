@@ -145,7 +145,7 @@ async fn trouble(
             }
             Some(over) = under_way.join_next() => over??,
             _ = line.tick() => {
-                let said = history.with(|entries| Tally::of(entries));
+                let said = history.with(Tally::of);
                 let now = begun.elapsed().as_secs();
                 progress.note(&format!(
                     "{now} of {} s: {} sent, {} acknowledged, {} heard, {} faults, {} of them now",

@@ -4,9 +4,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
@@ -18,6 +17,8 @@ type Waiting = Arc<Mutex<HashMap<u32, oneshot::Sender<Value>>>>;
 pub struct Client {
     out: mpsc::UnboundedSender<Message>,
     waiting: Waiting,
+    /// How the session ended, once it has.
+    closed: Arc<OnceLock<Value>>,
     number: AtomicU32,
     link: [tokio::task::AbortHandle; 2],
     /// Pushes, and at the end a close: `{"close": {"code", "reason"}}`.
@@ -44,7 +45,7 @@ impl Client {
         let (mut sink, mut source) = socket.split();
         let (out, mut queued) = mpsc::unbounded_channel::<Message>();
         let (push, pushes) = mpsc::unbounded_channel();
-        let waiting = Waiting::default();
+        let (waiting, closed) = (Waiting::default(), Arc::new(OnceLock::new()));
         let writing = tokio::spawn(async move {
             while let Some(message) = queued.recv().await {
                 if sink.feed(message).await.is_err() {
@@ -60,7 +61,7 @@ impl Client {
                 }
             }
         });
-        let (pong, answers) = (out.clone(), waiting.clone());
+        let (pong, answers, ended) = (out.clone(), waiting.clone(), closed.clone());
         let reading = tokio::spawn(async move {
             let mut close = json!({"code": 1006, "reason": "link lost"});
             while let Some(Ok(message)) = source.next().await {
@@ -72,11 +73,12 @@ impl Client {
                     _ => {}
                 }
             }
+            let _ = ended.set(close.clone());
             let _ = push.send(json!({"close": close}));
             answers.lock().unwrap().clear();
         });
         let link = [writing.abort_handle(), reading.abort_handle()];
-        Ok(Self { out, waiting, number: AtomicU32::new(1), link, pushes })
+        Ok(Self { out, waiting, closed, number: AtomicU32::new(1), link, pushes })
     }
 
     /// Breaks the link without a word. What waits for an answer learns that there will be none.
@@ -101,11 +103,11 @@ impl Client {
         let (answer, answered) = oneshot::channel();
         self.waiting.lock().unwrap().insert(number, answer);
         let sent = self.raw(&format!(r#"{{"id":{number},"{method}":{arguments}}}"#));
-        let method = method.to_owned();
+        let (method, closed) = (method.to_owned(), self.closed.clone());
         async move {
             sent?;
             let reply = tokio::time::timeout(Duration::from_secs(60), answered).await.context("no answer in 60 s")?;
-            let mut reply = reply.context("the link was lost")?;
+            let mut reply = reply.with_context(|| format!("the link was lost: {:?}", closed.get()))?;
             if let Some(error) = reply.get_mut("error") {
                 return Ok(Err(error.take()));
             }

@@ -14,8 +14,12 @@ use std::time::Duration;
 use xtask::services::port::Port;
 use xtask::services::{Life, Process, Signal};
 
-/// The folder in which cargo puts our programs: programs run from it, tests from its `deps`.
+/// One of our programs: in the folder that `CONFAB_TEST_PROGRAMS` names, or where cargo puts them: programs run from there,
+/// tests from its `deps`.
 pub fn program(name: &str) -> PathBuf {
+    if let Some(folder) = std::env::var_os("CONFAB_TEST_PROGRAMS") {
+        return PathBuf::from(folder).join(name);
+    }
     let running = std::env::current_exe().expect("a running program has a path");
     let folder = running.parent().expect("a program lies in a folder");
     let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };

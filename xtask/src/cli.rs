@@ -107,7 +107,8 @@ pub struct Fuzz {
 
 #[derive(Debug, Args)]
 pub struct Bench {
-    /// Only these scenarios: connect, idle, steady, flat-out, rooms, publish, single
+    /// Only these scenarios: connect, idle, steady, flat-out, rooms, publish, single; plugins (what they cost), hostile (what
+    /// those that misbehave do to others)
     #[arg(value_name = "SCENARIO")]
     pub scenarios: Vec<String>,
     /// Only these peers beside Confab: floor, socketio, socketio-redis, centrifuge, centrifuge-redis; may be given again

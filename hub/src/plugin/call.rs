@@ -11,7 +11,10 @@ use super::module::{Bounds, Module};
 use super::tally::Tally;
 use super::{Check, Circumstances, Fault, Observer, Verdict};
 use confab_protocol::Event;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 use wasmtime::{ResourceLimiter, StoreContextMut, Trap, UpdateDeadline};
 
@@ -28,16 +31,32 @@ pub struct Budget {
 impl Budget {
     /// The clock starts now.
     pub fn from_now(whole: Duration) -> Self {
-        Self { whole, deadline: Instant::now() + whole }
+        Self::since(Instant::now(), whole)
+    }
+
+    /// The clock started then.
+    pub fn since(begin: Instant, whole: Duration) -> Self {
+        Self { whole, deadline: begin + whole }
     }
 
     /// Runs `work`, but not past the deadline. Guest code ends itself there; this is for what the host does for a guest,
     /// which no tick interrupts.
     pub async fn cover<T>(self, work: impl Future<Output = wasmtime::Result<T>>) -> Result<T, Failed> {
-        match tokio::time::timeout_at(self.deadline.into(), work).await {
-            Ok(result) => result.map_err(Failed::Error),
-            Err(_) => Err(Failed::TooLate),
-        }
+        // Most calls never wait, and need no timer.
+        let (mut work, mut timer) = (pin!(work), pin!(None));
+        poll_fn(|context| {
+            if let Poll::Ready(result) = work.as_mut().poll(context) {
+                return Poll::Ready(result.map_err(Failed::Error));
+            }
+            if timer.is_none() {
+                timer.set(Some(tokio::time::sleep_until(self.deadline.into())));
+            }
+            timer
+                .as_mut()
+                .as_pin_mut()
+                .map_or(Poll::Pending, |timer| timer.poll(context).map(|()| Err(Failed::TooLate)))
+        })
+        .await
     }
 }
 
@@ -120,8 +139,8 @@ impl Instance {
         guest.host.begin(event, circumstances, budget.deadline);
         self.calls += 1;
         self.store.set_epoch_deadline(1);
-        let (asked, context) = (contract::event(event, circumstances), contract::context(event, circumstances));
-        let said = budget.cover(self.exports.call_judge(&mut self.store, &asked, &context)).await;
+        let asked = contract::Asked::of(event, circumstances);
+        let said = budget.cover(self.exports.call_judge(&mut self.store, asked.event(), asked.context())).await;
         let guest = self.store.data_mut();
         guest.host.end();
         self.tally.memory(guest.memory.size);

@@ -14,7 +14,7 @@ use super::contract::{host_clock, host_emit, host_http, host_kv, host_log, host_
 use super::{Check, Circumstances, Effect, Observer, Stage, Verdict, call::Guest};
 use crate::kv::{Kv, Space};
 use confab_config::{Capabilities, Patterns};
-use confab_protocol::Event;
+use confab_protocol::{Event, EventId, Room};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::warn;
@@ -193,8 +193,8 @@ pub enum Misuse {
 pub struct Host {
     plugin: Arc<str>,
     observer: Arc<dyn Observer>,
-    /// What the instance is being asked about: the room and the event's id. `None` while it is configured.
-    about: Option<(String, String)>,
+    /// What the instance is being asked about: the room and the event. `None` while it is configured.
+    about: Option<(Room, EventId)>,
     /// When the call must be over.
     until: Instant,
     /// What the call asked for, and what came of it.
@@ -234,7 +234,7 @@ impl Host {
 
     /// Begins a call about this event, which must be over at `until`.
     pub fn begin(&mut self, event: &Event, circumstances: &Circumstances, until: Instant) {
-        self.about = Some((event.room.to_string(), event.id.to_string()));
+        self.about = Some((event.room.clone(), event.id));
         self.until = until;
         self.log = log::Left::default();
         self.kv.iter_mut().for_each(kv::Access::begin);
@@ -251,12 +251,12 @@ impl Host {
 
     /// Ends a call: what it asked for is counted, and what came to nothing is told.
     pub fn end(&mut self) {
-        let (plugin, (room, event)) = (&*self.plugin, self.about());
+        let plugin = &*self.plugin;
         for Count { capability, result, calls, detail } in &self.tally {
             let interface = capability.key();
             self.observer.host_calls(plugin, interface, result, *calls);
             if *result != "ok" {
-                let detail = detail.as_deref().unwrap_or_default();
+                let ((room, event), detail) = (self.about(), detail.as_deref().unwrap_or_default());
                 warn!(plugin, room, event, interface, result, calls, detail, "plugin asked the host in vain");
                 self.observer.in_vain(plugin, interface, result, detail);
             }
@@ -269,8 +269,8 @@ impl Host {
         }
     }
 
-    fn about(&self) -> (&str, &str) {
-        self.about.as_ref().map_or(("", ""), |(room, event)| (room, event))
+    fn about(&self) -> (&str, String) {
+        self.about.as_ref().map_or(("", String::new()), |(room, event)| (room.as_str(), event.to_string()))
     }
 
     /// Whether the plugin may ask for anything now.

@@ -178,7 +178,7 @@ impl Chain {
             }
             let answer = match live {
                 true => self.answer(member, &event, circumstances).await,
-                false => self.call(member, &event, circumstances).await,
+                false => self.call(member, &event, circumstances, Instant::now()).await,
             };
             let Answer { said, micros, .. } = answer;
             if live {
@@ -200,21 +200,22 @@ impl Chain {
 
     /// What the plugin says, or that its breaker is open.
     async fn answer(&self, member: &Member, event: &Event, circumstances: &Circumstances) -> Answer {
-        let (pass, change) = member.breaker.enter(Instant::now());
+        let now = Instant::now();
+        let (pass, change) = member.breaker.enter(now);
         self.changed(member, change);
-        let Some(pass) = pass else { return Answer { said: Err(Fault::Open), micros: 0, waited: 0 } };
-        let answer = self.call(member, event, circumstances).await;
+        let Some(pass) = pass else { return Answer { said: Err(Fault::Open), micros: 0, waited: 0, at: now } };
+        let answer = self.call(member, event, circumstances, now).await;
         self.observer.waited(&member.name, answer.waited);
         // An event that was too large to be handed over says nothing about the plugin.
         let failed = answer.said.as_ref().is_err_and(|fault| !matches!(fault, Fault::Input { .. }));
         member.pool.module().tally.asked(answer.micros, answer.said.is_err());
-        self.changed(member, pass.end(failed, Instant::now()));
+        self.changed(member, pass.end(failed, answer.at));
         answer
     }
 
-    async fn call(&self, member: &Member, event: &Event, circumstances: &Circumstances) -> Answer {
+    async fn call(&self, member: &Member, event: &Event, circumstances: &Circumstances, now: Instant) -> Answer {
         let span = trace_span!("plugin", plugin = %member.name, room = %event.room, id = %event.id);
-        let answer = member.pool.judge(event, circumstances, &*self.check).instrument(span).await;
+        let answer = member.pool.judge(event, circumstances, &*self.check, now).instrument(span).await;
         Answer { said: answer.said.and_then(|verdict| fits(event, circumstances.kind, verdict)), ..answer }
     }
 

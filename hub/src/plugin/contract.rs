@@ -4,6 +4,8 @@ use super::{Check, Circumstances, Decision, Effect, Fault, Verdict};
 use confab_config::JudgedKind;
 use confab_protocol::refusal::PLUGIN_CODES;
 use confab_protocol::{Annotations, Body, Event, Kind};
+use std::borrow::Cow;
+use uuid::fmt::Hyphenated;
 
 /// What the contract's text generates.
 #[allow(missing_docs, clippy::all, reason = "generated code")]
@@ -11,6 +13,8 @@ mod generated {
     wasmtime::component::bindgen!({
         path: "../plugin-sdk/wit",
         world: "complete",
+        // What a plugin is handed is lent to it: nothing is copied but into its memory.
+        ownership: Borrowing { duplicate_if_necessary: true },
         imports: {
             // What waits for others: the call gives way meanwhile.
             "confab:plugin/host-kv": async | trappable,
@@ -41,31 +45,63 @@ const MUTE_SECONDS: std::ops::RangeInclusive<u32> = 1..=31_536_000;
 /// The longest name of an annotation, in characters.
 const ANNOTATION_NAME_MAX: usize = 64;
 
-/// The event as plugins see it.
-pub fn event(event: &Event, circumstances: &Circumstances) -> types::Event {
-    types::Event {
-        id: event.id.to_string(),
-        room: event.room.to_string(),
-        sender: event.sender.user.to_string(),
-        kind: kind(event.kind, circumstances.kind),
-        key: event.key.to_string(),
-        at: event.at,
-        body: event.body.as_str().to_owned(),
-        text: event.body.text(),
-        target: event.target.map(|id| id.to_string()),
-        thread: event.thread.map(|id| id.to_string()),
-        annotations: event.annotations.iter().map(|(name, value)| (name.clone(), value.as_str().to_owned())).collect(),
-    }
+/// An event that a plugin is asked about, with what had to be written out for that.
+pub struct Asked<'e> {
+    event: &'e Event,
+    circumstances: &'e Circumstances,
+    roles: Vec<&'e str>,
+    id: [u8; Hyphenated::LENGTH],
+    text: Option<Cow<'e, str>>,
+    target: Option<String>,
+    thread: Option<String>,
+    annotations: Vec<(&'e str, &'e str)>,
 }
 
-/// The circumstances as plugins see them.
-pub fn context(event: &Event, circumstances: &Circumstances) -> types::Context {
-    types::Context {
-        client: event.sender.client.clone(),
-        info: event.sender.info.as_ref().map(|info| info.as_str().to_owned()),
-        roles: circumstances.origin.roles.to_vec(),
-        hops: circumstances.origin.hops,
-        facts: Vec::new(),
+impl<'e> Asked<'e> {
+    /// This event, in these circumstances.
+    pub fn of(event: &'e Event, circumstances: &'e Circumstances) -> Self {
+        let mut id = [0; Hyphenated::LENGTH];
+        event.id.0.hyphenated().encode_lower(&mut id);
+        Self {
+            event,
+            circumstances,
+            roles: circumstances.origin.roles.iter().map(String::as_str).collect(),
+            id,
+            text: event.body.text_here(),
+            target: event.target.map(|id| id.to_string()),
+            thread: event.thread.map(|id| id.to_string()),
+            annotations: event.annotations.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+        }
+    }
+
+    /// The event as plugins see it.
+    pub fn event(&self) -> types::Event<'_> {
+        let event = self.event;
+        types::Event {
+            id: std::str::from_utf8(&self.id).unwrap_or_default(),
+            room: event.room.as_str(),
+            sender: event.sender.user.as_str(),
+            kind: kind(event.kind, self.circumstances.kind),
+            key: event.key.as_str(),
+            at: event.at,
+            body: event.body.as_str(),
+            text: self.text.as_deref(),
+            target: self.target.as_deref(),
+            thread: self.thread.as_deref(),
+            annotations: &self.annotations,
+        }
+    }
+
+    /// The circumstances as plugins see them.
+    pub fn context(&self) -> types::Context<'_> {
+        let sender = &self.event.sender;
+        types::Context {
+            client: sender.client.as_deref(),
+            info: sender.info.as_ref().map(|info| info.as_str()),
+            roles: &self.roles,
+            hops: self.circumstances.origin.hops,
+            facts: &[],
+        }
     }
 }
 

@@ -125,8 +125,8 @@ pub struct Module {
 }
 
 impl Module {
-    /// Reads, checks, compiles and links a module; where nothing survives a message, it becomes a picture of a configured
-    /// instance first. Takes tens of milliseconds of a processor, or a few seconds for a scripting language, unless the cache
+    /// Reads, checks, compiles and links a module; where that pays, it becomes a picture of a configured instance first. Takes
+    /// tens of milliseconds of a processor, or a few seconds for a scripting language, unless the cache
     /// knows it.
     pub async fn load(
         name: &str,
@@ -149,7 +149,8 @@ impl Module {
             settings::check(&bytes, &config.settings).map_err(Error::Settings)?;
         }
         let (name, settings) = (Arc::<str>::from(name), table_to_json(&config.settings).to_string());
-        let key = Key::new(&hash, for_each_message(config).then_some((&*settings, config.memory.bytes())), &engine);
+        let pictured = is_pictured(config, bytes.len());
+        let key = Key::new(&hash, pictured.then_some((&*settings, config.memory.bytes())), &engine);
         let entry = match cache.get(&key, &engine) {
             Some(entry) => entry,
             None => {
@@ -179,12 +180,17 @@ impl Module {
     }
 }
 
-/// Whether every message gets an instance of its own.
-fn for_each_message(config: &PluginConfig) -> bool {
-    config.isolation == Isolation::Message
+/// The largest component that is made a picture although its instances live on. For a plugin in Rust that takes milliseconds,
+/// and its instances share what they only read; for a scripting language's runtime it takes seconds.
+const PICTURE_BYTES_MAX: usize = 4 << 20;
+
+/// Whether instances start from a picture of a configured one: where every message gets an instance of its own, and where a
+/// picture is cheap.
+fn is_pictured(config: &PluginConfig, bytes: usize) -> bool {
+    config.isolation == Isolation::Message || bytes <= PICTURE_BYTES_MAX
 }
 
-/// Compiles a component; where every message gets an instance of its own, one that starts configured if that can be.
+/// Compiles a component, into one whose instances start configured where that pays and can be.
 async fn compile(
     bytes: &[u8],
     name: &Arc<str>,
@@ -196,7 +202,7 @@ async fn compile(
         let component = Component::new(engine.wasmtime(), bytes).map_err(|error| Error::Compile(error.into()))?;
         Ok(Entry { component, configured })
     };
-    if !for_each_message(config) {
+    if !is_pictured(config, bytes.len()) {
         return compiled(bytes, false);
     }
     match snapshot::take(bytes, name, settings, config, engine).await {

@@ -31,6 +31,8 @@ pub struct Answer {
     pub micros: u64,
     /// How long it waited for a place, in microseconds.
     pub waited: u64,
+    /// When it was there.
+    pub at: Instant,
 }
 
 /// A plugin's instances.
@@ -68,27 +70,35 @@ impl Pool {
         &self.module
     }
 
-    /// Asks the plugin about an event: as soon as there is a place, at most [`PLACE_WAIT`] from now. If the caller goes
+    /// Asks the plugin about an event: as soon as there is a place, at most [`PLACE_WAIT`] from `now`. If the caller goes
     /// away meanwhile, so does the instance.
-    pub async fn judge(&self, event: &Event, circumstances: &Circumstances, check: &Check) -> Answer {
-        let asked = Instant::now();
-        let place = self.place().await;
-        let begin = Instant::now();
-        let waited = micros(begin - asked);
-        let Some(_place) = place else { return Answer { said: Err(Fault::Busy(PLACE_WAIT)), micros: 0, waited } };
-        let said = self.ask(event, circumstances, check).await;
-        Answer { said, micros: micros(begin.elapsed()), waited }
+    pub async fn judge(&self, event: &Event, circumstances: &Circumstances, check: &Check, now: Instant) -> Answer {
+        // Reading the clock costs as much as much of a call: it is read where time may have passed.
+        let (place, begin) = match self.places.try_acquire() {
+            Ok(place) => (Some(place), now),
+            Err(_) => (self.place().await, Instant::now()),
+        };
+        let waited = micros(begin - now);
+        let Some(_place) = place else {
+            return Answer { said: Err(Fault::Busy(PLACE_WAIT)), micros: 0, waited, at: begin };
+        };
+        let said = self.ask(event, circumstances, check, begin).await;
+        let at = Instant::now();
+        Answer { said, micros: micros(at - begin), waited, at }
     }
 
     /// A place, if one becomes free in time. Who asked first gets it first.
     async fn place(&self) -> Option<SemaphorePermit<'_>> {
-        match self.places.try_acquire() {
-            Ok(place) => Some(place),
-            Err(_) => tokio::time::timeout(PLACE_WAIT, self.places.acquire()).await.ok()?.ok(),
-        }
+        tokio::time::timeout(PLACE_WAIT, self.places.acquire()).await.ok()?.ok()
     }
 
-    async fn ask(&self, event: &Event, circumstances: &Circumstances, check: &Check) -> Result<Verdict, Fault> {
+    async fn ask(
+        &self,
+        event: &Event,
+        circumstances: &Circumstances,
+        check: &Check,
+        begin: Instant,
+    ) -> Result<Verdict, Fault> {
         let (bytes, most) = (contract::size(event, circumstances), self.module.bounds.memory / 2);
         if bytes > most {
             return Err(Fault::Input { bytes, most });
@@ -96,14 +106,18 @@ impl Pool {
         let _ticking = self.module.engine.keep_ticking();
         match self.isolation {
             Isolation::Message => {
-                let budget = Budget::from_now(self.module.timeout);
+                let budget = Budget::since(begin, self.module.timeout);
                 let instance = Instance::start(&self.module, &self.observer, budget).await?;
                 let (_used, verdict) = instance.judge(event, circumstances, check, budget).await?;
                 Ok(verdict)
             }
             Isolation::Worker => {
-                let instance = self.resting_or_new().await?;
-                let budget = Budget::from_now(self.module.timeout);
+                let resting = self.idle.lock().pop();
+                let (instance, begin) = match resting {
+                    Some(instance) => (instance, begin),
+                    None => (self.fresh().await?, Instant::now()),
+                };
+                let budget = Budget::since(begin, self.module.timeout);
                 let (used, verdict) = instance.judge(event, circumstances, check, budget).await?;
                 if !used.is_worn() {
                     self.idle.lock().push(used);
@@ -113,12 +127,9 @@ impl Pool {
         }
     }
 
-    async fn resting_or_new(&self) -> Result<Instance, Fault> {
-        let resting = self.idle.lock().pop();
-        match resting {
-            Some(instance) => Ok(instance),
-            None => Instance::start(&self.module, &self.observer, Budget::from_now(START_TIMEOUT)).await,
-        }
+    /// An instance that will live on. Its start is not part of the call's own time.
+    async fn fresh(&self) -> Result<Instance, Fault> {
+        Instance::start(&self.module, &self.observer, Budget::from_now(START_TIMEOUT)).await
     }
 }
 

@@ -38,6 +38,16 @@ impl Clock {
         self.pong_by = Some(now + limits.pong_timeout);
     }
 
+    /// Something came from the client: whatever it is, the client is there, and its pong may be waiting behind more of it.
+    pub fn heard(&mut self) {
+        self.pong_by = None;
+    }
+
+    /// Nothing is read from the client for now: its pong may have come already.
+    pub fn not_reading(&mut self, limits: &Limits) {
+        self.pong_by = self.pong_by.map(|_| Instant::now() + limits.pong_timeout);
+    }
+
     /// The first thing that is due.
     pub fn next(&self) -> Instant {
         let far = || Instant::now() + Duration::from_secs(3600);

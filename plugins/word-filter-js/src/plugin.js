@@ -7,38 +7,25 @@ let action = 'mask';
 let code = 460;
 let reason = 'the message contains a word that is not welcome here';
 
-// The engine has no Unicode property classes (`\p{L}`): what has a case is a letter, and so is everything past ASCII that is
-// neither a space nor punctuation.
-const SEPARATORS = /[\s\u0080-\u00bf\u2000-\u206f\u3000-\u303f\uff00-\uff0f]/;
+// The engine has no Unicode property classes (`\p{L}`): everything past ASCII that is neither a space nor punctuation is taken
+// for a letter. The engine's matcher finds whole words; asking it of each character would take several times as long.
+const WORD = /[^\s\u0000-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00bf\u2000-\u206f\u3000-\u303f\uff00-\uff0f]+/g;
 
-function isWordCharacter(character) {
-  return /[a-z0-9]/i.test(character) || (character > '\u007f' && !SEPARATORS.test(character));
-}
-
-/** Calls `found(start, end)` for each word of the text, in order. */
+/** Calls `found(word, start)` for each word of the text, in order. */
 function eachWord(text, found) {
-  let start = -1;
-  for (let at = 0; at <= text.length; at += 1) {
-    const inside = at < text.length && isWordCharacter(text[at]);
-    if (inside && start < 0) start = at;
-    if (!inside && start >= 0) {
-      found(start, at);
-      start = -1;
-    }
-  }
+  WORD.lastIndex = 0;
+  for (let match = WORD.exec(text); match !== null; match = WORD.exec(text)) found(match[0], match.index);
 }
 
 // Upper case first: it is what makes `ß` equal to `ss`.
 const fold = (word) => word.toUpperCase().toLowerCase();
 
 function single(word) {
-  let count = 0;
   let whole = false;
-  eachWord(word, (start, end) => {
-    count += 1;
-    whole = end - start === word.length;
+  eachWord(word, (found) => {
+    whole ||= found === word;
   });
-  if (count !== 1 || !whole) {
+  if (!whole) {
     throw settingsError(`\`words\`: ${JSON.stringify(word)} is not one word, it would never be found`);
   }
   return fold(word);
@@ -58,11 +45,11 @@ export function judge(event) {
   if (text === undefined) return accept();
   let masked = '';
   let end = 0;
-  eachWord(text, (from, to) => {
-    if (!words.has(fold(text.slice(from, to)))) return;
+  eachWord(text, (word, start) => {
+    if (!words.has(fold(word))) return;
     // One star for each character, as a reader counts them, not for each half of a surrogate pair.
-    masked += text.slice(end, from) + '*'.repeat([...text.slice(from, to)].length);
-    end = to;
+    masked += text.slice(end, start) + '*'.repeat([...word].length);
+    end = start + word.length;
   });
   if (end === 0) return accept();
   if (action === 'reject') return reject(code, reason);

@@ -47,12 +47,16 @@ class WitWorld:
         text = event.text
         if text is None:
             return accept()
-        masked = WORD.sub(star, text)
-        if masked == text:
+        if Filter.words.isdisjoint(words_of(text)):
             return accept()
         if Filter.action == "reject":
             return reject(Filter.code, Filter.reason)
-        return replace_text(event, masked)
+        return replace_text(event, WORD.sub(star, text))
+
+
+def words_of(text: str):
+    """The words of a text as they are compared. Most texts are ASCII, which needs no look at each word by itself."""
+    return WORD.findall(text.lower()) if text.isascii() else map(fold, WORD.findall(text))
 
 
 def star(found: re.Match) -> str:

@@ -51,6 +51,11 @@ impl Tree {
         self.ends.get(node as usize).copied().unwrap_or_default()
     }
 
+    /// Whether there is no word in it.
+    pub fn is_empty(&self) -> bool {
+        self.edges.is_empty()
+    }
+
     /// Whether a word may begin with a character, by a quick look.
     pub fn may_begin(&self, c: char) -> bool {
         !self.edges.is_empty() && self.begins.get(c as usize).is_none_or(|begins| *begins)
@@ -92,7 +97,12 @@ impl Lexicon {
 
     /// Whether an ASCII letter is only itself, as most are.
     pub fn is_itself(&self, c: char) -> bool {
-        c.is_ascii_alphabetic() && !matches!(c, 'I' | 'l') && self.foreign.is_empty()
+        !matches!(c, 'I' | 'l') && self.is_itself_openly(c)
+    }
+
+    /// The same where an `I` or `l` is not taken for the other.
+    pub fn is_itself_openly(&self, c: char) -> bool {
+        c.is_ascii_alphabetic() && self.foreign.is_empty()
     }
 
     /// The letters of other scripts that an ASCII letter may stand for.

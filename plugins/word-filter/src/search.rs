@@ -1,7 +1,7 @@
 //! Finding the words of a [`Lexicon`] in a text, however they are written.
 
 use crate::letters::{ascii_look, is_decoration, is_invisible, is_letter, look, plain, stand_ins};
-use crate::lexicon::{GAP, Lexicon, Node, Tree, twin};
+use crate::lexicon::{End, GAP, Lexicon, Node, Tree, twin};
 use std::cell::Cell;
 use std::ops::Range;
 
@@ -32,7 +32,12 @@ pub fn find(lexicon: &Lexicon, reading: Reading, text: &str) -> Vec<Range<usize>
     let search = Search { lexicon, reading, text, steps: Cell::new(0) };
     let mut found = Vec::new();
     let (mut at, mut in_word) = (0, false);
+    let whole_only = lexicon.parts.is_empty();
     while let Some(byte) = text.as_bytes().get(at) {
+        if in_word && whole_only && byte.is_ascii_alphanumeric() {
+            at += 1; // no word begins inside another
+            continue;
+        }
         let (c, letter) = if byte.is_ascii() {
             (char::from(*byte), byte.is_ascii_alphanumeric())
         } else {
@@ -85,7 +90,7 @@ impl<'a> Search<'a> {
             self.walk(trail)
         };
         let mut end = None;
-        if !in_word && self.lexicon.words.may_begin(c) {
+        if !in_word && self.lexicon.words.may_begin(c) && self.may_be_word(at) {
             end = from(&self.lexicon.words);
         }
         if end.is_none() && self.lexicon.parts.may_begin(c) {
@@ -93,6 +98,27 @@ impl<'a> Search<'a> {
             return Some(self.word_start(at)..from(&self.lexicon.parts)?);
         }
         end.map(|end| at..end)
+    }
+
+    /// Whether a word of the list may begin here, by a look at letters that can only be read as themselves: the tree is
+    /// followed as far as there is one way. Most words of a text end here.
+    fn may_be_word(&self, at: usize) -> bool {
+        let tree = &self.lexicon.words;
+        let (mut node, mut last) = (0, 0);
+        for (byte, at) in self.text.as_bytes()[at..].iter().zip(at..) {
+            let c = char::from(*byte);
+            let open = self.lexicon.is_itself(c) || (self.lexicon.is_itself_openly(c) && !self.is_disguised(at, c));
+            // The same letter twice may be one that is drawn out.
+            if !open || byte.eq_ignore_ascii_case(&last) {
+                return true;
+            }
+            match tree.step(node, c.to_ascii_lowercase()) {
+                None => return false,
+                Some(next) if tree.end(next) != End::default() => return true,
+                Some(next) => (node, last) = (next, *byte),
+            }
+        }
+        true
     }
 
     /// The end of the longest word that can be read from here.
@@ -220,7 +246,11 @@ impl<'a> Search<'a> {
         word.filter(|(_, c)| !is_invisible(*c)).last().map_or(at, |(size, c)| at + size + c.len_utf8())
     }
 
+    /// The place of the next character that is not of a kind; nothing in ASCII is.
     fn pass_over(&self, at: usize, what: impl Fn(char) -> bool) -> usize {
+        if self.text.as_bytes().get(at).is_some_and(u8::is_ascii) {
+            return at;
+        }
         self.text[at..].find(|c| !what(c)).map_or(self.text.len(), |size| at + size)
     }
 
@@ -236,7 +266,7 @@ impl<'a> Search<'a> {
 
 /// A character without case, to tell whether two are the same.
 fn small(c: char) -> char {
-    c.to_lowercase().next().unwrap_or(c)
+    if c.is_ascii() { c.to_ascii_lowercase() } else { c.to_lowercase().next().unwrap_or(c) }
 }
 
 fn is_visible(c: char) -> bool {

@@ -16,6 +16,7 @@ use tokio::task::block_in_place;
 use tokio::time::sleep;
 
 /// Who is in it.
+#[allow(clippy::large_enum_variant, reason = "there is one of them")]
 pub enum Everybody {
     /// A cluster.
     Cluster(Cluster),

@@ -7,21 +7,56 @@ use anyhow::{Context, Result};
 use confab_tests::client::Client;
 use confab_tests::world::{Embedded, plugin};
 use serde_json::json;
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-/// How to misbehave, and the fault that it is.
-const MODES: [(&str, &str); 10] = [
-    ("loop", "timeout"),
-    ("stack", "stack"),
-    ("memory", "memory"),
-    ("trap", "trap"),
-    ("panic", "trap"),
-    ("megabytes", "output"),
-    ("invalid-utf8", "nonsense"),
-    ("not-json", "nonsense"),
-    ("bad-code", "nonsense"),
-    ("log-flood", ""),
-];
+/// A plugin that misbehaves.
+struct Fixture {
+    name: &'static str,
+    component: &'static str,
+    /// What is said to it.
+    text: String,
+    /// The metric that shows what it did, without the plugin's name.
+    shown_by: (&'static str, &'static str),
+    /// Whether every message to it is refused, as its `on_fault` says.
+    refused: bool,
+}
+
+/// The ways to misbehave. `misbehave` goes by its settings, `reach` by what it is told; `silent` is a server that takes
+/// connections and says nothing.
+fn fixtures(silent: &str) -> Vec<Fixture> {
+    let faults = [
+        ("loop", "fault=\"timeout\""),
+        ("stack", "fault=\"stack\""),
+        ("memory", "fault=\"memory\""),
+        ("trap", "fault=\"trap\""),
+        ("panic", "fault=\"trap\""),
+        ("megabytes", "fault=\"output\""),
+        ("invalid-utf8", "fault=\"nonsense\""),
+        ("not-json", "fault=\"nonsense\""),
+        ("bad-code", "fault=\"nonsense\""),
+    ];
+    let misbehave = |(name, fault)| {
+        let shown_by = ("confab_plugin_faults_total", fault);
+        Fixture { name, component: "misbehave", text: "hello".into(), shown_by, refused: true }
+    };
+    let reach = |name, text, asked, refused| Fixture {
+        name,
+        component: "reach",
+        text,
+        shown_by: ("confab_plugin_host_calls_total", asked),
+        refused,
+    };
+    let mut all: Vec<Fixture> = faults.into_iter().map(misbehave).collect();
+    let (text, shown_by) = ("hello".into(), ("confab_plugin_log_cut_bytes_total", ""));
+    all.push(Fixture { name: "log-flood", component: "misbehave", text, shown_by, refused: false });
+    all.push(reach("kv-flood", "kv-flood".into(), "interface=\"kv\",result=\"full\"", true));
+    all.push(reach("kv-fill", "values 100".into(), "interface=\"kv\",result=\"full\"", false));
+    let (ask, flood) = (format!("ask GET {silent}"), format!("http-flood {silent}"));
+    all.push(reach("silent-server", ask, "interface=\"http\",result=\"timeout\"", false));
+    all.push(reach("http-flood", flood, "interface=\"http\",result=\"too_many\"", true));
+    all
+}
 
 /// How often the bad rooms and the good one are spoken in: a hundred times a second.
 const BEAT: Duration = Duration::from_millis(10);
@@ -31,12 +66,21 @@ const GROWTH_MAX: u64 = 600 << 20;
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_plugins_under_load_are_answered_counted_and_bounded() -> Result<()> {
     let span = Duration::from_secs_f64(std::env::var("CONFAB_TEST_HOSTILE").map_or(Ok(1.0), |text| text.parse())?);
+    let silent = TcpListener::bind("127.0.0.1:0")?;
+    let origin = format!("http://{}", silent.local_addr()?);
+    let fixtures = fixtures(&format!("{origin}/"));
     let mut toml = String::new();
-    for (mode, _) in MODES {
+    for Fixture { name, component, .. } in &fixtures {
         // The breaker would take them out: here each of them is asked again and again.
-        let more = format!("breaker = {{ faults = 0 }}\nsettings = {{ mode = \"{mode}\", n = 1000 }}");
-        toml += &plugin(mode, "misbehave", &more)?;
-        toml += &format!("[[chain]]\nrooms = [\"bad:{mode}\"]\nplugins = [\"{mode}\"]\n");
+        let more = match *component {
+            "reach" => format!(
+                "capabilities = {{ log = true, clock = true, random = true, kv = true, \
+                 http = {{ allow = [\"{origin}\"], private = true }} }}"
+            ),
+            _ => format!("settings = {{ mode = \"{name}\", n = 1000 }}"),
+        };
+        toml += &plugin(name, component, &format!("breaker = {{ faults = 0 }}\n{more}"))?;
+        toml += &format!("[[chain]]\nrooms = [\"bad:{name}\"]\nplugins = [\"{name}\"]\n");
     }
     let world = Embedded::start(&toml).await?;
     let ada = Client::connect(&world.hub.listen, "ada").await?;
@@ -46,20 +90,17 @@ async fn hostile_plugins_under_load_are_answered_counted_and_bounded() -> Result
     let base = p99(&bob, span).await?;
     let before = resident(pid)?;
     println!("{:<14} base  p99 {base:>8.2?}", "");
-    for (mode, fault) in MODES {
-        let (under, answers) = tokio::join!(p99(&bob, span), feed(&ada, mode, span));
+    for Fixture { name, text, shown_by: (metric, labels), refused: all, .. } in &fixtures {
+        let (under, answers) = tokio::join!(p99(&bob, span), feed(&ada, name, text, span));
         let (under, (answered, refused)) = (under?, answers?);
-        println!("{mode:<14} under p99 {under:>8.2?}, {answered} answered, hub {} MiB", resident(pid)? >> 20);
+        println!("{name:<14} under p99 {under:>8.2?}, {answered} answered, hub {} MiB", resident(pid)? >> 20);
         assert!(answered > 0);
-        if fault.is_empty() {
-            assert!(world.hub.metric(&format!("confab_plugin_log_cut_bytes_total{{plugin=\"{mode}\"}}")).await? > 0.0);
-            continue;
-        }
-        assert_eq!(refused, answered, "{mode}: `on_fault` is `reject`");
+        assert!(!all || refused == answered, "{name}: {refused} of {answered} refused, and `on_fault` is `reject`");
         // Where the machine is busy, the plugin's clock may end before it has done its worst.
-        let counted = |fault: &str| format!("confab_plugin_faults_total{{plugin=\"{mode}\",fault=\"{fault}\"}}");
-        let (as_meant, too_late) = (counted(fault), counted("timeout"));
-        let seen = world.hub.metric(&as_meant).await.unwrap_or(0.0) + world.hub.metric(&too_late).await.unwrap_or(0.0);
+        let labels = if labels.is_empty() { String::new() } else { format!(",{labels}") };
+        let as_meant = format!("{metric}{{plugin=\"{name}\"{labels}}}");
+        let too_late = format!("confab_plugin_faults_total{{plugin=\"{name}\",fault=\"timeout\"}}");
+        let seen = world.hub.metric(&as_meant).await? + world.hub.metric(&too_late).await?;
         assert!(seen > 0.0, "{as_meant}");
     }
     let grown = resident(pid)?.saturating_sub(before);
@@ -110,12 +151,12 @@ async fn p99(client: &Client, span: Duration) -> Result<Duration> {
 }
 
 /// Speaks in the room of a bad plugin; returns how many were answered, and how many of them by its `on_fault`.
-async fn feed(client: &Client, mode: &str, span: Duration) -> Result<(usize, usize)> {
+async fn feed(client: &Client, name: &str, text: &str, span: Duration) -> Result<(usize, usize)> {
     let mut beat = tokio::time::interval(BEAT);
     let (begun, mut waiting) = (Instant::now(), Vec::new());
     while begun.elapsed() < span {
         beat.tick().await;
-        let body = json!({"room": format!("bad:{mode}"), "body": {"text": "hello"}});
+        let body = json!({"room": format!("bad:{name}"), "body": {"text": text}});
         waiting.push(tokio::spawn(client.begin_rpc("send", body)));
     }
     let (answered, mut refused) = (waiting.len(), 0);

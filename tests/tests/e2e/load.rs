@@ -24,7 +24,14 @@ async fn under_load_every_message_arrives_once_and_in_order_in_each_dialect() ->
         let span = Duration::from_millis(500);
         let report = tokio::task::spawn_blocking(move || {
             let mut server = Processes::new(vec![pid]);
-            drive::run(scenario, Plan::of(scenario, 0.1), target, &mut server, Timing { warm_up: span, measured: span })
+            drive::run(
+                scenario,
+                Plan::of(scenario, 0.1),
+                target,
+                &mut server,
+                Timing { warm_up: span, measured: span },
+                None,
+            )
         });
         let report = report.await??;
         assert_eq!((report.lost, report.astray), (0, 0), "{report:?}");

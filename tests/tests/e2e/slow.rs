@@ -4,9 +4,10 @@ use anyhow::{Context, Result};
 use confab_tests::client::Client;
 use confab_tests::eventually;
 use confab_tests::proxy::{Fault, Proxy};
-use confab_tests::world::Embedded;
+use confab_tests::world::{Embedded, plugin};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 
@@ -96,5 +97,24 @@ async fn a_client_that_is_gone_without_a_word_is_found_by_its_missing_pong() -> 
     })
     .await;
     stays.say("lobby", "k1", "still here").await?.unwrap();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_whose_pong_waits_behind_its_own_messages_is_not_taken_for_gone() -> Result<()> {
+    let spin = plugin("spin", "misbehave", "timeout = \"9s\"\nsettings = { mode = \"spin\", n = 700 }")?;
+    let limits = "[limits]\nping_interval = \"1s\"\npong_timeout = \"500ms\"\ncommands_in_flight = 1\n";
+    let world = Embedded::start(&format!("{limits}{spin}[[chain]]\nplugins = [\"spin\"]\n")).await?;
+    let ada = Client::connect(&world.hub.listen, "ada").await?;
+    let begun = Instant::now();
+    // Each takes most of a second, and nothing is read meanwhile.
+    let answers: Vec<_> = (0..5)
+        .map(|n| ada.begin_rpc("send", json!({"room": "lobby", "key": format!("k{n}"), "body": {"text": "hello"}})))
+        .collect();
+    for answer in answers {
+        answer.await?.unwrap();
+    }
+    assert!(begun.elapsed() > Duration::from_millis(1500), "the first ping's pong was due before the last answer");
+    assert_eq!(world.hub.metric("confab_closes_total{reason=\"no pong\"}").await?, 0.0);
     Ok(())
 }

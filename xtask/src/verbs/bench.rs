@@ -1,7 +1,10 @@
-//! `cargo xtask bench`: the hub beside its peers and the floor, by the CPU that each takes.
+//! `cargo xtask bench`: the hub beside its peers and the floor, by the CPU that each takes; and what plugins cost, and do.
 
+mod hostile;
 mod matrix;
 mod measure;
+mod own;
+mod plugins;
 mod subject;
 mod table;
 
@@ -9,32 +12,73 @@ use crate::{cargo, cli};
 use anyhow::{Context, Result, bail};
 use matrix::{SCENARIOS, Scenario};
 use measure::Run;
-use std::path::PathBuf;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
 use subject::{Programs, Subject};
 use xtask::progress::{Progress, say};
 use xtask::services::process::Scratch;
 use xtask::{install, workspace};
 
-/// Measures, prints the table, and fails if a delivery was lost, doubled or out of order.
+/// What is measured besides the scenarios, without peers.
+const PLUGINS: &str = "plugins";
+const HOSTILE: &str = "hostile";
+
+/// Measures, prints the tables, and fails if a delivery was lost, doubled or out of order.
 pub fn bench(arguments: &cli::Bench) -> Result<()> {
-    let scenarios = chosen(&arguments.scenarios)?;
+    let Chosen { scenarios, plugins, hostile } = chosen(&arguments.scenarios)?;
     let subjects = wanted(&arguments.peers)?;
     let cells: Vec<(&Scenario, Subject)> = scenarios
         .iter()
         .flat_map(|scenario| scenario.subjects.iter().map(move |subject| (*scenario, *subject)))
         .filter(|(_, subject)| subjects.contains(subject))
         .collect();
-    let programs = prepare(&cells)?;
+    let programs = prepare(&cells, plugins)?;
     let scratch = Scratch::new("bench")?;
-    let count = cells.len() * arguments.rounds;
-    let progress = Progress::start(format!("{count} runs of {} s", arguments.seconds));
+    let (runs, failures) = measure_all(&cells, &programs, scratch.path(), arguments);
+    let mut json: Vec<Value> = runs.iter().map(Run::json).collect();
+    if !cells.is_empty() {
+        table::print(&scenarios, &runs);
+    }
+    if plugins {
+        let all = plugins::measure(&programs, scratch.path(), arguments)?;
+        plugins::print(&all);
+        json.push(all);
+    }
+    if hostile {
+        let all = hostile::measure(&programs, scratch.path(), arguments)?;
+        hostile::print(&all);
+        json.push(all);
+    }
+    if let Some(path) = &arguments.json {
+        let text = serde_json::to_string_pretty(&json)?;
+        std::fs::write(path, text).with_context(|| format!("could not write {}", path.display()))?;
+    }
+    if !failures.is_empty() {
+        let count = cells.len() * arguments.rounds;
+        bail!("{} of {count} runs failed: {}", failures.len(), failures.join("; "));
+    }
+    Ok(())
+}
+
+/// Runs every cell so often as there are rounds; gives what was found, and what failed.
+fn measure_all(
+    cells: &[(&Scenario, Subject)],
+    programs: &Programs,
+    folder: &Path,
+    arguments: &cli::Bench,
+) -> (Vec<Run>, Vec<String>) {
     let (mut runs, mut failures) = (Vec::new(), Vec::new());
+    let count = cells.len() * arguments.rounds;
+    if count == 0 {
+        return (runs, failures);
+    }
+    let progress = Progress::start(format!("{count} runs of {} s", arguments.seconds));
     // Round by round, so that what disturbs the machine for a while disturbs all alike.
     for round in 0..arguments.rounds {
-        for (scenario, subject) in &cells {
+        for (scenario, subject) in cells {
             let n = runs.len() + failures.len() + 1;
             progress.note(&format!("{n} of {count}: {} of {}", scenario.name, subject.name()));
-            match measure::cell(scenario, *subject, &programs, scratch.path(), arguments, round) {
+            match measure::cell(scenario, *subject, programs, folder, arguments, round) {
                 Ok(run) => runs.push(run),
                 Err(error) => {
                     let failure = format!("{} of {}: {error:#}", scenario.name, subject.name());
@@ -45,27 +89,36 @@ pub fn bench(arguments: &cli::Bench) -> Result<()> {
         }
     }
     progress.done("measured");
-    if let Some(path) = &arguments.json {
-        let text = serde_json::to_string_pretty(&runs.iter().map(Run::json).collect::<Vec<_>>())?;
-        std::fs::write(path, text).with_context(|| format!("could not write {}", path.display()))?;
-    }
-    table::print(&scenarios, &runs);
-    if !failures.is_empty() {
-        bail!("{} of {count} runs failed: {}", failures.len(), failures.join("; "));
-    }
-    Ok(())
+    (runs, failures)
 }
 
-fn chosen(names: &[String]) -> Result<Vec<&'static Scenario>> {
+/// What is to be measured.
+struct Chosen {
+    scenarios: Vec<&'static Scenario>,
+    plugins: bool,
+    hostile: bool,
+}
+
+fn chosen(names: &[String]) -> Result<Chosen> {
     if names.is_empty() {
-        return Ok(SCENARIOS.iter().collect());
+        return Ok(Chosen { scenarios: SCENARIOS.iter().collect(), plugins: true, hostile: true });
     }
-    let find = |name: &String| {
-        let known = || SCENARIOS.map(|scenario| scenario.name).join(", ");
-        let found = SCENARIOS.iter().find(|scenario| scenario.name == name);
-        found.with_context(|| format!("there is no scenario `{name}`; there are {}", known()))
-    };
-    names.iter().map(find).collect()
+    let mut chosen = Chosen { scenarios: Vec::new(), plugins: false, hostile: false };
+    for name in names {
+        match name.as_str() {
+            PLUGINS => chosen.plugins = true,
+            HOSTILE => chosen.hostile = true,
+            _ => {
+                let known = || SCENARIOS.map(|scenario| scenario.name).join(", ");
+                let found = SCENARIOS.iter().find(|scenario| scenario.name == name);
+                let found = found.with_context(|| {
+                    format!("there is no scenario `{name}`; there are {}, {PLUGINS}, {HOSTILE}", known())
+                });
+                chosen.scenarios.push(found?);
+            }
+        }
+    }
+    Ok(chosen)
 }
 
 /// Confab, and the peers that were named; all if none was.
@@ -86,10 +139,10 @@ fn wanted(names: &[String]) -> Result<Vec<Subject>> {
 }
 
 /// Builds and installs what the cells need.
-fn prepare(cells: &[(&Scenario, Subject)]) -> Result<Programs> {
+fn prepare(cells: &[(&Scenario, Subject)], plugins: bool) -> Result<Programs> {
     install::for_embedded()?;
     let needs = |wanted: &[Subject]| cells.iter().any(|(_, subject)| wanted.contains(subject));
-    if needs(&[Subject::ConfabJudged]) {
+    if plugins || needs(&[Subject::ConfabJudged]) {
         super::plugins::build()?;
     }
     let mut build = cargo::cargo();

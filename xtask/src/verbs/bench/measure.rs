@@ -32,22 +32,34 @@ pub fn cell(
     let folder = folder.join(format!("{}-{}-{round}", scenario.name, subject.name()));
     std::fs::create_dir(&folder)?;
     let serving = subject.start(programs, &folder)?;
-    let mut command = Command::new("timeout");
-    command.arg(format!("{:.0}", PATIENCE + 2.0 * arguments.seconds));
-    let generator = subject::pinned(&programs.bench, GENERATOR, programs.pins);
-    command.arg(generator.get_program()).args(generator.get_args());
-    command.args(["drive", scenario.name, "--dialect", subject.dialect(), "--token", &serving.token]);
-    command.args(["--seconds", &arguments.seconds.to_string(), "--scale", &arguments.scale.to_string()]);
+    let mut command = generator(scenario.name, subject.dialect(), programs, arguments);
+    command.args(["--token", &serving.token]);
     command.args(serving.targets.iter().flat_map(|target| ["--target", target]));
     command.args(serving.pids.iter().flat_map(|pid| ["--pid".to_owned(), pid.to_string()]));
-    let text = cargo::output_of(&mut command).map_err(|_| anyhow::anyhow!("the generator failed, see above"))?;
-    let report: Value = serde_json::from_str(text.trim()).context("the generator's report is not JSON")?;
+    let report = report_of(&mut command)?;
     let run = Run { scenario: scenario.name, subject, report };
     let (lost, astray) = (run.number("/lost"), run.number("/astray"));
     ensure!(lost == 0.0 && astray == 0.0, "{lost} deliveries were lost, {astray} came twice or out of order");
     drop(serving);
     std::fs::remove_dir_all(&folder)?;
     Ok(run)
+}
+
+/// The generator on its own processor, without its targets.
+pub fn generator(scenario: &str, dialect: &str, programs: &Programs, arguments: &cli::Bench) -> Command {
+    let mut command = Command::new("timeout");
+    command.arg(format!("{:.0}", PATIENCE + 2.0 * arguments.seconds));
+    let generator = subject::pinned(&programs.bench, GENERATOR, programs.pins);
+    command.arg(generator.get_program()).args(generator.get_args());
+    command.args(["drive", scenario, "--dialect", dialect]);
+    command.args(["--seconds", &arguments.seconds.to_string(), "--scale", &arguments.scale.to_string()]);
+    command
+}
+
+/// What the generator, or another part of `confab-bench`, prints.
+pub fn report_of(command: &mut Command) -> Result<Value> {
+    let text = cargo::output_of(command).map_err(|_| anyhow::anyhow!("it failed, see above"))?;
+    serde_json::from_str(text.trim()).context("its report is not JSON")
 }
 
 impl Run {

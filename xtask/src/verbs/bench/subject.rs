@@ -9,11 +9,11 @@ use xtask::services::port::Port;
 use xtask::services::{Life, Process, Redis, redis};
 
 /// The processor of everything that is measured.
-const SERVER: &str = "0";
+pub const SERVER: &str = "0";
 /// How long a server may take to serve.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// What all tokens are signed with.
-const SECRET: &str = "a secret of the bench, known to all";
+pub const SECRET: &str = "a secret of the bench, known to all";
 
 /// Somebody who is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,10 +150,7 @@ impl Subject {
         let mut command = pinned(program, SERVER, programs.pins);
         match self {
             Self::Confab | Self::ConfabJudged | Self::ConfabSocketio => {
-                for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CONFAB_")) {
-                    command.env_remove(name); // it reads its own file and nothing else
-                }
-                command.env("CONFAB_LOG", "warn").args(["run", "--config"]).arg(config);
+                alone(&mut command).env("CONFAB_LOG", "warn").args(["run", "--config"]).arg(config);
             }
             Self::Floor => _ = command.args(["floor", &number]),
             Self::Centrifuge | Self::CentrifugeRedis => {
@@ -189,6 +186,14 @@ impl Subject {
     }
 }
 
+/// It reads its own file and nothing else.
+pub fn alone(command: &mut Command) -> &mut Command {
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CONFAB_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
 /// A command that runs on one processor, and may open as many files as this user may.
 pub fn pinned(program: &Path, processor: &str, pins: bool) -> Command {
     let mut command = Command::new("sh");
@@ -213,7 +218,7 @@ fn start_redis(programs: &Programs, folder: &Path) -> Result<Redis> {
 }
 
 /// A token for everybody: that all are one user costs no server less.
-fn token(programs: &Programs, config: &Path) -> Result<String> {
+pub fn token(programs: &Programs, config: &Path) -> Result<String> {
     if !config.exists() {
         std::fs::write(config, format!("[auth]\nhmac_secret = \"{SECRET}\"\n"))?;
     }
@@ -223,7 +228,8 @@ fn token(programs: &Programs, config: &Path) -> Result<String> {
     Ok(text.lines().last().context("no token was made")?.trim().to_owned())
 }
 
-fn wait(address: &str, process: &mut Process, log: &Path) -> Result<()> {
+/// Waits until it takes connections.
+pub fn wait(address: &str, process: &mut Process, log: &Path) -> Result<()> {
     let deadline = Instant::now() + START_TIMEOUT;
     while TcpStream::connect(address).is_err() {
         let said = || std::fs::read_to_string(log).unwrap_or_default();
