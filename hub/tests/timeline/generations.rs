@@ -163,6 +163,33 @@ async fn after_a_failover_to_a_stale_replica_no_offset_is_given_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_named_again_after_another_had_its_turn_begins_a_new_generation() {
+    let (one, other) = (RedisServer::start().await, RedisServer::start().await);
+    let proxy = Proxy::to(one.port).await;
+    let world = World::redis_with(options_for(&proxy.url()), Arc::default()).await;
+    world.publish(&entry("team", "1", "hi")).await;
+    let hang_up = async |server: &RedisServer| {
+        for kind in ["normal", "pubsub"] {
+            let mut kill = redis::cmd("CLIENT");
+            kill.arg("KILL").arg("TYPE").arg(kind).arg("SKIPME").arg("yes");
+            kill.exec_async(&mut server.connection().await).await.unwrap();
+        }
+    };
+    proxy.lead_to(other.port);
+    hang_up(&one).await;
+    world.until_taking().await;
+    let there = world.publish(&entry("team", "2", "hi")).await;
+    // The first one still runs, and its generation stands in it.
+    proxy.lead_to(one.port);
+    hang_up(&other).await;
+    world.until_taking().await;
+    let again = world.known(&entry("team", "2", "hi")).await;
+    assert_eq!(journaled(&again), (there.event.id, there.cursor), "a retry gets its first receipt");
+    let next = world.publish(&entry("team", "3", "hi")).await;
+    assert!(next.cursor.epoch > there.cursor.epoch, "{} after {}", next.cursor, there.cursor);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_generation_is_always_above_every_one_that_redis_knows() {
     let options = redis_options();
     let world = World::redis_with(options.clone(), Arc::default()).await;

@@ -51,6 +51,15 @@ async fn the_same_golden_cases_pass_for_a_filter_in_every_language() -> Result<(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_plugin_of_this_repository_passes_its_golden_cases_in_the_sandbox() -> Result<()> {
+    let world = Embedded::prepared("")?;
+    for name in xtask::wasm::PLUGINS {
+        assert!(passes(&world, name, &sources(name).join("golden.toml"))? > 0, "{name}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_a_case_does_not_list_fails_the_case_and_names_the_address() -> Result<()> {
     let world = Embedded::prepared("")?;
     let module = component("link-preview")?;

@@ -18,6 +18,7 @@ use futures_util::future::try_join_all;
 use redis::aio::MultiplexedConnection;
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
@@ -44,6 +45,7 @@ impl Link {
             return Err(Error::Unavailable("a server changed while it was looked at".into()));
         }
         let generation = self.generation(&ground).await?;
+        self.highest.fetch_max(generation, Ordering::SeqCst);
         self.show_life(&ground).await?;
         Ok(Fence { ground, generation, since: Instant::now() })
     }
@@ -77,6 +79,9 @@ impl Link {
     }
 
     /// The generation that stands for these servers, if it is named and every bucket has it.
+    ///
+    /// One below another in which this hub has stood does not count: meanwhile another server had its turn, and this one
+    /// (a primary of yesterday that the sentinels name again, say) knows nothing of what happened there.
     async fn found(&self, ground: &Ground) -> Result<Option<u64>, Error> {
         let buckets = self.keys.buckets().map(|bucket| self.keys.generation(bucket));
         let asking = std::iter::once(self.keys.newest()).chain(buckets).map(|name| async move {
@@ -86,7 +91,9 @@ impl Link {
         });
         let found = try_join_all(asking).await.map_err(|error| failed(&error))?;
         let Some((Some(number), Some(identity))) = found.first() else { return Ok(None) };
-        let ours = *identity == ground.identity() && found.iter().all(|(there, _)| *there == Some(*number));
+        let newest = *number >= self.highest.load(Ordering::SeqCst);
+        let everywhere = found.iter().all(|(there, _)| *there == Some(*number));
+        let ours = newest && everywhere && *identity == ground.identity();
         Ok(ours.then_some(*number))
     }
 

@@ -9,6 +9,7 @@ use super::scripts::Script;
 use super::server::{Dialer, failed};
 use super::{RedisOptions, Truth};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -28,6 +29,8 @@ pub(super) struct Link {
     relays: Relays,
     /// The fence that stands; `None` while another is sought.
     fence: watch::Sender<Option<Arc<Fence>>>,
+    /// The highest generation that this hub has stood in.
+    pub(super) highest: Arc<AtomicU64>,
 }
 
 /// One run of a script. Asking twice is harmless: every script that changes something finds its own traces.
@@ -51,7 +54,8 @@ impl Link {
         relays: Relays,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { options, keys, dialer, truth, counters, relays, fence: watch::Sender::new(None) }
+        let (fence, highest) = (watch::Sender::new(None), Arc::default());
+        Self { options, keys, dialer, truth, counters, relays, fence, highest }
     }
 
     /// The first fence. Waits for servers that are away, not for those that cannot be used.
