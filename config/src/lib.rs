@@ -27,7 +27,7 @@ mod suggest;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, wants_colour};
 pub use human::Size;
-pub use load::{FILE, Loaded, Recipe, assignment, load, process_environment};
+pub use load::{FILE, Loaded, Recipe, assignment, load, load_text, process_environment};
 pub use origin::{Origin, Sources};
 pub use path::Path;
 pub use pattern::Patterns;

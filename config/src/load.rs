@@ -79,10 +79,30 @@ pub fn load(
         (None, Some((_, path))) => Some(PathBuf::from(path)),
         (None, None) => Some(PathBuf::from(FILE)).filter(|path| path.exists()),
     };
-    let (document, mut table) = match &file {
+    let (document, table) = match &file {
         Some(path) => read_file(path).map(|(document, table)| (Some(document), table))?,
         None => (None, toml::Table::new()),
     };
+    assemble(document, table, recipe, file)
+}
+
+/// Reads settings from a text, as if it were the only thing that says any.
+///
+/// # Errors
+/// Everything that is wrong with them, as [`load`].
+pub fn load_text(name: &str, text: &str) -> Result<Loaded, Diagnostics> {
+    let (document, table) = Document::parse(name, text).map_err(Diagnostic::from)?;
+    let recipe = Recipe { path: None, env: Vec::new(), flags: Vec::new() };
+    assemble(Some(document), table, recipe, Some(PathBuf::from(name)))
+}
+
+fn assemble(
+    document: Option<Document>,
+    mut table: toml::Table,
+    recipe: Recipe,
+    file: Option<PathBuf>,
+) -> Result<Loaded, Diagnostics> {
+    let Recipe { env, flags, .. } = recipe.clone();
     let mut sources = Sources { document, overrides: Vec::new() };
     let (found, mut errors) = environment::read(env.into_iter(), &table);
     let variables = found.into_iter().map(|found| (found.path, found.value, Origin::Environment { name: found.name }));

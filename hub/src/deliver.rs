@@ -127,6 +127,7 @@ mod tests {
     use confab_store::KeyUse;
     use futures_util::FutureExt;
     use futures_util::future::BoxFuture;
+    use proptest::prelude::*;
     use tokio::sync::mpsc;
 
     /// A journal that takes everything, and a past in which nothing has happened.
@@ -167,7 +168,7 @@ mod tests {
         Entry { event, trail: Trail::default(), window_events: 100, window_age: Duration::from_secs(60) }
     }
 
-    /// What a listener is told when a hub hears these offsets of a room that has nine events.
+    /// What a listener is told when a hub hears these offsets of a room that has nine events; 0 is a comparison.
     async fn told(offsets: &[u64]) -> (Vec<u64>, u64) {
         let folder = tempfile::tempdir().unwrap();
         let (timeline, _relay) = Memory::open(MemoryOptions::default(), Arc::new(Nothing), Arc::new(Nothing));
@@ -196,9 +197,10 @@ mod tests {
         let store = confab_store::Store::sqlite(&folder.path().join("store.db")).await.unwrap();
         let mutes = Arc::new(Mutes::new(store, timeline.clone()));
         let deliverer = Deliverer { rooms, timeline, mutes, telemetry: telemetry.clone() };
-        let (queue, relay) = mpsc::channel(16);
+        let (queue, relay) = mpsc::channel(offsets.len().max(1));
         for offset in offsets {
-            queue.send(Relay::Event(records[*offset as usize - 1].clone())).await.unwrap();
+            let at = (*offset as usize).checked_sub(1);
+            queue.send(at.map_or(Relay::Compare, |at| Relay::Event(records[at].clone()))).await.unwrap();
         }
         drop(queue);
         deliverer.run(relay).await;
@@ -218,5 +220,22 @@ mod tests {
         assert_eq!(told(&[1, 3, 4, 5]).await, ((1..=9).collect(), 1));
         assert_eq!(told(&[2]).await, ((1..=9).collect(), 1));
         assert_eq!(told(&[1, 2, 2, 1, 3]).await, (vec![1, 2, 3], 0), "what is old is passed over");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn whatever_is_lost_doubled_or_late_listeners_hear_each_event_once_and_in_order(
+            mut offsets in prop::collection::vec(0..=9_u64, 0..24),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let (heard, _) = runtime.block_on(told(&offsets));
+            let last = heard.last().copied().unwrap_or(0);
+            prop_assert_eq!(&heard, &(1..=last).collect::<Vec<_>>());
+            prop_assert!(offsets.iter().all(|offset| *offset <= last), "what was heard is given");
+            offsets.push(0);
+            prop_assert_eq!(runtime.block_on(told(&offsets)).0, (1..=9).collect::<Vec<_>>(), "a comparison finds the rest");
+        }
     }
 }

@@ -30,6 +30,8 @@ mod ticker;
 pub use breaker::BreakerState;
 pub use chain::{Applies, Chain, judged_kind};
 pub use circumstances::{Circumstances, Origin};
+#[doc(hidden)]
+pub use contract::heard::hear as hear_verdict;
 pub use crowd::Crowd;
 pub use fault::Fault;
 pub use load::{Changes, Check, Error};

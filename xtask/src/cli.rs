@@ -44,6 +44,12 @@ pub enum Verb {
     /// doubled or out of order fails the run. All of it takes about three quarters of an hour; on a machine that has something
     /// else to do, the ratios say less.
     Bench(Bench),
+    /// Feed the decoders of bytes from outside what a fuzzer finds
+    ///
+    /// Builds `fuzz/` with libFuzzer, apart from everything else (the first time takes minutes), and runs each target
+    /// for a while. An input that a decoder does not bear is left in `fuzz/artifacts/`. `cargo xtask test` runs the inputs
+    /// that are kept in `fuzz/corpus/`.
+    Fuzz(Fuzz),
     /// Kill, stop, cut and fill what there is, at random from a seed, while people talk; then judge what they saw
     ///
     /// Starts two or three hubs, two consumers, Redis with a replica and a sentinel, three brokers of Kafka and PostgreSQL, or,
@@ -84,6 +90,19 @@ pub struct Down {
     /// Remove the data as well, so that the next `up` begins empty
     #[arg(long)]
     pub wipe: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Fuzz {
+    /// Only these decoders, by the names of the files in `fuzz/fuzz_targets`; all of them, if none is named
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// How long each is fed
+    #[arg(long, default_value_t = 60, value_name = "N")]
+    pub seconds: u64,
+    /// Only build
+    #[arg(long)]
+    pub build_only: bool,
 }
 
 #[derive(Debug, Args)]

@@ -20,9 +20,12 @@ pub mod port;
 pub mod postgres;
 pub mod process;
 pub mod redis;
+pub mod redis_cluster;
+pub mod resp;
 mod server;
 
 pub use process::{Identity, Life, Process, Signal};
+pub use redis_cluster::RedisCluster;
 pub use server::{Program, Server};
 
 /// A Kafka broker that is its own controller (KRaft).

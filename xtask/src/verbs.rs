@@ -5,6 +5,7 @@ mod bench;
 mod chaos;
 mod check;
 mod cluster;
+mod fuzz;
 mod plugins;
 mod run;
 mod test;
@@ -23,6 +24,7 @@ pub fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Up(arguments) => up::up(&arguments).map(done),
         Verb::Down(arguments) => up::down(&arguments).map(done),
         Verb::Status => up::status().map(done),
+        Verb::Fuzz(arguments) => fuzz::fuzz(&arguments),
         Verb::Bench(arguments) => bench::bench(&arguments).map(done),
         Verb::Chaos(arguments) => chaos::chaos(&arguments).map(done),
         Verb::Plugins => plugins::build().map(done),

@@ -73,6 +73,7 @@ fn check_redis(redis: &RedisConfig, send_deadline: Duration, found: &mut Finding
             );
         }
     }
+    check_cluster(redis, found);
     if redis.prefix.is_empty() || redis.prefix.chars().any(|c| c.is_whitespace() || c.is_control() || "{}".contains(c))
     {
         found.add(
@@ -99,6 +100,41 @@ fn check_redis(redis: &RedisConfig, send_deadline: Duration, found: &mut Finding
                     duration::show((2 * redis.timeout).max(Duration::from_secs(5)))
                 ))
                 .rests_on(&path("timeout")),
+        );
+    }
+}
+
+fn check_cluster(redis: &RedisConfig, found: &mut Findings) {
+    let path = |key: &str| Path::of("timeline.redis").key(key);
+    let nodes = path("cluster").key("nodes");
+    for (at, node) in redis.cluster.nodes.iter().enumerate() {
+        if !is_host_and_port(node) {
+            found.add(
+                Problem::error(&nodes.index(at), format!("`{node}` is not a node's address"))
+                    .label("expected a host and a port")
+                    .help("write `\"redis-1:6379\"`; user, password and TLS are taken from `url`"),
+            );
+        }
+    }
+    if redis.cluster.nodes.is_empty() {
+        return;
+    }
+    if !redis.sentinel.nodes.is_empty() {
+        found.add(
+            Problem::error(&nodes, "sentinels and a Redis Cluster are both given")
+                .label("a cluster promotes its replicas itself")
+                .help("take `sentinel` out for a cluster, or `cluster` for one primary behind sentinels")
+                .rests_on(&path("sentinel")),
+        );
+    }
+    let database = redis.url.as_deref().and_then(|url| url.split_once("://")?.1.split_once('/').map(|(_, rest)| rest));
+    let database = database.and_then(|rest| rest.split(['?', '#']).next()).unwrap_or_default();
+    if !matches!(database, "" | "0") {
+        found.add(
+            Problem::error(&path("url"), "a Redis Cluster has only the database 0")
+                .label(format!("names the database `{database}`"))
+                .help("take it out, and keep deployments apart by `timeline.redis.prefix`")
+                .rests_on(&nodes),
         );
     }
 }

@@ -22,8 +22,8 @@ pub struct TimelineConfig {
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RedisConfig {
-    /// `redis://` or, with TLS, `rediss://`; user and password of an ACL user go into it. With sentinels its host and port
-    /// are not used, the rest is.
+    /// `redis://` or, with TLS, `rediss://`; user and password of an ACL user go into it. With sentinels, and
+    /// in a cluster, its host and port are not used, the rest is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// A file that holds the url.
@@ -34,6 +34,8 @@ pub struct RedisConfig {
     pub ca_file: Option<PathBuf>,
     /// Redis Sentinel, which says who the primary is.
     pub sentinel: SentinelConfig,
+    /// Redis Cluster, whose primaries share the buckets.
+    pub cluster: RedisClusterConfig,
     /// What every key and relay channel begins with.
     pub prefix: String,
     /// Into how many buckets rooms fall. Kept in Redis: a hub with another number does not start.
@@ -53,6 +55,7 @@ impl Default for RedisConfig {
             url_file: None,
             ca_file: None,
             sentinel: SentinelConfig::default(),
+            cluster: RedisClusterConfig::default(),
             prefix: "confab".into(),
             buckets: 64,
             timeout: Duration::from_secs(2),
@@ -82,6 +85,14 @@ impl fmt::Debug for SentinelConfig {
         let nodes: Vec<String> = self.nodes.iter().map(|node| hide_url(node)).collect();
         f.debug_struct("SentinelConfig").field("master", &self.master).field("nodes", &nodes).finish()
     }
+}
+
+/// Redis Cluster. Without nodes, it is none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RedisClusterConfig {
+    /// Where some of its nodes are: `host:port`. The others are found.
+    pub nodes: Vec<String>,
 }
 
 /// The durable truth.
@@ -152,6 +163,7 @@ impl fmt::Debug for RedisConfig {
             .field("url_file", &self.url_file)
             .field("ca_file", &self.ca_file)
             .field("sentinel", &self.sentinel)
+            .field("cluster", &self.cluster)
             .field("prefix", &self.prefix)
             .field("buckets", &self.buckets)
             .field("timeout", &self.timeout)

@@ -126,6 +126,7 @@ fn reach(redis: &RedisConfig, hub_id: &str) -> Result<RedisOptions, Error> {
     Ok(RedisOptions {
         ca_file: redis.ca_file.clone(),
         sentinel: (!nodes.is_empty()).then_some(SentinelOptions { master, nodes }),
+        cluster: redis.cluster.nodes.clone(),
         timeout: redis.timeout,
         ..RedisOptions::new(url.expose(), hub_id)
     })

@@ -6,7 +6,7 @@
 
 mod way;
 
-pub use way::Dial;
+pub use way::{Connection, Dial};
 
 use super::{COUNTER_BYTES, Error, Space};
 use ::redis::Script;

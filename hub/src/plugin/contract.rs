@@ -28,6 +28,8 @@ mod generated {
 pub use generated::confab::plugin::{host_clock, host_emit, host_http, host_kv, host_log, host_random, types};
 pub use generated::{Complete, CompletePre};
 
+pub mod heard;
+
 /// The contract's package.
 pub const PACKAGE: &str = "confab:plugin";
 

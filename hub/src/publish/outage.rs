@@ -92,6 +92,7 @@ impl Drop for Place {
 mod tests {
     use super::*;
     use confab_config::Size;
+    use proptest::prelude::*;
 
     fn outages(events: usize, size: u64, time: Duration) -> Outages {
         let outage_buffer = OutageBuffer { events, size: Size::kib(size), time };
@@ -117,6 +118,33 @@ mod tests {
         assert!(outages.admit(false, 100).is_ok());
         drop(held);
         assert_eq!(outages.waiting(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn an_outage_never_lets_in_more_than_the_bound_and_every_place_comes_back(
+            steps in prop::collection::vec((0..3_u8, 0..400_usize), 1..80),
+        ) {
+            const EVENTS: usize = 5;
+            let outages = outages(EVENTS, 1, Duration::from_secs(3600));
+            let mut held = Vec::new();
+            for (what, size) in steps {
+                let bytes: usize = held.iter().map(|(_, bytes)| bytes).sum();
+                let room = held.len() < EVENTS && bytes + size <= 1024;
+                match what {
+                    0 if !held.is_empty() => drop(held.swap_remove(size % held.len())),
+                    1 => held.push((outages.admit(true, size).unwrap(), size)),
+                    _ => {
+                        let admitted = outages.admit(false, size);
+                        prop_assert_eq!(admitted.is_ok(), room, "{} bytes beside {} of {} sends", size, bytes, held.len());
+                        held.extend(admitted.ok().map(|place| (place, size)));
+                    }
+                }
+                prop_assert_eq!(outages.waiting(), held.len());
+            }
+            held.clear();
+            prop_assert_eq!((outages.waiting(), outages.takes(false)), (0, true));
+        }
     }
 
     #[test]

@@ -11,7 +11,8 @@ pub struct Counters {
     pub swept: AtomicU64,
     /// Times that the relay's queue, or the one before it, was full, so that rooms had to be compared by offset.
     pub relay_overflows: AtomicU64,
-    /// Times that all subscriptions were made anew after a connection was lost or found deaf.
+    /// Times that all subscriptions were made anew after a connection was lost or found deaf, or some because slots of a
+    /// Redis Cluster moved.
     pub resubscriptions: AtomicU64,
     /// Generations opened by this hub.
     pub generations_opened: AtomicU64,

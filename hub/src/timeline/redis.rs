@@ -5,6 +5,11 @@
 //! and nothing is written; the same holds, by comparison inside the script, when another generation has begun. Either
 //! way the hub looks who the server is, adopts the generation that stands for it or opens one, and asks again.
 //!
+//! **In a cluster** all this holds for the primaries together: each has scripts of its own, and the generation stands for
+//! all of them. When one is replaced, all buckets get a new generation. A slot may move among them, with everything in it;
+//! should a room's position be lost on the way all the same, its bucket knows that the room had begun, and ends its
+//! generation.
+//!
 //! **A key that a lost generation left pending** (its dedupe entry survived a failover, its record may or may not be in
 //! the journal) counts as new: `lookup` does not know it, and `append` gives it a place in the new generation, but
 //! under the id that it had, if the draft is the same, so that copies in the journal are copies of one event. With
@@ -17,12 +22,14 @@ mod fence;
 mod generation;
 mod keys;
 mod link;
+mod nodes;
 mod options;
 mod presence;
 mod refusal;
 mod scripts;
 mod sentinel;
 mod server;
+mod shards;
 mod sweep;
 
 pub use options::{RedisOptions, WaitsFor};

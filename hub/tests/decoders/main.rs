@@ -1,7 +1,9 @@
 //! What comes from outside, read: whatever the bytes are, reading them ends, gives no more than they hold, and what is
 //! written is read as the same.
 
+mod corpus;
 mod engineio;
+mod fuzzed;
 mod native;
 mod record;
 mod socketio;

@@ -1,4 +1,4 @@
-//! What plugins remember: one contract for both memories, and what a plugin that floods them cannot do.
+//! What plugins remember: one contract for every memory, and what a plugin that floods them cannot do.
 
 use crate::servers::{nobody_at, silent};
 use crate::support::{World, reach, try_world_with, whole};
@@ -12,7 +12,11 @@ use std::time::{Duration, Instant};
 const DEADLINE: Duration = Duration::from_secs(30);
 
 fn redis_at(url: &str, prefix: &str) -> Kv {
-    let dialer = RedisDialer::new(&RedisOptions::new(url, "test")).unwrap();
+    redis_with(&RedisOptions::new(url, "test"), prefix)
+}
+
+fn redis_with(options: &RedisOptions, prefix: &str) -> Kv {
+    let dialer = RedisDialer::new(options).unwrap();
     let dial = move || {
         let dialer = dialer.clone();
         async move { dialer.connect("kv").await.map_err(|error| error.to_string()) }.boxed()
@@ -28,9 +32,17 @@ fn fresh_prefix() -> String {
     format!("test-{}", uuid::Uuid::now_v7().simple())
 }
 
-/// Both memories, empty.
-fn both() -> [(&'static str, Kv); 2] {
-    [("memory", Kv::default()), ("redis", redis_at(&test_redis(), &fresh_prefix()))]
+/// In the shared Redis Cluster.
+fn redis_cluster() -> Kv {
+    let nodes = std::env::var("CONFAB_TEST_REDIS_CLUSTER").expect("run `cargo xtask test`, which starts the services");
+    let cluster = nodes.split(',').map(str::to_owned).collect();
+    let options = RedisOptions { cluster, ..RedisOptions::new("redis://not-used.invalid", "test") };
+    redis_with(&options, &fresh_prefix())
+}
+
+/// Each memory, empty.
+fn each() -> [(&'static str, Kv); 3] {
+    [("memory", Kv::default()), ("redis", redis_at(&test_redis(), &fresh_prefix())), ("redis cluster", redis_cluster())]
 }
 
 fn space(keys: usize, bytes: usize) -> Space {
@@ -47,7 +59,7 @@ async fn eventually(what: &str, mut ask: impl AsyncFnMut() -> bool) {
 
 #[tokio::test]
 async fn a_value_is_what_was_put_there_until_it_is_deleted() {
-    for (name, kv) in both() {
+    for (name, kv) in each() {
         let space = roomy();
         assert_eq!(kv.get(&space, "a").await, Ok(None), "{name}");
         for value in [&b""[..], b"\0\xff\r\n", &[7; 64 << 10]] {
@@ -65,7 +77,7 @@ async fn a_value_is_what_was_put_there_until_it_is_deleted() {
 
 #[tokio::test]
 async fn keys_and_values_have_a_largest_size() {
-    for (name, kv) in both() {
+    for (name, kv) in each() {
         let space = roomy();
         let long = "k".repeat(257);
         for key in ["", &long] {
@@ -81,7 +93,7 @@ async fn keys_and_values_have_a_largest_size() {
 
 #[tokio::test]
 async fn a_counter_counts_exactly_and_only_what_is_a_counter() {
-    for (name, kv) in both() {
+    for (name, kv) in each() {
         let space = roomy();
         let add = async |key: &str, by: i64| kv.increment(&space, key, by, None).await;
         assert_eq!((add("n", 5).await, add("n", -7).await, add("n", 0).await), (Ok(5), Ok(-2), Ok(-2)), "{name}");
@@ -103,7 +115,7 @@ async fn a_counter_counts_exactly_and_only_what_is_a_counter() {
 
 #[tokio::test]
 async fn nobody_s_addition_comes_between() {
-    for (name, kv) in both() {
+    for (name, kv) in each() {
         let adding = (0..20).map(|_| {
             let kv = kv.clone();
             tokio::spawn(async move {
@@ -121,7 +133,7 @@ async fn nobody_s_addition_comes_between() {
 
 #[tokio::test]
 async fn whatever_is_kept_expires_and_a_counter_counts_from_its_first_addition() {
-    for (name, kv) in both() {
+    for (name, kv) in each() {
         let space = roomy();
         kv.set(&space, "a", b"1".to_vec(), Some(50)).await.unwrap();
         let begin = Instant::now();
@@ -140,7 +152,7 @@ async fn whatever_is_kept_expires_and_a_counter_counts_from_its_first_addition()
 
 #[tokio::test]
 async fn a_full_space_says_so_keeps_what_it_has_and_takes_more_when_there_is_room() {
-    for (name, kv) in both() {
+    for (name, kv) in each() {
         let space = space(3, 1000);
         for key in ["a", "b"] {
             kv.set(&space, key, b"1".to_vec(), None).await.unwrap();
@@ -167,7 +179,7 @@ async fn a_full_space_says_so_keeps_what_it_has_and_takes_more_when_there_is_roo
 
 #[tokio::test]
 async fn plugins_do_not_see_one_another_s_keys() {
-    for (name, kv) in both() {
+    for (name, kv) in each() {
         let other = Space { name: "it-2".into(), ..roomy() };
         kv.set(&roomy(), "a", b"1".to_vec(), None).await.unwrap();
         assert_eq!(kv.get(&other, "a").await, Ok(None), "{name}");
@@ -218,7 +230,7 @@ async fn world_over(kv: &Kv, toml: &str) -> World {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plugin_remembers_over_messages_and_over_chains() {
-    for (name, kv) in both() {
+    for (name, kv) in each() {
         let toml = reach("kv = true, http = ['https://a.example']", "isolation = 'message'");
         let world = world_over(&kv, &toml).await;
         assert_eq!(world.said("add n 5").await, "5", "{name}");
@@ -237,7 +249,7 @@ async fn a_plugin_remembers_over_messages_and_over_chains() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_keys_of_bytes_or_of_calls_fills_nothing_but_its_own_space() {
-    for (name, kv) in both() {
+    for (name, kv) in each() {
         let limits = "kv = { keys = 20, bytes = '200 KiB', calls = 40 }, http = ['https://a.example']";
         let world = world_over(&kv, &reach(limits, "")).await;
         assert_eq!(world.said("keys 100").await, "20 ok, 80 full", "{name}");

@@ -23,6 +23,12 @@ macro_rules! contract {
                 super::$claim(super::World::redis().await).await;
             })*
         }
+        mod cluster {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $claim() {
+                super::$claim(super::World::cluster().await).await;
+            })*
+        }
     };
 }
 pub(crate) use contract;

@@ -1,5 +1,6 @@
 //! What the timeline promises, asked of the memory and of a real Redis through the same questions.
 
+mod cluster;
 mod contract;
 mod embedded;
 mod generations;

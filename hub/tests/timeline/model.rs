@@ -1,8 +1,8 @@
-//! The timeline in Redis against a model that fits on a page.
+//! The timeline against a model that fits on a page: in memory, in a Redis, in a Redis Cluster.
 
 use crate::ledger::Ledger;
 use crate::server::connection;
-use crate::world::{World, entry, key, redis_options, room, user};
+use crate::world::{World, cluster_options, entry, key, redis_options, room, user};
 use confab_hub::timeline::{Appended, Entry, Known, Outcome, Placed, RedisOptions, Settled};
 use confab_protocol::{Cursor, EventId, Refusal};
 use proptest::prelude::*;
@@ -39,6 +39,8 @@ type Name = (String, String);
 
 #[derive(Default)]
 struct Model {
+    /// Embedded: whatever has a place is in the journal.
+    commits_first: bool,
     epoch: u64,
     tops: HashMap<String, u64>,
     keys: HashMap<Name, Known>,
@@ -74,7 +76,11 @@ impl Model {
         let top = self.tops.entry(name.0.clone()).or_default();
         *top += 1;
         let cursor = Cursor::new(self.epoch, *top);
-        self.keys.insert(name, Known { digest: event.digest.clone(), outcome: Outcome::Pending { id, cursor } });
+        let outcome = match self.commits_first {
+            true => Outcome::Journaled { id, cursor },
+            false => Outcome::Pending { id, cursor },
+        };
+        self.keys.insert(name, Known { digest: event.digest.clone(), outcome });
         Expected::Placed(id, cursor)
     }
 
@@ -114,19 +120,33 @@ impl Model {
 }
 
 async fn lose_the_generation(options: &RedisOptions) {
-    let mut redis = connection(&options.url).await;
-    let mut lose = redis::cmd("DEL");
-    lose.arg(format!("{}:generation", options.prefix));
-    for bucket in 0..options.buckets {
-        lose.arg(format!("{}{{b{bucket}}}:generation", options.prefix));
+    let buckets = (0..options.buckets).map(|bucket| format!("{}{{b{bucket}}}:generation", options.prefix));
+    for name in buckets.chain([format!("{}:generation", options.prefix)]) {
+        let mut lose = redis::cmd("DEL");
+        lose.arg(&name);
+        if options.cluster.is_empty() {
+            lose.exec_async(&mut connection(&options.url).await).await.unwrap();
+            continue;
+        }
+        let nodes = options.cluster.iter().map(|node| format!("redis://{node}"));
+        let client = redis::cluster::ClusterClient::new(nodes).unwrap();
+        lose.exec_async(&mut client.get_async_connection().await.unwrap()).await.unwrap();
     }
-    lose.exec_async(&mut redis).await.unwrap();
 }
 
-async fn check(steps: Vec<Step>) {
-    let options = RedisOptions { buckets: 2, ..redis_options() };
-    let world = World::redis_with(options.clone(), Arc::<Ledger>::default()).await;
-    let mut model = Model { epoch: 1, ..Model::default() };
+/// Where the timeline is.
+enum Where {
+    Memory,
+    Redis(Box<RedisOptions>),
+}
+
+async fn check(steps: Vec<Step>, place: Where) {
+    let world = match &place {
+        Where::Memory => World::memory().await,
+        Where::Redis(options) => World::redis_with((**options).clone(), Arc::<Ledger>::default()).await,
+    };
+    let epoch = world.read("room 0", None, false, 0).await.top.epoch.0;
+    let mut model = Model { epoch, commits_first: matches!(place, Where::Memory), ..Model::default() };
     let (mut sent, mut placed) = (Vec::<Entry>::new(), Vec::<Placed>::new());
     for step in steps {
         match &step {
@@ -141,7 +161,7 @@ async fn check(steps: Vec<Step>) {
                 let found = match world.timeline.append(&entry).await.unwrap() {
                     Appended::Placed(new) => {
                         let place = Expected::Placed(new.record.event.id, new.record.cursor);
-                        placed.push(new);
+                        placed.extend(new.pending.is_some().then_some(new));
                         place
                     }
                     Appended::Known(known) => Expected::Known(known),
@@ -165,7 +185,8 @@ async fn check(steps: Vec<Step>) {
                 assert_eq!(told, model.refuse((in_room, of_key), &digest, &refusal), "{step:?}");
             }
             Step::Fail => {
-                lose_the_generation(&options).await;
+                let Where::Redis(options) = &place else { continue };
+                lose_the_generation(options).await;
                 world.until_taking().await;
                 model.fail();
             }
@@ -181,12 +202,26 @@ async fn check(steps: Vec<Step>) {
     world.timeline.close().await;
 }
 
+fn run(steps: Vec<Step>, place: Where) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(check(steps, place));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_scripts_do_what_the_model_does(steps in steps()) {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        runtime.block_on(check(steps));
+        run(steps, Where::Redis(Box::new(RedisOptions { buckets: 2, ..redis_options() })));
+    }
+
+    #[test]
+    fn the_scripts_do_in_a_cluster_what_the_model_does(steps in steps()) {
+        run(steps, Where::Redis(Box::new(RedisOptions { buckets: 2, ..cluster_options() })));
+    }
+
+    #[test]
+    fn the_memory_does_what_the_model_does(steps in steps()) {
+        run(steps, Where::Memory);
     }
 }

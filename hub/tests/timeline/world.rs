@@ -35,6 +35,11 @@ impl World {
         Self::redis_with(redis_options(), Arc::default()).await
     }
 
+    /// In a Redis Cluster.
+    pub async fn cluster() -> Self {
+        Self::redis_with(cluster_options(), Arc::default()).await
+    }
+
     pub async fn redis_with(options: RedisOptions, ledger: Arc<Ledger>) -> Self {
         let connected =
             timeout(DEADLINE, Redis::connect(options, ledger.clone())).await.expect("redis is there in time");
@@ -111,6 +116,17 @@ impl World {
 pub fn redis_options() -> RedisOptions {
     let url = std::env::var("CONFAB_TEST_REDIS").expect("run `cargo xtask test`, which starts the services");
     options_for(&url)
+}
+
+/// Options for the shared Redis Cluster, with a prefix of their own.
+pub fn cluster_options() -> RedisOptions {
+    let nodes = std::env::var("CONFAB_TEST_REDIS_CLUSTER").expect("run `cargo xtask test`, which starts the services");
+    options_in(nodes.split(',').map(str::to_owned).collect())
+}
+
+/// Options for a Redis Cluster with these nodes.
+pub fn options_in(nodes: Vec<String>) -> RedisOptions {
+    RedisOptions { cluster: nodes, ..options_for("redis://not-used.invalid") }
 }
 
 pub fn options_for(url: &str) -> RedisOptions {

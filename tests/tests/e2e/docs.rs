@@ -1,8 +1,9 @@
-//! The programs of the guide, as they stand there.
+//! The programs of the guide, as they stand there, and the tests that the promises name.
 
 use anyhow::{Context, Result, ensure};
 use confab_tests::stock::Documented;
 use confab_tests::world::Embedded;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Runs every program of a page until each has printed the line that everybody hears.
@@ -34,4 +35,49 @@ async fn the_programs_of_the_clients_page_work() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_program_of_the_socket_io_page_works() -> Result<()> {
     programs_of("socket-io.md", 1).await
+}
+
+/// The functions that Rust files below a folder define.
+fn functions(folder: &Path, found: &mut BTreeSet<String>) -> Result<()> {
+    for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path.is_dir() {
+            functions(&path, found)?;
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            let text = std::fs::read_to_string(&path)?;
+            let after = text.split("fn ").skip(1);
+            found.extend(after.filter_map(|rest| rest.split(['(', '<']).next().map(str::to_owned)));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_test_that_the_promises_name_exists() -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut defined = BTreeSet::new();
+    for folder in ["tests", "hub", "store", "consumer", "protocol", "plugin-sdk"] {
+        for part in ["src", "tests"] {
+            let folder = root.join(folder).join(part);
+            if folder.exists() {
+                functions(&folder, &mut defined)?;
+            }
+        }
+    }
+    let page = std::fs::read_to_string(root.join("docs/reference/promises.md"))?;
+    // Tests tell stories: nothing else in that page is as long a name.
+    let is_test = |name: &&str| {
+        name.matches('_').count() >= 4 && name.chars().all(|c| c.is_ascii_lowercase() || "_0123456789".contains(c))
+    };
+    let named: Vec<&str> = page.split('`').skip(1).step_by(2).filter(is_test).collect();
+    let missing: Vec<_> = named.iter().filter(|name| !defined.contains(**name)).collect();
+    ensure!(missing.is_empty(), "no such test: {missing:?}");
+    let (_, schedules) = page.split_once("## Schedules").context("the page has the schedules")?;
+    for number in 1..=15 {
+        let row = schedules.lines().find(|line| line.starts_with(&format!("| {number} |")));
+        let row = row.with_context(|| format!("schedule {number} is missing"))?;
+        ensure!(row.contains('`') || row.contains("not yet"), "schedule {number} has no test");
+    }
+    ensure!(named.len() > 50, "the page names only {} tests", named.len());
+    Ok(())
 }

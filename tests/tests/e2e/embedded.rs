@@ -60,6 +60,57 @@ async fn a_kill_keeps_what_was_acknowledged_and_the_order_goes_on_where_it_was()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn when_the_disk_takes_no_more_nothing_is_shown_that_is_not_kept() -> Result<()> {
+    let mut world = Embedded::prepared("")?;
+    // No file may be larger than 2 MiB: to the hub, the disk is full then, and its writes fail.
+    let small = "trap '' XFSZ; ulimit -f 4096; exec \"$0\" \"$@\"";
+    world.hub.within(["sh", "-c", small].map(str::to_owned).into());
+    world.hub.start().await?;
+    let ada = Client::connect(&world.hub.listen, "ada").await?;
+    let mut bob = Client::connect(&world.hub.listen, "bob").await?;
+    bob.subscribe("lobby", None).await?.unwrap();
+    let text = "all the world's a stage ".repeat(400);
+    let (mut kept, mut refused) = (Vec::new(), 0);
+    for n in 0..2000 {
+        match ada.say("lobby", &format!("k{n}"), &text).await? {
+            Ok(receipt) => kept.push(receipt["id"].clone()),
+            Err(refusal) => {
+                assert_eq!((&refusal["code"], &refusal["temporary"]), (&json!(203), &json!(true)), "{refusal}");
+                refused += 1;
+            }
+        }
+        if refused == 5 {
+            break;
+        }
+    }
+    assert_eq!(refused, 5, "the disk was full after {} messages", kept.len());
+    assert!(kept.len() > 10, "{} were kept before", kept.len());
+    for (n, id) in kept.iter().enumerate() {
+        let heard = bob.publication().await?;
+        assert_eq!((&heard["pub"]["tags"]["id"], &heard["pub"]["offset"]), (id, &json!(n + 1)));
+    }
+    assert!(bob.publication_now().is_none(), "what was refused is not shown");
+
+    world.hub.kill()?;
+    world.hub.within(Vec::new());
+    world.hub.start().await?;
+    let ada = Client::connect(&world.hub.listen, "ada").await?;
+    let (mut found, mut asked) = (Vec::new(), json!({"room": "lobby", "limit": 100}));
+    loop {
+        let page = ada.rpc("history", asked.clone()).await?.unwrap();
+        found.extend(page["events"].as_array().unwrap().iter().map(|event| event["id"].clone()));
+        if page["next"].is_null() {
+            break;
+        }
+        asked["since"] = page["next"].clone();
+    }
+    assert_eq!(found, kept, "what has a receipt is kept, and nothing else");
+    let next = ada.say("lobby", "after", "there is room again").await?.unwrap();
+    assert_eq!(next["offset"], json!(kept.len() + 1));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn history_reads_both_ways_from_memory_to_the_store_with_one_cursor() -> Result<()> {
     let rooms = "\n[[room]]\nmatch = [\"small:*\"]\nhot_window = { events = 10 }\n";
     let world = Embedded::start(rooms).await?;

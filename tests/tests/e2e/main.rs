@@ -21,6 +21,7 @@ mod plugins;
 mod presence;
 mod protocol;
 mod recovery;
+mod redis_cluster;
 mod relay;
 mod reload;
 mod reload_load;

@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 use xtask::install::{self, Installed};
 use xtask::progress::{Progress, say, seconds, shown};
-use xtask::services::{Kafka, Postgres, Redis, kafka, postgres, process::Scratch, redis};
+use xtask::services::{Kafka, Postgres, Redis, RedisCluster, kafka, postgres, process::Scratch, redis, redis_cluster};
 
 /// Runs them; the exit code is that of the tests.
 pub fn test(arguments: &cli::Test) -> Result<ExitCode> {
@@ -64,6 +64,7 @@ fn select(verb: &str, arguments: &cli::Test) -> Command {
 /// One set of services for all tests; each test keeps to names of its own in them.
 struct Services {
     redis: Redis,
+    redis_cluster: RedisCluster,
     postgres: Postgres,
     kafka: Kafka,
     // Last, so that the folder goes when nobody writes into it any more.
@@ -76,17 +77,19 @@ impl Services {
         let scratch = Scratch::new("test")?;
         let folder = scratch.path();
         let redis = Redis::start(&folder.join("redis"), redis::Options::default())?;
+        let redis_cluster = RedisCluster::start(&folder.join("redis-cluster"), &redis_cluster::Options::default())?;
         let postgres = Postgres::start(&folder.join("postgres"), postgres::Options::for_tests())?;
         let jars = Some(installed.kafka_jars.clone());
         let kafka = Kafka::start(&folder.join("kafka"), kafka::Options { jars, ..Default::default() })?;
         progress.done(&format!("{}, {}, Kafka at {}", redis.address(), postgres.address(), kafka.address()));
-        Ok(Self { redis, postgres, kafka, _folder: scratch })
+        Ok(Self { redis, redis_cluster, postgres, kafka, _folder: scratch })
     }
 
     /// Tells the tests where everything is.
     fn tell(&self, command: &mut Command, installed: &Installed, components: &Path) {
         command
             .env("CONFAB_TEST_REDIS", self.redis.address())
+            .env("CONFAB_TEST_REDIS_CLUSTER", self.redis_cluster.addresses().join(","))
             .env("CONFAB_TEST_KAFKA", self.kafka.address())
             .env("CONFAB_TEST_POSTGRES", self.postgres.address())
             .env("CONFAB_TEST_KAFKA_LIB", &installed.kafka_jars)

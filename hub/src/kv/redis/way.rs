@@ -8,19 +8,57 @@ use super::super::Error;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
-use redis::aio::MultiplexedConnection;
-use redis::{RedisError, RedisResult};
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::cluster_async::ClusterConnection;
+use redis::{Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Makes a connection to the server that serves at this moment; the text says why there is none.
-pub type Dial = dyn Fn() -> BoxFuture<'static, Result<MultiplexedConnection, String>> + Send + Sync;
+/// A connection to the one server, or to all those of a cluster. Cheap to clone.
+#[derive(Clone)]
+pub enum Connection {
+    /// To the one server.
+    One(MultiplexedConnection),
+    /// To each server of a cluster; questions go where their keys are.
+    Cluster(ClusterConnection),
+}
+
+impl ConnectionLike for Connection {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Self::One(one) => one.req_packed_command(cmd),
+            Self::Cluster(cluster) => cluster.req_packed_command(cmd),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        cmd: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Self::One(one) => one.req_packed_commands(cmd, offset, count),
+            Self::Cluster(cluster) => cluster.req_packed_commands(cmd, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Self::One(one) => one.get_db(),
+            Self::Cluster(cluster) => cluster.get_db(),
+        }
+    }
+}
+
+/// Makes a connection to whoever serves at this moment; the text says why there is none.
+pub type Dial = dyn Fn() -> BoxFuture<'static, Result<Connection, String>> + Send + Sync;
 
 /// After how many questions in a row that nobody heard an answer to a connection counts as broken.
 const UNANSWERED_MAX: u32 = 4;
 
 /// One connection, or the making of it.
-type Making = Shared<BoxFuture<'static, Result<MultiplexedConnection, String>>>;
+type Making = Shared<BoxFuture<'static, Result<Connection, String>>>;
 
 /// The way.
 pub struct Way {
@@ -43,7 +81,7 @@ impl Way {
     /// Asks a question.
     pub async fn ask<T, F: Future<Output = RedisResult<T>>>(
         &self,
-        question: impl FnOnce(MultiplexedConnection) -> F,
+        question: impl FnOnce(Connection) -> F,
     ) -> Result<T, Error> {
         let standing = self.standing();
         let asking = Asking { way: self, standing: &standing, answered: false };

@@ -9,6 +9,7 @@
 --       6 the record without its place                          7 how many events the window keeps
 --       8 how long an idle window stays (ms)                    9 how long a key is remembered (ms)
 --       10 what a delete deletes, or ''                         11 what an edit edits, or ''
+--       12 a short name of the room
 -- Returns {'placed', epoch, offset, pending entry}
 --         {'known', state, digest, id, epoch, offset, refusal}  the key is taken: nothing was done
 --         {'first', id}       a lost generation knew this draft by that id: come again with it
@@ -39,6 +40,11 @@ local offset
 if redis.call('HGET', KEYS[2], 'epoch') == generation then
   offset = string.format('%d', redis.call('HINCRBY', KEYS[2], 'offset', 1))
 else
+  if redis.call('HSETNX', KEYS[1], 'begun:' .. ARGV[12], 1) == 0 then
+    -- The room had begun in this generation, so its position was lost: nobody goes on in it.
+    redis.call('HDEL', KEYS[1], 'generation')
+    return {'stale'}
+  end
   redis.call('DEL', KEYS[3], KEYS[4], KEYS[5])
   redis.call('HSET', KEYS[2], 'epoch', generation, 'offset', 1)
   offset = '1'

@@ -1,7 +1,10 @@
-//! The ear: one connection of its own on which this hub hears the rooms it listens to.
+//! The ear: connections of its own, one to each server, on which this hub hears the rooms it listens to.
 //!
-//! What it hears goes through a bounded queue; whatever is lost on the way (a full queue, a broken or deaf connection)
-//! ends in one [`super::super::Relay::Compare`], told only when every subscription is live again.
+//! What it hears goes through a bounded queue; whatever is lost on the way (a full queue, a broken or deaf connection, a
+//! room that moved to another server of a cluster) ends in one [`super::super::Relay::Compare`], told only when every
+//! subscription is live again.
+
+mod line;
 
 use super::super::{Counters, Error};
 use super::RedisOptions;
@@ -11,20 +14,19 @@ use super::presence::{NEWS, PASSAGE, TYPING};
 use super::server::{Dialer, failed};
 use crate::timeline::relays::Relays;
 use confab_protocol::{Cursor, Passage, Record, Room, Typing};
+use futures_util::future::try_join_all;
+use line::{Line, Readers, Wires};
 use parking_lot::Mutex;
-use redis::aio::{AsyncPushSender, MultiplexedConnection, SendError};
-use redis::{PushInfo, PushKind, Value};
+use redis::{PushInfo, PushKind, RedisResult, Value};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
-use tokio::sync::{Notify, mpsc, watch};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// The bound of the queue between the connection's reader and the ear.
-const PUSHES: usize = 4096;
-/// How much is taken from it at once.
+/// How much is taken from the queue, or subscribed, at once.
 const PUSHES_AT_ONCE: usize = 256;
 /// How often the ear speaks to itself.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -48,9 +50,9 @@ struct Inner {
     relays: Relays,
     counters: Arc<Counters>,
     wanted: Mutex<Wanted>,
-    /// The connection on which every wanted room is subscribed; `None` while there is none.
-    line: watch::Sender<Option<MultiplexedConnection>>,
-    /// The connection made by [`Ear::begin`], until [`Ear::listen`] takes it.
+    /// The line on which every wanted room is subscribed; `None` while there is none.
+    line: watch::Sender<Option<Arc<Wires>>>,
+    /// The line made by [`Ear::begin`], until [`Ear::listen`] takes it.
     first: Mutex<Option<Line>>,
     /// One door a room (or a few): joining and leaving it never overtake one another.
     doors: [tokio::sync::Mutex<()>; DOORS],
@@ -63,37 +65,15 @@ struct Wanted {
     leaving: HashMap<Vec<u8>, u32>,
 }
 
-/// A live subscription connection.
-struct Line {
-    connection: MultiplexedConnection,
-    pushes: mpsc::Receiver<PushInfo>,
-    state: Arc<LineState>,
-}
-
-#[derive(Default)]
-struct LineState {
-    /// Pushes were left out because the queue was full.
-    overflowed: AtomicBool,
-    /// The connection is gone.
-    gone: Notify,
-}
-
-/// Where the connection's reader puts what it reads. It never waits.
-struct Pushes {
-    queue: mpsc::Sender<PushInfo>,
-    state: Arc<LineState>,
-}
-
-impl AsyncPushSender for Pushes {
-    fn send(&self, push: PushInfo) -> Result<(), SendError> {
-        if push.kind == PushKind::Disconnection {
-            self.state.gone.notify_one();
-            return Ok(());
+impl Wanted {
+    /// Whether an end of this subscription was awaited: one of them has come now.
+    fn left(&mut self, channel: &[u8]) -> bool {
+        let Some(count) = self.leaving.get_mut(channel) else { return false };
+        *count -= 1;
+        if *count == 0 {
+            self.leaving.remove(channel);
         }
-        if self.queue.try_send(push).is_err() {
-            self.state.overflowed.store(true, Ordering::Release);
-        }
-        Ok(())
+        true
     }
 }
 
@@ -115,18 +95,18 @@ impl Ear {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Whether there is a connection on which every wanted room is subscribed.
+    /// Whether there is a line on which every wanted room is subscribed.
     pub(super) fn hears(&self) -> bool {
         self.inner.line.borrow().is_some()
     }
 
-    /// The first connection. Waits for servers that are away, not for those that cannot be used.
+    /// The first line. Waits for servers that are away, not for those that cannot be used.
     pub(super) async fn begin(&self) -> Result<(), Error> {
         let mut pause = Pause::default();
         loop {
             match self.connect().await {
                 Ok(line) => {
-                    self.inner.line.send_replace(Some(line.connection.clone()));
+                    self.inner.line.send_replace(Some(line.wires.clone()));
                     *self.inner.first.lock() = Some(line);
                     return Ok(());
                 }
@@ -158,7 +138,7 @@ impl Ear {
             }
             match self.connect().await {
                 Ok(live) => {
-                    self.inner.line.send_replace(Some(live.connection.clone()));
+                    self.inner.line.send_replace(Some(live.wires.clone()));
                     Counters::add(&self.inner.counters.resubscriptions);
                     tracing::info!("relay connection is back, every room will be compared");
                     self.inner.relays.compare();
@@ -172,37 +152,54 @@ impl Ear {
         }
     }
 
-    /// A connection on which every wanted room is subscribed already.
+    /// A line on which every wanted room is subscribed already.
     async fn connect(&self) -> Result<Line, Error> {
         let inner = &*self.inner;
-        let state = Arc::<LineState>::default();
-        let (queue, pushes) = mpsc::channel(PUSHES);
-        let sender = Arc::new(Pushes { queue, state: state.clone() });
-        let mut connection = inner.dialer.dial("relay", Some(sender)).await?.connection;
+        let (mut readers, pushes) = Readers::new();
+        let connections = inner.dialer.dial("relay", || readers.add()).await?;
+        let wires = readers.of(connections);
         let rooms: Vec<Room> = {
             let mut wanted = inner.wanted.lock();
             wanted.leaving.clear();
             wanted.rooms.iter().cloned().collect()
         };
-        let heartbeat = inner.keys.heartbeat(&inner.options.hub_id);
-        subscribe(&connection, &heartbeat).await?;
-        subscribe(&connection, &inner.keys.news()).await?;
-        let heard = redis::cmd("SPUBLISH").arg(&heartbeat).arg("").query_async::<u64>(&mut connection).await;
-        heard.map_err(|error| failed(&error))?;
+        let beats = self.begin_beats(&wires).await?;
+        for beat in &beats {
+            let heard = self.beat(beat).query_async::<u64>(&mut wires.connection(beat)).await;
+            heard.map_err(|error| failed(&error))?;
+        }
         for rooms in rooms.chunks(PUSHES_AT_ONCE) {
             let channels: Vec<String> = rooms.iter().map(|room| inner.keys.relay(room)).collect();
-            let live = channels.iter().map(|channel| subscribe(&connection, channel));
-            futures_util::future::try_join_all(live).await?;
+            try_join_all(channels.iter().map(|channel| wires.subscribe(channel))).await?;
         }
-        Ok(Line { connection, pushes, state })
+        Ok(Line { wires, pushes, beats })
+    }
+
+    /// Subscribes what is not a room's: news, and the channels on which the hub hears itself, which are returned: one at each
+    /// server that serves a bucket.
+    async fn begin_beats(&self, wires: &Wires) -> Result<Vec<String>, Error> {
+        let (keys, mut beats) = (&self.inner.keys, vec![None; wires.len()]);
+        for bucket in keys.buckets() {
+            let channel = keys.heartbeat(bucket, &self.inner.options.hub_id);
+            beats[wires.place(&channel)].get_or_insert(channel);
+        }
+        let beats: Vec<String> = beats.into_iter().flatten().collect();
+        try_join_all(beats.iter().map(|beat| wires.subscribe(beat))).await?;
+        wires.subscribe(&keys.news()).await?;
+        Ok(beats)
+    }
+
+    /// What the hub says to itself.
+    fn beat(&self, channel: &str) -> redis::Cmd {
+        let mut beat = redis::cmd("SPUBLISH");
+        beat.arg(channel).arg("");
+        beat
     }
 
     /// Passes on what the line brings; returns why it must be given up.
     async fn hear(&self, mut line: Line) -> &'static str {
-        let heartbeat = self.inner.keys.heartbeat(&self.inner.options.hub_id);
         let mut beats = interval(HEARTBEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut heard = Instant::now();
         let mut taken = Vec::with_capacity(PUSHES_AT_ONCE);
         loop {
             tokio::select! {
@@ -210,40 +207,73 @@ impl Ear {
                     if count == 0 {
                         return "the connection broke";
                     }
-                    heard = Instant::now();
-                    self.inner.counters.relay_heard();
-                    for push in taken.drain(..) {
-                        if self.unsubscribed_by_server(&push) {
-                            return "the server ended a subscription";
-                        }
-                        self.pass_on(&push);
+                    if line.beats.iter().all(|beat| line.wires.silent_for(beat) < 2 * HEARTBEAT) {
+                        self.inner.counters.relay_heard();
                     }
-                    if line.state.overflowed.swap(false, Ordering::AcqRel) {
+                    let mut ended = HashSet::new();
+                    for push in taken.drain(..) {
+                        match self.ended_by_server(&push) {
+                            Some(channel) => drop(ended.insert(channel)),
+                            None => self.pass_on(&push),
+                        }
+                    }
+                    if line.wires.state.overflowed.swap(false, Ordering::AcqRel) {
                         self.inner.relays.overflowed();
                     }
+                    if !ended.is_empty() && !self.moved_over(&mut line, &ended).await {
+                        return "the server ended a subscription";
+                    }
                 }
-                () = line.state.gone.notified() => return "the connection broke",
+                () = line.wires.state.gone.notified() => return "the connection broke",
                 _ = beats.tick() => {
-                    if heard.elapsed() > DEAF {
+                    if line.beats.iter().any(|beat| line.wires.silent_for(beat) > DEAF) {
                         return "the connection is deaf";
                     }
-                    let mut beat = redis::cmd("SPUBLISH");
-                    beat.arg(&heartbeat).arg("").set_no_response(true);
-                    // Said where the hub appends, so that an ear at another server (a primary of yesterday) is deaf.
-                    let sent = match self.inner.link.standing() {
-                        Some(fence) => {
-                            // If that link is broken its own keeper will see it; what counts here is what is heard.
-                            drop(beat.exec_async(&mut fence.footing.connection.clone()).await);
-                            Ok(())
+                    for beat in &line.beats {
+                        if self.say(&line, beat).await.is_err() {
+                            return "the connection takes nothing";
                         }
-                        None => beat.exec_async(&mut line.connection).await,
-                    };
-                    if sent.is_err() {
-                        return "the connection takes nothing";
                     }
                 }
             }
         }
+    }
+
+    /// Speaks to itself where the hub appends, so that an ear at another server (a primary of yesterday) is deaf.
+    async fn say(&self, line: &Line, channel: &str) -> RedisResult<()> {
+        let mut beat = self.beat(channel);
+        beat.set_no_response(true);
+        let Some(fence) = self.inner.link.standing() else {
+            return beat.exec_async(&mut line.wires.connection(channel)).await;
+        };
+        let ground = &fence.ground;
+        let mut connection = ground.of(ground.slot(channel)).it.connection.clone();
+        // If that link is broken its own keeper will see it; what counts here is what is heard.
+        drop(beat.exec_async(&mut connection).await);
+        Ok(())
+    }
+
+    /// Subscribes again, at the servers that have them now, what a cluster's servers ended because slots moved. `false`: it
+    /// takes a new line.
+    async fn moved_over(&self, line: &mut Line, ended: &HashSet<Vec<u8>>) -> bool {
+        if !line.wires.clustered() {
+            return false;
+        }
+        let (inner, wires) = (&*self.inner, line.wires.clone());
+        let wanted: Vec<Room> = inner.wanted.lock().rooms.iter().cloned().collect();
+        let channels: Vec<String> = wanted.iter().map(|room| inner.keys.relay(room)).collect();
+        let moved: Vec<&String> = channels.iter().filter(|channel| ended.contains(channel.as_bytes())).collect();
+        for some in moved.chunks(PUSHES_AT_ONCE) {
+            if try_join_all(some.iter().map(|channel| wires.subscribe(channel))).await.is_err() {
+                return false;
+            }
+        }
+        let Ok(beats) = self.begin_beats(&wires).await else { return false };
+        line.beats = beats;
+        Counters::add(&inner.counters.resubscriptions);
+        tracing::info!(channels = moved.len(), "rooms moved to other servers, every room will be compared");
+        inner.relays.compare();
+        true
     }
 
     fn pass_on(&self, push: &PushInfo) {
@@ -291,18 +321,12 @@ impl Ear {
         Ok(())
     }
 
-    /// Whether this says that a subscription ended that nobody here ended (its slot moved to another server).
-    fn unsubscribed_by_server(&self, push: &PushInfo) -> bool {
+    /// The channel whose subscription ended, if nobody here ended it (its slot moved to another server).
+    fn ended_by_server(&self, push: &PushInfo) -> Option<Vec<u8>> {
         let (PushKind::SUnsubscribe, Some(Value::BulkString(channel))) = (&push.kind, push.data.first()) else {
-            return false;
+            return None;
         };
-        let mut wanted = self.inner.wanted.lock();
-        let Some(count) = wanted.leaving.get_mut(channel) else { return true };
-        *count -= 1;
-        if *count == 0 {
-            wanted.leaving.remove(channel);
-        }
-        false
+        (!self.inner.wanted.lock().left(channel)).then(|| channel.clone())
     }
 
     pub(super) async fn subscribe(&self, room: &Room) -> Result<(), Error> {
@@ -316,7 +340,7 @@ impl Ear {
             loop {
                 let line = lines.wait_for(Option::is_some).await.ok().and_then(|line| line.clone());
                 let Some(line) = line else { return };
-                match subscribe(&line, &channel).await {
+                match line.subscribe(&channel).await {
                     Ok(()) => return,
                     Err(error) => tracing::debug!(%error, %room, "subscription waits for another connection"),
                 }
@@ -336,7 +360,7 @@ impl Ear {
         let inner = &*self.inner;
         let _door = self.door(room).lock().await;
         let channel = inner.keys.relay(room);
-        let Some(mut line) = inner.line.borrow().clone() else {
+        let Some(line) = inner.line.borrow().clone() else {
             inner.wanted.lock().rooms.remove(room);
             return;
         };
@@ -347,9 +371,10 @@ impl Ear {
             }
             *wanted.leaving.entry(channel.clone().into_bytes()).or_default() += 1;
         }
-        let left = redis::cmd("SUNSUBSCRIBE").arg(&channel).exec_async(&mut line).await;
+        let left = redis::cmd("SUNSUBSCRIBE").arg(&channel).exec_async(&mut line.connection(&channel)).await;
         if let Err(error) = left {
-            // The next connection does not subscribe it; until then what it brings is not passed on.
+            // The next line does not subscribe it; until then what it brings is not passed on.
+            inner.wanted.lock().left(channel.as_bytes());
             tracing::debug!(%error, %room, "room not left on this connection");
         }
     }
@@ -371,12 +396,6 @@ impl Drop for Unwanted<'_> {
             self.wanted.lock().rooms.remove(room);
         }
     }
-}
-
-/// Subscribes one channel. One at a time: the client takes a second confirmation for the answer to another command.
-async fn subscribe(connection: &MultiplexedConnection, channel: &str) -> Result<(), Error> {
-    let asked = redis::cmd("SSUBSCRIBE").arg(channel).query_async::<Value>(&mut connection.clone()).await;
-    asked.map(drop).map_err(|error| failed(&error))
 }
 
 /// Reads `<epoch>:<offset>:<record without place>`.

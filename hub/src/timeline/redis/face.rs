@@ -70,6 +70,7 @@ impl Redis {
             number((options.dedupe_window.as_millis() as u64).max(1)),
             target(deletes(event)),
             target(edits(event)),
+            names.short(room).into_bytes(),
         ];
         (keys, args)
     }

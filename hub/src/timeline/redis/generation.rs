@@ -6,14 +6,15 @@
 
 use super::super::{Counters, Error, Failure};
 use super::answer::{Answer, damaged};
-use super::fence::{Fence, Footing};
+use super::fence::{Fence, Footing, Ground};
 use super::link::{Link, Pause};
+use super::nodes;
 use super::scripts::{Script, Scripts};
-use super::server::{Dialed, Server, failed};
+use super::server::{Server, failed};
 use confab_protocol::Room;
 use confab_store::KeyUse;
 use futures_util::StreamExt;
-use redis::Value;
+use futures_util::future::try_join_all;
 use redis::aio::MultiplexedConnection;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -29,29 +30,34 @@ const NUMBERS_MAX: usize = 16;
 const REFILL_CHUNK: usize = 1000;
 
 impl Link {
-    /// Finds the server, checks it, loads the scripts, and adopts or opens its generation.
+    /// Finds the servers, checks them, loads the scripts, and adopts or opens their generation.
     pub(super) async fn establish(&self) -> Result<Fence, Error> {
-        let Dialed { mut connection, at } = self.dialer.dial("commands", None).await?;
-        let server = Server::check(&mut connection).await?;
-        self.agree_on_buckets(&mut connection).await?;
-        let loaded = Scripts::load(&mut connection, &server.identity).await;
-        let scripts = loaded.map_err(|error| failed(&error))?;
-        if Server::ask(&mut connection).await? != server {
-            return Err(Error::Unavailable("the server changed while it was looked at".into()));
+        let connections = self.dialer.dial("commands", || None).await?;
+        let in_cluster = self.dialer.is_cluster();
+        if in_cluster {
+            nodes::agree(&connections).await?;
         }
-        let footing = Footing { server, at, connection, scripts };
-        let generation = self.generation(&footing).await?;
+        let footings = connections.all().iter().map(|shard| footing(shard.it.clone(), in_cluster));
+        let footings = try_join_all(footings).await?;
+        let ground = connections.with(footings);
+        self.agree_on_buckets(&ground).await?;
+        if !ground.is_unchanged().await? {
+            return Err(Error::Unavailable("a server changed while it was looked at".into()));
+        }
+        let generation = self.generation(&ground).await?;
         self.highest.fetch_max(generation, Ordering::SeqCst);
-        self.show_life(&mut footing.connection.clone()).await?;
-        Ok(Fence { footing, generation, since: Instant::now() })
+        self.show_life(&ground).await?;
+        Ok(Fence { ground, generation, since: Instant::now() })
     }
 
-    async fn agree_on_buckets(&self, connection: &mut MultiplexedConnection) -> Result<(), Error> {
+    async fn agree_on_buckets(&self, ground: &Ground) -> Result<(), Error> {
         let (name, ours) = (self.keys.bucket_count(), self.options.buckets);
-        let mut pipe = redis::pipe();
-        pipe.cmd("SET").arg(&name).arg(ours).arg("NX").ignore().cmd("GET").arg(&name);
-        let asked = pipe.query_async::<(u64,)>(connection).await;
-        let (theirs,) = asked.map_err(|error| failed(&error))?;
+        let mut claim = redis::cmd("SET");
+        claim.arg(&name).arg(ours).arg("NX");
+        ground.send(ground.slot(&name), &[claim]).await.map_err(|error| failed(&error))?;
+        let mut ask = redis::cmd("GET");
+        ask.arg(&name);
+        let theirs = ground.ask::<u64>(&name, ask).await.map_err(|error| failed(&error))?;
         if theirs != u64::from(ours) {
             let hint = "every hub of a deployment must have the same number";
             return Err(Error::Refused(format!("redis holds {theirs} buckets, this hub is set to {ours}; {hint}")));
@@ -59,50 +65,51 @@ impl Link {
         Ok(())
     }
 
-    /// The generation of this server: the one that stands, or a new one.
-    async fn generation(&self, footing: &Footing) -> Result<u64, Error> {
+    /// The generation of these servers: the one that stands, or a new one.
+    async fn generation(&self, ground: &Ground) -> Result<u64, Error> {
         loop {
-            if let Some(number) = self.found(footing).await? {
+            if let Some(number) = self.found(ground).await? {
                 return Ok(number);
             }
-            if let Some(number) = self.while_leading(footing, self.open(footing)).await? {
+            if let Some(number) = self.while_leading(ground, self.open(ground)).await? {
                 return Ok(number);
             }
             sleep(Duration::from_millis(50)).await;
         }
     }
 
-    /// The generation that stands for this server, if it is named and every bucket has it.
+    /// The generation that stands for these servers, if it is named and every bucket has it.
     ///
     /// One below another in which this hub has stood does not count: meanwhile another server had its turn, and this one
     /// (a primary of yesterday that the sentinels name again, say) knows nothing of what happened there.
-    async fn found(&self, footing: &Footing) -> Result<Option<u64>, Error> {
-        let mut pipe = redis::pipe();
-        pipe.cmd("HMGET").arg(self.keys.newest()).arg(&["generation", "identity"]);
-        for bucket in self.keys.buckets() {
-            pipe.cmd("HMGET").arg(self.keys.generation(bucket)).arg(&["generation", "identity"]);
-        }
-        let asked = pipe.query_async::<Vec<(Option<u64>, Option<String>)>>(&mut footing.connection.clone()).await;
-        let found = asked.map_err(|error| failed(&error))?;
+    async fn found(&self, ground: &Ground) -> Result<Option<u64>, Error> {
+        let buckets = self.keys.buckets().map(|bucket| self.keys.generation(bucket));
+        let asking = std::iter::once(self.keys.newest()).chain(buckets).map(|name| async move {
+            let mut ask = redis::cmd("HMGET");
+            ask.arg(&name).arg(&["generation", "identity"]);
+            ground.ask::<(Option<u64>, Option<String>)>(&name, ask).await
+        });
+        let found = try_join_all(asking).await.map_err(|error| failed(&error))?;
         let Some((Some(number), Some(identity))) = found.first() else { return Ok(None) };
         let newest = *number >= self.highest.load(Ordering::SeqCst);
         let everywhere = found.iter().all(|(there, _)| *there == Some(*number));
-        let ours = newest && everywhere && *identity == footing.server.identity;
+        let ours = newest && everywhere && *identity == ground.identity();
         Ok(ours.then_some(*number))
     }
 
     /// Opens a generation above all that stand, and names it.
-    async fn open(&self, footing: &Footing) -> Result<u64, Error> {
-        if let Some(number) = self.found(footing).await? {
+    async fn open(&self, ground: &Ground) -> Result<u64, Error> {
+        if let Some(number) = self.found(ground).await? {
             return Ok(number);
         }
-        let opened_at = footing.now_ms().await?;
+        let opened_at = ground.now_ms(&self.keys.newest()).await?;
         for _ in 0..NUMBERS_MAX {
             let number = self.truth.open_generation().await.map_err(journal("open a generation"))?;
-            match self.write(footing, number, opened_at, "refilling").await? {
+            match self.write(ground, number, opened_at, "refilling").await? {
                 None => {
                     Counters::add(&self.counters.generations_opened);
-                    tracing::info!(number, server = footing.server.identity, "generation opened");
+                    let servers = ground.all().len();
+                    tracing::info!(number, server = ground.identity(), servers, "generation opened");
                     return Ok(number);
                 }
                 Some(higher) => tracing::warn!(number, higher, "redis knows a higher generation than the journal"),
@@ -112,18 +119,14 @@ impl Link {
     }
 
     /// Writes a generation into every bucket, then names it. Answers a higher number that stands somewhere.
-    async fn write(&self, footing: &Footing, number: u64, opened_at: u64, state: &str) -> Result<Option<u64>, Error> {
-        let args: Vec<Vec<u8>> = [&number.to_string(), &footing.server.identity, &opened_at.to_string(), state]
+    async fn write(&self, ground: &Ground, number: u64, opened_at: u64, state: &str) -> Result<Option<u64>, Error> {
+        let args: Vec<Vec<u8>> = [&number.to_string(), &ground.identity(), &opened_at.to_string(), state]
             .map(|arg| arg.as_bytes().to_vec())
             .into();
         let buckets: Vec<String> = self.keys.buckets().map(|bucket| self.keys.generation(bucket)).collect();
         for names in [buckets, vec![self.keys.newest()]] {
-            let mut pipe = redis::pipe();
-            for name in names {
-                pipe.add_command(footing.scripts.call(Script::Open, &[name], &args));
-            }
-            let asked = pipe.query_async::<Vec<Value>>(&mut footing.connection.clone()).await;
-            for value in asked.map_err(|error| failed(&error))? {
+            let calls: Vec<_> = names.into_iter().map(|name| (Script::Open, vec![name], args.clone())).collect();
+            for value in ground.run_all(&calls).await.map_err(|error| failed(&error))? {
                 let mut answer = Answer::of(value)?;
                 if answer.text()? == "lower" {
                     return Ok(Some(answer.parse()?));
@@ -136,17 +139,17 @@ impl Link {
     /// Does `work` while holding the lease for it; `None` if somebody else holds it.
     async fn while_leading<T>(
         &self,
-        footing: &Footing,
+        ground: &Ground,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<Option<T>, Error> {
         let (lease, hub) = (self.keys.opening(), self.options.hub_id.as_str());
-        if !footing.lease(&lease, hub, LEASE).await? {
+        if !ground.lease(&lease, hub, LEASE).await? {
             return Ok(None);
         }
         let renewals = async {
             loop {
                 sleep(LEASE / 5).await;
-                match footing.lease(&lease, hub, LEASE).await {
+                match ground.lease(&lease, hub, LEASE).await {
                     Ok(true) => {}
                     Ok(false) => return Error::Unavailable("another hub has taken over".into()),
                     Err(error) => return error,
@@ -157,7 +160,7 @@ impl Link {
             done = work => done,
             lost = renewals => Err(lost),
         };
-        if let Err(error) = footing.lease(&lease, hub, Duration::ZERO).await {
+        if let Err(error) = ground.lease(&lease, hub, Duration::ZERO).await {
             tracing::debug!(%error, "lease not given back, it runs out by itself");
         }
         done.map(Some)
@@ -181,19 +184,18 @@ impl Link {
     async fn refilled(&self, fence: &Fence) -> Result<bool, Error> {
         let mut ask = redis::cmd("HMGET");
         ask.arg(self.keys.newest()).arg(&["generation", "state", "opened_at"]);
-        let mut connection = fence.footing.connection.clone();
-        let asked = ask.query_async::<(Option<u64>, Option<String>, Option<u64>)>(&mut connection).await;
+        let asked = fence.ground.ask::<(Option<u64>, Option<String>, Option<u64>)>(&self.keys.newest(), ask).await;
         let (generation, state, opened_at) = asked.map_err(|error| failed(&error))?;
         if generation != Some(fence.generation) || state.as_deref() == Some("open") {
             return Ok(true);
         }
         let opened_at = opened_at.ok_or_else(|| damaged("a generation without a time"))?;
-        Ok(self.while_leading(&fence.footing, self.refill(fence, opened_at)).await?.is_some())
+        Ok(self.while_leading(&fence.ground, self.refill(fence, opened_at)).await?.is_some())
     }
 
     /// Gives the generation the keys that the journal's tail knows, and opens it for all keys.
     async fn refill(&self, fence: &Fence, opened_at: u64) -> Result<(), Error> {
-        let now = fence.footing.now_ms().await?;
+        let now = fence.ground.now_ms(&self.keys.newest()).await?;
         let window = self.options.dedupe_window.as_millis() as u64;
         let mut tail = self.truth.tail(now.saturating_sub(window)).chunks(REFILL_CHUNK);
         let mut given = 0;
@@ -202,7 +204,7 @@ impl Link {
             given += used.len();
             self.give_back(fence, used, now, window).await?;
         }
-        self.write(&fence.footing, fence.generation, opened_at, "open").await?;
+        self.write(&fence.ground, fence.generation, opened_at, "open").await?;
         tracing::info!(generation = fence.generation, keys = given, "keys given back from the journal");
         Ok(())
     }
@@ -229,21 +231,22 @@ impl Link {
                 args.push(arg.into_bytes());
             }
         }
-        let mut pipe = redis::pipe();
-        for (keys, args) in calls.values() {
-            pipe.add_command(fence.footing.scripts.call(Script::Refill, keys, args));
-        }
-        if pipe.is_empty() {
-            return Ok(());
-        }
-        let asked = pipe.query_async::<Vec<Value>>(&mut fence.footing.connection.clone()).await;
-        for value in asked.map_err(|error| failed(&error))? {
+        let calls: Vec<_> = calls.into_values().map(|(keys, args)| (Script::Refill, keys, args)).collect();
+        for value in fence.ground.run_all(&calls).await.map_err(|error| failed(&error))? {
             if Answer::of(value)?.text()? == "stale" {
                 return Err(Error::Unavailable("another generation has begun".into()));
             }
         }
         Ok(())
     }
+}
+
+/// Looks who a server is and whether it may be used, and gives it its scripts.
+async fn footing(mut connection: MultiplexedConnection, in_cluster: bool) -> Result<Footing, Error> {
+    let server = Server::check(&mut connection, in_cluster).await?;
+    let loaded = Scripts::load(&mut connection, &server.identity).await;
+    let scripts = loaded.map_err(|error| failed(&error))?;
+    Ok(Footing { server, connection, scripts })
 }
 
 fn journal(doing: &'static str) -> impl Fn(Failure) -> Error {

@@ -59,6 +59,11 @@ impl Keys {
         self.in_bucket(bucket, "sweeper")
     }
 
+    /// A room's short name inside its bucket.
+    pub(super) fn short(&self, room: &Room) -> String {
+        blake3::hash(room.as_str().as_bytes()).to_hex()[..24].to_owned()
+    }
+
     /// A room's position.
     pub(super) fn meta(&self, room: &Room) -> String {
         self.of_room("room", room)
@@ -124,9 +129,9 @@ impl Keys {
         self.in_bucket(0, "news")
     }
 
-    /// The channel on which a hub hears itself.
-    pub(super) fn heartbeat(&self, hub: &str) -> String {
-        self.in_bucket(0, &format!("heartbeat:{hub}"))
+    /// The channel on which a hub hears itself from the server of a bucket.
+    pub(super) fn heartbeat(&self, bucket: u16, hub: &str) -> String {
+        self.in_bucket(bucket, &format!("heartbeat:{hub}"))
     }
 }
 

@@ -3,15 +3,14 @@
 use super::super::relays::Relays;
 use super::super::{Counters, Error};
 use super::answer::Answer;
-use super::fence::{Fate, Fence};
+use super::fence::{Fate, Fence, Ground};
 use super::keys::Keys;
 use super::scripts::Script;
-use super::server::{Dialer, Server, failed};
+use super::server::{Dialer, failed};
 use super::{RedisOptions, Truth};
-use redis::aio::MultiplexedConnection;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -123,19 +122,18 @@ impl Link {
             loop {
                 ticks.tick().await;
                 let Some(fence) = self.standing() else { continue };
-                let mut connection = fence.footing.connection.clone();
-                let found = match self.show_life(&mut connection).await {
-                    Ok(()) => Server::ask(&mut connection).await,
+                let unchanged = match self.show_life(&fence.ground).await {
+                    Ok(()) => fence.ground.is_unchanged().await,
                     Err(error) => Err(error),
                 };
-                match found {
-                    Ok(server) if server == fence.footing.server => {
-                        // A primary that the sentinels have given up may not know it yet.
-                        if self.dialer.has_moved(fence.footing.at.as_ref()).await {
-                            self.discard(&fence, "sentinels name another primary");
+                match unchanged {
+                    Ok(true) => {
+                        // A primary that the others have given up may not know it yet.
+                        if self.dialer.has_moved(&fence.ground).await {
+                            self.discard(&fence, "there is another primary");
                         }
                     }
-                    Ok(_) => self.discard(&fence, "the server is another one"),
+                    Ok(false) => self.discard(&fence, "a server is another one"),
                     Err(error) => self.discard(&fence, &error.to_string()),
                 }
             }
@@ -143,18 +141,18 @@ impl Link {
         stop.run_until_cancelled(work).await;
     }
 
-    pub(super) async fn show_life(&self, connection: &mut MultiplexedConnection) -> Result<(), Error> {
-        let mut sign = redis::cmd("SET");
-        sign.arg(self.keys.hub(&self.options.hub_id)).arg("1").arg("PX").arg(self.options.hub_lease.as_millis() as u64);
-        sign.exec_async(connection).await.map_err(|error| failed(&error))
+    pub(super) async fn show_life(&self, ground: &Ground) -> Result<(), Error> {
+        let (name, mut sign) = (self.keys.hub(&self.options.hub_id), redis::cmd("SET"));
+        sign.arg(&name).arg("1").arg("PX").arg(self.options.hub_lease.as_millis() as u64);
+        ground.send(ground.slot(&name), &[sign]).await.map_err(|error| failed(&error))
     }
 
     /// Gives the hub's sign of life back: what it left pending is swept at once.
     pub(super) async fn leave(&self) {
         let Some(fence) = self.standing() else { return };
-        let mut gone = redis::cmd("DEL");
-        gone.arg(self.keys.hub(&self.options.hub_id));
-        if let Err(error) = gone.exec_async(&mut fence.footing.connection.clone()).await {
+        let (name, mut gone) = (self.keys.hub(&self.options.hub_id), redis::cmd("DEL"));
+        gone.arg(&name);
+        if let Err(error) = fence.ground.send(fence.ground.slot(&name), &[gone]).await {
             tracing::debug!(%error, "left without saying so, the lease runs out by itself");
         }
         self.fence.send_replace(None);
@@ -201,11 +199,14 @@ impl Link {
     ///
     /// A fallen fence is no answer, because nothing was done. A broken connection is worth another try, because the
     /// same question finds its own traces; only if that cannot be asked either is the outcome unknown. A time-out is
-    /// unknown at once: what was asked may happen yet.
+    /// unknown at once: what was asked may happen yet. A cluster that rearranges itself is waited for, as long as a command
+    /// may take.
     pub(super) async fn ask(&self, question: &Question) -> Result<(String, Answer), Error> {
         let mut doubt: Option<String> = None;
         let mut reason = String::from("the fence to redis fell again and again");
-        for _ in 0..TRIES {
+        let (until, mut pause) = (Instant::now() + self.options.timeout, Pause::short());
+        let mut tries = 0..TRIES;
+        while tries.next().is_some() {
             let fence = match self.fence().await {
                 Ok(fence) => fence,
                 Err(error) => return Err(doubt.map_or(error, Error::Unknown)),
@@ -213,7 +214,7 @@ impl Link {
             let generation = question.generation.unwrap_or(fence.generation);
             let mut args = vec![generation.to_string().into_bytes()];
             args.extend_from_slice(&question.args);
-            let error = match fence.footing.run(question.script, &question.keys, &args).await {
+            let error = match fence.ground.run(question.script, &question.keys, &args).await {
                 Ok(value) => {
                     let mut answer = Answer::of(value)?;
                     let word = answer.text()?;
@@ -232,7 +233,11 @@ impl Link {
             reason = error.to_string();
             match Fate::of(&error) {
                 Fate::Elsewhere => self.stale(&fence, "another server answers"),
-                Fate::Untouched => break,
+                Fate::Moving if Instant::now() < until => {
+                    pause.wait().await;
+                    tries = 0..TRIES;
+                }
+                Fate::Untouched | Fate::Moving => break,
                 Fate::Broken => {
                     self.discard(&fence, &reason);
                     doubt = question.changes.then(|| reason.clone());
@@ -251,18 +256,26 @@ impl Link {
     }
 }
 
-/// The growing pause between attempts: 50 ms, doubled up to 2 s.
-pub(super) struct Pause(Duration);
+/// The growing pause between attempts, doubled each time up to a longest: 50 ms to 2 s, if nothing else is said.
+pub(super) struct Pause {
+    next: Duration,
+    longest: Duration,
+}
 
 impl Default for Pause {
     fn default() -> Self {
-        Self(Duration::from_millis(50))
+        Self { next: Duration::from_millis(50), longest: Duration::from_secs(2) }
     }
 }
 
 impl Pause {
+    /// While a sender waits: 2 ms to 50 ms.
+    pub(super) fn short() -> Self {
+        Self { next: Duration::from_millis(2), longest: Duration::from_millis(50) }
+    }
+
     pub(super) async fn wait(&mut self) {
-        sleep(self.0).await;
-        self.0 = (self.0 * 2).min(Duration::from_secs(2));
+        sleep(self.next).await;
+        self.next = (self.next * 2).min(self.longest);
     }
 }

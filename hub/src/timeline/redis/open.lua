@@ -12,5 +12,8 @@ if standing[1] then
     return {'lower', standing[1]}
   end
 end
+if standing[1] ~= ARGV[1] then
+  redis.call('DEL', KEYS[1]) -- also which rooms had begun
+end
 redis.call('HSET', KEYS[1], 'generation', ARGV[1], 'identity', ARGV[2], 'opened_at', ARGV[3], 'state', ARGV[4])
 return {'open'}

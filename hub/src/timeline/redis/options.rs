@@ -9,10 +9,13 @@ use std::time::Duration;
 /// How the timeline in Redis is set up.
 #[derive(Clone)]
 pub struct RedisOptions {
-    /// `redis://` or `rediss://`, with the ACL user and password. Behind sentinels its host and port are not used.
+    /// `redis://` or `rediss://`, with the ACL user and password. Behind sentinels, and in a cluster, its host and
+    /// port are not used.
     pub url: String,
     /// Where to ask who the primary is, if it is not the server that the url names.
     pub sentinel: Option<SentinelOptions>,
+    /// Some nodes of a Redis Cluster, `host:port`, if the servers are one; the others are found.
+    pub cluster: Vec<String>,
     /// A PEM file of the authorities to trust with `rediss://`, instead of the well-known ones.
     pub ca_file: Option<PathBuf>,
     /// What every key and relay channel begins with. No braces.
@@ -59,6 +62,7 @@ impl RedisOptions {
         Self {
             url: url.into(),
             sentinel: None,
+            cluster: Vec::new(),
             ca_file: None,
             prefix: "confab".into(),
             buckets: 64,

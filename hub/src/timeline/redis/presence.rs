@@ -6,9 +6,13 @@
 use super::super::{Attendance, Error, LISTENING_FOR};
 use super::Redis;
 use super::answer::damaged;
+use super::fence::Fence;
 use super::server::failed;
 use confab_protocol::{Present, Room, Typing};
-use redis::aio::MultiplexedConnection;
+use futures_util::future::try_join_all;
+use redis::Cmd;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const KEEP: &str = include_str!("keep.lua");
 const LISTENERS: &str = include_str!("listeners.lua");
@@ -22,30 +26,46 @@ pub(super) const NEWS: &[u8] = b"!";
 
 impl Redis {
     pub(in crate::timeline) async fn attend(&self, changes: &[Attendance]) -> Result<(), Error> {
-        let mut pipe = redis::pipe();
-        for Attendance { passage, listed, announced } in changes {
-            let listeners = self.inner.keys.listeners(&passage.room);
-            let who = &passage.who;
-            if *listed && passage.here {
-                let shown = serde_json::to_string(who).expect("a session has a JSON form");
-                let time = LISTENING_FOR.as_millis() as u64;
-                pipe.cmd("EVAL").arg(KEEP).arg(1).arg(&listeners).arg(&who.client).arg(shown).arg(time).ignore();
-            } else if *listed {
-                pipe.cmd("HDEL").arg(&listeners).arg(&who.client).ignore();
-            }
-            if *announced {
-                let mut said = vec![PASSAGE];
-                serde_json::to_writer(&mut said, passage).expect("a passage has a JSON form");
-                pipe.cmd("SPUBLISH").arg(self.inner.keys.relay(&passage.room)).arg(said).ignore();
-            }
+        let fence = self.fence()?;
+        let mut by_slot: BTreeMap<u16, Vec<Cmd>> = BTreeMap::new();
+        for change in changes {
+            let listeners = self.inner.keys.listeners(&change.passage.room);
+            let commands = by_slot.entry(fence.ground.slot(&listeners)).or_default();
+            commands.extend(self.noting(change, &listeners));
+            commands.extend(self.announcing(change));
         }
-        pipe.query_async::<()>(&mut self.connection()?).await.map_err(|error| failed(&error))
+        let sending = by_slot.iter().map(|(slot, commands)| fence.ground.send(*slot, commands));
+        try_join_all(sending).await.map(drop).map_err(|error| failed(&error))
+    }
+
+    /// What notes that somebody came or went, if it is to be noted.
+    fn noting(&self, change: &Attendance, listeners: &str) -> Option<Cmd> {
+        let Attendance { passage, listed: true, .. } = change else { return None };
+        if !passage.here {
+            let mut gone = redis::cmd("HDEL");
+            gone.arg(listeners).arg(&passage.who.client);
+            return Some(gone);
+        }
+        let shown = serde_json::to_string(&passage.who).expect("a session has a JSON form");
+        let mut here = redis::cmd("EVAL");
+        here.arg(KEEP).arg(1).arg(listeners).arg(&passage.who.client).arg(shown).arg(LISTENING_FOR.as_millis() as u64);
+        Some(here)
+    }
+
+    /// What tells it to every hub that hears the room, if it is to be told.
+    fn announcing(&self, change: &Attendance) -> Option<Cmd> {
+        let Attendance { passage, announced: true, .. } = change else { return None };
+        let mut said = vec![PASSAGE];
+        serde_json::to_writer(&mut said, passage).expect("a passage has a JSON form");
+        let mut tell = redis::cmd("SPUBLISH");
+        tell.arg(self.inner.keys.relay(&passage.room)).arg(said);
+        Some(tell)
     }
 
     pub(in crate::timeline) async fn listeners(&self, room: &Room) -> Result<Vec<Present>, Error> {
-        let mut ask = redis::cmd("EVAL");
-        ask.arg(LISTENERS).arg(1).arg(self.inner.keys.listeners(room));
-        let shown: Vec<Vec<u8>> = ask.query_async(&mut self.connection()?).await.map_err(|error| failed(&error))?;
+        let (name, mut ask) = (self.inner.keys.listeners(room), redis::cmd("EVAL"));
+        ask.arg(LISTENERS).arg(1).arg(&name);
+        let shown = self.fence()?.ground.ask::<Vec<Vec<u8>>>(&name, ask).await.map_err(|error| failed(&error))?;
         let read = |shown: &Vec<u8>| serde_json::from_slice(shown);
         shown.iter().map(read).collect::<Result<_, _>>().map_err(|error| damaged(format!("a listener: {error}")))
     }
@@ -53,19 +73,20 @@ impl Redis {
     pub(in crate::timeline) async fn tell_typing(&self, typing: &Typing) -> Result<(), Error> {
         let mut said = vec![TYPING];
         serde_json::to_writer(&mut said, typing).expect("that somebody is typing has a JSON form");
-        let mut tell = redis::cmd("SPUBLISH");
-        tell.arg(self.inner.keys.relay(&typing.room)).arg(said);
-        tell.exec_async(&mut self.connection()?).await.map_err(|error| failed(&error))
+        self.tell(&self.inner.keys.relay(&typing.room), &said).await
     }
 
     pub(in crate::timeline) async fn tell_news(&self) -> Result<(), Error> {
-        let mut tell = redis::cmd("SPUBLISH");
-        tell.arg(self.inner.keys.news()).arg(NEWS);
-        tell.exec_async(&mut self.connection()?).await.map_err(|error| failed(&error))
+        self.tell(&self.inner.keys.news(), NEWS).await
     }
 
-    fn connection(&self) -> Result<MultiplexedConnection, Error> {
-        let fence = self.inner.link.standing().ok_or_else(|| Error::Unavailable("redis is away".into()))?;
-        Ok(fence.footing.connection.clone())
+    async fn tell(&self, channel: &str, said: &[u8]) -> Result<(), Error> {
+        let (fence, mut tell) = (self.fence()?, redis::cmd("SPUBLISH"));
+        tell.arg(channel).arg(said);
+        fence.ground.send(fence.ground.slot(channel), &[tell]).await.map_err(|error| failed(&error))
+    }
+
+    fn fence(&self) -> Result<Arc<Fence>, Error> {
+        self.inner.link.standing().ok_or_else(|| Error::Unavailable("redis is away".into()))
     }
 }

@@ -1,9 +1,15 @@
-//! One Redis server: how it is reached, who it is, and whether it may be used.
+//! Redis servers: how they are reached, who each is, and whether it may be used.
 
 use super::super::Error;
 use super::RedisOptions;
+use super::fence::Ground;
+use super::nodes::{self, Nodes};
 use super::sentinel::{Address, Sentinels};
+use super::shards::Shards;
+use crate::kv::Connection;
+use futures_util::future::try_join_all;
 use redis::aio::{AsyncPushSender, MultiplexedConnection};
+use redis::cluster::ClusterClientBuilder;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, ProtocolVersion,
     RedisError, TlsCertificates,
@@ -19,16 +25,24 @@ use std::time::Duration;
 pub struct Dialer {
     client: Client,
     ca_file: Option<Arc<Path>>,
-    sentinels: Option<Arc<Sentinels>>,
+    way: Way,
     timeout: Duration,
     hub: Arc<str>,
 }
 
-/// A connection, and where it leads if sentinels said so.
-pub(super) struct Dialed {
-    pub(super) connection: MultiplexedConnection,
-    pub(super) at: Option<Address>,
+/// How the servers are found.
+#[derive(Clone)]
+enum Way {
+    /// The url says where the one is.
+    Direct,
+    /// Sentinels say where the one is.
+    Sentinels(Arc<Sentinels>),
+    /// The nodes of a cluster say where the primaries are.
+    Cluster(Arc<Nodes>),
 }
+
+/// Where to put what a connection pushes.
+pub(super) type PushTo = Arc<dyn AsyncPushSender>;
 
 impl Dialer {
     /// Reads where the server is. Nothing is connected yet.
@@ -38,18 +52,28 @@ impl Dialer {
     pub fn new(options: &RedisOptions) -> Result<Self, Error> {
         let ca_file = options.ca_file.as_deref();
         let client = open(&options.url, ca_file)?;
-        let sentinels = match &options.sentinel {
-            Some(sentinel) => Some(Arc::new(Sentinels::new(sentinel, ca_file, options.timeout)?)),
-            None => None,
+        let way = match (&options.sentinel, &options.cluster[..]) {
+            (Some(_), [_, ..]) => return Err(Error::Refused("sentinels and a cluster are both given".into())),
+            (Some(sentinel), []) => Way::Sentinels(Arc::new(Sentinels::new(sentinel, ca_file, options.timeout)?)),
+            (None, []) => Way::Direct,
+            (None, nodes) => Way::Cluster(Arc::new(Nodes::new(nodes)?)),
         };
         let (ca_file, hub) = (ca_file.map(Arc::from), options.hub_id.as_str().into());
-        Ok(Self { client, ca_file, sentinels, timeout: options.timeout, hub })
+        Ok(Self { client, ca_file, way, timeout: options.timeout, hub })
     }
 
-    /// The client for the server that serves at this moment.
-    async fn client(&self) -> Result<(Client, Option<Address>), Error> {
-        let Some(sentinels) = &self.sentinels else { return Ok((self.client.clone(), None)) };
-        let at = sentinels.primary().await?;
+    /// How long a command or a connection attempt may take.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Whether servers are looked for in a cluster.
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self.way, Way::Cluster(_))
+    }
+
+    /// The client for a server that the url does not name.
+    fn client_at(&self, at: &Address) -> Result<Client, Error> {
         let info = self.client.get_connection_info().clone();
         let addr = match info.addr().clone() {
             ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
@@ -57,28 +81,82 @@ impl Dialer {
             }
             _ => ConnectionAddr::Tcp(at.0.clone(), at.1),
         };
-        Ok((client(info.set_addr(addr), self.ca_file.as_deref())?, Some(at)))
+        client(info.set_addr(addr), self.ca_file.as_deref())
     }
 
-    /// Whether sentinels say that another server is the primary now. What they do not say is no.
-    pub(super) async fn has_moved(&self, at: Option<&Address>) -> bool {
-        match (&self.sentinels, at) {
-            (Some(sentinels), Some(at)) => sentinels.primary().await.is_ok_and(|now| now != *at),
+    /// Whether sentinels, or the cluster, say by now that another server is a primary. What they do not say is no. Slots
+    /// that moved among the servers of the ground are followed.
+    pub(super) async fn has_moved(&self, ground: &Ground) -> bool {
+        let first = &ground.all()[0];
+        match (&self.way, &first.at) {
+            (Way::Sentinels(sentinels), Some(at)) => sentinels.primary().await.is_ok_and(|now| now != *at),
+            (Way::Cluster(_), Some(at)) => {
+                let seen = nodes::map(&mut first.it.connection.clone(), at).await;
+                seen.is_ok_and(|map| !ground.follow(&map))
+            }
             _ => false,
         }
     }
 
-    /// A connection for another purpose than the timeline's, to the server that serves at this moment.
+    /// A connection for another purpose than the timeline's: to the server that serves at this moment, or to the cluster.
     ///
     /// # Errors
     /// [`Error::Unavailable`] while there is none, [`Error::Refused`] if this will not change by itself.
-    pub async fn connect(&self, purpose: &str) -> Result<MultiplexedConnection, Error> {
-        Ok(self.dial(purpose, None).await?.connection)
+    pub async fn connect(&self, purpose: &str) -> Result<Connection, Error> {
+        let Way::Cluster(nodes) = &self.way else {
+            let connections = self.dial(purpose, || None).await?;
+            return Ok(Connection::One(connections.all()[0].it.clone()));
+        };
+        let infos = nodes.named().iter().map(|at| Ok(self.client_at(at)?.get_connection_info().clone()));
+        let infos = infos.collect::<Result<Vec<_>, Error>>()?;
+        let mut builder = ClusterClientBuilder::new(infos)
+            .connection_timeout(self.timeout)
+            .response_timeout(self.timeout)
+            .use_protocol(ProtocolVersion::RESP3);
+        if let Some(path) = self.ca_file.as_deref() {
+            builder = builder.certs(authorities(path)?);
+        }
+        let client = builder.build().map_err(|error| failed(&error))?;
+        Ok(Connection::Cluster(client.get_async_connection().await.map_err(|error| failed(&error))?))
     }
 
-    /// A connection, named after its use so that operators can tell it from others.
-    pub(super) async fn dial(&self, purpose: &str, pushes: Option<Arc<dyn AsyncPushSender>>) -> Result<Dialed, Error> {
-        let (client, at) = self.client().await?;
+    /// A connection to each server, named after its use so that operators can tell it from others. `pushes` is asked once
+    /// for each, in their order.
+    pub(super) async fn dial(
+        &self,
+        purpose: &str,
+        mut pushes: impl FnMut() -> Option<PushTo>,
+    ) -> Result<Shards<MultiplexedConnection>, Error> {
+        match &self.way {
+            Way::Direct => Ok(Shards::one(None, self.open(&self.client, purpose, pushes()).await?)),
+            Way::Sentinels(sentinels) => {
+                let at = sentinels.primary().await?;
+                let connection = self.open(&self.client_at(&at)?, purpose, pushes()).await?;
+                Ok(Shards::one(Some(at), connection))
+            }
+            Way::Cluster(nodes) => {
+                let map = nodes.map(self).await?;
+                let dialing: Vec<_> = map.primaries.iter().map(|at| (at, pushes())).collect();
+                let dialing = dialing
+                    .into_iter()
+                    .map(|(at, pushes)| async move { self.open(&self.client_at(at)?, purpose, pushes).await });
+                let connections = try_join_all(dialing).await?;
+                Ok(Shards::many(map, connections))
+            }
+        }
+    }
+
+    /// A connection to one server.
+    pub(super) async fn open_at(&self, at: &Address, purpose: &str) -> Result<MultiplexedConnection, Error> {
+        self.open(&self.client_at(at)?, purpose, None).await
+    }
+
+    async fn open(
+        &self,
+        client: &Client,
+        purpose: &str,
+        pushes: Option<PushTo>,
+    ) -> Result<MultiplexedConnection, Error> {
         let mut config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.timeout))
             .set_response_timeout(Some(self.timeout))
@@ -95,7 +173,7 @@ impl Dialer {
         if let Err(error) = named.exec_async(&mut connection).await {
             tracing::debug!(%error, "connection stays without a name");
         }
-        Ok(Dialed { connection, at })
+        Ok(connection)
     }
 }
 
@@ -112,10 +190,14 @@ fn client(info: ConnectionInfo, ca_file: Option<&Path>) -> Result<Client, Error>
     // Harmless if another part of the process was first; without one, rustls may find two providers and stop.
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     let Some(path) = ca_file else { return Client::open(info).map_err(refused) };
+    Client::build_with_tls(info, authorities(path)?).map_err(refused)
+}
+
+/// The authorities in a file.
+fn authorities(path: &Path) -> Result<TlsCertificates, Error> {
     let read = std::fs::read(path);
     let pem = read.map_err(|error| Error::Refused(format!("ca file {}: {error}", path.display())))?;
-    let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem) };
-    Client::build_with_tls(info, certificates).map_err(refused)
+    Ok(TlsCertificates { client_tls: None, root_cert: Some(pem) })
 }
 
 /// What went wrong before anything was asked: at the door, or in a question that changes nothing.
@@ -158,7 +240,7 @@ impl Server {
     }
 
     /// Asks the server who it is and whether it may be used at all.
-    pub(super) async fn check(connection: &mut MultiplexedConnection) -> Result<Self, Error> {
+    pub(super) async fn check(connection: &mut MultiplexedConnection, in_cluster: bool) -> Result<Self, Error> {
         let about = info(connection, &["server"]).await?;
         let version = about.get("redis_version").map_or("", String::as_str);
         let major: u32 = version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
@@ -171,8 +253,9 @@ impl Server {
             let hint = "an evicting redis would forget places and keys: set maxmemory-policy to noeviction";
             return Err(Error::Refused(format!("maxmemory-policy is `{policy}`; {hint}")));
         }
-        if about.get("cluster_enabled").is_some_and(|enabled| enabled == "1") {
-            return Err(Error::Refused("this is a Redis Cluster, which is not supported: a single server, or one behind Redis Sentinel, is needed".into()));
+        if !in_cluster && about.get("cluster_enabled").is_some_and(|enabled| enabled == "1") {
+            let hint = "name some of its nodes in timeline.redis.cluster.nodes";
+            return Err(Error::Refused(format!("this redis is a node of a Redis Cluster: {hint}")));
         }
         let server = Self::ask(connection).await?;
         if !server.primary {

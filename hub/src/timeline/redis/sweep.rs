@@ -4,13 +4,14 @@
 use super::super::{Counters, Error};
 use super::Truth;
 use super::answer::{Answer, damaged};
-use super::fence::Fence;
+use super::fence::{Fate, Fence};
 use super::link::{Link, Question};
 use super::scripts::Script;
 use super::server::failed;
 use confab_protocol::{Cursor, Record};
+use futures_util::future::try_join_all;
 use parking_lot::Mutex;
-use redis::Value;
+use redis::{RedisResult, Value};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,7 @@ const LOOK: Duration = Duration::from_millis(500);
 const BUCKET_LEASE: Duration = Duration::from_millis(800);
 /// How many entries of a bucket one look goes through; the next goes on from there.
 const ENTRIES: usize = 200;
-/// How many buckets are asked about in one pipeline.
+/// How many buckets are asked about at once.
 const BUCKETS: usize = 256;
 /// How many events are being journaled at once; what is over waits for the next look.
 const AT_ONCE: usize = 256;
@@ -86,7 +87,12 @@ impl Sweeper {
         let buckets: Vec<u16> = self.link.keys.buckets().collect();
         let mut hubs = BTreeSet::new();
         for buckets in buckets.chunks(BUCKETS) {
-            for (bucket, value) in buckets.iter().zip(self.ask(fence, buckets).await?) {
+            for (bucket, value) in buckets.iter().zip(self.ask(fence, buckets).await) {
+                let value = match value {
+                    Ok(value) => value,
+                    Err(error) if Fate::of(&error) == Fate::Moving => continue, // its next look is soon enough
+                    Err(error) => return Err(failed(&error)),
+                };
                 for due in self.read(*bucket, value, &mut hubs)? {
                     self.take(due);
                 }
@@ -96,11 +102,11 @@ impl Sweeper {
         Ok(())
     }
 
-    async fn ask(&self, fence: &Fence, buckets: &[u16]) -> Result<Vec<Value>, Error> {
+    async fn ask(&self, fence: &Fence, buckets: &[u16]) -> Vec<RedisResult<Value>> {
         let (keys, options) = (&self.link.keys, &self.link.options);
-        let mut pipe = redis::pipe();
+        let mut calls = Vec::new();
         for bucket in buckets {
-            let names = [keys.generation(*bucket), keys.sweeper(*bucket), keys.pending(*bucket)];
+            let names = vec![keys.generation(*bucket), keys.sweeper(*bucket), keys.pending(*bucket)];
             let age = (options.delivery_timeout + options.sweep_margin).as_millis();
             let mut args: Vec<Vec<u8>> = [
                 fence.generation.to_string(),
@@ -113,9 +119,9 @@ impl Sweeper {
             .map(String::into_bytes)
             .into();
             args.extend(self.dead.iter().map(|hub| hub.clone().into_bytes()));
-            pipe.add_command(fence.footing.scripts.call(Script::Sweep, &names, &args));
+            calls.push((Script::Sweep, names, args));
         }
-        pipe.query_async(&mut fence.footing.connection.clone()).await.map_err(|error| failed(&error))
+        fence.ground.run_each(&calls).await
     }
 
     /// Reads a look at one bucket: which hubs have something there, and what is due.
@@ -151,11 +157,12 @@ impl Sweeper {
         if others.is_empty() {
             return Ok(BTreeSet::new());
         }
-        let mut pipe = redis::pipe();
-        for hub in &others {
-            pipe.cmd("EXISTS").arg(self.link.keys.hub(hub));
-        }
-        let asked = pipe.query_async::<Vec<bool>>(&mut fence.footing.connection.clone()).await;
+        let asking = others.iter().map(|hub| async {
+            let (name, mut ask) = (self.link.keys.hub(hub), redis::cmd("EXISTS"));
+            ask.arg(&name);
+            fence.ground.ask::<bool>(&name, ask).await
+        });
+        let asked = try_join_all(asking).await;
         let alive = asked.map_err(|error| failed(&error))?;
         Ok(others.into_iter().zip(alive).filter(|(_, alive)| !alive).map(|(hub, _)| hub).collect())
     }
