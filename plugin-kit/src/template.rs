@@ -149,7 +149,8 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let root = folder.path().join("my-plugin");
             let files = write(&root, "my-plugin", language, None).unwrap();
-            for file in &files {
+            // The copy of the SDK is source, not a template: its doubled braces are Rust's own.
+            for file in files.iter().filter(|file| !file.starts_with("sdk")) {
                 let text = fs::read_to_string(root.join(file)).unwrap();
                 assert!(!text.contains("{{"), "{language}: {} is not filled in", file.display());
             }
