@@ -1,9 +1,8 @@
-//! A service away for a while under load, seen by stock clients. What they are told is what the docs say, and in the end
-//! everybody has heard each message once, in order.
+//! PostgreSQL away for a while under load, seen by stock clients: they notice nothing, and in the end everybody has heard
+//! each message once, in order.
 //!
 //! `CONFAB_TEST_AWAY="CLIENTS ROOMS RATE SECONDS"` makes it as large as one likes; the seconds are how long it is away.
 
-use crate::faults::own_kafka;
 use anyhow::{Context, Result, ensure};
 use confab_tests::world::{Cluster, Plan};
 use confab_tests::{eventually, stock};
@@ -74,46 +73,12 @@ fn number(summary: &Value, pointer: &str) -> Result<f64> {
     summary.pointer(pointer).and_then(Value::as_f64).with_context(|| format!("{pointer} in {summary}"))
 }
 
-/// Kafka stands still for a while.
-async fn without_kafka(journal: &'static str) -> Result<(Size, Value)> {
-    let (size, folder) = (Size::given()?, TempDir::with_prefix("confab-kafka-")?);
-    let kafka = own_kafka(&folder).await?;
-    let plan = Plan { kafka: Some(kafka.address()), delivery_timeout: "6s", journal, ..Plan::default() };
-    let cluster = Cluster::planned(plan).await?;
-    let people = size.talk(&cluster);
-    talking(&cluster).await;
-    kafka.pause()?;
-    tokio::time::sleep(size.away().0).await; // an outage of this length is what is shown
-    kafka.resume()?;
-    let summary = told(people).await?;
-    stored(&cluster, &summary).await?;
-    cluster.end().await?;
-    Ok((size, summary))
-}
-
 /// Waits until each message is stored, once.
 async fn stored(cluster: &Cluster, summary: &Value) -> Result<()> {
     let sent = number(summary, "/sent")? as usize;
     eventually("each is stored", async || cluster.messages().await.ok().filter(|rows| rows.len() >= sent).map(drop))
         .await;
     ensure!(cluster.messages().await?.len() == sent, "each is stored once");
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn while_kafka_is_away_nothing_is_let_in_and_everything_is_heard_when_it_is_back() -> Result<()> {
-    let (size, summary) = without_kafka("").await?;
-    assert!(number(&summary, "/askedAgain")? > 0.0, "they were told to try again: {summary}");
-    assert!(number(&summary, "/receipt_ms/max")? > size.away().1, "some waited for Kafka: {summary}");
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn with_a_buffer_people_hear_one_another_while_kafka_is_away_and_their_receipts_come_later() -> Result<()> {
-    let (size, summary) = without_kafka("on_outage = \"buffer\"").await?;
-    assert!(number(&summary, "/receipt_ms/max")? > size.away().1, "a receipt waits for Kafka: {summary}");
-    let (heard, away) = (number(&summary, "/heard_ms/p99")?, size.away().1);
-    assert!(heard < away, "nobody waits with hearing: {summary}");
     Ok(())
 }
 
