@@ -92,7 +92,7 @@ async fn while_postgres_is_away_people_under_load_notice_nothing() -> Result<()>
     let people = size.talk(&cluster);
     talking(&cluster).await;
     postgres.pause()?;
-    tokio::time::sleep(size.away().0).await; // see above
+    tokio::time::sleep(size.away().0).await; // an outage of this length is what is shown
     postgres.resume()?;
     let summary = told(people).await?;
     assert_eq!(number(&summary, "/comebacks")?, 0.0, "nobody lost a link: {summary}");

@@ -22,7 +22,7 @@ async fn hubs(nodes: &[String]) -> Result<Cluster> {
 }
 
 /// Says it until there is a receipt.
-async fn say(client: &Client, room: &str, n: usize) -> Result<String> {
+pub async fn say(client: &Client, room: &str, n: usize) -> Result<String> {
     for _ in 0..300 {
         match client.say(room, &format!("k{n}"), &format!("message {n}")).await? {
             Ok(receipt) => return receipt["id"].as_str().map(str::to_owned).context("a receipt has an id"),
@@ -31,6 +31,22 @@ async fn say(client: &Client, room: &str, n: usize) -> Result<String> {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     anyhow::bail!("message {n} got no receipt")
+}
+
+/// Two hundred receipts: all are in the journal, and each event is stored once, at a place of its own.
+pub async fn each_stands_once(cluster: &Cluster, receipts: &BTreeSet<String>) -> Result<()> {
+    assert_eq!(receipts.len(), 200);
+    let records = topic::records(&cluster.kafka, &format!("{}-events", cluster.prefix)).await?;
+    let journaled: BTreeSet<_> = records.into_iter().map(|record| record.id).collect();
+    assert!(receipts.is_subset(&journaled), "what has a receipt is in the journal");
+    let rows =
+        eventually("each is stored once", async || cluster.messages().await.ok().filter(|rows| rows.len() >= 200))
+            .await;
+    let stored: BTreeSet<_> = rows.iter().map(|row| row.id.clone()).collect();
+    assert_eq!((rows.len(), &stored), (200, receipts));
+    let places: BTreeSet<_> = rows.iter().map(|row| row.cursor).collect();
+    assert_eq!(places.len(), 200, "no place is given twice");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,17 +118,7 @@ async fn slots_that_move_and_a_primary_that_is_lost_cost_no_acknowledged_message
     for n in 100..200 {
         receipts.insert(say(&speakers[n % 2], "lobby", n).await?);
     }
-    assert_eq!(receipts.len(), 200);
-    let records = topic::records(&cluster.kafka, &format!("{}-events", cluster.prefix)).await?;
-    let journaled: BTreeSet<_> = records.into_iter().map(|record| record.id).collect();
-    assert!(receipts.is_subset(&journaled), "what has a receipt is in the journal");
-    let rows =
-        eventually("each is stored once", async || cluster.messages().await.ok().filter(|rows| rows.len() >= 200))
-            .await;
-    let stored: BTreeSet<_> = rows.iter().map(|row| row.id.clone()).collect();
-    assert_eq!((rows.len(), &stored), (200, &receipts));
-    let places: BTreeSet<_> = rows.iter().map(|row| row.cursor).collect();
-    assert_eq!(places.len(), 200, "no place is given twice");
+    each_stands_once(&cluster, &receipts).await?;
     let (one, other) = (say(&speakers[0], "lobby", 50).await?, say(&speakers[1], "lobby", 50).await?);
     assert_eq!(one, other, "a retry gets its first receipt");
     cluster.end().await

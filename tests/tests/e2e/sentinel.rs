@@ -1,13 +1,13 @@
 //! A Redis that fails over, through Redis Sentinel, while people talk.
 
 use crate::faults::own_redis;
-use anyhow::{Context, Result};
+use crate::redis_cluster::{each_stands_once, say};
+use anyhow::Result;
 use confab_tests::client::Client;
+use confab_tests::eventually;
 use confab_tests::world::{Cluster, Plan};
-use confab_tests::{eventually, topic};
 use std::collections::BTreeSet;
 use std::process::Command;
-use std::time::Duration;
 use tempfile::TempDir;
 use xtask::services::port::Port;
 use xtask::services::{Life, Process, Redis, redis};
@@ -28,18 +28,6 @@ fn sentinel(folder: &TempDir, primary: u16) -> Result<(Process, Port)> {
     let mut command = Command::new("redis-server");
     command.arg(&config).arg("--sentinel");
     Ok((Process::spawn(command, &folder.path().join("sentinel.log"), Life::WithUs)?, port))
-}
-
-/// Says it until there is a receipt.
-async fn say(client: &Client, n: usize) -> Result<String> {
-    for _ in 0..300 {
-        match client.say("lobby", &format!("k{n}"), &format!("message {n}")).await? {
-            Ok(receipt) => return receipt["id"].as_str().map(str::to_owned).context("a receipt has an id"),
-            Err(refusal) => anyhow::ensure!(refusal["temporary"] == true, "refused: {refusal}"),
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    anyhow::bail!("message {n} got no receipt")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,20 +61,14 @@ async fn a_failover_while_people_talk_costs_no_acknowledged_message() -> Result<
         if n == 100 {
             primary.kill()?;
         }
-        receipts.insert(say(&speakers[n % 2], n).await?);
+        receipts.insert(say(&speakers[n % 2], "lobby", n).await?);
     }
-    assert_eq!(receipts.len(), 200);
-    let records = topic::records(&cluster.kafka, &format!("{}-events", cluster.prefix)).await?;
-    let journaled: BTreeSet<_> = records.into_iter().map(|record| record.id).collect();
-    assert!(receipts.is_subset(&journaled), "what has a receipt is in the journal");
-    let rows =
-        eventually("each is stored once", async || cluster.messages().await.ok().filter(|rows| rows.len() >= 200))
-            .await;
-    let stored: BTreeSet<_> = rows.iter().map(|row| row.id.clone()).collect();
-    assert_eq!((rows.len(), &stored), (200, &receipts));
-    let places: BTreeSet<_> = rows.iter().map(|row| row.cursor).collect();
-    assert_eq!(places.len(), 200, "no place is given twice");
-    assert_eq!(say(&speakers[0], 50).await?, say(&speakers[1], 50).await?, "a retry gets its first receipt");
+    each_stands_once(&cluster, &receipts).await?;
+    assert_eq!(
+        say(&speakers[0], "lobby", 50).await?,
+        say(&speakers[1], "lobby", 50).await?,
+        "a retry gets its first receipt"
+    );
     cluster.end().await?;
     watching.kill()?;
     replica.kill().map(drop)
