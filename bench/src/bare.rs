@@ -5,7 +5,7 @@ use crate::body::{self, Stamp};
 use crate::histogram::Histogram;
 use crate::plan::Scenario;
 use crate::report::{Latency, Report};
-use crate::usage::{Processes, machine};
+use crate::usage::{Meter, Processes};
 use anyhow::{Context, Result};
 use confab_protocol::{Body, Cursor, Draft, Event, EventId, Key, Kind, Record, Room, Sender, Trail, UserId};
 use rdkafka::ClientConfig;
@@ -67,22 +67,11 @@ pub async fn make_topic(broker: &str, topic: &str) -> Result<()> {
 }
 
 async fn run(service: Service, server: &mut Processes, warm_up: Duration, measured: Duration) -> Result<Report> {
-    let mut own = Processes::new(vec![std::process::id()]);
     paced(&service, 0, warm_up).await?;
-    let before = (Instant::now(), server.cpu()?, own.cpu()?, machine()?);
+    let mut meter = Meter::begin(server)?;
     let (took, sent) = paced(&service, RATE * 1_000_000, measured).await?;
-    let seconds = before.0.elapsed().as_secs_f64();
-    let cpu = (server.cpu()? - before.1).as_secs_f64();
-    let others = (machine()? - before.3).as_secs_f64() - cpu - (own.cpu()? - before.2).as_secs_f64();
-    Ok(Report {
-        seconds,
-        cpu_seconds: cpu,
-        others: (others / seconds).max(0.0),
-        sent,
-        resident_kib: server.resident_kib()?,
-        acknowledged: Latency::of(&took),
-        ..Report::of(Scenario::Paced, 1)
-    })
+    let report = Report::of(Scenario::Paced, 1).using(meter.used(server)?);
+    Ok(Report { sent, resident_kib: server.resident_kib()?, acknowledged: Latency::of(&took), ..report })
 }
 
 /// Asks at the pace for so long, whatever the answers take; the first event's number is `first`.

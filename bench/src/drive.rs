@@ -8,7 +8,7 @@ use crate::histogram::Histogram;
 use crate::ledger::Ledger;
 use crate::plan::{Plan, Scenario};
 use crate::report::{Latency, Report};
-use crate::usage::{Processes, machine};
+use crate::usage::{Meter, Processes};
 use anyhow::{Context, Result, bail};
 use std::time::{Duration, Instant};
 
@@ -73,32 +73,25 @@ pub fn run(
     let mut drive = Drive { feeder, ..Drive::new(plan, dialect) };
     drive.until(&mut fleet, timing.warm_up)?;
 
-    let mut own = Processes::new(vec![std::process::id()]);
-    let mut usage = || Ok::<_, anyhow::Error>((server.cpu()?, own.cpu()?, machine()?, beside.cpu()?));
     (drive.acknowledged, drive.heard) = (Histogram::default(), Histogram::default());
     drive.feeder.iter_mut().for_each(Feeder::start_over);
     let (answered, delivered) = (drive.answered, drive.ledger.delivered);
-    let (begun, before) = (Instant::now(), usage()?);
+    let (beside_before, mut meter) = (beside.cpu()?, Meter::begin(server)?);
     drive.until(&mut fleet, timing.measured)?;
-    let (seconds, after) = (begun.elapsed().as_secs_f64(), usage()?);
+    let (mut used, apart) = (meter.used(server)?, (beside.cpu()? - beside_before).as_secs_f64());
+    used.others -= apart;
     let (answered, delivered) = (drive.answered - answered, drive.ledger.delivered - delivered);
     drive.finish(&mut fleet)?;
 
-    let cpu = (after.0 - before.0).as_secs_f64();
-    let apart = (after.3 - before.3).as_secs_f64();
-    let others = (after.2 - before.2).as_secs_f64() - cpu - apart - (after.1 - before.1).as_secs_f64();
     Ok(Report {
         beside_cpu_seconds: apart,
-        seconds,
-        cpu_seconds: cpu,
-        others: (others / seconds).max(0.0),
         sent: answered,
         delivered,
         resident_kib: server.resident_kib()?,
         acknowledged: Latency::of(&drive.acknowledged),
         heard: Latency::of(&drive.heard),
         fed: drive.feeder.as_ref().map(Feeder::report),
-        ..Report::of(scenario, plan.connections()).with(drive.ledger.faults)
+        ..Report::of(scenario, plan.connections()).with(drive.ledger.faults).using(used)
     })
 }
 

@@ -3,7 +3,7 @@
 use crate::bare::{make_topic, record};
 use crate::plan::Scenario;
 use crate::report::Report;
-use crate::usage::{Processes, machine};
+use crate::usage::{Meter, Processes};
 use anyhow::{Context, Result, ensure};
 use confab_protocol::Record;
 use rdkafka::ClientConfig;
@@ -61,21 +61,11 @@ fn flat(record: &Record) -> String {
 /// Waits until a table has so many rows. What is measured is the second half: the first warms everybody up.
 pub async fn watch(postgres: &str, table: &str, records: u64, server: &mut Processes) -> Result<Report> {
     let mut connection = PgConnection::connect(postgres).await?;
-    let mut own = Processes::new(vec![std::process::id()]);
     let half = until(&mut connection, table, records / 2).await?;
-    let before = (Instant::now(), server.cpu()?, own.cpu()?, machine()?);
+    let mut meter = Meter::begin(server)?;
     let all = until(&mut connection, table, records).await?;
-    let seconds = before.0.elapsed().as_secs_f64();
-    let cpu = (server.cpu()? - before.1).as_secs_f64();
-    let others = (machine()? - before.3).as_secs_f64() - cpu - (own.cpu()? - before.2).as_secs_f64();
-    Ok(Report {
-        seconds,
-        cpu_seconds: cpu,
-        others: (others / seconds).max(0.0),
-        sent: all - half,
-        resident_kib: server.peak_kib()?,
-        ..Report::of(Scenario::Consumer, 0)
-    })
+    let report = Report::of(Scenario::Consumer, 0).using(meter.used(server)?);
+    Ok(Report { sent: all - half, resident_kib: server.peak_kib()?, ..report })
 }
 
 async fn until(connection: &mut PgConnection, table: &str, wanted: u64) -> Result<u64> {

@@ -3,7 +3,7 @@
 use crate::fleet::{Fleet, Target};
 use crate::plan::{Plan, Scenario};
 use crate::report::Report;
-use crate::usage::{Processes, machine};
+use crate::usage::{Meter, Processes, Used};
 use anyhow::Result;
 use std::time::{Duration, Instant};
 
@@ -18,48 +18,36 @@ pub fn idle(plan: Plan, target: Target, server: &mut Processes, hold: Duration) 
     let mut fleet = Fleet::new(target)?;
     fleet.open(rooms(plan), OPEN_AT_ONCE, |_, _, _| Ok(()))?;
     listen(&mut fleet, REST)?;
-    let (begun, cpu) = (Instant::now(), server.cpu()?);
+    let mut meter = Meter::begin(server)?;
     listen(&mut fleet, hold)?;
     let connections = plan.connections();
     let after = server.resident_kib()?;
     Ok(Report {
-        seconds: begun.elapsed().as_secs_f64(),
-        cpu_seconds: (server.cpu()? - cpu).as_secs_f64(),
         opened: connections.into(),
         resident_kib: after,
         kib_per_connection: Some(after.saturating_sub(before) as f64 / f64::from(connections)),
-        ..Report::of(Scenario::Idle, connections)
+        ..Report::of(Scenario::Idle, connections).using(meter.used(server)?)
     })
 }
 
 /// Opens connections, cuts them, and again, until so much time went into the opening. The first time is not measured.
 pub fn connect(plan: Plan, target: Target, server: &mut Processes, span: Duration) -> Result<Report> {
     let mut fleet = Fleet::new(target)?;
-    let mut own = Processes::new(vec![std::process::id()]);
-    let (mut seconds, mut cpu, mut others, mut opened) = (0.0, 0.0, 0.0, 0);
+    let (mut used, mut opened) = (Used::default(), 0);
     let mut measured = false;
-    while seconds < span.as_secs_f64() {
-        let (begun, before, mine, all) = (Instant::now(), server.cpu()?, own.cpu()?, machine()?);
+    while used.seconds < span.as_secs_f64() {
+        let mut meter = Meter::begin(server)?;
         fleet.open(rooms(plan), OPEN_AT_ONCE, |_, _, _| Ok(()))?;
         if measured {
-            let took = (server.cpu()? - before).as_secs_f64();
-            others += (machine()? - all).as_secs_f64() - took - (own.cpu()? - mine).as_secs_f64();
-            seconds += begun.elapsed().as_secs_f64();
-            cpu += took;
+            used += meter.used(server)?;
             opened += u64::from(plan.connections());
         }
         measured = true;
         fleet.cut();
         std::thread::sleep(REST);
     }
-    Ok(Report {
-        seconds,
-        cpu_seconds: cpu,
-        others: (others / seconds).max(0.0),
-        opened,
-        resident_kib: server.resident_kib()?,
-        ..Report::of(Scenario::Connect, plan.connections())
-    })
+    let report = Report::of(Scenario::Connect, plan.connections()).using(used);
+    Ok(Report { opened, resident_kib: server.resident_kib()?, ..report })
 }
 
 fn rooms(plan: Plan) -> impl Iterator<Item = Option<u32>> {

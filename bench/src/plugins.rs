@@ -7,7 +7,7 @@ pub mod hook;
 pub mod pace;
 pub mod setting;
 
-use crate::usage::{Processes, machine, own_kib};
+use crate::usage::{Meter, Processes, own_kib};
 use anyhow::{Context, Result};
 use cost::Cost;
 use figure::{Figure, Figures};
@@ -15,7 +15,7 @@ use setting::{Surroundings, event, filter};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How often each is measured, in turn, so that what disturbs the machine for a while disturbs all alike.
 const ROUNDS: u32 = 3;
@@ -37,14 +37,14 @@ const HOOK_GOALS: [f64; 2] = [20.0, 8.0];
 /// Measures all of it with the components of this folder; each measurement takes about `span`.
 pub async fn measure(components: &Path, span: Duration) -> Result<Figures> {
     let with = Surroundings::new(components)?;
-    let mut own = Processes::new(vec![std::process::id()]);
-    let (begun, before, mine) = (Instant::now(), machine()?, own.cpu()?);
+    let mut nobody = Processes::new(Vec::new()); // all of it happens in this process
+    let mut meter = Meter::begin(&mut nobody)?;
     let mut skipped = Vec::new();
     let mut figures = calls(&with, span, &mut skipped).await?;
     figures.push(pace::five(&with, span).await?);
     figures.push(crowd(&with).await?);
-    let others = (machine()? - before).as_secs_f64() - (own.cpu()? - mine).as_secs_f64();
-    Ok(Figures { figures, skipped, others: (others / begun.elapsed().as_secs_f64()).max(0.0) })
+    let used = meter.used(&mut nobody)?;
+    Ok(Figures { figures, skipped, others: (used.others / used.seconds).max(0.0) })
 }
 
 /// A call in every way, and a hook's beside them.

@@ -4,6 +4,7 @@ use crate::histogram::Histogram;
 use crate::ledger::Faults;
 use crate::plan::Scenario;
 use crate::scrape::Reads;
+use crate::usage::Used;
 use serde::Serialize;
 
 /// One run of one scenario against one server.
@@ -121,5 +122,11 @@ impl Report {
     /// Notes what went wrong.
     pub fn with(self, faults: Faults) -> Self {
         Self { lost: faults.lost, astray: faults.astray, ..self }
+    }
+
+    /// With what was used meanwhile.
+    pub fn using(self, used: Used) -> Self {
+        let others = (used.others / used.seconds.max(1e-9)).max(0.0);
+        Self { seconds: used.seconds, cpu_seconds: used.server, others, ..self }
     }
 }

@@ -8,7 +8,7 @@ use crate::ledger::Ledger;
 use crate::plan::{Plan, Scenario};
 use crate::report::{Latency, Report, Storm};
 use crate::scrape;
-use crate::usage::{Processes, machine};
+use crate::usage::{Meter, Processes, Used};
 use anyhow::{Context, Result, bail, ensure};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,19 +25,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How long everybody may take to be back, and how long the last messages may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What was used up to some moment.
-struct Used {
-    at: Instant,
-    server: Duration,
-    own: Duration,
-    machine: Duration,
-}
-
 struct Crowd<'a> {
     plan: Plan,
     dialect: Dialect,
     server: &'a mut Processes,
-    own: Processes,
     listeners: Fleet,
     senders: Fleet,
     /// When messages began to be sent, on the senders' clock, and how many were.
@@ -87,19 +78,14 @@ pub fn run(
     let mut storm = Storm { steady_kib: std::mem::take(&mut crowd.peak_kib), ..Storm::default() };
     let reads = |metrics: Option<SocketAddr>| metrics.map(scrape::reads).transpose();
     let before = reads(metrics)?;
-    let mut report = Report::of(Scenario::RecoverStorm, plan.connections());
+    let (mut used, mut opened) = (Used::default(), 0);
     for _ in 0..STORMS {
         crowd.listeners.cut();
         crowd.talk(away)?;
-        let begun = crowd.used()?;
-        let last = crowd.come_back()?;
-        let ended = crowd.used()?;
-        storm.last_ms.push(last.as_secs_f64() * 1000.0);
-        let (seconds, cpu) = ((ended.at - begun.at).as_secs_f64(), (ended.server - begun.server).as_secs_f64());
-        report.seconds += seconds;
-        report.cpu_seconds += cpu;
-        report.others += (ended.machine - begun.machine).as_secs_f64() - cpu - (ended.own - begun.own).as_secs_f64();
-        report.opened += u64::from(plan.listening());
+        let mut meter = Meter::begin(crowd.server)?;
+        storm.last_ms.push(crowd.come_back()?.as_secs_f64() * 1000.0);
+        used += meter.used(crowd.server)?;
+        opened += u64::from(plan.listening());
         crowd.talk(REST)?;
     }
     storm.peak_kib = crowd.peak_kib;
@@ -109,14 +95,13 @@ pub fn run(
     storm.complete = Latency::of(&state.took);
     storm.recovered = state.recovered;
     Ok(Report {
-        others: (report.others / report.seconds.max(1e-9)).max(0.0),
+        opened,
         sent: state.answered,
         delivered: state.ledger.delivered,
         resident_kib,
         storm: Some(storm),
-        ..report
-    }
-    .with(state.ledger.faults))
+        ..Report::of(Scenario::RecoverStorm, plan.connections()).using(used).with(state.ledger.faults)
+    })
 }
 
 impl<'a> Crowd<'a> {
@@ -127,10 +112,10 @@ impl<'a> Crowd<'a> {
         let rooms = (0..plan.listening()).map(|n| Some(n % plan.rooms));
         listeners.open(rooms, OPEN_AT_ONCE, |link, heard, now| state.hear(plan, link, heard, now))?;
         senders.open((0..plan.senders).map(|_| None), OPEN_AT_ONCE, |_, _, _| Ok(()))?;
-        let (begun, own) = (senders.now(), Processes::new(vec![std::process::id()]));
+        let begun = senders.now();
         let dialect = target.dialect;
         let looked = Instant::now();
-        Ok(Self { plan, dialect, server, own, listeners, senders, begun, sent: 0, state, peak_kib: 0, looked })
+        Ok(Self { plan, dialect, server, listeners, senders, begun, sent: 0, state, peak_kib: 0, looked })
     }
 
     /// Sends and listens for so long.
@@ -184,10 +169,6 @@ impl<'a> Crowd<'a> {
             self.looked = Instant::now();
         }
         Ok(())
-    }
-
-    fn used(&mut self) -> Result<Used> {
-        Ok(Used { at: Instant::now(), server: self.server.cpu()?, own: self.own.cpu()?, machine: machine()? })
     }
 
     /// Waits for what is on its way, and closes the account.

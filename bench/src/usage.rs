@@ -3,7 +3,8 @@
 use anyhow::{Context, Result};
 use std::collections::HashMap;
 use std::fs::read_to_string;
-use std::time::Duration;
+use std::ops::AddAssign;
+use std::time::{Duration, Instant};
 
 /// The processes that are the server.
 pub struct Processes {
@@ -52,6 +53,52 @@ impl Processes {
     }
 }
 
+/// What was used between two moments, in seconds of one processor.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Used {
+    /// How long it was, on the clock.
+    pub seconds: f64,
+    /// By the server.
+    pub server: f64,
+    /// By everybody but the server and this process.
+    pub others: f64,
+}
+
+impl AddAssign for Used {
+    fn add_assign(&mut self, more: Self) {
+        self.seconds += more.seconds;
+        self.server += more.server;
+        self.others += more.others;
+    }
+}
+
+/// Counts from its beginning.
+pub struct Meter {
+    begun: Instant,
+    own: Processes,
+    server_before: Duration,
+    own_before: Duration,
+    machine_before: Duration,
+}
+
+impl Meter {
+    /// From now on.
+    pub fn begin(server: &mut Processes) -> Result<Self> {
+        let mut own = Processes::new(vec![std::process::id()]);
+        let (server_before, own_before, machine_before) = (server.cpu()?, own.cpu()?, machine()?);
+        Ok(Self { begun: Instant::now(), own, server_before, own_before, machine_before })
+    }
+
+    /// What was used until now.
+    pub fn used(&mut self, server: &mut Processes) -> Result<Used> {
+        let seconds = self.begun.elapsed().as_secs_f64();
+        let server = (server.cpu()? - self.server_before).as_secs_f64();
+        let own = (self.own.cpu()? - self.own_before).as_secs_f64();
+        let all = (machine()? - self.machine_before).as_secs_f64();
+        Ok(Used { seconds, server, others: all - server - own })
+    }
+}
+
 /// User and system time of a process, as its `stat` tells it in hundredths of a second.
 fn ticks(stat: &str) -> Result<Duration> {
     let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
@@ -75,7 +122,7 @@ pub fn own_kib() -> Result<u64> {
 }
 
 /// The time that all processors of the machine have worked, for anyone.
-pub fn machine() -> Result<Duration> {
+fn machine() -> Result<Duration> {
     let stat = read_to_string("/proc/stat")?;
     let line = stat.lines().next().context("the system tells its times")?;
     let times: Vec<u64> = line.split_whitespace().skip(1).filter_map(|time| time.parse().ok()).collect();

@@ -179,21 +179,10 @@ pub async fn rows(cluster: &Cluster) -> Result<Rows> {
     let events = "select room, epoch, seq, id::text as id, coalesce(duplicate_of, id)::text as whose, sender, key, body, \
                   trail, stands from events order by room, epoch, seq";
     let messages = "select room, epoch, seq, id::text as id, sender, key from messages where seq is not null";
-    let (mut rows, events) =
-        (Rows { events: Vec::new(), messages: Vec::new() }, sqlx::query(events).fetch_all(&mut postgres).await?);
-    for row in events {
-        rows.events.push(Kept {
-            seen: seen(&row)?,
-            text: text_of(&row.try_get::<Option<String>, _>("body")?.unwrap_or_default()),
-            judges: judges_of(row.try_get("trail")?),
-            of: row.try_get("whose")?,
-            stands: row.try_get("stands")?,
-        });
-    }
-    for row in sqlx::query(messages).fetch_all(&mut postgres).await? {
-        rows.messages.push(seen(&row)?);
-    }
-    Ok(rows)
+    Ok(Rows {
+        events: sqlx::query(events).fetch_all(&mut postgres).await?.iter().map(kept).collect::<Result<_>>()?,
+        messages: sqlx::query(messages).fetch_all(&mut postgres).await?.iter().map(seen).collect::<Result<_>>()?,
+    })
 }
 
 /// Reads the embedded hub's database.
@@ -205,20 +194,11 @@ pub async fn rows_of_file(database: &Path) -> Result<Rows> {
          order by room, epoch, seq"
     );
     let messages = format!("select room, epoch, seq, {id} as id, sender, key from messages where seq is not null");
-    let mut rows = Rows { events: Vec::new(), messages: Vec::new() };
-    for row in sqlx::query(sqlx::AssertSqlSafe(events)).fetch_all(&mut sqlite).await? {
-        rows.events.push(Kept {
-            seen: seen(&row)?,
-            text: text_of(&row.try_get::<Option<String>, _>("body")?.unwrap_or_default()),
-            judges: judges_of(row.try_get("trail")?),
-            of: row.try_get("whose")?,
-            stands: row.try_get("stands")?,
-        });
-    }
-    for row in sqlx::query(sqlx::AssertSqlSafe(messages)).fetch_all(&mut sqlite).await? {
-        rows.messages.push(seen(&row)?);
-    }
-    Ok(rows)
+    let (events, messages) = (sqlx::query(sqlx::AssertSqlSafe(events)), sqlx::query(sqlx::AssertSqlSafe(messages)));
+    Ok(Rows {
+        events: events.fetch_all(&mut sqlite).await?.iter().map(kept).collect::<Result<_>>()?,
+        messages: messages.fetch_all(&mut sqlite).await?.iter().map(seen).collect::<Result<_>>()?,
+    })
 }
 
 /// An id as PostgreSQL writes it.
@@ -228,6 +208,26 @@ fn hyphenated(id: &str) -> String {
     format!("lower({})", parts.join(" || '-' || "))
 }
 
+/// A row of `events`.
+fn kept<'r, R>(row: &'r R) -> Result<Kept>
+where
+    R: Row,
+    for<'a> &'a str: sqlx::ColumnIndex<R>,
+    bool: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+    i64: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+    String: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+    Option<String>: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+{
+    Ok(Kept {
+        seen: seen(row)?,
+        text: text_of(&row.try_get::<Option<String>, _>("body")?.unwrap_or_default()),
+        judges: judges_of(row.try_get("trail")?),
+        of: row.try_get("whose")?,
+        stands: row.try_get("stands")?,
+    })
+}
+
+/// What every row names.
 fn seen<'r, R>(row: &'r R) -> Result<Seen>
 where
     R: Row,
