@@ -16,7 +16,7 @@ mod tests_support;
 pub mod token;
 
 pub use exit::Exit;
-pub use moderate::{FlagCommand, MuteCommand};
+pub use moderate::{FlagCommand, HeldCommand, MuteCommand};
 pub use screen::Screen;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -269,49 +269,15 @@ pub struct HubArgs {
     pub admin_url: Option<String>,
 }
 
-/// Moderate what plugins have set aside.
-#[derive(Clone, Debug, Subcommand)]
-pub enum HeldCommand {
-    /// List the events that wait, the oldest first.
-    List {
-        /// Only those of this room.
-        #[arg(long)]
-        room: Option<String>,
-        /// The most to list.
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-        /// Which hub to ask.
-        #[command(flatten)]
-        hub: HubArgs,
-    },
-    /// Let an event through: it is published now.
-    Approve {
-        /// The event's id.
-        id: String,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-        /// Which hub to ask.
-        #[command(flatten)]
-        hub: HubArgs,
-    },
-    /// Refuse an event: it is never published.
-    Deny {
-        /// The event's id.
-        id: String,
-        /// Why; kept beside the decision.
-        #[arg(long)]
-        reason: Option<String>,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-        /// Which hub to ask.
-        #[command(flatten)]
-        hub: HubArgs,
-    },
+/// Which running hub to ask, and how to print what it answers.
+#[derive(Args, Clone, Debug)]
+pub struct AnswerArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Which hub to ask.
+    #[command(flatten)]
+    pub hub: HubArgs,
 }
 
 /// Let a running hub read hub.toml and its plugins again.

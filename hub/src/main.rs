@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         Command::Plugin(command) => cli::plugin::run(&settings, command, screen),
         Command::Token(command) => cli::token::run(&settings, command, screen),
         Command::Migrate(migrate) => cli::migrate::run(&settings, migrate, screen),
-        Command::Held(command) => cli::remote::held(&settings, command, screen),
+        Command::Held(command) => cli::moderate::held(&settings, command, screen),
         Command::Flag(command) => cli::moderate::flag(&settings, command, screen),
         Command::Mute(command) => cli::moderate::mute(&settings, command, screen),
         Command::Reload(reload) => cli::reload::run(&settings, reload, screen),

@@ -1,7 +1,7 @@
 //! The admin API's part about held events.
 
 use super::{Shared, optional, problem};
-use crate::review::Error;
+use crate::review::{Error, Reviewer};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use confab_protocol::{EventId, HeldState};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Who decides through this port, as the store keeps it.
 pub(super) const OPERATOR: &str = "admin";
@@ -40,28 +41,38 @@ pub(super) async fn list(State(shared): State<Shared>, Query(query): Query<HeldQ
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-pub(super) struct Decision {
-    pub(super) reason: Option<String>,
+struct Decision {
+    reason: Option<String>,
 }
 
 /// Lets an event through.
 pub(super) async fn approve(State(shared): State<Shared>, Path(id): Path<EventId>, decision: Bytes) -> Response {
-    let reviewer = shared.hub().reviewer().clone();
-    let Decision { reason } = match optional(&decision) {
-        Ok(decision) => decision,
-        Err(refused) => return *refused,
-    };
-    on_main(&shared, async move { reviewer.approve(id, OPERATOR, reason.as_deref()).await }).await
+    decide(shared, &decision, async move |reviewer, reason| reviewer.approve(id, OPERATOR, reason.as_deref()).await)
+        .await
 }
 
 /// Refuses an event for ever.
 pub(super) async fn deny(State(shared): State<Shared>, Path(id): Path<EventId>, decision: Bytes) -> Response {
-    let reviewer = shared.hub().reviewer().clone();
-    let Decision { reason } = match optional(&decision) {
-        Ok(decision) => decision,
-        Err(refused) => return *refused,
-    };
-    on_main(&shared, async move { reviewer.deny(id, OPERATOR, reason.as_deref()).await }).await
+    decide(shared, &decision, async move |reviewer, reason| reviewer.deny(id, OPERATOR, reason.as_deref()).await).await
+}
+
+/// Does what was decided, for the reason that the request gives.
+pub(super) async fn decide<T, W>(
+    shared: Shared,
+    decision: &Bytes,
+    act: impl FnOnce(Arc<Reviewer>, Option<String>) -> W,
+) -> Response
+where
+    T: Serialize + Send + 'static,
+    W: Future<Output = Result<T, Error>> + Send + 'static,
+{
+    match optional(decision) {
+        Ok(Decision { reason }) => {
+            let work = act(shared.hub().reviewer().clone(), reason);
+            on_main(&shared, work).await
+        }
+        Err(refused) => *refused,
+    }
 }
 
 /// The store's connections belong to the hub's runtime: the work is done there, and the answer given here.

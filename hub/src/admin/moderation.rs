@@ -1,6 +1,6 @@
 //! The admin API's part about flags and mutes.
 
-use super::held::{Decision, OPERATOR, on_main};
+use super::held::{OPERATOR, decide, on_main};
 use super::{Shared, optional, problem};
 use axum::Json;
 use axum::body::Bytes;
@@ -40,12 +40,7 @@ pub(super) async fn flags(State(shared): State<Shared>, Query(query): Query<List
 
 /// Closes the flags of an event.
 pub(super) async fn close(State(shared): State<Shared>, Path(id): Path<EventId>, decision: Bytes) -> Response {
-    let reviewer = shared.hub().reviewer().clone();
-    let Decision { reason } = match optional(&decision) {
-        Ok(decision) => decision,
-        Err(refused) => return *refused,
-    };
-    on_main(&shared, async move {
+    decide(shared, &decision, async move |reviewer, reason| {
         let closed = reviewer.close_flags(id, OPERATOR, reason.as_deref()).await?;
         Ok(json!({ "id": id, "closed": closed }))
     })

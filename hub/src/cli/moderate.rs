@@ -1,34 +1,74 @@
-//! `confab flag` and `confab mute`: what plugins want looked at, and who may not speak, through a running hub.
+//! `confab held`, `flag` and `mute`: what plugins have set aside, what they want looked at, and who may not speak, through a
+//! running hub.
 
-use super::remote::{ask, encoded, when};
-use super::{Exit, HubArgs, Screen, SettingsArgs, user};
-use clap::Subcommand;
+use super::remote::{ask, encoded, when, word};
+use super::{AnswerArgs, Exit, Screen, SettingsArgs, user};
+use clap::{Args, Subcommand};
 use confab_protocol::UserId;
 use hyper::Method;
 use serde_json::{Value, json};
 use std::io;
 use std::time::Duration;
 
+/// What to list.
+#[derive(Args, Clone, Debug)]
+pub struct ListArgs {
+    /// Only what belongs to this room.
+    #[arg(long)]
+    room: Option<String>,
+    /// The most to list.
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+    /// Which hub to ask, and how to print its answer.
+    #[command(flatten)]
+    answer: AnswerArgs,
+}
+
+impl ListArgs {
+    /// What a request's address ends with.
+    fn query(&self) -> String {
+        let room = self.room.as_ref().map(|room| format!("&room={}", encoded(room)));
+        format!("limit={}{}", self.limit, room.unwrap_or_default())
+    }
+}
+
+/// Moderate what plugins have set aside.
+#[derive(Clone, Debug, Subcommand)]
+pub enum HeldCommand {
+    /// List the events that wait, the oldest first.
+    List(ListArgs),
+    /// Let an event through: it is published now.
+    Approve {
+        /// The event's id.
+        id: String,
+        /// Which hub to ask, and how to print its answer.
+        #[command(flatten)]
+        answer: AnswerArgs,
+    },
+    /// Refuse an event: it is never published.
+    Deny {
+        /// The event's id.
+        id: String,
+        /// Why; kept beside the decision.
+        #[arg(long)]
+        reason: Option<String>,
+        /// Which hub to ask, and how to print its answer.
+        #[command(flatten)]
+        answer: AnswerArgs,
+    },
+}
+
 /// Look at what plugins flagged.
 #[derive(Clone, Debug, Subcommand)]
 pub enum FlagCommand {
     /// List flagged events that nobody has looked at, the oldest first.
     List {
-        /// Only those of this room.
-        #[arg(long)]
-        room: Option<String>,
         /// Those that somebody has looked at, the last one first.
         #[arg(long)]
         closed: bool,
-        /// The most to list.
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-        /// Which hub to ask.
+        /// What to list.
         #[command(flatten)]
-        hub: HubArgs,
+        list: ListArgs,
     },
     /// Say that an event was looked at: all of its flags are closed.
     Close {
@@ -37,12 +77,9 @@ pub enum FlagCommand {
         /// What came of it; kept beside the flag.
         #[arg(long)]
         reason: Option<String>,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-        /// Which hub to ask.
+        /// Which hub to ask, and how to print its answer.
         #[command(flatten)]
-        hub: HubArgs,
+        answer: AnswerArgs,
     },
 }
 
@@ -50,20 +87,7 @@ pub enum FlagCommand {
 #[derive(Clone, Debug, Subcommand)]
 pub enum MuteCommand {
     /// List who may not speak at the moment; those whose mute ends first come first.
-    List {
-        /// Only in this room.
-        #[arg(long)]
-        room: Option<String>,
-        /// The most to list.
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-        /// Which hub to ask.
-        #[command(flatten)]
-        hub: HubArgs,
-    },
+    List(ListArgs),
     /// Keep somebody from speaking in a room for a while, in place of any mute before.
     Set {
         /// The room's name.
@@ -77,12 +101,9 @@ pub enum MuteCommand {
         /// What they are told.
         #[arg(long)]
         reason: Option<String>,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-        /// Which hub to ask.
+        /// Which hub to ask, and how to print its answer.
         #[command(flatten)]
-        hub: HubArgs,
+        answer: AnswerArgs,
     },
     /// Let somebody speak again.
     Lift {
@@ -91,28 +112,76 @@ pub enum MuteCommand {
         /// Who.
         #[arg(value_parser = user)]
         user: UserId,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-        /// Which hub to ask.
+        /// Which hub to ask, and how to print its answer.
         #[command(flatten)]
-        hub: HubArgs,
+        answer: AnswerArgs,
     },
+}
+
+/// `confab held …`.
+pub fn held(settings: &SettingsArgs, command: &HeldCommand, screen: &mut Screen<'_>) -> io::Result<Exit> {
+    let (answer, method, path, body) = match command {
+        HeldCommand::List(list) => (&list.answer, Method::GET, format!("/api/v1/held?{}", list.query()), None),
+        HeldCommand::Approve { id, answer } => {
+            (answer, Method::POST, format!("/api/v1/held/{}/approve", encoded(id)), None)
+        }
+        HeldCommand::Deny { id, reason, answer } => {
+            let body = Some(json!({ "reason": reason }));
+            (answer, Method::POST, format!("/api/v1/held/{}/deny", encoded(id)), body)
+        }
+    };
+    let AnswerArgs { json, hub } = answer;
+    ask(settings, hub, method, &path, body, screen, |answer, screen| match (json, command) {
+        (true, _) => screen.json(answer),
+        (false, HeldCommand::List { .. }) => waiting(answer, screen),
+        (false, HeldCommand::Approve { id, .. }) => {
+            writeln!(screen.out, "approved {id}: published at offset {}", answer["offset"])
+        }
+        (false, HeldCommand::Deny { id, .. }) => writeln!(screen.out, "denied {id}"),
+    })
+}
+
+fn waiting(answer: &Value, screen: &mut Screen<'_>) -> io::Result<()> {
+    let held = answer.as_array().map(Vec::as_slice).unwrap_or_default();
+    if held.is_empty() {
+        return writeln!(screen.out, "nothing is held");
+    }
+    for held in held {
+        let event = &held["event"];
+        writeln!(
+            screen.out,
+            "{}  {}  {} in {}: {}\n    held by {}: {}",
+            word(&held["id"]),
+            when(&held["held_at"]),
+            word(&event["sender"]["user"]),
+            word(&event["room"]),
+            said(&event["body"]),
+            word(&held["plugin"]),
+            word(&held["reason"])
+        )?;
+    }
+    Ok(())
+}
+
+/// What a body says: its text, or all of it.
+fn said(body: &Value) -> String {
+    body["text"].as_str().map_or_else(|| body.to_string(), str::to_owned)
 }
 
 /// `confab flag …`.
 pub fn flag(settings: &SettingsArgs, command: &FlagCommand, screen: &mut Screen<'_>) -> io::Result<Exit> {
-    let (hub, as_json, method, path, body) = match command {
-        FlagCommand::List { room, closed, limit, json, hub } => {
+    let (answer, method, path, body) = match command {
+        FlagCommand::List { closed, list } => {
             let state = if *closed { "closed" } else { "open" };
-            (hub, *json, Method::GET, format!("/api/v1/flags?state={state}&limit={limit}{}", of(room.as_ref())), None)
+            (&list.answer, Method::GET, format!("/api/v1/flags?state={state}&{}", list.query()), None)
         }
-        FlagCommand::Close { id, reason, json, hub } => {
+        FlagCommand::Close { id, reason, answer } => {
             let body = Some(json!({ "reason": reason }));
-            (hub, *json, Method::POST, format!("/api/v1/flags/{}/close", encoded(id)), body)
+            (answer, Method::POST, format!("/api/v1/flags/{}/close", encoded(id)), body)
         }
     };
-    ask(settings, hub, method, &path, body, screen, |answer, screen| match (as_json, command) {
+    let AnswerArgs { json, hub } = answer;
+    ask(settings, hub, method, &path, body, screen, |answer, screen| match (json, command) {
         (true, _) => screen.json(answer),
         (false, FlagCommand::List { .. }) => flags(answer, screen),
         (false, FlagCommand::Close { id, .. }) => writeln!(screen.out, "closed {} of {id}", answer["closed"]),
@@ -125,15 +194,14 @@ fn flags(answer: &Value, screen: &mut Screen<'_>) -> io::Result<()> {
         return writeln!(screen.out, "nothing is flagged");
     }
     for flag in flags {
-        let body = &flag["event"]["body"];
-        let text = body["text"].as_str().map_or_else(|| body.to_string(), str::to_owned);
         writeln!(
             screen.out,
-            "{}  {}  {} in {}: {text}\n    flagged by {}: {}",
+            "{}  {}  {} in {}: {}\n    flagged by {}: {}",
             word(&flag["id"]),
             when(&flag["at"]),
             word(&flag["sender"]),
             word(&flag["room"]),
+            said(&flag["event"]["body"]),
             word(&flag["plugin"]),
             word(&flag["reason"])
         )?;
@@ -147,20 +215,19 @@ fn flags(answer: &Value, screen: &mut Screen<'_>) -> io::Result<()> {
 
 /// `confab mute …`.
 pub fn mute(settings: &SettingsArgs, command: &MuteCommand, screen: &mut Screen<'_>) -> io::Result<Exit> {
-    let (hub, as_json, method, path, body) = match command {
-        MuteCommand::List { room, limit, json, hub } => {
-            (hub, *json, Method::GET, format!("/api/v1/mutes?limit={limit}{}", of(room.as_ref())), None)
-        }
-        MuteCommand::Set { room, user, how_long, reason, json, hub } => {
+    let (answer, method, path, body) = match command {
+        MuteCommand::List(list) => (&list.answer, Method::GET, format!("/api/v1/mutes?{}", list.query()), None),
+        MuteCommand::Set { room, user, how_long, reason, answer } => {
             let body = json!({ "room": room, "user": user, "seconds": how_long.as_secs(), "reason": reason });
-            (hub, *json, Method::POST, "/api/v1/mutes".to_owned(), Some(body))
+            (answer, Method::POST, "/api/v1/mutes".to_owned(), Some(body))
         }
-        MuteCommand::Lift { room, user, json, hub } => {
+        MuteCommand::Lift { room, user, answer } => {
             let body = json!({ "room": room, "user": user });
-            (hub, *json, Method::POST, "/api/v1/mutes/lift".to_owned(), Some(body))
+            (answer, Method::POST, "/api/v1/mutes/lift".to_owned(), Some(body))
         }
     };
-    ask(settings, hub, method, &path, body, screen, |answer, screen| match (as_json, command) {
+    let AnswerArgs { json, hub } = answer;
+    ask(settings, hub, method, &path, body, screen, |answer, screen| match (json, command) {
         (true, _) => screen.json(answer),
         (false, MuteCommand::List { .. }) => {
             let mutes = answer.as_array().map(Vec::as_slice).unwrap_or_default();
@@ -178,12 +245,4 @@ fn line(mute: &Value, screen: &mut Screen<'_>) -> io::Result<()> {
     let until = when(&mute["until"]);
     let [user, room, by, reason] = ["user", "room", "by", "reason"].map(|key| word(&mute[key]));
     writeln!(screen.out, "{user} in {room} until {until}, by {by}: {reason}")
-}
-
-fn of(room: Option<&String>) -> String {
-    room.map(|room| format!("&room={}", encoded(room))).unwrap_or_default()
-}
-
-fn word(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
 }

@@ -1,6 +1,6 @@
-//! The verbs that ask a running hub, through its admin API: `held`, `send`, `history`.
+//! The verbs that ask a running hub, through its admin API: `chain status`, `send`, `history`.
 
-use super::{Exit, HeldCommand, History, HubArgs, Screen, Send, SettingsArgs};
+use super::{Exit, History, HubArgs, Screen, Send, SettingsArgs};
 use confab_config::Diagnostics;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -14,54 +14,6 @@ use std::time::Duration;
 /// How long a hub may take to answer; a send that waits for the journal takes up to its deadline.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// `confab held …`.
-pub fn held(settings: &SettingsArgs, command: &HeldCommand, screen: &mut Screen<'_>) -> io::Result<Exit> {
-    let (hub, json, method, path, body) = match command {
-        HeldCommand::List { room, limit, json, hub } => {
-            let room = room.as_ref().map(|room| format!("&room={}", encoded(room))).unwrap_or_default();
-            (hub, *json, Method::GET, format!("/api/v1/held?limit={limit}{room}"), None)
-        }
-        HeldCommand::Approve { id, json, hub } => {
-            (hub, *json, Method::POST, format!("/api/v1/held/{}/approve", encoded(id)), None)
-        }
-        HeldCommand::Deny { id, reason, json, hub } => {
-            let body = Some(json!({ "reason": reason }));
-            (hub, *json, Method::POST, format!("/api/v1/held/{}/deny", encoded(id)), body)
-        }
-    };
-    ask(settings, hub, method, &path, body, screen, |answer, screen| match (json, command) {
-        (true, _) => screen.json(answer),
-        (false, HeldCommand::List { .. }) => list(answer, screen),
-        (false, HeldCommand::Approve { id, .. }) => {
-            writeln!(screen.out, "approved {id}: published at offset {}", answer["offset"])
-        }
-        (false, HeldCommand::Deny { id, .. }) => writeln!(screen.out, "denied {id}"),
-    })
-}
-
-fn list(answer: &Value, screen: &mut Screen<'_>) -> io::Result<()> {
-    let held = answer.as_array().map(Vec::as_slice).unwrap_or_default();
-    if held.is_empty() {
-        return writeln!(screen.out, "nothing is held");
-    }
-    for held in held {
-        let event = &held["event"];
-        let text = event["body"]["text"].as_str().map_or_else(|| event["body"].to_string(), str::to_owned);
-        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        writeln!(
-            screen.out,
-            "{}  {}  {} in {}: {text}\n    held by {}: {}",
-            word(&held["id"]),
-            when(&held["held_at"]),
-            word(&event["sender"]["user"]),
-            word(&event["room"]),
-            word(&held["plugin"]),
-            word(&held["reason"])
-        )?;
-    }
-    Ok(())
-}
-
 /// `confab chain status`.
 pub fn chain_status(
     settings: &SettingsArgs,
@@ -73,7 +25,6 @@ pub fn chain_status(
         if as_json {
             return screen.json(answer);
         }
-        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let plugins = answer["plugins"].as_array().map(Vec::as_slice).unwrap_or_default();
         writeln!(screen.out, "chain {}, contract {}", word(&answer["version"]), word(&answer["contract"]))?;
         let heads = ["plugin", "module", "breaker", "calls", "faults", "skipped", "p50 µs", "p99 µs", "memory KiB"];
@@ -218,4 +169,9 @@ pub(super) async fn fetch(
         Ok((status, answer))
     };
     tokio::time::timeout(patience, work).await.unwrap_or_else(|_| Err(format!("no answer in {patience:?}")))
+}
+
+/// A text, or nothing.
+pub(super) fn word(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }

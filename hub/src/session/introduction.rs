@@ -42,7 +42,6 @@ impl Session {
         self.clock.expires_at = clock::deadline(ttl, self.door.refresh_grace);
         let ping_s = self.door.limits.ping_interval.as_secs().max(1);
         tracing::debug!(client, user = %identity.user, rooms = joined.len(), "connected");
-        let who = self.present(&identity);
         self.door.reviewer.people().came(
             &identity.user,
             self.id,
@@ -50,13 +49,12 @@ impl Session {
             self.outbox.clone(),
             self.dialect.clone(),
         );
-        self.identity = Some(identity);
-        let subs = joined.iter().map(|(room, joining)| (room.clone(), joining.joined.clone())).collect();
+        let subs = joined.iter().map(|(room, entrance)| (room.clone(), entrance.joining.joined.clone())).collect();
         self.answer(number, &Reply::Connected { client, ping_s, ttl, subs });
-        for (room, joining) in joined {
-            joining.finish(|_| None); // what was said in the room meanwhile comes behind the reply
-            self.door.presence.came(&room, self.id, who.clone());
+        for (room, entrance) in joined {
+            self.enter(&identity, &room, entrance, |_| None); // what was said there meanwhile comes behind the reply
         }
+        self.identity = Some(identity);
         Ok(())
     }
 

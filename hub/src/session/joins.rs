@@ -1,8 +1,9 @@
 //! A session's rooms: who may join, by which token, for how long, and how the session leaves.
 
-use super::command::{self, Recovery, Reply, Since, Wish};
+use super::command::{self, Joined, Recovery, Reply, Since, Wish};
 use super::{Dialect, Session, Unsubscribed, clock};
 use crate::auth::{Denied, Identity, NoGrant};
+use crate::outbox::Frame;
 use crate::plugin::Origin;
 use crate::publish::Entered;
 use crate::recover::Joining;
@@ -41,6 +42,13 @@ impl From<Denied> for No {
             Denied::Closed(close) => Self::Closed(close),
         }
     }
+}
+
+/// A room that is about to be entered: it was joined, and nothing that is said there is heard yet.
+pub(super) struct Entrance {
+    pub(super) joining: Joining,
+    /// What the plugins said of it, where any was asked.
+    entered: Option<Entered>,
 }
 
 /// Who stands behind what a session does.
@@ -104,19 +112,34 @@ impl Session {
         let entered = if self.rooms.contains_key(&room) { None } else { self.may_join(&room, identity).await? };
         let newcomer = self.newcomer(wish.join_leave, false);
         let mut joining = self.door.recoverer.join(&room, newcomer, wish.since, 1).await?;
+        joining.joined.ttl = ttl;
         if wish.all_or_nothing && matches!(joining.joined.recovery, Recovery::Incomplete { .. }) {
             self.rooms.remove(&room); // one that was told to join again listened until now
             self.leave(&room).await;
             self.wind();
             return Err(Refusal::UnrecoverablePosition.into());
         }
-        joining.joined.ttl = ttl;
         self.rooms.insert(room.clone(), membership);
         self.wind();
-        joining.finish(|joined| Some(self.dialect.reply(number, &Reply::Subscribed(joined))));
-        self.door.presence.came(&room, self.id, self.present(identity));
-        self.joined(entered);
+        let answer = |joined| Some(self.dialect.reply(number, &Reply::Subscribed(joined)));
+        self.enter(identity, &room, Entrance { joining, entered }, answer);
         Ok(())
+    }
+
+    /// Lets what is said in the room through to the session, behind the answer and what was missed, and tells everybody
+    /// else that it is there.
+    pub(super) fn enter(
+        &self,
+        identity: &Identity,
+        room: &Room,
+        Entrance { joining, entered }: Entrance,
+        answer: impl FnOnce(Joined) -> Option<Frame>,
+    ) {
+        joining.finish(answer);
+        self.door.presence.came(room, self.id, self.present(identity));
+        if let Some(entered) = entered {
+            self.door.publisher.joined(entered);
+        }
     }
 
     /// Asks the plugins, where any of them judges joins.
@@ -126,12 +149,6 @@ impl Session {
             return Ok(None);
         }
         publisher.may_join(room, self.present(identity), origin(identity)).await.map(Some)
-    }
-
-    fn joined(&self, entered: Option<Entered>) {
-        if let Some(entered) = entered {
-            self.door.publisher.joined(entered);
-        }
     }
 
     /// Tells the plugins that this session has left a room. A hub that ends is nothing that its guests did.
@@ -153,9 +170,7 @@ impl Session {
         let entered = self.may_join(&room, identity).await?;
         let joining = self.door.recoverer.join(&room, newcomer, None, 1).await?;
         self.rooms.insert(room.clone(), Membership::default());
-        joining.finish(|_| None);
-        self.door.presence.came(&room, self.id, self.present(identity));
-        self.joined(entered);
+        self.enter(identity, &room, Entrance { joining, entered }, |_| None);
         Ok(())
     }
 
@@ -176,33 +191,21 @@ impl Session {
     }
 
     /// Joins the rooms that the connection's token names, all of them or none. What is said in them meanwhile is heard
-    /// once each [`Joining`] is finished.
+    /// once the session [enters](Self::enter) each.
     pub(super) async fn join_given(
         &mut self,
         identity: &Identity,
         places: &[(String, Since)],
-    ) -> Result<Vec<(Room, Joining)>, No> {
-        let rooms = &identity.rooms;
-        if rooms.len() > self.door.limits.rooms_per_session {
+    ) -> Result<Vec<(Room, Entrance)>, No> {
+        if identity.rooms.len() > self.door.limits.rooms_per_session {
             return Err(No::Closed(Close::RoomLimit));
         }
-        let mut joined = Vec::with_capacity(rooms.len());
-        for room in rooms {
-            let since = places.iter().find(|(name, _)| name == room.as_str()).map(|(_, since)| *since);
-            // Nobody can ask for a room that is given, so whether to tell who comes and goes is the room's to say.
-            let newcomer = self.newcomer(true, true);
-            let joining = match self.may_join(room, identity).await {
-                Ok(entered) => {
-                    let joining = self.door.recoverer.join(room, newcomer, since, rooms.len()).await;
-                    joining.map(|joining| (entered, joining))
-                }
-                Err(refusal) => Err(refusal),
-            };
-            match joining {
-                Ok((entered, joining)) => {
+        let mut joined = Vec::with_capacity(identity.rooms.len());
+        for room in &identity.rooms {
+            match self.join_one(identity, room, places).await {
+                Ok(entrance) => {
                     self.rooms.insert(room.clone(), Membership::default());
-                    joined.push((room.clone(), joining));
-                    self.joined(entered);
+                    joined.push((room.clone(), entrance));
                 }
                 Err(refusal) => {
                     self.leave_all().await;
@@ -211,6 +214,20 @@ impl Session {
             }
         }
         Ok(joined)
+    }
+
+    async fn join_one(
+        &self,
+        identity: &Identity,
+        room: &Room,
+        places: &[(String, Since)],
+    ) -> Result<Entrance, Refusal> {
+        let since = places.iter().find(|(name, _)| name == room.as_str()).map(|(_, since)| *since);
+        // Nobody can ask for a room that is given, so whether to tell who comes and goes is the room's to say.
+        let newcomer = self.newcomer(true, true);
+        let entered = self.may_join(room, identity).await?;
+        let joining = self.door.recoverer.join(room, newcomer, since, identity.rooms.len()).await?;
+        Ok(Entrance { joining, entered })
     }
 
     /// Takes a new token for a room.
