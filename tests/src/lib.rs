@@ -3,6 +3,7 @@
 pub mod chaos;
 pub mod checker;
 pub mod client;
+pub mod gather;
 pub mod polling;
 pub mod process;
 pub mod proxy;
@@ -18,13 +19,18 @@ use std::time::{Duration, Instant};
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until `look` finds the state, asking again and again; fails with `what` when it does not come.
-pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    within(PATIENCE, what, look).await
+}
+
+/// The same with another patience.
+pub async fn within<T>(patience: Duration, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(found) = look().await {
             return found;
         }
-        assert!(begun.elapsed() < PATIENCE, "did not come to be within {PATIENCE:?}: {what}");
+        assert!(begun.elapsed() < patience, "did not come to be within {patience:?}: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -1,6 +1,7 @@
 //! A world of a test's own: hubs, a consumer, and its share of the real services.
 
 use crate::checker::Seen;
+use crate::gather::{Services, Sources};
 use crate::process::Running;
 use anyhow::{Context, Result, bail};
 use confab_protocol::Cursor;
@@ -33,7 +34,7 @@ pub struct Plan {
     /// More of `[timeline.redis]`.
     pub timeline: String,
     /// More of `[journal.kafka]`.
-    pub journal: &'static str,
+    pub journal: String,
 }
 
 impl Default for Plan {
@@ -47,7 +48,7 @@ impl Default for Plan {
             postgres: None,
             delivery_timeout: "30s",
             timeline: String::new(),
-            journal: "",
+            journal: String::new(),
         }
     }
 }
@@ -123,6 +124,17 @@ impl Cluster {
             hub.ready().await?;
         }
         Ok(cluster)
+    }
+
+    /// Where everything can be looked at.
+    pub fn sources(&self) -> Sources {
+        let services = Services {
+            redis: self.redis.clone(),
+            kafka: self.kafka.clone(),
+            postgres: self.postgres.clone(),
+            prefix: self.prefix.clone(),
+        };
+        Sources { hubs: self.hubs.iter().map(|hub| hub.listen.clone()).collect(), services: Some(services) }
     }
 
     /// Asks PostgreSQL.

@@ -12,6 +12,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -22,18 +23,39 @@ use tokio::time::{Instant, sleep, timeout};
 const ANSWER: Duration = Duration::from_secs(7);
 /// How long it waits until it is connected.
 const CONNECT: Duration = Duration::from_secs(3);
-/// How many of its sends are under way at once.
-const IN_FLIGHT: usize = 6;
-/// How many may wait to be asked again: past it the client says nothing new.
-const UNANSWERED_MAX: usize = 200;
 /// The longest that it waits before it asks again, in milliseconds.
 const AGAIN_MAX: u64 = 1_500;
 /// How often a poisoned message is tried: the plugin will fail on it each time.
 const POISON_TRIES: u32 = 3;
 /// In how many of a hundred cases an answered send is sent once more, to hear the same again.
 const DOUBTS: u32 = 4;
-/// How long a link lives while people talk, in milliseconds.
-const LINK: std::ops::Range<u64> = 3_000..25_000;
+
+/// How clients behave.
+#[derive(Clone, Debug)]
+pub struct Habits {
+    /// How long a client waits between two things that it says.
+    pub pace: Duration,
+    /// How long a link lives while people talk, in milliseconds; `None` for as long as the hub keeps it.
+    pub link: Option<Range<u64>>,
+    /// How many of its sends are under way at once.
+    pub in_flight: usize,
+    /// How many may wait to be asked again: past it the client says nothing new.
+    pub unanswered: usize,
+    /// Whether there are plugins, and things are said that these do not let pass as they are.
+    pub provokes: bool,
+}
+
+impl Habits {
+    /// Clients that come and go.
+    pub fn fickle(pace: Duration) -> Self {
+        Self { pace, link: Some(3_000..25_000), in_flight: 6, unanswered: 200, provokes: true }
+    }
+
+    /// Clients that stay, and say as much as ever whatever they are told.
+    pub fn steady(pace: Duration) -> Self {
+        Self { pace, link: None, in_flight: 60, unanswered: usize::MAX, provokes: false }
+    }
+}
 
 /// What clients are asked to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,8 +79,8 @@ pub struct Shared {
     pub history: Arc<History>,
     /// How many clients have nothing unanswered.
     pub quiet: AtomicUsize,
-    /// How long a client waits between two things that it says.
-    pub pace: Duration,
+    /// How they behave.
+    pub habits: Habits,
 }
 
 /// A send that has no final answer.
@@ -133,8 +155,9 @@ impl Speaker {
 
     /// Stays connected as long as the link, the hub and its own whims let it. Gives the close code.
     async fn stay(&mut self, mut client: Client) -> u64 {
-        let leaves = Instant::now() + Duration::from_millis(self.dice.u64(LINK));
-        let mut beat = tokio::time::interval(self.shared.pace);
+        let link = self.shared.habits.link.clone();
+        let leaves = link.map(|lives| Instant::now() + Duration::from_millis(self.dice.u64(lives)));
+        let mut beat = tokio::time::interval(self.shared.habits.pace);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let code = loop {
             if !self.join_all(&client).await || self.is_over() {
@@ -155,7 +178,7 @@ impl Speaker {
                     }
                 }
                 _ = beat.tick() => self.speak(&client),
-                () = tokio::time::sleep_until(leaves), if whim => break 0,
+                () = tokio::time::sleep_until(leaves.unwrap_or_else(Instant::now)), if whim && leaves.is_some() => break 0,
                 _ = self.phase.changed() => {}
             }
         };
@@ -177,7 +200,7 @@ impl Speaker {
     /// Says the next thing, or asks again after an older one.
     fn speak(&mut self, client: &Client) {
         self.tell_whether_quiet();
-        if self.under_way.len() >= IN_FLIGHT {
+        if self.under_way.len() >= self.shared.habits.in_flight {
             return;
         }
         let now = Instant::now();
@@ -185,9 +208,12 @@ impl Speaker {
             let open = self.open.swap_remove(due);
             self.send(client, open);
         }
-        if *self.phase.borrow() == Phase::Talk && self.open.len() < UNANSWERED_MAX {
+        if *self.phase.borrow() == Phase::Talk && self.open.len() < self.shared.habits.unanswered {
             self.said += 1;
-            let key = words::key(&self.name, self.said, &mut self.dice);
+            let key = match self.shared.habits.provokes {
+                true => words::key(&self.name, self.said, &mut self.dice),
+                false => words::plain(&self.name, self.said),
+            };
             let room = self.rooms[self.dice.usize(0..self.rooms.len())].clone();
             self.send(client, Open { room, key, tries: 0, again: now });
         }

@@ -5,6 +5,7 @@ use super::redis::{MASTER, Trio};
 use super::schedule::Shape;
 use super::words;
 use crate::eventually;
+use crate::gather::Services;
 use crate::process::Running;
 use crate::proxy::{Fault, Proxy};
 use anyhow::{Context, Result, bail};
@@ -14,7 +15,7 @@ use tokio::task::block_in_place;
 use xtask::services::{Postgres, postgres};
 
 /// What keys and topics begin with.
-pub const PREFIX: &str = "chaos";
+const PREFIX: &str = "chaos";
 /// Into how many partitions and buckets rooms fall.
 const PARTS: usize = 4;
 
@@ -98,6 +99,16 @@ impl Cluster {
             program.lock().await.ready().await?;
         }
         Ok(())
+    }
+
+    /// Where the services are, past the wires.
+    pub async fn services(&self) -> Services {
+        Services {
+            redis: self.redis.lock().await.primary_url().await,
+            kafka: self.kafka.lock().await.direct(),
+            postgres: self.postgres.lock().await.server.address(),
+            prefix: PREFIX.to_owned(),
+        }
     }
 
     /// Ends hubs and consumers in order.

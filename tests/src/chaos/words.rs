@@ -20,6 +20,11 @@ pub fn key(client: &str, n: u64, dice: &mut Rng) -> String {
     format!("{client}-{n}-{kind}")
 }
 
+/// A key of something that every plugin lets pass as it is.
+pub fn plain(client: &str, n: u64) -> String {
+    format!("{client}-{n}-s")
+}
+
 /// What is sent under a key.
 pub fn sent(key: &str) -> String {
     match kind(key) {

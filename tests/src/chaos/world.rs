@@ -6,6 +6,7 @@ use super::fault::{Fault, Part, Profile};
 use super::redis::RELAY;
 use super::schedule::{Planned, Schedule};
 use super::words;
+use crate::gather::Sources;
 use crate::process::{Running, post};
 use crate::proxy::{Fault as Wire, Proxy};
 use anyhow::{Context, Result, bail};
@@ -72,6 +73,19 @@ impl World {
             Everybody::Cluster(cluster) => &cluster.hubs[n],
             Everybody::Embedded(embedded) => &embedded.hub,
         }
+    }
+
+    /// Where everything can be looked at, past the wires.
+    pub async fn sources(&self) -> Sources {
+        let mut hubs = Vec::new();
+        for n in 0..self.hubs() {
+            hubs.push(self.hub(n).lock().await.listen.clone());
+        }
+        let services = match &self.everybody {
+            Everybody::Cluster(cluster) => Some(cluster.services().await),
+            Everybody::Embedded(_) => None,
+        };
+        Sources { hubs, services }
     }
 
     fn cluster(&self) -> Result<&Cluster> {

@@ -21,7 +21,7 @@ async fn with_a_buffer_listeners_hear_while_kafka_is_away_and_receipts_come_when
         kafka: Some(kafka.address()),
         more: "\n[limits]\nsend_deadline = \"6s\"\n".to_owned(),
         delivery_timeout: "6s",
-        journal: "on_outage = \"buffer\"\noutage_buffer = { events = 20, time = \"2m\" }",
+        journal: "on_outage = \"buffer\"\noutage_buffer = { events = 20, time = \"2m\" }".to_owned(),
         ..Plan::default()
     })
     .await?;

@@ -1,9 +1,8 @@
 //! Gathers what is left at the end of a run, past our own programs where that is possible: timeline, journal, store.
 
-use super::cluster::{Cluster, PREFIX};
-use super::world::{Everybody, World};
+use crate::chaos::history::History;
 use crate::checker::Seen;
-use crate::checker::faults::{Kept, Window};
+use crate::checker::faults::{Kept, Run, Window};
 use crate::client::Client;
 use crate::topic;
 use anyhow::{Context, Result};
@@ -19,10 +18,32 @@ use std::time::{Duration, Instant};
 /// How long a page of history may be refused for now when everything has been well for a while.
 const BEHIND: Duration = Duration::from_secs(30);
 
+/// Where to look.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// Where hubs listen.
+    pub hubs: Vec<String>,
+    /// What a cluster stands on; `None` for an embedded hub.
+    pub services: Option<Services>,
+}
+
+/// What a cluster stands on.
+#[derive(Clone, Debug)]
+pub struct Services {
+    /// Redis, the primary.
+    pub redis: String,
+    /// Kafka's brokers.
+    pub kafka: String,
+    /// The database.
+    pub postgres: String,
+    /// What keys and topics begin with.
+    pub prefix: String,
+}
+
 /// The rooms' last places, as a hub says.
-pub async fn tops(world: &World, rooms: &[String]) -> Result<BTreeMap<String, Cursor>> {
-    let listen = world.hub(0).lock().await.listen.clone();
-    let client = Client::connect(&listen, "chaos").await?;
+async fn tops(sources: &Sources, rooms: &[String]) -> Result<BTreeMap<String, Cursor>> {
+    let listen = sources.hubs.first().context("there is a hub")?;
+    let client = Client::connect(listen, "chaos").await?;
     let mut tops = BTreeMap::new();
     for room in rooms {
         let answer = client.rpc("history", json!({"room": room, "limit": 0})).await?;
@@ -34,9 +55,8 @@ pub async fn tops(world: &World, rooms: &[String]) -> Result<BTreeMap<String, Cu
 }
 
 /// Every room from its beginning to its end, as this hub gives it. What it refuses is said, and missing.
-pub async fn read_back(world: &World, hub: usize, rooms: &[String]) -> Result<(Vec<Seen>, Vec<String>)> {
-    let listen = world.hub(hub).lock().await.listen.clone();
-    let client = Client::connect(&listen, "reader").await?;
+async fn read_back(listen: &str, rooms: &[String]) -> Result<(Vec<Seen>, Vec<String>)> {
+    let client = Client::connect(listen, "reader").await?;
     let (mut seen, mut refused) = (Vec::new(), Vec::new());
     for room in rooms {
         let mut asked = json!({"room": room});
@@ -49,7 +69,7 @@ pub async fn read_back(world: &World, hub: usize, rooms: &[String]) -> Result<(V
                     continue;
                 }
                 Err(refusal) => {
-                    refused.push(format!("hub {hub} refused to read on in {room} from {}: {refusal}", asked["since"]));
+                    refused.push(format!("{listen} refused to read on in {room} from {}: {refusal}", asked["since"]));
                     break;
                 }
             };
@@ -81,19 +101,18 @@ fn cursor(value: &Value) -> Cursor {
 }
 
 /// What Redis holds.
-pub struct Timeline {
+struct Timeline {
     /// Its rooms.
-    pub rooms: BTreeMap<String, Window>,
+    rooms: BTreeMap<String, Window>,
     /// Which events it holds as not journaled.
-    pub pending: BTreeSet<String>,
+    pending: BTreeSet<String>,
 }
 
 /// Reads Redis. A room that nobody has spoken in since the last generation began is at its beginning.
-pub async fn timeline(cluster: &Cluster) -> Result<Timeline> {
-    let url = cluster.redis.lock().await.primary_url().await;
-    let mut redis = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
+async fn timeline(Services { redis, prefix, .. }: &Services) -> Result<Timeline> {
+    let mut redis = redis::Client::open(redis.as_str())?.get_multiplexed_async_connection().await?;
     let mut pending = BTreeSet::new();
-    for key in keys(&mut redis, "pending").await? {
+    for key in keys(&mut redis, prefix, "pending").await? {
         let entries: StreamRangeReply = redis.xrange_all(key).await?;
         for record in entries.ids.iter().filter_map(|entry| entry.get::<String>("record")) {
             let record: Value = serde_json::from_str(&record)?;
@@ -101,7 +120,7 @@ pub async fn timeline(cluster: &Cluster) -> Result<Timeline> {
         }
     }
     let mut rooms = BTreeMap::new();
-    for key in keys(&mut redis, "room:*").await? {
+    for key in keys(&mut redis, prefix, "room:*").await? {
         let (bucket, room) = key.split_once(":room:").context("a room's key names it")?;
         let generation: Option<u64> = redis.hget(format!("{bucket}:generation"), "generation").await?;
         let place: Vec<Option<u64>> = redis.hmget(&key, &["epoch", "offset"]).await?;
@@ -121,14 +140,14 @@ pub async fn timeline(cluster: &Cluster) -> Result<Timeline> {
     Ok(Timeline { rooms, pending })
 }
 
-async fn keys(redis: &mut redis::aio::MultiplexedConnection, what: &str) -> Result<Vec<String>> {
-    Ok(redis::cmd("KEYS").arg(format!("{PREFIX}{{b*}}:{what}")).query_async(redis).await?)
+async fn keys(redis: &mut redis::aio::MultiplexedConnection, prefix: &str, what: &str) -> Result<Vec<String>> {
+    Ok(redis::cmd("KEYS").arg(format!("{prefix}{{b*}}:{what}")).query_async(redis).await?)
 }
 
 /// Everything in the topic.
-pub async fn journal(cluster: &Cluster) -> Result<Vec<Kept>> {
-    let brokers = cluster.kafka.lock().await.direct();
-    let values = tokio::task::spawn_blocking(move || topic::values(&brokers, &format!("{PREFIX}-events"))).await??;
+async fn journal(Services { kafka, prefix, .. }: &Services) -> Result<Vec<Kept>> {
+    let (brokers, topic) = (kafka.clone(), format!("{prefix}-events"));
+    let values = tokio::task::spawn_blocking(move || topic::values(&brokers, &topic)).await??;
     values.iter().map(|value| Ok(of_record(&Record::from_json(value)?))).collect()
 }
 
@@ -163,19 +182,14 @@ pub struct Rows {
 }
 
 /// How many rows PostgreSQL has of `events`.
-pub async fn stored(cluster: &Cluster) -> Result<i64> {
-    let mut postgres = postgres(cluster).await?;
+async fn stored(services: &Services) -> Result<i64> {
+    let mut postgres = sqlx::PgConnection::connect(&services.postgres).await?;
     Ok(sqlx::query_scalar("select count(*) from events").fetch_one(&mut postgres).await?)
 }
 
-async fn postgres(cluster: &Cluster) -> Result<sqlx::PgConnection> {
-    let url = cluster.postgres.lock().await.server.address();
-    Ok(sqlx::PgConnection::connect(&url).await?)
-}
-
 /// Reads PostgreSQL.
-pub async fn rows(cluster: &Cluster) -> Result<Rows> {
-    let mut postgres = postgres(cluster).await?;
+async fn rows(services: &Services) -> Result<Rows> {
+    let mut postgres = sqlx::PgConnection::connect(&services.postgres).await?;
     let events = "select room, epoch, seq, id::text as id, coalesce(duplicate_of, id)::text as whose, sender, key, body, \
                   trail, stands from events order by room, epoch, seq";
     let messages = "select room, epoch, seq, id::text as id, sender, key from messages where seq is not null";
@@ -251,13 +265,31 @@ fn judges_of(trail: Option<String>) -> Vec<String> {
 }
 
 /// Where everything stands.
-pub async fn standing(world: &World, rooms: &[String]) -> Result<Rest> {
-    let tops = tops(world, rooms).await?;
-    let (stored, pending) = match &world.everybody {
-        Everybody::Cluster(cluster) => (stored(cluster).await?, timeline(cluster).await?.pending),
-        Everybody::Embedded(_) => (0, BTreeSet::new()),
+pub async fn standing(sources: &Sources, rooms: &[String]) -> Result<Rest> {
+    let tops = tops(sources, rooms).await?;
+    let (stored, pending) = match &sources.services {
+        Some(services) => (stored(services).await?, timeline(services).await?.pending),
+        None => (0, BTreeSet::new()),
     };
     Ok(Rest { tops, stored, pending })
+}
+
+/// Takes into `run` where everything stood, what every hub gives to a reader, and what the services hold.
+pub async fn evidence(run: &mut Run, rest: Rest, sources: &Sources, rooms: &[String], history: &History) -> Result<()> {
+    run.timeline = rest.tops.into_iter().map(|(room, top)| (room, Window { top, events: Vec::new() })).collect();
+    for (hub, listen) in sources.hubs.iter().enumerate() {
+        let (seen, refused) = read_back(listen, rooms).await?;
+        refused.into_iter().for_each(|refusal| history.note(refusal));
+        run.read_back.insert(format!("hub {hub}"), seen);
+    }
+    if let Some(services) = &sources.services {
+        let Timeline { rooms, pending } = timeline(services).await?;
+        run.timeline.extend(rooms);
+        run.pending = pending;
+        run.journal = journal(services).await?;
+        Rows { events: run.events, messages: run.messages } = rows(services).await?;
+    }
+    Ok(())
 }
 
 /// Where everything stood when it was looked at.
