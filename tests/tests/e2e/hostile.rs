@@ -5,6 +5,7 @@
 
 use anyhow::{Context, Result};
 use confab_tests::client::Client;
+use confab_tests::eventually;
 use confab_tests::world::{Embedded, plugin};
 use serde_json::json;
 use std::net::TcpListener;
@@ -55,8 +56,15 @@ fn fixtures(silent: &str) -> Vec<Fixture> {
     let (ask, flood) = (format!("ask GET {silent}"), format!("http-flood {silent}"));
     all.push(reach("silent-server", ask, "interface=\"http\",result=\"timeout\"", false));
     all.push(reach("http-flood", flood, "interface=\"http\",result=\"too_many\"", true));
+    let shown_by = ("confab_plugin_host_calls_total", "interface=\"emit\",result=\"too_deep\"");
+    all.push(Fixture { name: FORK, component: "asks", text: "hello".into(), shown_by, refused: false });
     all
 }
+
+/// The plugin that answers each message with more than it may say, and is answered so by another one.
+const FORK: &str = "fork";
+/// What one message can set off: two plugins say four things each, then one of them four of each, three times in all.
+const MOST_OF_ONE: usize = 2 * 4 + 2 * 4 * 4 + 2 * 4 * 4 * 4;
 
 /// How often the bad rooms and the good one are spoken in: a hundred times a second.
 const BEAT: Duration = Duration::from_millis(10);
@@ -77,10 +85,17 @@ async fn hostile_plugins_under_load_are_answered_counted_and_bounded() -> Result
                 "capabilities = {{ log = true, clock = true, random = true, kv = true, \
                  http = {{ allow = [\"{origin}\"], private = true }} }}"
             ),
+            "asks" => "capabilities = { emit = true }\nsettings = { send = \"says 9 again\" }".to_owned(),
             _ => format!("settings = {{ mode = \"{name}\", n = 1000 }}"),
         };
-        toml += &plugin(name, component, &format!("breaker = {{ faults = 0 }}\n{more}"))?;
-        toml += &format!("[[chain]]\nrooms = [\"bad:{name}\"]\nplugins = [\"{name}\"]\n");
+        let more = format!("breaker = {{ faults = 0 }}\n{more}");
+        toml += &plugin(name, component, &more)?;
+        let mut judges = vec![(*name).to_owned()];
+        if *name == FORK {
+            judges.push(format!("{FORK}-too"));
+            toml += &plugin(&judges[1], component, &more)?;
+        }
+        toml += &format!("[[chain]]\nrooms = [\"bad:{name}\"]\nplugins = {}\n", json!(judges));
     }
     let world = Embedded::start(&toml).await?;
     let ada = Client::connect(&world.hub.listen, "ada").await?;
@@ -90,6 +105,7 @@ async fn hostile_plugins_under_load_are_answered_counted_and_bounded() -> Result
     let base = p99(&bob, span).await?;
     let before = resident(pid)?;
     println!("{:<14} base  p99 {base:>8.2?}", "");
+    let mut people = 0;
     for Fixture { name, text, shown_by: (metric, labels), refused: all, .. } in &fixtures {
         let (under, answers) = tokio::join!(p99(&bob, span), feed(&ada, name, text, span));
         let (under, (answered, refused)) = (under?, answers?);
@@ -100,9 +116,16 @@ async fn hostile_plugins_under_load_are_answered_counted_and_bounded() -> Result
         let labels = if labels.is_empty() { String::new() } else { format!(",{labels}") };
         let as_meant = format!("{metric}{{plugin=\"{name}\"{labels}}}");
         let too_late = format!("confab_plugin_faults_total{{plugin=\"{name}\",fault=\"timeout\"}}");
+        if *name == FORK {
+            people = answered - refused;
+        }
         let seen = world.hub.metric(&as_meant).await? + world.hub.metric(&too_late).await?;
         assert!(seen > 0.0, "{as_meant}");
     }
+    let (said, all) = come_to_an_end(&world, &ada).await?;
+    println!("{FORK:<14} said {said} of their own beside {people} of people");
+    assert_eq!(all, people + said);
+    assert!(0 < said && said <= people * MOST_OF_ONE, "{said} of {people}");
     let grown = resident(pid)?.saturating_sub(before);
     assert!(grown < GROWTH_MAX, "the hub grew by {} MiB", grown >> 20);
     Ok(())
@@ -128,6 +151,25 @@ async fn a_plugin_that_keeps_failing_is_taken_out_and_said_so() -> Result<()> {
     assert_eq!(said.matches("plugin taken out: it keeps failing").count(), 1, "{said}");
     assert_eq!(said.matches("plugin failed: it crashed").count(), 10, "{said}");
     Ok(())
+}
+
+/// Waits until nothing more is said in the room of those that answer one another: everything that they were let say was said,
+/// or left out and counted. How many they said, and how many messages there are in all.
+async fn come_to_an_end(world: &Embedded, client: &Client) -> Result<(usize, usize)> {
+    let both = async |metric: &str, labels: &str| -> Option<f64> {
+        let of = async |name: &str| world.hub.metric(&format!("{metric}{{plugin=\"{name}\",{labels}}}")).await.ok();
+        Some(of(FORK).await? + of(&format!("{FORK}-too")).await?)
+    };
+    let became =
+        async |result| both("confab_plugin_effects_total", &format!("effect=\"say\",result=\"{result}\"")).await;
+    let said = eventually("they come to an end", async || {
+        let (said, left_out) = (became("done").await?, became("dropped").await? + became("failed").await?);
+        let let_say = both("confab_plugin_host_calls_total", "interface=\"emit\",result=\"ok\"").await?;
+        (said + left_out == let_say).then_some(said)
+    })
+    .await;
+    let room = client.rpc("history", json!({"room": format!("bad:{FORK}"), "limit": 0})).await?.unwrap();
+    Ok((said as usize, room["offset"].as_u64().context("an offset")? as usize))
 }
 
 /// What 99 of a hundred receipts in a room without plugins take at most.

@@ -17,6 +17,9 @@ const ROOM: usize = 10_000;
 /// How much later a hundredth of the others' messages may be heard, in microseconds.
 const GOAL: f64 = 5000.0;
 
+/// Two plugins that answer each message, and one another's, with as many as they may.
+const FORK: &str = "fork";
+
 /// A plugin that misbehaves: what it is called, its component, and what its messages say.
 struct Fixture {
     name: &'static str,
@@ -33,13 +36,14 @@ fn fixtures(silent: &str) -> Vec<Fixture> {
     all.push(reach("kv-flood", "kv-flood".into()));
     all.push(reach("silent-server", format!("ask GET {silent}")));
     all.push(reach("http-flood", format!("http-flood {silent}")));
+    all.push(Fixture { name: FORK, component: "asks", text: "hello".into() });
     all
 }
 
 /// Measures, and gives all of it.
 pub fn measure(programs: &Programs, folder: &Path, arguments: &cli::Bench) -> Result<Value> {
     let components = cargo::target_folder()?.join("test-plugins");
-    wasm::build(&["misbehave", "reach"], &components)?;
+    wasm::build(&["misbehave", "reach", "asks"], &components)?;
     // It takes connections, and that is all that it does.
     let silent = TcpListener::bind("127.0.0.1:0")?;
     let origin = format!("http://{}", silent.local_addr()?);
@@ -87,13 +91,18 @@ fn hub_toml(fixtures: &[Fixture], components: &Path, origin: &str) -> String {
                 "capabilities = {{ log = true, clock = true, random = true, kv = true, \
                  http = {{ allow = [\"{origin}\"], private = true }} }}"
             ),
+            "asks" => "capabilities = { emit = true }\nsettings = { send = \"says 9 again\" }".to_owned(),
             _ => format!("capabilities = {{ log = true }}\nsettings = {{ mode = \"{name}\", n = 1000 }}"),
         };
         let (module, room) = (components.join(format!("{component}.wasm")), ROOM + n);
-        format!(
-            "[plugin.{name}]\nmodule = {module:?}\nbreaker = {{ faults = 0 }}\n{more}\n\
-             [[chain]]\nrooms = [\"bench:{room}\"]\nplugins = [\"{name}\"]\n"
-        )
+        let mut judges = vec![(*name).to_owned()];
+        if *name == FORK {
+            judges.push(format!("{FORK}-too"));
+        }
+        let table =
+            |name: &String| format!("[plugin.{name}]\nmodule = {module:?}\nbreaker = {{ faults = 0 }}\n{more}\n");
+        let tables: String = judges.iter().map(table).collect();
+        format!("{tables}[[chain]]\nrooms = [\"bench:{room}\"]\nplugins = {judges:?}\n")
     };
     fixtures.iter().enumerate().map(table).collect()
 }
