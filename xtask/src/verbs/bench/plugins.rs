@@ -60,7 +60,7 @@ fn reloads(programs: &Programs, folder: &Path, components: &Path) -> Result<Vec<
     ])
 }
 
-/// The plugins of this repository that a hub can run by itself, and the word filter again and again with other words: ten.
+/// The plugins of this repository, and the word filter again and again with other words: ten.
 fn ten(components: &Path) -> String {
     let table = |name: &str, module: &str, more: &str| {
         let module = components.join(format!("{module}.wasm"));
@@ -68,12 +68,11 @@ fn ten(components: &Path) -> String {
     };
     let grants = |name: &str| match name {
         "flood-guard" => "capabilities = { kv = true }",
+        "commands" => "capabilities = { emit = true, random = true }",
         "link-preview" => "timeout = \"2s\"\ncapabilities = { http = [\"https://example.com\"] }",
         _ => "",
     };
-    // `commands` speaks, which needs rooms to speak in.
-    let own = PLUGINS.iter().filter(|name| **name != "commands");
-    let mut all: Vec<String> = own.map(|name| table(name, name, grants(name))).collect();
+    let mut all: Vec<String> = PLUGINS.iter().map(|name| table(name, name, grants(name))).collect();
     for n in all.len()..10 {
         all.push(table(&format!("words-{n}"), "word-filter", &format!("settings = {{ words = [\"spam{n}\"] }}")));
     }
