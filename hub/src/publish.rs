@@ -166,7 +166,9 @@ impl Publisher {
                 return Err(refusal);
             }
             Judged::Held { event: held, plugin, reason, trail, consequences } => {
-                let held = Held { held_at: held.at, event: held, trail, plugin, reason, state: HeldState::Waiting };
+                let (says, consequences) = follow::put_off(consequences);
+                let held =
+                    Held { held_at: held.at, event: held, trail, plugin, reason, state: HeldState::Waiting, says };
                 return Err(Box::pin(self.hold(&event, held, consequences)).await);
             }
         };
@@ -182,9 +184,10 @@ impl Publisher {
         }
     }
 
-    /// Publishes an event that a moderator approved: a new place, its own id and time.
+    /// Publishes an event that a moderator approved: a new place, its own id and time. What plugins had to say about it is
+    /// said now.
     pub async fn approve(self: &Arc<Self>, held: Held) -> Result<Receipt, Refusal> {
-        let Held { mut event, trail, .. } = held;
+        let Held { mut event, trail, says, .. } = held;
         let place = self.outages.admit(self.journal.healthy(), event.body.as_str().len())?;
         // The sender's own key stays bound to the answer "held": the approved event goes by its id.
         event.key = Key::new(format!("approved:{}", event.id)).expect("an id is short and has no control characters");
@@ -192,7 +195,7 @@ impl Publisher {
             let publisher = self.clone();
             async move {
                 let _place = place;
-                publisher.carry(Approved { event, trail, consequences: Vec::new() }, Turn::free()).await
+                publisher.carry(Approved { event, trail, consequences: follow::taken_up(says) }, Turn::free()).await
             }
         });
         match timeout(self.limits.send_deadline, walk).await {

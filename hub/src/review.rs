@@ -12,7 +12,7 @@ use crate::mutes::Mutes;
 use crate::people::People;
 use crate::publish::{Publisher, Receipt};
 use crate::telemetry::Telemetry;
-use confab_protocol::{Body, EventId, Held, HeldState, Record, Refusal};
+use confab_protocol::{Body, EventId, Held, HeldState, Record, Refusal, Words};
 use confab_store::Store;
 use serde::Serialize;
 use std::sync::Arc;
@@ -99,14 +99,17 @@ pub struct Listed {
     pub held_at: u64,
     /// What would have happened, with the trail so far.
     pub event: Body,
+    /// What plugins will say about it once it is published.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub says: Vec<Words>,
 }
 
 impl From<Held> for Listed {
     fn from(held: Held) -> Self {
         let event = Body::parse(Record::json_without_place(&held.event, &held.trail)).unwrap_or_else(|_| Body::null());
         let id = held.id();
-        let Held { plugin, reason, held_at, state, .. } = held;
-        Self { id, state: state.as_str(), plugin, reason, held_at, event }
+        let Held { plugin, reason, held_at, state, says, .. } = held;
+        Self { id, state: state.as_str(), plugin, reason, held_at, event, says }
     }
 }
 
@@ -183,6 +186,9 @@ impl Reviewer {
         let (id, room, decision) = (held.id(), &held.event.room, held.state.as_str());
         tracing::info!(%id, %room, by, decision, why, "a held event was decided");
         self.telemetry.reviewed(decision);
+        if held.state == HeldState::Denied {
+            held.says.iter().for_each(|words| self.telemetry.plugins.effect(&words.plugin, "say", "dropped"));
+        }
         self.tell(held, why);
     }
 }

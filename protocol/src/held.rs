@@ -1,6 +1,7 @@
 //! An event that waits for a moderator.
 
-use crate::{Event, EventId, Millis, Trail};
+use crate::{Body, Event, EventId, Millis, Room, Trail};
+use serde::{Deserialize, Serialize};
 
 /// Where a held event stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,24 @@ pub struct Held {
     pub held_at: Millis,
     /// Where it stands.
     pub state: HeldState,
+    /// What plugins want to say about it: said once it is published, and never if it is not.
+    pub says: Vec<Words>,
+}
+
+/// A message of a plugin's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Words {
+    /// Whose.
+    pub plugin: String,
+    /// Where.
+    pub room: Room,
+    /// What.
+    pub body: Body,
+    /// The message whose thread it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<EventId>,
+    /// How many plugins' messages led to it, this one included.
+    pub hops: u32,
 }
 
 impl Held {

@@ -17,7 +17,7 @@ pub use body::Body;
 pub use close::Close;
 pub use cursor::{Cursor, Epoch};
 pub use event::{Annotations, Draft, Event, Kind, Millis, Sender};
-pub use held::{Held, HeldState};
+pub use held::{Held, HeldState, Words};
 pub use ids::{EventId, InvalidName, Key, Room, UserId};
 pub use present::{Passage, Present, Typing};
 pub use record::{Record, Step, Trail, VerdictName};

@@ -7,19 +7,20 @@ use confab_protocol::{Cursor, EventId, Held, HeldState, Millis, Record};
 use std::time::SystemTime;
 
 const HOLD: &str =
-    "insert into held (id, room, event, plugin, reason, held_at, state) values ($1, $2, $3, $4, $5, $6, $7)
+    "insert into held (id, room, event, plugin, reason, held_at, state, says) values ($1, $2, $3, $4, $5, $6, $7, $8)
      on conflict (id) do nothing";
-const LIST: &str = "select event, plugin, reason, held_at, state from held
+const LIST: &str = "select event, plugin, reason, held_at, state, says from held
      where (cast($2 as text) is null or room = $2) order by held_at, id limit $1";
-const LIST_IN: &str = "select event, plugin, reason, held_at, state from held
+const LIST_IN: &str = "select event, plugin, reason, held_at, state, says from held
      where state = $3 and (cast($2 as text) is null or room = $2) order by held_at, id limit $1";
-const ONE: &str = "select event, plugin, reason, held_at, state from held where id = $1";
+const ONE: &str = "select event, plugin, reason, held_at, state, says from held where id = $1";
 /// One statement, so that of two moderators only one decides.
 const DECIDE: &str = "update held set state = $2, decided_by = $3, decided_at = $4, decided_why = $5
-     where id = $1 and state = 'waiting' returning event, plugin, reason, held_at, state";
+     where id = $1 and state = 'waiting' returning event, plugin, reason, held_at, state, says";
 const OVERRULE: &str = "update held set state = 'approved', decided_by = $2, decided_at = $3, decided_why = null
-     where id = $1 and state = 'denied' returning event, plugin, reason, held_at, state";
-const DECIDED: &str = "select event, plugin, reason, held_at, state, decided_by, decided_at, decided_why from held
+     where id = $1 and state = 'denied' returning event, plugin, reason, held_at, state, says";
+const DECIDED: &str =
+    "select event, plugin, reason, held_at, state, says, decided_by, decided_at, decided_why from held
      where decided_at >= $1 order by decided_at, id limit $2";
 
 /// A held event on which somebody has decided.
@@ -42,6 +43,8 @@ struct HeldRow {
     reason: String,
     held_at: i64,
     state: String,
+    /// A list in JSON; nothing where nothing is to be said.
+    says: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -58,6 +61,7 @@ impl HeldRow {
         let record = Record::placed(self.event.as_bytes(), Cursor::default())
             .map_err(|error| Error::malformed("held", format!("event: {error}")))?;
         let state = HeldState::from_name(&self.state);
+        let says = self.says.map_or(Ok(Vec::new()), |says| serde_json::from_str(&says));
         Ok(Held {
             event: record.event,
             trail: record.trail,
@@ -65,6 +69,7 @@ impl HeldRow {
             reason: self.reason,
             held_at: time(self.held_at),
             state: state.ok_or_else(|| Error::malformed("held", format!("state: {}", self.state)))?,
+            says: says.map_err(|error| Error::malformed("held", format!("says: {error}")))?,
         })
     }
 }
@@ -77,10 +82,12 @@ impl Store {
     pub async fn hold(&self, held: &Held) -> Result<(), Error> {
         storable::check_held(held)?;
         let event = Record::json_without_place(&held.event, &held.trail);
+        let says = (!held.says.is_empty()).then(|| serde_json::to_string(&held.says).expect("words have a JSON form"));
         self.within(async {
             on_writer!(self, pool => {
                 let row = sqlx::query(HOLD).bind(held.id().0).bind(held.event.room.as_str()).bind(&event);
                 let row = row.bind(&held.plugin).bind(&held.reason).bind(number(held.held_at)).bind(held.state.as_str());
+                let row = row.bind(&says);
                 row.execute(pool).await.map(drop)
             })
             .map_err(|error| Error::sort("hold an event", error))

@@ -2,7 +2,7 @@
 //! its neighbours in the batch can be stored without it.
 
 use crate::Error;
-use confab_protocol::{Cursor, Event, EventId, Held, Record};
+use confab_protocol::{Body, Cursor, Event, EventId, Held, Record};
 
 /// Checks that a record can be written to either database and read again as JSON there.
 pub(crate) fn check(record: &Record) -> Result<(), Error> {
@@ -29,6 +29,8 @@ pub(crate) fn check_held(held: &Held) -> Result<(), Error> {
     if i64::try_from(held.held_at).is_err() {
         return Err(Error::Unstorable { id: held.id(), what: "its time is past the range of a column" });
     }
+    texts(held.id(), held.says.iter().map(|words| words.plugin.as_str()))?;
+    jsons(held.id(), held.says.iter().map(|words| &words.body))?;
     event(&held.event)
 }
 
@@ -40,7 +42,11 @@ fn event(event: &Event) -> Result<(), Error> {
     let names = event.annotations.keys().map(String::as_str);
     texts(id, names.chain(event.sender.client.as_deref()).chain([event.digest.as_str()]))?;
     let bodies = event.annotations.values().chain(&event.sender.info).chain([&event.body]);
-    match bodies.map(|body| json(body.as_str())).find_map(Result::err) {
+    jsons(id, bodies)
+}
+
+fn jsons<'a>(id: EventId, mut bodies: impl Iterator<Item = &'a Body>) -> Result<(), Error> {
+    match bodies.find_map(|body| json(body.as_str()).err()) {
         Some(what) => Err(Error::Unstorable { id, what }),
         None => Ok(()),
     }

@@ -5,8 +5,8 @@
 
 use super::{ASK_AGAIN, Publisher};
 use crate::mutes::now_ms;
-use crate::plugin::{Consequence, Effect};
-use confab_protocol::{Body, Event, EventId, Key, Record, Room, Trail};
+use crate::plugin::{Consequence, Effect, Said};
+use confab_protocol::{Body, Event, EventId, Key, Record, Room, Trail, Words};
 use confab_store::{Flag, Mute, Weight};
 use serde::Serialize;
 use std::sync::Arc;
@@ -126,6 +126,28 @@ impl Publisher {
             }
         }
     }
+}
+
+/// Takes out what plugins want to say about an event that is held: it is kept with the event, and said when that is published.
+/// What else they asked for is about the sender and the moderators, and follows at once.
+pub(super) fn put_off(consequences: Vec<Consequence>) -> (Vec<Words>, Vec<Consequence>) {
+    let (mut says, mut now) = (Vec::new(), Vec::new());
+    for Consequence { plugin, effect } in consequences {
+        match effect {
+            Effect::Say(Said { room, body, thread, hops }) => says.push(Words { plugin, room, body, thread, hops }),
+            effect => now.push(Consequence { plugin, effect }),
+        }
+    }
+    (says, now)
+}
+
+/// The way back.
+pub(super) fn taken_up(says: Vec<Words>) -> Vec<Consequence> {
+    let say = |Words { plugin, room, body, thread, hops }| {
+        let effect = Effect::Say(Said { room, body, thread, hops });
+        Consequence { plugin, effect }
+    };
+    says.into_iter().map(say).collect()
 }
 
 /// What the store must keep.

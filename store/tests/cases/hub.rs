@@ -1,14 +1,18 @@
 //! What the hub itself keeps in the store: held events and generations; and the schema.
 
 use crate::support::*;
-use confab_protocol::{Cursor, Held, HeldState, Trail};
+use confab_protocol::{Body, Cursor, Held, HeldState, Trail, Words};
 use confab_store::{Error, Store};
 
 fn held(n: u128) -> Held {
     let record = message(n, (1, 1)).saying(r#"{"n":1.0000000000000000001,  "x":"é"}"#);
     let trail = Trail { chain: "v1".into(), steps: Vec::new() };
     let (plugin, reason) = ("word-filter".to_owned(), "looks odd".to_owned());
-    Held { event: record.event, trail, plugin, reason, held_at: 100 + n as u64, state: HeldState::Waiting }
+    let body = Body::parse(r#"{"text":"noted"}"#).unwrap();
+    let words = Words { plugin: "notes".into(), room: room(), body, thread: Some(id(n)), hops: 1 };
+    // Odd ones have something to say.
+    let says = vec![words; (n % 2) as usize];
+    Held { event: record.event, trail, plugin, reason, held_at: 100 + n as u64, state: HeldState::Waiting, says }
 }
 
 pub async fn a_held_event_is_decided_once(store: Store) {
@@ -66,15 +70,20 @@ pub async fn only_a_denial_can_be_overruled(store: Store) {
 }
 
 pub async fn a_held_event_comes_back_as_it_was(store: Store) {
-    store.hold(&held(1)).await.unwrap();
-    assert_eq!(store.held_one(id(1)).await.unwrap(), Some(held(1)));
+    for n in [1, 2] {
+        store.hold(&held(n)).await.unwrap();
+        assert_eq!(store.held_one(id(n)).await.unwrap(), Some(held(n)));
+    }
     let mut other = held(1);
     other.reason = "again".into();
     store.hold(&other).await.unwrap();
     assert_eq!(store.held_one(id(1)).await.unwrap(), Some(held(1)), "the first hold stays");
-    let mut nul = held(2);
+    let (mut nul, mut half) = (held(3), held(3));
     nul.reason = "a\0b".into();
-    assert!(matches!(store.hold(&nul).await, Err(Error::Unstorable { .. })));
+    half.says[0].body = Body::parse(r#""\ud800""#).unwrap();
+    for unstorable in [nul, half] {
+        assert!(matches!(store.hold(&unstorable).await, Err(Error::Unstorable { .. })));
+    }
 }
 
 pub async fn generations_count_up(store: Store) {

@@ -70,7 +70,7 @@ async fn nothing_is_said_of_what_came_to_nothing_nor_by_whoever_only_watches() -
     let mut ada = Client::connect(&world.hub.listen, "ada").await?;
     ada.subscribe("lobby", None).await?.unwrap();
     assert_eq!(ada.say("lobby", "k1", "say never; reject 460 no").await?.unwrap_err()["code"], 460);
-    assert_eq!(ada.say("lobby", "k2", "say never; hold look").await?.unwrap_err()["code"], 206);
+    assert_eq!(ada.say("lobby", "k2", "say not yet; hold look").await?.unwrap_err()["code"], 206);
     ada.say("lobby", "k3", "say once; say twice; say thrice; say four; say five").await?.unwrap();
     let heard = ada.publication().await?;
     assert_eq!(annotations(&heard)?["speaks.said"], json!(["ok", "ok", "ok", "ok", "too many"]));
@@ -79,6 +79,41 @@ async fn nothing_is_said_of_what_came_to_nothing_nor_by_whoever_only_watches() -
     }
     ada.say("lobby", "k4", "the end").await?.unwrap();
     assert_eq!(ada.publication().await?["pub"]["data"]["text"], "the end");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_plugin_says_of_a_held_event_is_said_once_that_is_approved_and_never_when_it_is_denied() -> Result<()> {
+    let speaks = asks("speaks", "true", "")?;
+    let mut world = Embedded::start(&format!("{speaks}[[chain]]\nplugins = [\"speaks\"]\n")).await?;
+    let ada = Client::connect(&world.hub.listen, "ada").await?;
+    for (key, text) in [("k1", "say noted; say twice; notice wait; hold look"), ("k2", "say never; hold look")] {
+        assert_eq!(ada.say("lobby", key, text).await?.unwrap_err()["code"], 206);
+    }
+    world.hub.kill()?;
+    world.hub.start().await?;
+    let mut ada = Client::connect(&world.hub.listen, "ada").await?;
+    ada.subscribe("lobby", None).await?.unwrap();
+    let (_, out, _) = world.hub.verb(&["held", "list", "--json"])?;
+    let held: Value = serde_json::from_str(&out)?;
+    let says: Vec<&Value> = held[0]["says"].as_array().context("it says what will be said")?.iter().collect();
+    assert_eq!((says.len(), &says[0]["plugin"], &says[0]["body"]), (2, &json!("speaks"), &json!({"text": "noted"})));
+    let [first, second] = [0, 1].map(|n: usize| held[n]["id"].as_str().unwrap_or_default().to_owned());
+    for (verb, id) in [("deny", &second), ("approve", &first), ("approve", &first)] {
+        let (status, _, err) = world.hub.verb(&["held", verb, id])?;
+        assert!(status.success(), "{err}");
+    }
+    let approved = ada.publication().await?;
+    assert_eq!(approved["pub"]["tags"]["id"], first.as_str());
+    for expected in ["noted", "twice"] {
+        let said = ada.publication().await?;
+        assert_eq!(said["pub"]["data"]["text"], expected);
+        assert_eq!(said["pub"]["info"]["user"], "plugin:speaks");
+    }
+    ada.say("lobby", "k3", "the end").await?.unwrap();
+    assert_eq!(ada.publication().await?["pub"]["data"]["text"], "the end");
+    let dropped = "confab_plugin_effects_total{plugin=\"speaks\",effect=\"say\",result=\"dropped\"}";
+    assert_eq!(world.hub.metric(dropped).await?, 1.0);
     Ok(())
 }
 
