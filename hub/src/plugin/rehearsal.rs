@@ -128,7 +128,8 @@ pub async fn rehearse(
             let left = approved.event.body.text();
             let same = approved.event.body == before;
             let verdict = if same { VerdictName::Accept } else { VerdictName::Replace };
-            let left = left.or_else(|| Some(approved.event.body.as_str().to_owned()));
+            let has_a_body = before != Body::null(); // a join has none, and nothing to print
+            let left = left.or_else(|| has_a_body.then(|| approved.event.body.as_str().to_owned()));
             let (annotations, effects) = (approved.event.annotations, besides(approved.consequences));
             Outcome { verdict, text: left, annotations, effects, trail: approved.trail, ..none }
         }
