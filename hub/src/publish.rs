@@ -317,9 +317,10 @@ impl Publisher {
         }
     }
 
-    /// Answers a retry with what became of the first send, waiting while that is not known to stand.
+    /// Answers a retry with what became of the first send, waiting while that is not known to stand. It waits no longer than
+    /// its sender does: nothing is to be carried on, and through a long outage retries would only gather.
     async fn resolve(&self, mut known: Known, event: &Event) -> Result<Receipt, Refusal> {
-        let mut pause = ASK_AGAIN.start;
+        let (begun, mut pause) = (Instant::now(), ASK_AGAIN.start);
         loop {
             if known.digest != event.digest {
                 return Err(Refusal::KeyConflict);
@@ -327,6 +328,7 @@ impl Publisher {
             match known.outcome {
                 Outcome::Refused(refusal) => return Err(refusal),
                 Outcome::Journaled { id, cursor } => return Ok(self.first_receipt(event, id, cursor).await),
+                Outcome::Pending { .. } if begun.elapsed() > self.limits.send_deadline => return Err(Refusal::Unknown),
                 Outcome::Pending { .. } => {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(ASK_AGAIN.end);

@@ -41,10 +41,9 @@ impl Size {
         self.rate * self.seconds
     }
 
-    /// How much waits in each hub while Kafka is away, where it is buffered: so little that it is full before the first
-    /// sender is told that nobody knows.
+    /// How much may wait in each hub while Kafka is away, where it is buffered: less than what is said.
     fn buffer(&self) -> usize {
-        self.rate
+        self.said() / 6
     }
 }
 
@@ -218,7 +217,8 @@ async fn with_a_buffer_people_hear_one_another_while_kafka_is_away_up_to_its_bou
         .await;
     show.until_said(noticed).await;
     let unkept = |entries: &[Entry]| heard(entries).difference(&acknowledged(entries)).count();
-    show.until("people heard what two full buffers hold", |entries| unkept(entries) >= 2 * buffer).await;
+    // Of what fills the two buffers, at most every other one is a retry.
+    show.until("people heard what the buffers hold", |entries| unkept(entries) >= buffer).await;
     let (back, heard) = (show.now(), show.history.with(unkept));
     kafka.resume()?;
     println!("{heard} heard that had no receipt when Kafka came back");

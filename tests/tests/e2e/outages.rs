@@ -38,9 +38,17 @@ async fn with_a_buffer_listeners_hear_while_kafka_is_away_and_receipts_come_when
     })
     .await;
     let send = |n: usize| json!({"room": "lobby", "key": format!("k{n}"), "body": {"text": "buffered"}});
-    let waiting: Vec<_> = (0..BUFFER).map(|n| ada.begin_rpc("send", send(n))).collect();
-    for n in 0..BUFFER {
-        assert_eq!(bob.publication().await?["pub"]["offset"], n + 2, "listeners hear it meanwhile");
+    let twice = [ada.begin_rpc("send", send(0)), ada.begin_rpc("send", send(0))];
+    assert_eq!(bob.publication().await?["pub"]["offset"], 2, "listeners hear it meanwhile");
+    for unknown in twice {
+        let unknown = unknown.await?.unwrap_err();
+        assert_eq!((&unknown["code"], &unknown["temporary"]), (&json!(202), &json!(true)), "past the deadline");
+    }
+    let one = async || hub.metric("confab_sends_unjournaled").await.ok().filter(|waiting| *waiting == 1.0).map(drop);
+    eventually("a retry that is answered waits no more, and only what it asked after does", one).await;
+    let waiting: Vec<_> = (1..BUFFER).map(|n| ada.begin_rpc("send", send(n))).collect();
+    for n in 1..BUFFER {
+        assert_eq!(bob.publication().await?["pub"]["offset"], n + 2);
     }
     assert_eq!(hub.metric("confab_sends_unjournaled").await?, BUFFER as f64);
     let refused = ada.say("lobby", "one too many", "no room").await?.unwrap_err();
