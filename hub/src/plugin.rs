@@ -28,6 +28,7 @@ mod tally;
 mod ticker;
 
 pub use breaker::BreakerState;
+pub use brief::Brief;
 pub use chain::{Applies, Chain, judged_kind};
 pub use circumstances::{Circumstances, Origin};
 #[doc(hidden)]

@@ -69,7 +69,9 @@ impl Publisher {
             let (lines, left_out) = self.speech.line_up(event.id, said);
             for plugin in left_out {
                 self.telemetry.plugins.effect(&plugin, "say", "dropped");
-                tracing::warn!(plugin, event = %event.id, "too many of plugins' messages are on their way: one was left out");
+                if let Some(left_out) = self.speech.may_complain() {
+                    tracing::warn!(plugin, event = %event.id, left_out, "too many of plugins' messages are on their way: one is not said");
+                }
             }
             self.tasks.spawn(self.clone().speak(lines));
         }

@@ -2,7 +2,7 @@
 
 use super::{ASK_AGAIN, Publisher, Sending, Turn, Turns};
 use crate::auth::PLUGIN_USER;
-use crate::plugin::{Origin, Said};
+use crate::plugin::{Brief, Origin, Said};
 use confab_protocol::{Draft, EventId, Key, Kind, Refusal, Sender, UserId};
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
@@ -23,11 +23,13 @@ pub struct Speech {
     places: Arc<Semaphore>,
     /// They enter a room in the order of the events that they follow from.
     turns: Mutex<Turns>,
+    /// What of it comes to nothing: plugins that answer one another make thousands a second.
+    vain: Brief,
 }
 
 impl Default for Speech {
     fn default() -> Self {
-        Self { places: Arc::new(Semaphore::new(SPEAKING_MAX)), turns: Mutex::default() }
+        Self { places: Arc::new(Semaphore::new(SPEAKING_MAX)), turns: Mutex::default(), vain: Brief::default() }
     }
 }
 
@@ -54,6 +56,11 @@ impl Speech {
             }
         }
         (lines, left_out)
+    }
+
+    /// Whether a line may be written about words that came to nothing, and how many were left out before it.
+    pub(super) fn may_complain(&self) -> Option<u64> {
+        self.vain.may_write(std::time::Instant::now())
     }
 }
 
@@ -82,9 +89,11 @@ impl Publisher {
                         tracing::debug!(plugin, %room, event = %id, %key, "plugin said something");
                     }
                     Err(refusal) => {
-                        let refused = refusal.name();
+                        let (refused, why) = (refusal.name(), refusal.message());
                         self.telemetry.plugins.effect(&plugin, "say", "failed");
-                        tracing::warn!(plugin, %room, %key, refused, "what a plugin said was refused: {}", refusal.message());
+                        if let Some(left_out) = self.speech.may_complain() {
+                            tracing::warn!(plugin, %room, %key, refused, left_out, "what a plugin said was refused: {why}");
+                        }
                     }
                 }
             }

@@ -71,15 +71,10 @@ const BEAT: Duration = Duration::from_millis(10);
 /// The most that the hub may grow by, whatever its plugins do.
 const GROWTH_MAX: u64 = 600 << 20;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn hostile_plugins_under_load_are_answered_counted_and_bounded() -> Result<()> {
-    let span = Duration::from_secs_f64(std::env::var("CONFAB_TEST_HOSTILE").map_or(Ok(1.0), |text| text.parse())?);
-    let silent = TcpListener::bind("127.0.0.1:0")?;
-    let origin = format!("http://{}", silent.local_addr()?);
-    let fixtures = fixtures(&format!("{origin}/"));
+/// Each in a room of its own. The breaker would take them out: here each of them is asked again and again.
+fn hub_toml(fixtures: &[Fixture], origin: &str) -> Result<String> {
     let mut toml = String::new();
-    for Fixture { name, component, .. } in &fixtures {
-        // The breaker would take them out: here each of them is asked again and again.
+    for Fixture { name, component, .. } in fixtures {
         let more = match *component {
             "reach" => format!(
                 "capabilities = {{ log = true, clock = true, random = true, kv = true, \
@@ -97,7 +92,16 @@ async fn hostile_plugins_under_load_are_answered_counted_and_bounded() -> Result
         }
         toml += &format!("[[chain]]\nrooms = [\"bad:{name}\"]\nplugins = {}\n", json!(judges));
     }
-    let world = Embedded::start(&toml).await?;
+    Ok(toml)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_plugins_under_load_are_answered_counted_and_bounded() -> Result<()> {
+    let span = Duration::from_secs_f64(std::env::var("CONFAB_TEST_HOSTILE").map_or(Ok(1.0), |text| text.parse())?);
+    let silent = TcpListener::bind("127.0.0.1:0")?;
+    let origin = format!("http://{}", silent.local_addr()?);
+    let fixtures = fixtures(&format!("{origin}/"));
+    let world = Embedded::start(&hub_toml(&fixtures, &origin)?).await?;
     let ada = Client::connect(&world.hub.listen, "ada").await?;
     let bob = Client::connect(&world.hub.listen, "bob").await?;
     let pid = world.hub.pid().context("it runs")?;
@@ -105,7 +109,7 @@ async fn hostile_plugins_under_load_are_answered_counted_and_bounded() -> Result
     let base = p99(&bob, span).await?;
     let before = resident(pid)?;
     println!("{:<14} base  p99 {base:>8.2?}", "");
-    let mut people = 0;
+    let (begun, mut people) = (Instant::now(), 0);
     for Fixture { name, text, shown_by: (metric, labels), refused: all, .. } in &fixtures {
         let (under, answers) = tokio::join!(p99(&bob, span), feed(&ada, name, text, span));
         let (under, (answered, refused)) = (under?, answers?);
@@ -125,6 +129,9 @@ async fn hostile_plugins_under_load_are_answered_counted_and_bounded() -> Result
     let (said, all) = come_to_an_end(&world, &ada).await?;
     println!("{FORK:<14} said {said} of their own beside {people} of people");
     assert_eq!(all, people + said);
+    let complaints = world.hub.said().matches("of plugins' messages are on their way").count();
+    let at_most = 10 * (2 + begun.elapsed().as_secs() as usize / 10);
+    assert!(complaints <= at_most, "{complaints} lines of the log about what was not said, not {at_most}");
     assert!(0 < said && said <= people * MOST_OF_ONE, "{said} of {people}");
     let grown = resident(pid)?.saturating_sub(before);
     assert!(grown < GROWTH_MAX, "the hub grew by {} MiB", grown >> 20);
