@@ -73,6 +73,15 @@ impl Timeline {
         }
     }
 
+    /// Whether the sender of an event whose record is in the journal may be told so although its pending entry could not be
+    /// removed: no other order can have begun without knowing its key.
+    pub fn may_answer_for(&self, pending: &Pending) -> bool {
+        match self {
+            Self::Memory(_) => true,
+            Self::Redis(redis) => redis.may_answer_for(pending),
+        }
+    }
+
     /// Keeps a refusal for the dedupe window, unless the key is known already: then says what for.
     ///
     /// Only what was *said* of a draft is kept: a plugin's refusal, a hold, a fault's policy. Other refusals are about

@@ -1,7 +1,7 @@
 //! The admin API's part about flags and mutes.
 
 use super::held::{OPERATOR, decide, on_main};
-use super::{Shared, optional, problem};
+use super::{Shared, problem};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};

@@ -219,6 +219,10 @@ impl Truth for Journaled {
         Box::pin(async move { Ok(self.kafka.open_generation(&self.hub_id).await?) })
     }
 
+    fn newest_generation(&self) -> BoxFuture<'_, Result<u64, Failure>> {
+        Box::pin(async move { Ok(self.kafka.newest_generation().await?) })
+    }
+
     fn tail(&self, since: Millis) -> BoxStream<'_, Result<(Room, KeyUse), Failure>> {
         let (keys, read) = mpsc::channel(TAIL_QUEUE);
         let (kafka, last) = (self.kafka.clone(), keys.clone());

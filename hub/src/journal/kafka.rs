@@ -30,6 +30,8 @@ use tracing::{error, info, warn};
 
 /// How long one question to the brokers may stay unanswered before it is asked anew. Health does not wait for it.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a broker may take to tell where a topic ends.
+const END_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The journal in Kafka. Cheap to clone; the last clone closes the producer.
 #[derive(Clone)]
@@ -125,6 +127,17 @@ impl Kafka {
         u64::try_from(offset)
             .map(|offset| offset + 1)
             .map_err(|_| Error::Unknown(format!("topic \"{topic}\" gave the offset {offset}")))
+    }
+
+    /// The number of the newest generation that was ever opened; 0 before the first. Takes at most about a second.
+    pub async fn newest_generation(&self) -> Result<u64, Error> {
+        let (inner, topic) = (Arc::clone(&self.inner), self.inner.config.generations_topic());
+        let asked = tokio::task::spawn_blocking(move || {
+            let found = inner.producer.load().client().fetch_watermarks(&topic, 0, END_TIMEOUT);
+            found.map_err(|error| failed(format!("find the end of topic \"{topic}\""), error))
+        });
+        let (_, end) = asked.await.unwrap_or_else(|error| Err(failed("find the newest generation", error)))?;
+        Ok(u64::try_from(end).unwrap_or_default())
     }
 
     /// Reads what was journaled since a time (milliseconds since 1970), partition by partition in order, up to the

@@ -22,13 +22,16 @@ impl Publisher {
                 let record = placed.record.as_ref().clone();
                 Ok(Stage::Judged(Approved { event: record.event, trail: record.trail, consequences: Vec::new() }))
             }
-            // It is durable, which is all that a receipt promises. Whether listeners of a new order must hear it again
-            // is not known yet: that is seen to beside the answer.
+            // It is durable. Whether listeners of a new order must hear it again is not known yet: that is seen to beside
+            // the answer. Where a new order may have begun that does not know its key, a receipt might be one of two.
             Err(error) => {
                 tracing::warn!(id = %placed.record.event.id, %error, "could not settle yet");
-                let receipt = receipt(&placed.record);
+                let answer = match self.timeline.may_answer_for(pending) {
+                    true => Ok(Stage::Done(receipt(&placed.record))),
+                    false => Err(Refusal::Unknown),
+                };
                 self.tasks.spawn(self.clone().see_through(placed));
-                Ok(Stage::Done(receipt))
+                answer
             }
         }
     }

@@ -31,6 +31,7 @@ mod sentinel;
 mod server;
 mod shards;
 mod sweep;
+mod tenure;
 
 pub use options::{RedisOptions, WaitsFor};
 pub use sentinel::SentinelOptions;
@@ -54,6 +55,8 @@ use tokio_util::task::TaskTracker;
 pub trait Truth: Send + Sync + 'static {
     /// Opens a generation: one record in the journal, whose place is the number. Numbers only rise.
     fn open_generation(&self) -> BoxFuture<'_, Result<u64, Failure>>;
+    /// The number of the newest generation that was ever opened; 0 before the first. The journal is given a second to tell.
+    fn newest_generation(&self) -> BoxFuture<'_, Result<u64, Failure>>;
     /// The keys of records that were journaled since then, in the journal's order. More than that does no harm.
     fn tail(&self, since: Millis) -> BoxStream<'_, Result<(Room, KeyUse), Failure>>;
     /// Writes a record down; returns when it is durable. A copy of one that is there already does no harm.
@@ -109,6 +112,7 @@ impl Redis {
         tasks.spawn(relays.run(stop.clone()));
         tasks.spawn(link.clone().keep(stop.clone()));
         tasks.spawn(link.clone().beat(stop.clone()));
+        tasks.spawn(link.tenure.clone().keep(truth.clone(), stop.clone()));
         tasks.spawn(ear.clone().listen(stop.clone()));
         tasks.spawn(sweep::run(link.clone(), truth, stop.clone()));
         tasks.close();

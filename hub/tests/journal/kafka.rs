@@ -69,13 +69,16 @@ async fn a_record_lies_once_under_its_room_with_three_headers() {
 async fn generations_are_numbered_from_one_and_never_twice() {
     let config = settings();
     let (a, b) = (connected(&config).await, connected(&config).await);
+    assert_eq!(a.newest_generation().await.unwrap(), 0);
     let opens = (0..20).map(|n| {
         let kafka = if n % 2 == 0 { a.clone() } else { b.clone() };
         async move { kafka.open_generation(&format!("hub-{n}")).await.expect("a generation") }
     });
     let numbers = futures_util::future::join_all(opens).await;
     assert_eq!(numbers.iter().copied().collect::<BTreeSet<_>>(), (1..=20).collect());
-    assert!(a.open_generation("later").await.unwrap() > 20, "a later one is higher");
+    let later = a.open_generation("later").await.unwrap();
+    assert!(later > 20, "a later one is higher");
+    assert_eq!(b.newest_generation().await.unwrap(), later, "and everybody can find it");
 }
 
 #[tokio::test]

@@ -190,6 +190,52 @@ async fn a_server_that_is_named_again_after_another_had_its_turn_begins_a_new_ge
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_starts_at_a_server_of_yesterday_begins_a_new_generation() {
+    let (one, other) = (RedisServer::start().await, RedisServer::start().await);
+    let ledger = Arc::<Ledger>::default();
+    let at = |server: &RedisServer| RedisOptions { prefix: "yesterday".into(), ..options_for(&server.url()) };
+    let world = World::redis_with(at(&one), Arc::clone(&ledger)).await;
+    world.publish(&entry("team", "1", "hi")).await;
+    world.timeline.close().await;
+    let world = World::redis_with(at(&other), Arc::clone(&ledger)).await;
+    let there = world.publish(&entry("team", "2", "hi")).await;
+    world.timeline.close().await;
+    // Nobody who saw the second one still runs, and in the first one its generation stands.
+    let world = World::redis_with(at(&one), Arc::clone(&ledger)).await;
+    let again = world.known(&entry("team", "2", "hi")).await;
+    assert_eq!(journaled(&again), (there.event.id, there.cursor), "a retry gets its first receipt");
+    let next = world.publish(&entry("team", "3", "hi")).await;
+    assert!(next.cursor.epoch > there.cursor.epoch, "{} after {}", next.cursor, there.cursor);
+    assert_eq!(ledger.opened(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_at_a_primary_of_yesterday_is_known_at_the_new_one() {
+    let (old, new) = (RedisServer::start().await, RedisServer::start().await);
+    let ledger = Arc::<Ledger>::default();
+    let at = |server: &RedisServer| RedisOptions { prefix: "split".into(), ..options_for(&server.url()) };
+    let behind = World::redis_with(at(&old), Arc::clone(&ledger)).await;
+    // One hub stays at the old primary and goes on, while another begins a generation at the new one.
+    let talking = async {
+        let mut acknowledged = Vec::new();
+        for n in 0.. {
+            let entry = entry("team", &format!("key {n}"), "hi");
+            let Ok(Appended::Placed(placed)) = behind.timeline.append(&entry).await else { break };
+            ledger.keep(&placed.record);
+            let Ok(Settled::Done) = behind.timeline.settle(placed.pending.as_ref().unwrap()).await else { break };
+            acknowledged.push((entry, placed.record));
+        }
+        behind.timeline.close().await;
+        acknowledged
+    };
+    let (ahead, acknowledged) = tokio::join!(World::redis_with(at(&new), Arc::clone(&ledger)), talking);
+    assert!(!acknowledged.is_empty());
+    for (entry, record) in acknowledged {
+        assert_eq!(journaled(&ahead.known(&entry).await), (record.event.id, record.cursor), "one receipt");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_generation_is_always_above_every_one_that_redis_knows() {
     let options = redis_options();
     let world = World::redis_with(options.clone(), Arc::default()).await;

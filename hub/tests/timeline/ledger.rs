@@ -122,6 +122,10 @@ impl Truth for Ledger {
         Box::pin(async move { Ok(self.generations.fetch_add(1, Ordering::SeqCst)) })
     }
 
+    fn newest_generation(&self) -> BoxFuture<'_, Result<u64, Failure>> {
+        Box::pin(async move { Ok(self.opened()) })
+    }
+
     fn tail(&self, since: Millis) -> BoxStream<'_, Result<(Room, KeyUse), Failure>> {
         if self.tail_is_away.load(Ordering::SeqCst) {
             return futures_util::stream::iter([Err("the journal is away".into())]).boxed();

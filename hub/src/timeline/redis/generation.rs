@@ -11,6 +11,7 @@ use super::link::{Link, Pause};
 use super::nodes;
 use super::scripts::{Script, Scripts};
 use super::server::{Server, failed};
+use super::tenure::NOTICE;
 use confab_protocol::Room;
 use confab_store::KeyUse;
 use futures_util::StreamExt;
@@ -18,12 +19,13 @@ use futures_util::future::try_join_all;
 use redis::aio::MultiplexedConnection;
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 /// How long the lease of whoever opens or refills holds; it is renewed five times in that time.
 const LEASE: Duration = Duration::from_secs(5);
+/// How often Redis may know a higher generation than the journal before we give up for now.
+const WRITES_MAX: usize = 3;
 /// How often the journal's numbers may lie behind Redis's before we give up for now.
 const NUMBERS_MAX: usize = 16;
 /// How many keys are given back in one pipeline.
@@ -44,8 +46,9 @@ impl Link {
         if !ground.is_unchanged().await? {
             return Err(Error::Unavailable("a server changed while it was looked at".into()));
         }
+        self.tenure.ask(&*self.truth).await;
         let generation = self.generation(&ground).await?;
-        self.highest.fetch_max(generation, Ordering::SeqCst);
+        self.tenure.learn(generation);
         self.show_life(&ground).await?;
         Ok(Fence { ground, generation, since: Instant::now() })
     }
@@ -80,8 +83,8 @@ impl Link {
 
     /// The generation that stands for these servers, if it is named and every bucket has it.
     ///
-    /// One below another in which this hub has stood does not count: meanwhile another server had its turn, and this one
-    /// (a primary of yesterday that the sentinels name again, say) knows nothing of what happened there.
+    /// One below another that was opened does not count: meanwhile another server had its turn, and this one (a primary of
+    /// yesterday that the sentinels name again, say) knows nothing of what happened there.
     async fn found(&self, ground: &Ground) -> Result<Option<u64>, Error> {
         let buckets = self.keys.buckets().map(|bucket| self.keys.generation(bucket));
         let asking = std::iter::once(self.keys.newest()).chain(buckets).map(|name| async move {
@@ -91,20 +94,29 @@ impl Link {
         });
         let found = try_join_all(asking).await.map_err(|error| failed(&error))?;
         let Some((Some(number), Some(identity))) = found.first() else { return Ok(None) };
-        let newest = *number >= self.highest.load(Ordering::SeqCst);
         let everywhere = found.iter().all(|(there, _)| *there == Some(*number));
-        let ours = newest && everywhere && *identity == ground.identity();
+        let ours = everywhere && *identity == ground.identity();
+        if ours && *number < self.tenure.newest() {
+            return match self.tenure.is_news() {
+                true => Err(Error::Unavailable("a newer generation was opened at another server".into())),
+                false => Ok(None),
+            };
+        }
         Ok(ours.then_some(*number))
     }
 
-    /// Opens a generation above all that stand, and names it.
+    /// Opens a generation above all that stand, and names it, once no hub answers for an older one.
     async fn open(&self, ground: &Ground) -> Result<u64, Error> {
         if let Some(number) = self.found(ground).await? {
             return Ok(number);
         }
-        let opened_at = ground.now_ms(&self.keys.newest()).await?;
-        for _ in 0..NUMBERS_MAX {
-            let number = self.truth.open_generation().await.map_err(journal("open a generation"))?;
+        let mut known = 0;
+        for _ in 0..WRITES_MAX {
+            let number = self.number_above(known).await?;
+            if number > 1 {
+                sleep(NOTICE).await;
+            }
+            let opened_at = ground.now_ms(&self.keys.newest()).await?;
             match self.write(ground, number, opened_at, "refilling").await? {
                 None => {
                     Counters::add(&self.counters.generations_opened);
@@ -112,7 +124,22 @@ impl Link {
                     tracing::info!(number, server = ground.identity(), servers, "generation opened");
                     return Ok(number);
                 }
-                Some(higher) => tracing::warn!(number, higher, "redis knows a higher generation than the journal"),
+                Some(higher) => {
+                    tracing::warn!(number, higher, "redis knows a higher generation than the journal");
+                    known = higher;
+                }
+            }
+        }
+        Err(Error::Unavailable("redis knows a higher generation each time".into()))
+    }
+
+    /// Opens generations in the journal until one is above that.
+    async fn number_above(&self, known: u64) -> Result<u64, Error> {
+        for _ in 0..NUMBERS_MAX {
+            let number = self.truth.open_generation().await.map_err(journal("open a generation"))?;
+            self.tenure.learn(number);
+            if number > known {
+                return Ok(number);
             }
         }
         Err(Error::Unavailable("the journal's generations are behind those that redis knows".into()))

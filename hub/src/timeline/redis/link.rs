@@ -7,9 +7,9 @@ use super::fence::{Fate, Fence, Ground};
 use super::keys::Keys;
 use super::scripts::Script;
 use super::server::{Dialer, failed};
+use super::tenure::Tenure;
 use super::{RedisOptions, Truth};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -29,8 +29,8 @@ pub(super) struct Link {
     relays: Relays,
     /// The fence that stands; `None` while another is sought.
     fence: watch::Sender<Option<Arc<Fence>>>,
-    /// The highest generation that this hub has stood in.
-    pub(super) highest: Arc<AtomicU64>,
+    /// What is known of the newest generation.
+    pub(super) tenure: Tenure,
 }
 
 /// One run of a script. Asking twice is harmless: every script that changes something finds its own traces.
@@ -45,6 +45,15 @@ pub(super) struct Question {
     pub(super) changes: bool,
 }
 
+/// What a script answered.
+pub(super) struct Said {
+    pub(super) word: String,
+    /// What comes after the word.
+    pub(super) answer: Answer,
+    /// The generation in which it was asked.
+    pub(super) generation: u64,
+}
+
 impl Link {
     pub(super) fn new(
         options: Arc<RedisOptions>,
@@ -54,8 +63,8 @@ impl Link {
         relays: Relays,
         counters: Arc<Counters>,
     ) -> Self {
-        let (fence, highest) = (watch::Sender::new(None), Arc::default());
-        Self { options, keys, dialer, truth, counters, relays, fence, highest }
+        let (fence, tenure) = (watch::Sender::new(None), Tenure::default());
+        Self { options, keys, dialer, truth, counters, relays, fence, tenure }
     }
 
     /// The first fence. Waits for servers that are away, not for those that cannot be used.
@@ -91,6 +100,9 @@ impl Link {
                     }
                     tokio::select! {
                         () = self.until_gone(&fence) => {}
+                        () = self.tenure.until_newer(fence.generation) => {
+                            self.discard(&fence, "a newer generation was opened");
+                        }
                         () = async { self.see_refilled(&fence).await; std::future::pending().await } => {}
                     }
                     continue;
@@ -201,7 +213,7 @@ impl Link {
     /// same question finds its own traces; only if that cannot be asked either is the outcome unknown. A time-out is
     /// unknown at once: what was asked may happen yet. A cluster that rearranges itself is waited for, as long as a command
     /// may take.
-    pub(super) async fn ask(&self, question: &Question) -> Result<(String, Answer), Error> {
+    pub(super) async fn ask(&self, question: &Question) -> Result<Said, Error> {
         let mut doubt: Option<String> = None;
         let mut reason = String::from("the fence to redis fell again and again");
         let (until, mut pause) = (Instant::now() + self.options.timeout, Pause::short());
@@ -223,7 +235,7 @@ impl Link {
                         return Err(Error::Unknown(doubt.clone()));
                     }
                     if word != "stale" || question.generation.is_some() {
-                        return Ok((word, answer));
+                        return Ok(Said { word, answer, generation });
                     }
                     self.stale(&fence, "another generation has begun");
                     continue;

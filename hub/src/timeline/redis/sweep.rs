@@ -203,7 +203,7 @@ async fn journal(link: &Link, truth: &dyn Truth, due: &Due) -> Result<(), Error>
         generation: None,
         changes: true,
     };
-    match link.ask(&question).await?.0.as_str() {
+    match link.ask(&question).await?.word.as_str() {
         "done" => Ok(()),
         other => Err(damaged(format!("a script answers `{other}`"))),
     }
