@@ -10,7 +10,7 @@ use crate::mutes::Mutes;
 use crate::people::People;
 use crate::plugin::{Chain, ChainStatus, Observer, Stage};
 use crate::presence::Presence;
-use crate::publish::{Leaving, Outages, Publisher, Speech};
+use crate::publish::{Complaints, Leaving, Outages, Publisher, Speech};
 use crate::recover::{BRINGING_AT_ONCE, Recoverer};
 use crate::review::Reviewer;
 use crate::room::Rooms;
@@ -219,6 +219,7 @@ pub async fn run_keeping(
         telemetry: telemetry.clone(),
         tasks: TaskTracker::new(),
         draining: draining.clone(),
+        complaints: Complaints::default(),
     });
     let recoverer = Arc::new(Recoverer {
         timeline: parts.timeline.clone(),

@@ -5,7 +5,6 @@
 //! part of the hub knows wasmtime, and only [`call`] makes a `wasmtime::Store`.
 
 mod breaker;
-mod brief;
 mod cache;
 mod call;
 mod capability;
@@ -28,7 +27,6 @@ mod tally;
 mod ticker;
 
 pub use breaker::BreakerState;
-pub use brief::Brief;
 pub use chain::{Applies, Chain, judged_kind};
 pub use circumstances::{Circumstances, Origin};
 #[doc(hidden)]

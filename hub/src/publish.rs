@@ -4,6 +4,7 @@
 //! unknown: it runs as a task of the hub, not of the session.
 
 mod admit;
+mod complaints;
 mod failpoint;
 mod follow;
 mod json;
@@ -13,6 +14,7 @@ mod settle;
 mod speak;
 mod turn;
 
+pub use complaints::Complaints;
 pub use json::check as check_json;
 pub use occasion::{Entered, Leaving};
 pub use outage::{Outages, Place};
@@ -105,6 +107,8 @@ pub struct Publisher {
     pub limits: Limits,
     /// What rooms are.
     pub rules: RoomRules,
+    /// Keeps the log from filling up while a service is away.
+    pub complaints: Complaints,
     /// Counts and times.
     pub telemetry: Arc<Telemetry>,
     /// The sends under way: a drain waits for them.
@@ -255,7 +259,9 @@ impl Publisher {
                     return Box::pin(self.resolve(known, &entry.event)).await.map(Stage::Done);
                 }
                 Err(timeline::Error::Unavailable(why)) if !doubt => {
-                    tracing::warn!(room = %entry.event.room, why, "timeline unavailable");
+                    if let Some(left_out) = self.complaints.append.may_write() {
+                        tracing::warn!(room = %entry.event.room, why, left_out, "timeline unavailable");
+                    }
                     return Err(Refusal::TimelineUnavailable);
                 }
                 Err(timeline::Error::Journal(error)) => {
@@ -270,7 +276,10 @@ impl Publisher {
                 // The step may have happened, and may happen yet: only the same step, with the same id and key, may be tried
                 // again, and that the timeline is away now does not take it back.
                 Err(timeline::Error::Unknown(why) | timeline::Error::Unavailable(why)) => {
-                    tracing::warn!(room = %entry.event.room, id = %entry.event.id, why, "append unanswered, asking again");
+                    if let Some(left_out) = self.complaints.append.may_write() {
+                        let (room, id) = (&entry.event.room, entry.event.id);
+                        tracing::warn!(%room, %id, why, left_out, "append unanswered, asking again");
+                    }
                     doubt = true;
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(ASK_AGAIN.end);
@@ -292,7 +301,9 @@ impl Publisher {
             let Err(error) = self.journal.append(&placed.record).await else { return Ok(Stage::Journaled(placed)) };
             let (room, id) = (&placed.record.event.room, placed.record.event.id);
             if begun.elapsed() < self.outages.patience() && !self.tasks.is_closed() {
-                tracing::warn!(%room, %id, %error, "could not journal an event yet, trying again");
+                if let Some(left_out) = self.complaints.journal.may_write() {
+                    tracing::warn!(%room, %id, %error, left_out, "could not journal an event yet, trying again");
+                }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(JOURNAL_PAUSE_MAX);
                 continue;
@@ -311,7 +322,9 @@ impl Publisher {
         match self.timeline.lookup(&event.room, &event.sender.user, &event.key).await {
             Ok(known) => Ok(known),
             Err(error) => {
-                tracing::warn!(room = %event.room, %error, "could not look up a key");
+                if let Some(left_out) = self.complaints.lookup.may_write() {
+                    tracing::warn!(room = %event.room, %error, left_out, "could not look up a key");
+                }
                 Err(Refusal::TimelineUnavailable)
             }
         }

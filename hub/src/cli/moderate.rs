@@ -159,6 +159,9 @@ fn waiting(answer: &Value, screen: &mut Screen<'_>) -> io::Result<()> {
             word(&held["plugin"]),
             word(&held["reason"])
         )?;
+        for words in held["says"].as_array().into_iter().flatten() {
+            writeln!(screen.out, "    once approved, {} says: {}", word(&words["plugin"]), said(&words["body"]))?;
+        }
     }
     Ok(())
 }

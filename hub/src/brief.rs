@@ -1,4 +1,4 @@
-//! Keeps one plugin's failures from filling the log: so many lines in a while, and how many were left out.
+//! Keeps one kind of trouble from filling the log: so many lines in a while, and how many were left out.
 
 use parking_lot::Mutex;
 use std::time::{Duration, Instant};
@@ -27,7 +27,11 @@ impl Default for Brief {
 
 impl Brief {
     /// Whether a line may be written now; and how many were left out before it.
-    pub fn may_write(&self, now: Instant) -> Option<u64> {
+    pub fn may_write(&self) -> Option<u64> {
+        self.may_write_at(Instant::now())
+    }
+
+    fn may_write_at(&self, now: Instant) -> Option<u64> {
         let mut state = self.state.lock();
         if now.saturating_duration_since(state.began) >= WHILE {
             (state.began, state.lines) = (now, 0);
@@ -53,17 +57,17 @@ mod tests {
     #[test]
     fn lines_past_the_limit_are_left_out_and_counted() {
         let (brief, now) = (Brief::default(), Instant::now());
-        let written = (0..25).filter(|_| brief.may_write(now).is_some()).count();
+        let written = (0..25).filter(|_| brief.may_write_at(now).is_some()).count();
         assert_eq!(written, 10);
         let later = now + WHILE * 2;
-        assert_eq!(brief.may_write(later), Some(15));
-        assert_eq!(brief.may_write(later), Some(0));
+        assert_eq!(brief.may_write_at(later), Some(15));
+        assert_eq!(brief.may_write_at(later), Some(0));
     }
 
     #[test]
     fn what_was_left_out_is_said_once() {
         let (brief, now) = (Brief::default(), Instant::now());
-        let written = (0..12).filter(|_| brief.may_write(now).is_some()).count();
+        let written = (0..12).filter(|_| brief.may_write_at(now).is_some()).count();
         assert_eq!((written, brief.left_out(), brief.left_out()), (10, 2, 0));
     }
 }
