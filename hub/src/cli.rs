@@ -16,7 +16,7 @@ mod tests_support;
 pub mod token;
 
 pub use exit::Exit;
-pub use moderate::{FlagCommand, HeldCommand, MuteCommand};
+pub use moderate::{BanCommand, FlagCommand, HeldCommand, MuteCommand};
 pub use screen::Screen;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -99,6 +99,9 @@ pub enum Command {
     /// Moderate: see who may not speak in which room, and change it.
     #[command(subcommand)]
     Mute(MuteCommand),
+    /// Moderate: see who may not be in which room, or on the hub at all, and change it.
+    #[command(subcommand)]
+    Ban(BanCommand),
     /// Let a running hub read hub.toml and its plugins again: all of it, or, where anything is wrong, nothing.
     Reload(Reload),
     /// Say something in a room, as any client would, through a running hub.

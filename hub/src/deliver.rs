@@ -4,8 +4,8 @@
 //! repaired from the timeline before anything later is delivered; where that cannot be done, its listeners are told
 //! to come back and recover. Never a silent hole.
 
-use crate::mutes::Mutes;
 use crate::room::{Heard, LocalRoom, Rooms};
+use crate::sanctions::Sanctions;
 use crate::telemetry::Telemetry;
 use crate::timeline::{Range, Relay, Timeline};
 use confab_protocol::{Cursor, Record};
@@ -26,7 +26,7 @@ pub struct Deliverer {
     /// Where missing events are found.
     pub timeline: Timeline,
     /// Told that there is news in the store.
-    pub mutes: Arc<Mutes>,
+    pub sanctions: Arc<Sanctions>,
     /// Counts.
     pub telemetry: Arc<Telemetry>,
 }
@@ -48,7 +48,7 @@ impl Deliverer {
                     }
                 }
                 Relay::Compare => self.compare().await,
-                Relay::News => self.mutes.heard(),
+                Relay::News => self.sanctions.heard(),
             }
         }
     }
@@ -195,8 +195,8 @@ mod tests {
         assert_eq!(local.go_live(1, ticket, before, None), Standing::Live);
         let telemetry = Arc::new(Telemetry::new());
         let store = confab_store::Store::sqlite(&folder.path().join("store.db")).await.unwrap();
-        let mutes = Arc::new(Mutes::new(store, timeline.clone()));
-        let deliverer = Deliverer { rooms, timeline, mutes, telemetry: telemetry.clone() };
+        let sanctions = Arc::new(Sanctions::new(store, timeline.clone(), Box::new(|_| ())));
+        let deliverer = Deliverer { rooms, timeline, sanctions, telemetry: telemetry.clone() };
         let (queue, relay) = mpsc::channel(offsets.len().max(1));
         for offset in offsets {
             let at = (*offset as usize).checked_sub(1);

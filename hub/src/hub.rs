@@ -6,7 +6,6 @@ use crate::deliver::Deliverer;
 use crate::http::{self, Http};
 use crate::journal::{self, Journal};
 use crate::kv::Kv;
-use crate::mutes::Mutes;
 use crate::people::People;
 use crate::plugin::{Chain, ChainStatus, Observer, Stage};
 use crate::presence::Presence;
@@ -15,6 +14,7 @@ use crate::recover::{BRINGING_AT_ONCE, Recoverer};
 use crate::review::Reviewer;
 use crate::room::Rooms;
 use crate::room::shelf::Weight;
+use crate::sanctions::Sanctions;
 use crate::session::Door;
 use crate::session::engineio::{self, Engine};
 use crate::session::socketio::Mapping;
@@ -92,7 +92,7 @@ pub struct Hub {
     telemetry: Arc<Telemetry>,
     reloader: Arc<Reloader>,
     reviewer: Arc<Reviewer>,
-    mutes: Arc<Mutes>,
+    sanctions: Arc<Sanctions>,
     draining: CancellationToken,
 }
 
@@ -202,15 +202,16 @@ pub async fn run_keeping(
     let draining = CancellationToken::new();
     let rooms = Arc::new(Rooms::default());
     let people = Arc::new(People::default());
-    let mutes = Arc::new(Mutes::new(parts.store.clone(), parts.timeline.clone()));
-    introduce::who_is_muted(&mutes).await;
+    let put_out = introduce::doorkeeper(people.clone(), rooms.clone());
+    let sanctions = Arc::new(Sanctions::new(parts.store.clone(), parts.timeline.clone(), put_out));
+    introduce::who_is_kept_out(&sanctions).await;
     let publisher = Arc::new(Publisher {
         timeline: parts.timeline.clone(),
         journal: parts.journal.clone(),
         outages: Outages::new(config.journal.kafka.as_ref()),
         store: parts.store.clone(),
         people: people.clone(),
-        mutes: mutes.clone(),
+        sanctions: sanctions.clone(),
         speech: Speech::default(),
         leaving: Leaving::default(),
         chain: ArcSwap::from_pointee(chain),
@@ -238,11 +239,11 @@ pub async fn run_keeping(
         let (presence, closing) = (presence.clone(), closing.clone());
         async move { presence.run(changes, closing).await }
     });
-    let reviewer = Reviewer::new(parts.store.clone(), publisher.clone(), people, mutes.clone(), telemetry.clone());
+    let reviewer = Reviewer::new(parts.store.clone(), publisher.clone(), people, sanctions.clone(), telemetry.clone());
     let reviewer = Arc::new(reviewer);
     tokio::spawn({
-        let (mutes, alone, stop) = (mutes.clone(), config.profile() == Profile::Embedded, closing.clone());
-        async move { mutes.follow(alone, stop).await }
+        let (sanctions, alone, stop) = (sanctions.clone(), config.profile() == Profile::Embedded, closing.clone());
+        async move { sanctions.follow(alone, stop).await }
     });
     if config.profile() == Profile::Cluster {
         let (reviewer, stop) = (reviewer.clone(), draining.clone());
@@ -280,7 +281,7 @@ pub async fn run_keeping(
         telemetry: telemetry.clone(),
         reloader: reloader.clone(),
         reviewer: reviewer.clone(),
-        mutes,
+        sanctions,
         draining: draining.clone(),
     });
     let deliver = deliver(&hub, parts.relay);
@@ -350,7 +351,7 @@ fn deliver(hub: &Arc<Hub>, relay: mpsc::Receiver<Relay>) -> JoinHandle<()> {
     let deliverer = Deliverer {
         rooms: hub.rooms.clone(),
         timeline: hub.timeline.clone(),
-        mutes: hub.mutes.clone(),
+        sanctions: hub.sanctions.clone(),
         telemetry: hub.telemetry.clone(),
     };
     tokio::spawn(deliverer.run(relay))

@@ -7,7 +7,7 @@
 //! 4  hub                          builds everyone
 //! 3  http, admin → session        the doors and the guest
 //! 2  publish  deliver  recover    the way in, the way out, the way back
-//! 1  plugin  timeline  journal  room  people  mutes  auth
+//! 1  plugin  timeline  journal  room  people  sanctions  auth
 //! 0  outbox  telemetry  kv
 //! ```
 
@@ -20,7 +20,6 @@ pub mod http;
 pub mod hub;
 pub mod journal;
 pub mod kv;
-pub mod mutes;
 pub mod outbox;
 pub mod people;
 pub mod plugin;
@@ -29,6 +28,7 @@ pub mod publish;
 pub mod recover;
 pub mod review;
 pub mod room;
+pub mod sanctions;
 pub mod session;
 pub mod telemetry;
 pub mod timeline;

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Command::Held(command) => cli::moderate::held(&settings, command, screen),
         Command::Flag(command) => cli::moderate::flag(&settings, command, screen),
         Command::Mute(command) => cli::moderate::mute(&settings, command, screen),
+        Command::Ban(command) => cli::moderate::ban(&settings, command, screen),
         Command::Reload(reload) => cli::reload::run(&settings, reload, screen),
         Command::Send(send) => cli::remote::send(&settings, send, screen),
         Command::History(history) => cli::remote::history(&settings, history, screen),

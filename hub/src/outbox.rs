@@ -7,6 +7,7 @@ use bytes::Bytes;
 use confab_protocol::Close;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
@@ -46,6 +47,8 @@ pub struct Outbox {
     queue: Mutex<Queue>,
     filled: Notify,
     emptied: Notify,
+    /// The session should look up before anything else leaves.
+    summons: AtomicBool,
     bytes_max: usize,
     /// Held by whoever brings a page of a catch-up, so that a session in many rooms is brought one after another.
     pub paced: tokio::sync::Mutex<()>,
@@ -84,6 +87,7 @@ impl Outbox {
             queue: Mutex::default(),
             filled: Notify::new(),
             emptied: Notify::new(),
+            summons: AtomicBool::default(),
             bytes_max,
             paced: tokio::sync::Mutex::default(),
         }
@@ -150,6 +154,17 @@ impl Outbox {
         self.emptied.notify_waiters();
     }
 
+    /// Wakes the session, whether or not anything waits for its client: something about the session itself has changed.
+    pub fn summon(&self) {
+        self.summons.store(true, Ordering::Release);
+        self.filled.notify_one();
+    }
+
+    /// Whether the session was summoned since it was asked the last time.
+    pub fn summoned(&self) -> bool {
+        self.summons.load(Ordering::Relaxed) && self.summons.swap(false, Ordering::Acquire)
+    }
+
     /// How many more bytes may wait.
     pub fn left(&self) -> usize {
         self.bytes_max.saturating_sub(self.bytes())
@@ -180,7 +195,8 @@ impl Outbox {
             let notified = self.filled.notified();
             {
                 let queue = self.queue.lock();
-                if !queue.frames.is_empty() || !queue.passing.is_empty() || queue.close.is_some() {
+                let summoned = self.summons.load(Ordering::Relaxed);
+                if summoned || !queue.frames.is_empty() || !queue.passing.is_empty() || queue.close.is_some() {
                     return;
                 }
             }

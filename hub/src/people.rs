@@ -13,10 +13,12 @@ type Sessions = HashMap<SessionId, Here>;
 
 /// Where a session is told something, and in which words.
 #[derive(Clone)]
-struct Here {
+pub struct Here {
     client: String,
-    outbox: Arc<Outbox>,
-    dialect: Dialect,
+    /// Where.
+    pub outbox: Arc<Outbox>,
+    /// How.
+    pub dialect: Dialect,
 }
 
 /// The sessions of everyone who has shown who they are.
@@ -46,6 +48,12 @@ impl People {
     /// Whether nobody is here.
     pub fn is_empty(&self) -> bool {
         self.sessions.lock().is_empty()
+    }
+
+    /// The sessions of a user here.
+    pub fn of(&self, user: &UserId) -> Vec<(SessionId, Here)> {
+        let all = self.sessions.lock();
+        all.get(user).into_iter().flatten().map(|(session, here)| (*session, here.clone())).collect()
     }
 
     /// Sends a message outside of any room to all sessions of a user here; returns how many there are. A session that does

@@ -22,9 +22,9 @@ pub use speak::Speech;
 pub use turn::{Turn, Turns};
 
 use crate::journal::Journal;
-use crate::mutes::Mutes;
 use crate::people::People;
 use crate::plugin::{Approved, Chain, Circumstances, Consequence, Judged, Origin};
+use crate::sanctions::Sanctions;
 use crate::telemetry::{Stage as Timed, Telemetry};
 use crate::timeline::{self, Appended, Known, Outcome, Placed, Timeline};
 use arc_swap::ArcSwap;
@@ -95,8 +95,8 @@ pub struct Publisher {
     pub store: Store,
     /// Who is connected here, to be told something.
     pub people: Arc<People>,
-    /// Who may not speak where.
-    pub mutes: Arc<Mutes>,
+    /// Who may not be or speak where.
+    pub sanctions: Arc<Sanctions>,
     /// What plugins are about to say themselves.
     pub speech: Speech,
     /// Who left, as far as plugins are being asked about it.
@@ -143,8 +143,8 @@ impl Publisher {
         let _place = self.admit(&sending).await?;
         let Sending { sender, draft, keyed, origin } = sending;
         let event = stamp(sender, draft);
-        if let Some(refusal) = self.mutes.refuse(&event) {
-            return Box::pin(self.muted(&event, keyed, refusal)).await;
+        if let Some(refusal) = self.sanctions.refuse(&event) {
+            return Box::pin(self.only_known(&event, keyed, refusal)).await;
         }
         self.telemetry.stage(Timed::Admit, begun.elapsed());
 
@@ -177,11 +177,26 @@ impl Publisher {
             }
         };
         turn.wait().await;
+        // Plugins and those before it may have taken a while.
+        if let Some(banned) = self.sanctions.banned(&approved.event.room, &approved.event.sender.user) {
+            return Err(banned);
+        }
         self.carry(approved, turn).await
     }
 
-    /// Whoever is muted may not speak; but what they said before stands, and a retry of it is answered as ever.
-    async fn muted(&self, event: &Event, keyed: bool, refusal: Refusal) -> Result<Receipt, Refusal> {
+    /// Answers a draft of somebody who may not use its room any more, with this refusal or with its receipt.
+    pub async fn refuse(
+        &self,
+        Sending { sender, draft, keyed, .. }: Sending,
+        refusal: Refusal,
+    ) -> Result<Receipt, Refusal> {
+        let answer = self.only_known(&stamp(sender, draft), keyed, refusal).await;
+        self.telemetry.sent(answer.as_ref().err());
+        answer
+    }
+
+    /// Whoever is muted or banned may not speak; but what they said before stands, and a retry of it is answered as ever.
+    async fn only_known(&self, event: &Event, keyed: bool, refusal: Refusal) -> Result<Receipt, Refusal> {
         match self.known(event, keyed).await? {
             Some(known) => self.resolve(known, event).await,
             None => Err(refusal),

@@ -6,14 +6,14 @@
 mod moderate;
 mod tell;
 
-pub use moderate::{Flagged, Muted};
+pub use moderate::{Flagged, Sanctioned, Sentence};
 
-use crate::mutes::Mutes;
 use crate::people::People;
 use crate::publish::{Publisher, Receipt};
+use crate::sanctions::Sanctions;
 use crate::telemetry::Telemetry;
 use confab_protocol::{Body, EventId, Held, HeldState, Record, Refusal, Words};
-use confab_store::Store;
+use confab_store::{Keeps, Store};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub struct Reviewer {
     store: Store,
     publisher: Arc<Publisher>,
     people: Arc<People>,
-    mutes: Arc<Mutes>,
+    sanctions: Arc<Sanctions>,
     telemetry: Arc<Telemetry>,
     told: tell::Told,
 }
@@ -51,11 +51,11 @@ pub enum Error {
     #[error("no event {0} is flagged")]
     NotFlagged(EventId),
     /// There is nothing to lift.
-    #[error("they are not muted there")]
-    NotMuted,
-    /// Nobody is muted for so long.
-    #[error("a mute lasts from 1 second to 31536000 (a year)")]
-    Seconds,
+    #[error("they are not {} there", moderate::participle(*.0))]
+    NotSanctioned(Keeps),
+    /// Nobody is muted or banned for so long, and nobody muted for good or everywhere.
+    #[error("{}", .0)]
+    Sentence(&'static str),
     /// The reason cannot be kept.
     #[error("a reason has at most {REASON_BYTES_MAX} bytes and no control characters")]
     Reason,
@@ -72,7 +72,7 @@ impl Error {
     pub fn refusal(self) -> Refusal {
         match self {
             Self::Missing(_) | Self::NotFlagged(_) => Refusal::UnknownTarget,
-            Self::Decided { .. } | Self::NotMuted | Self::Seconds | Self::Reason => {
+            Self::Decided { .. } | Self::NotSanctioned(_) | Self::Sentence(_) | Self::Reason => {
                 Refusal::BadRequest(self.to_string().into())
             }
             Self::Refused(refusal) => refusal,
@@ -119,10 +119,10 @@ impl Reviewer {
         store: Store,
         publisher: Arc<Publisher>,
         people: Arc<People>,
-        mutes: Arc<Mutes>,
+        sanctions: Arc<Sanctions>,
         telemetry: Arc<Telemetry>,
     ) -> Self {
-        Self { store, publisher, people, mutes, telemetry, told: tell::Told::default() }
+        Self { store, publisher, people, sanctions, telemetry, told: tell::Told::default() }
     }
 
     /// Who is connected here.

@@ -189,6 +189,11 @@ impl LocalRoom {
         state.listeners.get(session).is_some_and(|listener| !matches!(listener.stage, Stage::Unhinged))
     }
 
+    /// Whether this session was let in here and has not left, nor was put out.
+    pub fn knows(&self, session: SessionId) -> bool {
+        self.state.lock().listeners.get(session).is_some()
+    }
+
     /// Removes a listener; true if nobody is left.
     pub fn leave(&self, session: SessionId) -> bool {
         let mut state = self.state.lock();

@@ -209,7 +209,10 @@ impl Session {
     }
 
     /// Sends what is queued, as much as leaves in one flush. `Some`: the session ends.
-    async fn flush(&self, link: &mut impl Link, outbox: &Outbox) -> Option<Option<Close>> {
+    async fn flush(&mut self, link: &mut impl Link, outbox: &Outbox) -> Option<Option<Close>> {
+        if outbox.summoned() {
+            Box::pin(self.leave_banned()).await;
+        }
         let mut frames = Vec::with_capacity(FRAMES_PER_FLUSH.min(8));
         match outbox.drain(&mut frames) {
             Drained::Close(close) => Some(Some(close)),

@@ -73,6 +73,13 @@ pub enum Refusal {
         /// What whoever said so gave for it.
         reason: String,
     },
+    /// The user may not be in this room, or not on this hub at all.
+    Banned {
+        /// For so many more seconds; `None` is for good.
+        seconds: Option<u64>,
+        /// What whoever said so gave for it.
+        reason: String,
+    },
     /// A plugin refused the event, with a code of its own (400–1999).
     Plugin {
         /// The plugin's code.
@@ -115,6 +122,7 @@ impl Refusal {
             Self::Draining => 208,
             Self::UnknownTarget => 209,
             Self::Muted { .. } => 210,
+            Self::Banned { .. } => 211,
             Self::Plugin { code, .. } => *code,
         }
     }
@@ -162,6 +170,7 @@ impl Refusal {
             Self::Draining => "draining",
             Self::UnknownTarget => "unknown_target",
             Self::Muted { .. } => "muted",
+            Self::Banned { .. } => "banned",
             Self::Plugin { .. } => "plugin",
         }
     }
@@ -193,6 +202,8 @@ impl Refusal {
             Self::Draining => "this hub is draining: ask another".into(),
             Self::UnknownTarget => "the event to act on is not in this room".into(),
             Self::Muted { seconds, reason } => format!("muted here for {seconds} s more: {reason}").into(),
+            Self::Banned { seconds: Some(seconds), reason } => format!("banned for {seconds} s more: {reason}").into(),
+            Self::Banned { seconds: None, reason } => format!("banned: {reason}").into(),
             Self::Plugin { reason, .. } => reason.as_str().into(),
         }
     }

@@ -36,6 +36,7 @@ fn refusals() -> Vec<Refusal> {
         | Refusal::Draining
         | Refusal::UnknownTarget
         | Refusal::Muted { .. }
+        | Refusal::Banned { .. }
         | Refusal::Plugin { .. } => {}
     }
     vec![
@@ -63,6 +64,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Draining,
         Refusal::UnknownTarget,
         Refusal::Muted { seconds: 1, reason: String::new() },
+        Refusal::Banned { seconds: None, reason: String::new() },
     ]
 }
 

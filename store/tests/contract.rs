@@ -84,8 +84,9 @@ contract! {
     moderation:
         a_mute_is_read_by_its_version_and_ends_by_itself,
         a_plugin_lengthens_a_mute_and_only_a_moderator_shortens_it,
-        mutes_at_once_are_all_seen_in_the_order_of_their_versions,
+        mutes_and_bans_at_once_are_all_seen_in_the_order_of_their_versions,
         a_lifted_mute_is_news,
+        a_ban_is_of_one_room_or_of_all_and_lasts_for_good_unless_it_has_an_end,
         flags_are_listed_until_they_are_closed,
         what_is_old_is_forgotten;
 }

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use std::time::Duration;
 
-const ALL: [&str; 5] = ["0001 history", "0002 hub", "0003 review", "0004 moderation", "0006 held words"];
+const ALL: [&str; 6] = ["0001 history", "0002 hub", "0003 review", "0004 moderation", "0005 bans", "0006 held words"];
 /// What a later program would leave behind.
 const LATER: &str = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
                      values (9000, 'later', true, {}, 0)";

@@ -84,9 +84,9 @@ pub(super) async fn on_main<T: Serialize + Send + 'static>(
         Ok(Ok(value)) => Json(value).into_response(),
         Ok(Err(error)) => {
             let status = match &error {
-                Error::Missing(_) | Error::NotFlagged(_) | Error::NotMuted => StatusCode::NOT_FOUND,
+                Error::Missing(_) | Error::NotFlagged(_) | Error::NotSanctioned(_) => StatusCode::NOT_FOUND,
                 Error::Decided { .. } => StatusCode::CONFLICT,
-                Error::Reason | Error::Seconds => StatusCode::BAD_REQUEST,
+                Error::Reason | Error::Sentence(_) => StatusCode::BAD_REQUEST,
                 Error::Refused(_) | Error::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
             };
             problem(status, error.to_string())

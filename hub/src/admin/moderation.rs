@@ -1,13 +1,15 @@
-//! The admin API's part about flags and mutes.
+//! The admin API's part about flags, mutes and bans.
 
 use super::held::{OPERATOR, decide, on_main};
 use super::{Shared, problem};
+use crate::review::Sentence;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use confab_protocol::{EventId, Room, UserId};
+use confab_store::{Keeps, Which};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -18,6 +20,7 @@ const LIST_MAX: usize = 1000;
 pub(super) struct ListQuery {
     state: Option<String>,
     room: Option<String>,
+    user: Option<String>,
     limit: Option<usize>,
 }
 
@@ -47,41 +50,74 @@ pub(super) async fn close(State(shared): State<Shared>, Path(id): Path<EventId>,
     .await
 }
 
-/// Who may not speak.
-pub(super) async fn mutes(State(shared): State<Shared>, Query(query): Query<ListQuery>) -> Response {
+/// Who is kept from what.
+async fn sanctioned(shared: Shared, query: ListQuery, keeps: Keeps) -> Response {
     let reviewer = shared.hub().reviewer().clone();
-    on_main(&shared, async move { reviewer.muted(query.room.as_deref(), query.limit()).await }).await
+    on_main(&shared, async move {
+        let which = Which { room: query.room.as_deref(), user: query.user.as_deref() };
+        reviewer.sanctioned(keeps, which, query.limit()).await
+    })
+    .await
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct MuteIn {
-    room: Room,
+pub(super) struct SentenceIn {
+    room: Option<Room>,
     user: UserId,
-    seconds: u64,
+    seconds: Option<u64>,
     reason: Option<String>,
 }
 
-/// Mutes somebody.
-pub(super) async fn mute(State(shared): State<Shared>, Json(mute): Json<MuteIn>) -> Response {
+async fn sentence(shared: Shared, sentence: SentenceIn, keeps: Keeps) -> Response {
+    let SentenceIn { room, user, seconds, reason } = sentence;
+    let sentence = Sentence { keeps, room, user, seconds, reason };
     let reviewer = shared.hub().reviewer().clone();
-    let MuteIn { room, user, seconds, reason } = mute;
-    on_main(&shared, async move { reviewer.mute(room, user, seconds, OPERATOR, reason.as_deref()).await }).await
+    on_main(&shared, async move { reviewer.sentence(sentence, OPERATOR).await }).await
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LiftIn {
-    room: Room,
+    room: Option<Room>,
     user: UserId,
 }
 
-/// Lets somebody speak again.
-pub(super) async fn lift(State(shared): State<Shared>, Json(LiftIn { room, user }): Json<LiftIn>) -> Response {
+async fn lifted(shared: Shared, LiftIn { room, user }: LiftIn, keeps: Keeps) -> Response {
     let reviewer = shared.hub().reviewer().clone();
     on_main(&shared, async move {
-        reviewer.lift(&room, &user, OPERATOR).await?;
+        reviewer.lift(keeps, room.as_ref(), &user, OPERATOR).await?;
         Ok(json!({ "room": room, "user": user, "state": "lifted" }))
     })
     .await
+}
+
+/// Who may not speak.
+pub(super) async fn mutes(State(shared): State<Shared>, Query(query): Query<ListQuery>) -> Response {
+    sanctioned(shared, query, Keeps::FromSpeaking).await
+}
+
+/// Mutes somebody.
+pub(super) async fn mute(State(shared): State<Shared>, Json(mute): Json<SentenceIn>) -> Response {
+    sentence(shared, mute, Keeps::FromSpeaking).await
+}
+
+/// Lets somebody speak again.
+pub(super) async fn lift_mute(State(shared): State<Shared>, Json(lift): Json<LiftIn>) -> Response {
+    lifted(shared, lift, Keeps::FromSpeaking).await
+}
+
+/// Who may not be where.
+pub(super) async fn bans(State(shared): State<Shared>, Query(query): Query<ListQuery>) -> Response {
+    sanctioned(shared, query, Keeps::Out).await
+}
+
+/// Bans somebody.
+pub(super) async fn ban(State(shared): State<Shared>, Json(ban): Json<SentenceIn>) -> Response {
+    sentence(shared, ban, Keeps::Out).await
+}
+
+/// Lets somebody be there again.
+pub(super) async fn lift_ban(State(shared): State<Shared>, Json(lift): Json<LiftIn>) -> Response {
+    lifted(shared, lift, Keeps::Out).await
 }

@@ -1,5 +1,5 @@
-//! `confab held`, `flag` and `mute`: what plugins have set aside, what they want looked at, and who may not speak, through a
-//! running hub.
+//! `confab held`, `flag`, `mute` and `ban`: what plugins have set aside, what they want looked at, and who may not speak or be
+//! where, through a running hub.
 
 use super::remote::{ask, encoded, when, word};
 use super::{AnswerArgs, Exit, Screen, SettingsArgs, user};
@@ -118,6 +118,62 @@ pub enum MuteCommand {
     },
 }
 
+/// Say who may not be there.
+#[derive(Clone, Debug, Subcommand)]
+pub enum BanCommand {
+    /// List who may not be where at the moment; those whose ban ends first come first.
+    List {
+        /// Only where this user may not be.
+        #[arg(long, value_parser = user)]
+        user: Option<UserId>,
+        /// What to list.
+        #[command(flatten)]
+        list: ListArgs,
+    },
+    /// Keep somebody out of a room or off the hub, in place of any such ban before; where they are, they are put out.
+    Set {
+        /// Who.
+        #[arg(value_parser = user)]
+        user: UserId,
+        /// Where from.
+        #[command(flatten)]
+        place: PlaceArgs,
+        /// For how long, such as `10m` or `7d`: up to a year. Without it: for good.
+        #[arg(long = "for", value_name = "DURATION", value_parser = confab_config::human::duration::parse)]
+        how_long: Option<Duration>,
+        /// What they are told.
+        #[arg(long)]
+        reason: Option<String>,
+        /// Which hub to ask, and how to print its answer.
+        #[command(flatten)]
+        answer: AnswerArgs,
+    },
+    /// Let somebody be there again. A ban from one room and one from everywhere are lifted each by itself.
+    Lift {
+        /// Who.
+        #[arg(value_parser = user)]
+        user: UserId,
+        /// Where.
+        #[command(flatten)]
+        place: PlaceArgs,
+        /// Which hub to ask, and how to print its answer.
+        #[command(flatten)]
+        answer: AnswerArgs,
+    },
+}
+
+/// A room, or all of them.
+#[derive(Args, Clone, Debug)]
+#[group(required = true, multiple = false)]
+pub struct PlaceArgs {
+    /// In this room.
+    #[arg(long)]
+    room: Option<String>,
+    /// On the whole hub, and every other of the cluster.
+    #[arg(long)]
+    everywhere: bool,
+}
+
 /// `confab held …`.
 pub fn held(settings: &SettingsArgs, command: &HeldCommand, screen: &mut Screen<'_>) -> io::Result<Exit> {
     let (answer, method, path, body) = match command {
@@ -232,20 +288,52 @@ pub fn mute(settings: &SettingsArgs, command: &MuteCommand, screen: &mut Screen<
     let AnswerArgs { json, hub } = answer;
     ask(settings, hub, method, &path, body, screen, |answer, screen| match (json, command) {
         (true, _) => screen.json(answer),
-        (false, MuteCommand::List { .. }) => {
-            let mutes = answer.as_array().map(Vec::as_slice).unwrap_or_default();
-            if mutes.is_empty() {
-                return writeln!(screen.out, "nobody is muted");
-            }
-            mutes.iter().try_for_each(|mute| line(mute, screen))
-        }
+        (false, MuteCommand::List { .. }) => lines(answer, "nobody is muted", screen),
         (false, MuteCommand::Set { .. }) => line(answer, screen),
         (false, MuteCommand::Lift { room, user, .. }) => writeln!(screen.out, "{user} may speak in {room} again"),
     })
 }
 
-fn line(mute: &Value, screen: &mut Screen<'_>) -> io::Result<()> {
-    let until = when(&mute["until"]);
-    let [user, room, by, reason] = ["user", "room", "by", "reason"].map(|key| word(&mute[key]));
-    writeln!(screen.out, "{user} in {room} until {until}, by {by}: {reason}")
+/// `confab ban …`.
+pub fn ban(settings: &SettingsArgs, command: &BanCommand, screen: &mut Screen<'_>) -> io::Result<Exit> {
+    let (answer, method, path, body) = match command {
+        BanCommand::List { user, list } => {
+            let user = user.as_ref().map(|user| format!("&user={}", encoded(user.as_str()))).unwrap_or_default();
+            (&list.answer, Method::GET, format!("/api/v1/bans?{}{user}", list.query()), None)
+        }
+        BanCommand::Set { user, place, how_long, reason, answer } => {
+            let seconds = how_long.map(|how_long| how_long.as_secs());
+            let body = json!({ "room": place.room, "user": user, "seconds": seconds, "reason": reason });
+            (answer, Method::POST, "/api/v1/bans".to_owned(), Some(body))
+        }
+        BanCommand::Lift { user, place, answer } => {
+            let body = json!({ "room": place.room, "user": user });
+            (answer, Method::POST, "/api/v1/bans/lift".to_owned(), Some(body))
+        }
+    };
+    let AnswerArgs { json, hub } = answer;
+    ask(settings, hub, method, &path, body, screen, |answer, screen| match (json, command) {
+        (true, _) => screen.json(answer),
+        (false, BanCommand::List { .. }) => lines(answer, "nobody is banned", screen),
+        (false, BanCommand::Set { .. }) => line(answer, screen),
+        (false, BanCommand::Lift { user, place, .. }) => {
+            let place = place.room.as_deref().unwrap_or("every room");
+            writeln!(screen.out, "{user} may come to {place} again")
+        }
+    })
+}
+
+fn lines(answer: &Value, none: &str, screen: &mut Screen<'_>) -> io::Result<()> {
+    let all = answer.as_array().map(Vec::as_slice).unwrap_or_default();
+    if all.is_empty() {
+        return writeln!(screen.out, "{none}");
+    }
+    all.iter().try_for_each(|one| line(one, screen))
+}
+
+fn line(one: &Value, screen: &mut Screen<'_>) -> io::Result<()> {
+    let [user, by, reason] = ["user", "by", "reason"].map(|key| word(&one[key]));
+    let place = one["room"].as_str().map_or_else(|| "everywhere".to_owned(), |room| format!("in {room}"));
+    let until = if one["until"].is_null() { "for good".to_owned() } else { format!("until {}", when(&one["until"])) };
+    writeln!(screen.out, "{user} {place} {until}, by {by}: {reason}")
 }

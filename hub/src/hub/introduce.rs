@@ -3,14 +3,16 @@
 use super::{Error, Keeping};
 use crate::journal::{self, Journal, Kafka, Sqlite};
 use crate::kv::{self, Kv};
-use crate::mutes::Mutes;
+use crate::people::{Here, People};
+use crate::room::Rooms;
+use crate::sanctions::{PutOut, Sanctions};
 use crate::timeline::{
     Commit, Failure, Memory, MemoryOptions, Past, Redis, RedisDialer, RedisOptions, Relay, SentinelOptions, Timeline,
     Truth, WaitsFor,
 };
 use confab_config::{Config, KafkaConfig, Limits, OnOutage, PostgresConfig, Profile, RedisConfig};
-use confab_protocol::{Cursor, Millis, Record, Room};
-use confab_store::{KeyUse, PostgresOptions, Query, Store};
+use confab_protocol::{Body, Close, Cursor, Millis, Record, Room};
+use confab_store::{KeyUse, PostgresOptions, Query, Sanction, Store};
 use futures_util::FutureExt;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -32,8 +34,8 @@ pub(super) struct Parts {
 const TAIL_DEADLINE: Duration = Duration::from_secs(600);
 /// How long after the last moment at which its own hub may journal it an event is journaled by another.
 const SWEEP_MARGIN: Duration = Duration::from_secs(5);
-/// How long the start waits for the store to say who is muted.
-const MUTES_DEADLINE: Duration = Duration::from_secs(5);
+/// How long the start waits for the store to say who is muted or banned.
+const SANCTIONS_DEADLINE: Duration = Duration::from_secs(5);
 /// How many of the tail's keys may wait for the timeline to take them.
 const TAIL_QUEUE: usize = 1024;
 
@@ -156,13 +158,51 @@ async fn check_schema(store: &Store) -> Result<(), Error> {
     }
 }
 
-/// Asks who is muted before anyone may speak, for as long as that may hold up the start; live chat does without the store.
-pub(super) async fn who_is_muted(mutes: &Mutes) {
-    match tokio::time::timeout(MUTES_DEADLINE, mutes.look()).await {
+/// Asks who is muted or banned before anyone may come, for as long as that may hold up the start; live chat does without
+/// the store.
+pub(super) async fn who_is_kept_out(sanctions: &Sanctions) {
+    match tokio::time::timeout(SANCTIONS_DEADLINE, sanctions.look()).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "could not ask who is muted, trying again"),
-        Err(_) => tracing::warn!("the store does not say who is muted, trying again"),
+        Ok(Err(error)) => tracing::warn!(%error, "could not ask who is muted or banned, trying again"),
+        Err(_) => tracing::warn!("the store does not say who is muted or banned, trying again"),
     }
+}
+
+/// What somebody is told who is banned while they are here.
+#[derive(serde::Serialize)]
+struct BanOut<'a> {
+    r#type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room: Option<&'a Room>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Millis>,
+    reason: &'a str,
+}
+
+/// Takes whoever is banned out of the room, or off the hub: from here on they hear nothing more there, whatever their
+/// sessions are busy with; those leave as soon as they look up.
+pub(super) fn doorkeeper(people: Arc<People>, rooms: Arc<Rooms>) -> PutOut {
+    Box::new(move |ban| {
+        let Sanction { room, user, until, reason, .. } = ban;
+        let sessions = people.of(user);
+        if sessions.is_empty() {
+            return;
+        }
+        let room = room.as_ref();
+        let message = Body::of(&BanOut { r#type: "ban", room, until: *until, reason });
+        for (session, Here { outbox, dialect, .. }) in &sessions {
+            if let Some(room) = room.and_then(|room| rooms.get(room)) {
+                room.leave(*session);
+            }
+            outbox.push(dialect.message(&message));
+            match room {
+                Some(_) => outbox.summon(),
+                None => outbox.close(Close::ForceDisconnect),
+            }
+        }
+        let room = room.map(tracing::field::display);
+        tracing::info!(room, %user, sessions = sessions.len(), "somebody who is banned was put out");
+    })
 }
 
 /// The embedded timeline commits into the journal.
@@ -257,4 +297,52 @@ pub(super) fn checker(limits: &Limits) -> Arc<crate::plugin::Check> {
         }
         crate::publish::check_json(body, depth)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbox::{Drained, Frame, Outbox};
+    use crate::room::{Newcomer, Standing};
+    use crate::session::Dialect;
+    use confab_protocol::UserId;
+    use confab_store::Keeps;
+
+    fn queued(outbox: &Outbox) -> Vec<String> {
+        let mut frames = Vec::new();
+        assert!(matches!(outbox.drain(&mut frames), Drained::Frames));
+        let text = |frame| if let Frame::Text(text) = frame { text.to_string() } else { panic!("JSON is text") };
+        frames.into_iter().map(text).collect()
+    }
+
+    /// Whatever the session is busy with, such as a client that reads slowly: it is not asked.
+    #[test]
+    fn who_is_banned_hears_nothing_more_before_their_session_has_looked_up() {
+        let (people, rooms) = (Arc::new(People::default()), Arc::new(Rooms::default()));
+        let (ada, lobby, client) = (UserId::new("ada").unwrap(), Room::new("lobby").unwrap(), Uuid::nil());
+        let (outbox, dialect) = (Arc::new(Outbox::new(10_000)), Dialect::NativeJson);
+        people.came(&ada, 1, "c", outbox.clone(), dialect.clone());
+        let local = rooms.enter(&lobby);
+        let place = Cursor::new(1, 0);
+        let newcomer =
+            Newcomer { session: 1, client, outbox: outbox.clone(), dialect, join_leave: false, given: false };
+        let ticket = local.join(newcomer);
+        local.begin_at(place);
+        assert_eq!(local.go_live(1, ticket, place, None), Standing::Live);
+
+        let put_out = doorkeeper(people, rooms);
+        let (reason, by) = ("enough".to_owned(), "mia".to_owned());
+        let ban = Sanction { keeps: Keeps::Out, room: Some(lobby), user: ada, until: Some(9), reason, by, at: 0 };
+        put_out(&ban);
+        assert!(!local.knows(1) && local.listeners() == 0);
+        assert!(outbox.summoned() && !outbox.summoned());
+        let told = queued(&outbox);
+        let message = r#"{"type":"ban","room":"lobby","until":9,"reason":"enough"}"#;
+        assert!(told.len() == 1 && told[0].contains(message), "{told:?}");
+
+        put_out(&Sanction { room: None, until: None, ..ban });
+        outbox.push("anything".to_owned().into());
+        assert!(queued(&outbox)[0].contains(r#"{"type":"ban","reason":"enough"}"#));
+        assert!(matches!(outbox.drain(&mut Vec::new()), Drained::Close(Close::ForceDisconnect)));
+    }
 }

@@ -4,10 +4,10 @@
 //! of it can fail an event: what cannot be done is counted and logged.
 
 use super::{ASK_AGAIN, Publisher};
-use crate::mutes::now_ms;
 use crate::plugin::{Consequence, Effect, Said};
+use crate::sanctions::now_ms;
 use confab_protocol::{Body, Event, EventId, Key, Record, Room, Trail, Words};
-use confab_store::{Flag, Mute, Weight};
+use confab_store::{Flag, Keeps, Sanction};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,13 +94,13 @@ impl Publisher {
         tracing::debug!(plugin, %room, event = %id, told, "plugin told the sender something");
     }
 
-    fn mute(&self, event: &Event, plugin: &str, seconds: u32, reason: String) -> Mute {
+    fn mute(&self, event: &Event, plugin: &str, seconds: u32, reason: String) -> Sanction {
         let at = now_ms();
         let (room, user) = (event.room.clone(), event.sender.user.clone());
         tracing::info!(plugin, %room, %user, event = %event.id, seconds, reason, "plugin muted somebody");
-        let until = at + u64::from(seconds) * 1000;
-        let mute = Mute { room, user, until, reason, by: format!("plugin:{plugin}"), at };
-        self.mutes.hush(&mute, Weight::Extends);
+        let (room, until, by) = (Some(room), Some(at + u64::from(seconds) * 1000), format!("plugin:{plugin}"));
+        let mute = Sanction { keeps: Keeps::FromSpeaking, room, user, until, reason, by, at };
+        self.sanctions.hush(&mute);
         mute
     }
 
@@ -110,7 +110,7 @@ impl Publisher {
         let (name, room, id) = later.names();
         loop {
             let kept = match later {
-                Later::Mute(mute) => self.mutes.keep(mute, Weight::Extends).await,
+                Later::Mute(mute) => self.sanctions.keep(mute).await,
                 Later::Flag(flag) => self.store.flag(flag).await,
             };
             match kept {
@@ -122,7 +122,7 @@ impl Publisher {
                 }
                 Err(error) => {
                     self.telemetry.plugins.effect(plugin, name, "failed");
-                    tracing::error!(plugin, %room, event = ?id, %error, "could not keep the {name} that a plugin asked for");
+                    tracing::error!(plugin, ?room, event = ?id, %error, "could not keep the {name} that a plugin asked for");
                     return;
                 }
             }
@@ -154,15 +154,15 @@ pub(super) fn taken_up(says: Vec<Words>) -> Vec<Consequence> {
 
 /// What the store must keep.
 enum Later {
-    Mute(Mute),
+    Mute(Sanction),
     Flag(Flag),
 }
 
 impl Later {
-    fn names(&self) -> (&'static str, &Room, Option<EventId>) {
+    fn names(&self) -> (&'static str, Option<&Room>, Option<EventId>) {
         match self {
-            Self::Mute(mute) => ("mute", &mute.room, None),
-            Self::Flag(flag) => ("flag", &flag.room, Some(flag.event)),
+            Self::Mute(mute) => ("mute", mute.room.as_ref(), None),
+            Self::Flag(flag) => ("flag", Some(&flag.room), Some(flag.event)),
         }
     }
 }

@@ -72,7 +72,7 @@ impl Publisher {
     /// # Errors
     /// The refusal of a plugin, or that they may not speak there; nobody is told then.
     pub async fn typing(self: &Arc<Self>, room: Room, who: Present, origin: Origin) -> Result<(), Refusal> {
-        if let Some(refusal) = self.mutes.of(&room, &who.user) {
+        if let Some(refusal) = self.sanctions.muted(&room, &who.user) {
             self.telemetry.occasion(JudgedKind::Typing.as_str(), refusal.name());
             return Err(refusal);
         }

@@ -1,12 +1,12 @@
-//! What moderators do besides reviewing: they look at what plugins flagged, and say who may not speak.
+//! What moderators do besides reviewing: they look at what plugins flagged, and say who may not speak, or not be, where.
 
 use super::{Error, Reviewer, check};
-use crate::mutes::now_ms;
+use crate::sanctions::now_ms;
 use confab_protocol::{Body, EventId, Record, Room, UserId};
-use confab_store::{Flag, Mute, Weight};
+use confab_store::{Flag, Keeps, Sanction, Which};
 use serde::Serialize;
 
-/// How long somebody may be muted, in seconds: up to a year.
+/// How long somebody may be muted, or banned where it is not for good, in seconds: up to a year.
 const SECONDS: std::ops::RangeInclusive<u64> = 1..=31_536_000;
 
 /// A flagged event as it is listed.
@@ -37,15 +37,17 @@ pub struct Flagged {
     pub event: Option<Body>,
 }
 
-/// A mute as it is listed.
+/// A mute or a ban as it is listed.
 #[derive(Debug, Serialize)]
-pub struct Muted {
-    /// Where.
-    pub room: Room,
+pub struct Sanctioned {
+    /// Where; absent is everywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room: Option<Room>,
     /// Who.
     pub user: UserId,
-    /// Until then, in milliseconds since 1970.
-    pub until: u64,
+    /// Until then, in milliseconds since 1970; absent is for good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
     /// What they are told.
     pub reason: String,
     /// Who said so: `plugin:<name>`, a moderator, or `admin`.
@@ -54,10 +56,46 @@ pub struct Muted {
     pub at: u64,
 }
 
-impl From<Mute> for Muted {
-    fn from(mute: Mute) -> Self {
-        let Mute { room, user, until, reason, by, at } = mute;
+impl From<Sanction> for Sanctioned {
+    fn from(sanction: Sanction) -> Self {
+        let Sanction { room, user, until, reason, by, at, .. } = sanction;
         Self { room, user, until, reason, by, at }
+    }
+}
+
+/// What a moderator asks for.
+#[derive(Clone, Debug)]
+pub struct Sentence {
+    /// From what.
+    pub keeps: Keeps,
+    /// Where; `None` is everywhere, which only a ban can be.
+    pub room: Option<Room>,
+    /// Who.
+    pub user: UserId,
+    /// For how long; `None` is for good, which only a ban can be.
+    pub seconds: Option<u64>,
+    /// What they are told.
+    pub reason: Option<String>,
+}
+
+impl Sentence {
+    fn check(&self) -> Result<(), Error> {
+        check(self.reason.as_deref())?;
+        if self.seconds.is_some_and(|seconds| !SECONDS.contains(&seconds)) {
+            return Err(Error::Sentence("a mute or a ban lasts from 1 second to 31536000 (a year)"));
+        }
+        if self.keeps == Keeps::FromSpeaking && (self.room.is_none() || self.seconds.is_none()) {
+            return Err(Error::Sentence("a mute needs a room and an end"));
+        }
+        Ok(())
+    }
+}
+
+/// What somebody is whom it keeps from something; also the decision's name in metrics.
+pub(super) fn participle(keeps: Keeps) -> &'static str {
+    match keeps {
+        Keeps::FromSpeaking => "muted",
+        Keeps::Out => "banned",
     }
 }
 
@@ -106,50 +144,48 @@ impl Reviewer {
         }
     }
 
-    /// Up to `limit` mutes of one room or all; those that end first come first.
+    /// Up to `limit` mutes or bans that stand; those that end first come first.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn muted(&self, room: Option<&str>, limit: usize) -> Result<Vec<Muted>, Error> {
-        Ok(self.store.mutes(now_ms(), room, limit).await?.into_iter().map(Muted::from).collect())
+    pub async fn sanctioned(&self, keeps: Keeps, which: Which<'_>, limit: usize) -> Result<Vec<Sanctioned>, Error> {
+        let listed = self.store.sanctions(keeps, now_ms(), which, limit).await?;
+        Ok(listed.into_iter().map(Sanctioned::from).collect())
     }
 
-    /// Keeps somebody from speaking in a room, in place of any mute before it.
+    /// Mutes or bans somebody, in place of what stood before.
     ///
     /// # Errors
     /// [`Error`]; nothing has changed.
-    pub async fn mute(
-        &self,
-        room: Room,
-        user: UserId,
-        seconds: u64,
-        by: &str,
-        reason: Option<&str>,
-    ) -> Result<Muted, Error> {
-        check(reason)?;
-        if !SECONDS.contains(&seconds) {
-            return Err(Error::Seconds);
-        }
+    pub async fn sentence(&self, sentence: Sentence, by: &str) -> Result<Sanctioned, Error> {
+        sentence.check()?;
+        let Sentence { keeps, room, user, seconds, reason } = sentence;
         let at = now_ms();
-        let reason = reason.unwrap_or("a moderator said so").to_owned();
-        let mute = Mute { room, user, until: at + seconds * 1000, reason, by: by.to_owned(), at };
-        self.mutes.keep(&mute, Weight::Replaces).await?;
-        self.mutes.hush(&mute, Weight::Replaces);
-        tracing::info!(room = %mute.room, user = %mute.user, by, seconds, reason = mute.reason, "somebody was muted");
-        self.telemetry.reviewed("muted");
-        Ok(mute.into())
+        let reason = reason.unwrap_or_else(|| "a moderator said so".to_owned());
+        let until = seconds.map(|seconds| at + seconds * 1000);
+        let sanction = Sanction { keeps, room, user, until, reason, by: by.to_owned(), at };
+        self.sanctions.set(&sanction).await?;
+        let Sanction { room, user, reason, .. } = &sanction;
+        let (what, room) = (participle(keeps), room.as_ref().map(tracing::field::display));
+        tracing::info!(room, %user, by, seconds, reason, "somebody was {what}");
+        self.telemetry.reviewed(what);
+        Ok(sanction.into())
     }
 
-    /// Lets somebody speak again.
+    /// Lets somebody speak, or be there, again.
     ///
     /// # Errors
     /// [`Error`]; nothing has changed.
-    pub async fn lift(&self, room: &Room, user: &UserId, by: &str) -> Result<(), Error> {
-        if !self.mutes.lift(room, user, by).await? {
-            return Err(Error::NotMuted);
+    pub async fn lift(&self, keeps: Keeps, room: Option<&Room>, user: &UserId, by: &str) -> Result<(), Error> {
+        if !self.sanctions.lift(keeps, room, user, by).await? {
+            return Err(Error::NotSanctioned(keeps));
         }
-        tracing::info!(%room, %user, by, "a mute was lifted");
-        self.telemetry.reviewed("lifted");
+        let (what, room) = (participle(keeps), room.map(tracing::field::display));
+        tracing::info!(room, %user, by, "somebody is not {what} any more");
+        self.telemetry.reviewed(match keeps {
+            Keeps::FromSpeaking => "lifted",
+            Keeps::Out => "unbanned",
+        });
         Ok(())
     }
 }

@@ -73,7 +73,7 @@ impl Dialect {
         match self {
             Self::NativeJson => json::unsubscribed(room, why),
             Self::NativeProtobuf => protobuf::unsubscribed(room, why),
-            Self::SocketIo => socketio::unsubscribed(room),
+            Self::SocketIo => socketio::unsubscribed(room, why),
             Self::SocketIoMapped(_) => nothing(),
         }
     }

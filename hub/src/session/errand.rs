@@ -24,20 +24,29 @@ impl Session {
         if method == "review" {
             return self.review(number, identity, data.as_ref()).await;
         }
-        let verb = verb::parse(method, data.as_ref(), &self.door.limits);
-        match verb.and_then(|verb| self.may_use(verb.room(), identity).map(|()| verb)) {
-            Ok(verb::Verb::Send { draft, keyed }) => {
+        let verb = match verb::parse(method, data.as_ref(), &self.door.limits) {
+            Ok(verb) => verb,
+            Err(refusal) => return self.answer(number, &Reply::Refused(refusal)),
+        };
+        let may = self.may_use(verb.room(), identity);
+        match (verb, may) {
+            (verb::Verb::Send { draft, keyed }, Ok(())) => {
                 self.send(number, identity, draft, keyed, |receipt| Reply::Rpc(Body::of(&receipt))).await;
             }
-            Ok(verb::Verb::History { room, asked }) => {
+            (verb::Verb::Send { draft, keyed }, Err(banned @ Refusal::Banned { .. })) => {
+                let (publisher, sending) = (self.door.publisher.clone(), self.sending(identity, draft, keyed));
+                let answer = async move { publisher.refuse(sending, banned).await.map(|r| Reply::Rpc(Body::of(&r))) };
+                self.beside(number, answer).await;
+            }
+            (verb::Verb::History { room, asked }, Ok(())) => {
                 let recoverer = self.door.recoverer.clone();
                 self.beside(number, async move {
                     recoverer.history(&room, asked).await.map(|page| Reply::Rpc(verb::history(&page)))
                 })
                 .await;
             }
-            Ok(verb::Verb::Typing { room }) => self.typing(number, identity, room).await,
-            Err(refusal) => self.answer(number, &Reply::Refused(refusal)),
+            (verb::Verb::Typing { room }, Ok(())) => self.typing(number, identity, room).await,
+            (_, Err(refusal)) => self.answer(number, &Reply::Refused(refusal)),
         }
     }
 
@@ -84,12 +93,14 @@ impl Session {
         reply: impl FnOnce(crate::publish::Receipt) -> Reply + Send + 'static,
     ) {
         let turn: Turn = self.turns.next(&draft.room);
+        let (publisher, sending) = (self.door.publisher.clone(), self.sending(identity, draft, keyed));
+        self.beside(number, async move { publisher.publish(sending, turn).await.map(reply) }).await;
+    }
+
+    fn sending(&self, identity: &Identity, draft: Draft, keyed: bool) -> Sending {
         let (user, info) = (identity.user.clone(), identity.info.clone());
         let sender = Sender { user, client: Some(self.client.clone()), info };
-        let origin = origin(identity);
-        let publisher = self.door.publisher.clone();
-        let sending = Sending { sender, draft, keyed, origin };
-        self.beside(number, async move { publisher.publish(sending, turn).await.map(reply) }).await;
+        Sending { sender, draft, keyed, origin: origin(identity) }
     }
 
     /// Runs a command beside the loop; its answer goes into the outbox when it is there.

@@ -33,6 +33,9 @@ impl Session {
         places: &[(String, Since)],
     ) -> Result<(), No> {
         let identity = self.door.auth.identify(token, data, &self.client)?;
+        if let Some(banned) = self.door.publisher.sanctions.shut_out(&identity.user) {
+            return Err(banned.into());
+        }
         let joined = self.join_given(&identity, places).await?;
         let (client, ttl) = (self.client.clone(), identity.ttl());
         self.clock.connected(&self.door.limits);
@@ -49,6 +52,9 @@ impl Session {
             self.outbox.clone(),
             self.dialect.clone(),
         );
+        if self.door.publisher.sanctions.knows_ban(&identity.user) {
+            self.outbox.summon(); // a ban that came while this session was coming did not find it
+        }
         let subs = joined.iter().map(|(room, entrance)| (room.clone(), entrance.joining.joined.clone())).collect();
         self.answer(number, &Reply::Connected { client, ping_s, ttl, subs });
         for (room, entrance) in joined {

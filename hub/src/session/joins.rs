@@ -65,11 +65,17 @@ impl Session {
 
     /// Whether this session may read a room and speak in it.
     pub(super) fn may_use(&self, room: &Room, identity: &Identity) -> Result<(), Refusal> {
+        self.not_banned(room, identity)?;
         if self.rooms.contains_key(room) || self.everybody_may(room, identity) {
             Ok(())
         } else {
             Err(Refusal::PermissionDenied)
         }
+    }
+
+    /// A ban comes before every right that the user has or had, whoever gave it.
+    fn not_banned(&self, room: &Room, identity: &Identity) -> Result<(), Refusal> {
+        self.door.publisher.sanctions.banned(room, &identity.user).map_or(Ok(()), Err)
     }
 
     /// Whether this user may join without a token for the room.
@@ -88,6 +94,7 @@ impl Session {
         wish: Wish,
     ) -> Result<(), No> {
         let room = command::room(name, self.door.limits.room_name_bytes)?;
+        self.not_banned(&room, identity)?;
         if self.rooms.contains_key(&room) {
             if self.door.recoverer.rooms.get(&room).is_some_and(|local| local.holds(self.id)) {
                 return Err(Refusal::AlreadyJoined.into());
@@ -113,10 +120,12 @@ impl Session {
         let newcomer = self.newcomer(wish.join_leave, false);
         let mut joining = self.door.recoverer.join(&room, newcomer, wish.since, 1).await?;
         joining.joined.ttl = ttl;
+        if let Err(banned) = self.not_banned(&room, identity) {
+            self.forget(&room).await; // while it was joining
+            return Err(banned.into());
+        }
         if wish.all_or_nothing && matches!(joining.joined.recovery, Recovery::Incomplete { .. }) {
-            self.rooms.remove(&room); // one that was told to join again listened until now
-            self.leave(&room).await;
-            self.wind();
+            self.forget(&room).await; // one that was told to join again listened until now
             return Err(Refusal::UnrecoverablePosition.into());
         }
         self.rooms.insert(room.clone(), membership);
@@ -162,9 +171,15 @@ impl Session {
         }
     }
 
-    /// Listens to a room in the way that the settings map its events; nothing is answered.
+    /// Listens to a room in the way that the settings map its events; nothing is answered. A ban from it is none from the
+    /// hub: the session goes on without this room.
     pub(super) async fn listen(&mut self, identity: &Identity, name: &str) -> Result<(), No> {
-        let room = self.open_room(name, identity)?;
+        let room = command::room(name, self.door.limits.room_name_bytes)?;
+        if self.not_banned(&room, identity).is_err() {
+            self.outbox.push(self.dialect.unsubscribed(&room, Unsubscribed::Banned));
+            return Ok(());
+        }
+        self.may_use(&room, identity)?;
         let dialect = Dialect::SocketIoMapped(self.door.mapping.clone());
         let newcomer = Newcomer { dialect, ..self.newcomer(false, false) };
         let entered = self.may_join(&room, identity).await?;
@@ -190,7 +205,8 @@ impl Session {
         self.door.presence.went(room, self.id);
     }
 
-    /// Joins the rooms that the connection's token names, all of them or none. What is said in them meanwhile is heard
+    /// Joins the rooms that the connection's token names, all of them or none, but for those that the user is banned from:
+    /// a ban from one room is none from the others. What is said in them meanwhile is heard
     /// once the session [enters](Self::enter) each.
     pub(super) async fn join_given(
         &mut self,
@@ -201,7 +217,9 @@ impl Session {
             return Err(No::Closed(Close::RoomLimit));
         }
         let mut joined = Vec::with_capacity(identity.rooms.len());
-        for room in &identity.rooms {
+        let banned = |room: &Room| self.not_banned(room, identity).is_err();
+        let rooms: Vec<&Room> = identity.rooms.iter().filter(|room| !banned(room)).collect();
+        for room in rooms {
             match self.join_one(identity, room, places).await {
                 Ok(entrance) => {
                     self.rooms.insert(room.clone(), Membership::default());
@@ -233,6 +251,7 @@ impl Session {
     /// Takes a new token for a room.
     pub(super) fn sub_refresh(&mut self, identity: &Identity, name: &str, token: &str) -> Result<Reply, No> {
         let room = command::room(name, self.door.limits.room_name_bytes)?;
+        self.not_banned(&room, identity)?;
         let Some(membership) = self.rooms.get_mut(&room) else { return Err(Refusal::PermissionDenied.into()) };
         if !membership.by_token {
             return Err(No::Closed(Close::BadRequest)); // there is nothing to refresh
@@ -251,11 +270,10 @@ impl Session {
 
     pub(super) async fn unsubscribe(&mut self, name: &str) {
         if let Ok(room) = Room::new(name)
-            && self.rooms.remove(&room).is_some()
+            && self.rooms.contains_key(&room)
         {
-            self.leave(&room).await;
+            self.forget(&room).await;
             self.has_left(&room);
-            self.wind();
         }
     }
 
@@ -263,13 +281,36 @@ impl Session {
     pub(super) async fn end_expired(&mut self) {
         let now = Instant::now();
         let ended = |membership: &Membership| membership.expires_at.is_some_and(|at| at <= now);
-        let rooms: Vec<Room> = self.rooms.iter().filter(|(_, of)| ended(of)).map(|(room, _)| room.clone()).collect();
-        for room in rooms {
-            self.rooms.remove(&room);
-            self.leave(&room).await;
-            self.has_left(&room);
-            self.outbox.push(self.dialect.unsubscribed(&room, Unsubscribed::Expired));
+        let rooms = self.rooms.iter().filter(|(_, of)| ended(of)).map(|(room, _)| room.clone()).collect();
+        self.take_out(rooms, Unsubscribed::Expired).await;
+    }
+
+    /// Leaves the rooms that the user is banned from, or was, and was put out of; ends, if that is everywhere.
+    pub(super) async fn leave_banned(&mut self) {
+        let Some(identity) = &self.identity else { return };
+        if self.door.publisher.sanctions.shut_out(&identity.user).is_some() {
+            return self.outbox.close(Close::ForceDisconnect);
         }
+        let rooms = &self.door.recoverer.rooms;
+        let put_out = |room: &Room| !rooms.get(room).is_some_and(|local| local.knows(self.id));
+        let banned = |room: &&Room| self.not_banned(room, identity).is_err() || put_out(room);
+        let rooms = self.rooms.keys().filter(banned).cloned().collect();
+        self.take_out(rooms, Unsubscribed::Banned).await;
+    }
+
+    /// Ends memberships, and tells the client why.
+    async fn take_out(&mut self, rooms: Vec<Room>, why: Unsubscribed) {
+        for room in rooms {
+            self.forget(&room).await;
+            self.has_left(&room);
+            self.outbox.push(self.dialect.unsubscribed(&room, why));
+        }
+    }
+
+    /// Ends a membership without a word.
+    async fn forget(&mut self, room: &Room) {
+        self.rooms.remove(room);
+        self.leave(room).await;
         self.wind();
     }
 

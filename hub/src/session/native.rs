@@ -117,17 +117,20 @@ pub enum Unsubscribed {
     InsufficientState,
     /// The subscription's token ran out: come again with another.
     Expired,
+    /// The user may not be in this room.
+    Banned,
 }
 
 impl Unsubscribed {
     /// Every reason, for documentation.
-    pub const ALL: [Self; 2] = [Self::InsufficientState, Self::Expired];
+    pub const ALL: [Self; 3] = [Self::Banned, Self::InsufficientState, Self::Expired];
 
     /// The protocol's number.
     pub fn code(self) -> u32 {
         match self {
             Self::InsufficientState => 2500,
             Self::Expired => 2501,
+            Self::Banned => 2100,
         }
     }
 
@@ -136,6 +139,7 @@ impl Unsubscribed {
         match self {
             Self::InsufficientState => "insufficient state",
             Self::Expired => "subscription expired",
+            Self::Banned => "banned",
         }
     }
 }

@@ -1,13 +1,15 @@
-//! The verb `review`: moderators list held events and decide on them, look at flagged ones, and say who may not speak.
+//! The verb `review`: moderators list held events and decide on them, look at flagged ones, and say who may not speak, or
+//! not be, where.
 
 use super::Session;
 use super::command::{Reply, room};
 use crate::auth::Identity;
-use crate::review::{Error, Flagged, Listed, MODERATOR, Muted, Reviewer};
+use crate::review::{Error, Flagged, Listed, MODERATOR, Reviewer, Sanctioned, Sentence};
 use confab_protocol::{Body, EventId, HeldState, Refusal, Room, UserId};
+use confab_store::{Keeps, Which};
 use serde::{Deserialize, Serialize};
 
-/// The most held events, flags or mutes of one answer.
+/// The most held events, flags, mutes or bans of one answer.
 const LIST_MAX: usize = 100;
 
 #[derive(Deserialize)]
@@ -22,7 +24,7 @@ struct ReviewIn {
     limit: Option<usize>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Op {
     List,
@@ -33,6 +35,9 @@ enum Op {
     Mutes,
     Mute,
     Lift,
+    Bans,
+    Ban,
+    Unban,
 }
 
 #[derive(Serialize)]
@@ -47,7 +52,12 @@ struct FlagsOut {
 
 #[derive(Serialize)]
 struct MutesOut {
-    mutes: Vec<Muted>,
+    mutes: Vec<Sanctioned>,
+}
+
+#[derive(Serialize)]
+struct BansOut {
+    bans: Vec<Sanctioned>,
 }
 
 #[derive(Serialize)]
@@ -84,13 +94,14 @@ async fn review(reviewer: &Reviewer, by: &str, asked: ReviewIn) -> Result<Body, 
     let (why, limit) = (reason.as_deref(), limit.unwrap_or(LIST_MAX).min(LIST_MAX));
     let needs = |what: &str| Refusal::BadRequest(format!("`review` needs {what}").into());
     let named = || id.ok_or_else(|| needs("the `id` of an event"));
-    let person = || match (&room, &user) {
-        (Some(room), Some(user)) => match Room::new(room) {
-            Ok(room) => Ok((room, user.clone())),
-            Err(error) => Err(Refusal::BadRequest(error.to_string().into())),
-        },
-        _ => Err(needs("a `room` and a `user`")),
+    let place =
+        || room.as_deref().map(Room::new).transpose().map_err(|error| Refusal::BadRequest(error.to_string().into()));
+    let person = |keeps| match (place()?, &user) {
+        (None, _) if keeps == Keeps::FromSpeaking => Err(needs("a `room` and a `user`")),
+        (room, Some(user)) => Ok((room, user.clone())),
+        (_, None) => Err(needs("a `user`")),
     };
+    let which = Which { room: room.as_deref(), user: user.as_ref().map(UserId::as_str) };
     let done = match op {
         Op::List => {
             let listed = reviewer.list(Some(HeldState::Waiting), room.as_deref(), limit).await;
@@ -100,14 +111,24 @@ async fn review(reviewer: &Reviewer, by: &str, asked: ReviewIn) -> Result<Body, 
         Op::Deny => reviewer.deny(named()?, by, why).await.map(|denied| Body::of(&denied)),
         Op::Flags => reviewer.flags(true, room.as_deref(), limit).await.map(|flags| Body::of(&FlagsOut { flags })),
         Op::Close => reviewer.close_flags(named()?, by, why).await.map(|_| Body::of(&DoneOut { done: true })),
-        Op::Mutes => reviewer.muted(room.as_deref(), limit).await.map(|mutes| Body::of(&MutesOut { mutes })),
-        Op::Mute => {
-            let ((room, user), seconds) = (person()?, seconds.ok_or_else(|| needs("`seconds`"))?);
-            reviewer.mute(room, user, seconds, by, why).await.map(|muted| Body::of(&muted))
+        Op::Mutes => {
+            let mutes = reviewer.sanctioned(Keeps::FromSpeaking, which, limit).await;
+            mutes.map(|mutes| Body::of(&MutesOut { mutes }))
         }
-        Op::Lift => {
-            let (room, user) = person()?;
-            reviewer.lift(&room, &user, by).await.map(|()| Body::of(&DoneOut { done: true }))
+        Op::Bans => {
+            let bans = reviewer.sanctioned(Keeps::Out, which, limit).await;
+            bans.map(|bans| Body::of(&BansOut { bans }))
+        }
+        Op::Mute | Op::Ban => {
+            let keeps = if op == Op::Mute { Keeps::FromSpeaking } else { Keeps::Out };
+            let (room, user) = person(keeps)?;
+            let sentence = Sentence { keeps, room, user, seconds, reason };
+            reviewer.sentence(sentence, by).await.map(|sanctioned| Body::of(&sanctioned))
+        }
+        Op::Lift | Op::Unban => {
+            let keeps = if op == Op::Lift { Keeps::FromSpeaking } else { Keeps::Out };
+            let (room, user) = person(keeps)?;
+            reviewer.lift(keeps, room.as_ref(), &user, by).await.map(|()| Body::of(&DoneOut { done: true }))
         }
     };
     done.map_err(Error::refusal)

@@ -1,43 +1,61 @@
-//! What moderation keeps in the store: who may not speak, and what somebody should look at.
+//! What moderation keeps in the store: who may not speak or be where, and what somebody should look at.
 
 use crate::support::*;
 use confab_protocol::{Body, Millis, Room, UserId};
-use confab_store::{Flag, Mute, Store, Weight};
+use confab_store::{Flag, Keeps, Sanction, Store, Weight, Which};
 
-fn mute(user: &str, until: Millis) -> Mute {
-    let (reason, by) = ("enough".to_owned(), "plugin:flood-guard".to_owned());
-    Mute { room: room(), user: UserId::new(user).unwrap(), until, reason, by, at: 1000 }
+fn mute(user: &str, until: Millis) -> Sanction {
+    let (reason, by, until) = ("enough".to_owned(), "plugin:flood-guard".to_owned(), Some(until));
+    let user = UserId::new(user).unwrap();
+    Sanction { keeps: Keeps::FromSpeaking, room: Some(room()), user, until, reason, by, at: 1000 }
 }
 
-async fn since(store: &Store, version: u64) -> Vec<(u64, String, Millis)> {
-    let changes = store.mutes_since(version, 100).await.unwrap();
-    changes.into_iter().map(|(version, mute)| (version, mute.user.to_string(), mute.until)).collect()
+fn ban(user: &str, room: Option<Room>, until: Option<Millis>) -> Sanction {
+    Sanction { keeps: Keeps::Out, room, until, by: "mia".into(), ..mute(user, 0) }
+}
+
+async fn since(store: &Store, version: u64) -> Vec<(u64, String, Option<Millis>)> {
+    let changes = store.sanctions_since(version, 100).await.unwrap();
+    changes.into_iter().map(|(version, one)| (version, one.user.to_string(), one.until)).collect()
+}
+
+async fn mutes(store: &Store, now: Millis, which: Which<'_>) -> Vec<Sanction> {
+    store.sanctions(Keeps::FromSpeaking, now, which, 10).await.unwrap()
+}
+
+async fn bans(store: &Store, now: Millis, which: Which<'_>) -> Vec<Sanction> {
+    store.sanctions(Keeps::Out, now, which, 10).await.unwrap()
 }
 
 pub async fn a_mute_is_read_by_its_version_and_ends_by_itself(store: Store) {
-    assert!(store.mute(&mute("ada", 5000), Weight::Extends).await.unwrap());
-    assert!(store.mute(&mute("bob", 4000), Weight::Extends).await.unwrap());
-    assert_eq!(since(&store, 0).await, [(1, "ada".into(), 5000), (2, "bob".into(), 4000)]);
-    assert_eq!(since(&store, 1).await, [(2, "bob".into(), 4000)]);
-    assert_eq!(store.mutes_since(0, 1).await.unwrap(), [(1, mute("ada", 5000))]);
-    assert_eq!(store.mutes(3999, None, 10).await.unwrap(), [mute("bob", 4000), mute("ada", 5000)]);
-    assert_eq!(store.mutes(4000, Some(room().as_str()), 10).await.unwrap(), [mute("ada", 5000)]);
-    assert_eq!(store.mutes(4000, Some("elsewhere"), 10).await.unwrap(), []);
+    assert!(store.sanction(&mute("ada", 5000), Weight::Extends).await.unwrap());
+    assert!(store.sanction(&mute("bob", 4000), Weight::Extends).await.unwrap());
+    assert_eq!(since(&store, 0).await, [(1, "ada".into(), Some(5000)), (2, "bob".into(), Some(4000))]);
+    assert_eq!(since(&store, 1).await, [(2, "bob".into(), Some(4000))]);
+    assert_eq!(store.sanctions_since(0, 1).await.unwrap(), [(1, mute("ada", 5000))]);
+    assert_eq!(mutes(&store, 3999, Which::default()).await, [mute("bob", 4000), mute("ada", 5000)]);
+    let room = room();
+    let here = Which { room: Some(room.as_str()), user: None };
+    assert_eq!(mutes(&store, 4000, here).await, [mute("ada", 5000)]);
+    assert_eq!(mutes(&store, 4000, Which { room: Some("elsewhere"), user: None }).await, []);
+    assert_eq!(mutes(&store, 3999, Which { user: Some("bob"), ..here }).await, [mute("bob", 4000)]);
 }
 
 pub async fn a_plugin_lengthens_a_mute_and_only_a_moderator_shortens_it(store: Store) {
-    assert!(store.mute(&mute("ada", 5000), Weight::Extends).await.unwrap());
-    assert!(!store.mute(&mute("ada", 4000), Weight::Extends).await.unwrap());
-    assert_eq!(since(&store, 0).await, [(1, "ada".into(), 5000)], "nothing has changed");
-    assert!(store.mute(&mute("ada", 6000), Weight::Extends).await.unwrap());
-    assert!(store.mute(&mute("ada", 2000), Weight::Replaces).await.unwrap());
-    assert_eq!(store.mutes(0, None, 10).await.unwrap(), [mute("ada", 2000)]);
+    assert!(store.sanction(&mute("ada", 5000), Weight::Extends).await.unwrap());
+    assert!(!store.sanction(&mute("ada", 4000), Weight::Extends).await.unwrap());
+    assert_eq!(since(&store, 0).await, [(1, "ada".into(), Some(5000))], "nothing has changed");
+    assert!(store.sanction(&mute("ada", 6000), Weight::Extends).await.unwrap());
+    assert!(store.sanction(&mute("ada", 2000), Weight::Replaces).await.unwrap());
+    assert_eq!(mutes(&store, 0, Which::default()).await, [mute("ada", 2000)]);
 }
 
-pub async fn mutes_at_once_are_all_seen_in_the_order_of_their_versions(store: Store) {
+pub async fn mutes_and_bans_at_once_are_all_seen_in_the_order_of_their_versions(store: Store) {
     let setting = (0..20).map(|n| {
         let store = store.clone();
-        tokio::spawn(async move { store.mute(&mute(&format!("u{n}"), 5000), Weight::Extends).await.unwrap() })
+        let (user, place) = (format!("u{n}"), (n % 3 == 0).then(room));
+        let one = if n % 2 == 0 { mute(&user, 5000) } else { ban(&user, place, None) };
+        tokio::spawn(async move { store.sanction(&one, Weight::Extends).await.unwrap() })
     });
     let setting: Vec<_> = setting.collect();
     // Whoever reads on from the last version that they saw misses nobody.
@@ -56,15 +74,36 @@ pub async fn mutes_at_once_are_all_seen_in_the_order_of_their_versions(store: St
 }
 
 pub async fn a_lifted_mute_is_news(store: Store) {
-    let ada = UserId::new("ada").unwrap();
-    assert!(!store.lift_mute(&room(), &ada, "mia", 2000).await.unwrap(), "there is none");
-    store.mute(&mute("ada", 5000), Weight::Extends).await.unwrap();
+    let (ada, place) = (UserId::new("ada").unwrap(), room());
+    let lift = async |by, now| store.lift_sanction(Keeps::FromSpeaking, Some(&place), &ada, by, now).await.unwrap();
+    assert!(!lift("mia", 2000).await, "there is none");
+    store.sanction(&mute("ada", 5000), Weight::Extends).await.unwrap();
     let (last, ..) = since(&store, 0).await[0];
-    assert!(store.lift_mute(&room(), &ada, "mia", 2000).await.unwrap());
-    assert!(!store.lift_mute(&room(), &ada, "noor", 2001).await.unwrap(), "it has ended");
-    let news = store.mutes_since(last, 10).await.unwrap();
-    assert_eq!((news.len(), news[0].1.until, news[0].1.by.as_str()), (1, 2000, "mia"));
-    assert_eq!(store.mutes(2000, None, 10).await.unwrap(), []);
+    assert!(lift("mia", 2000).await);
+    assert!(!lift("noor", 2001).await, "it has ended");
+    let news = store.sanctions_since(last, 10).await.unwrap();
+    assert_eq!((news.len(), news[0].1.until, news[0].1.by.as_str()), (1, Some(2000), "mia"));
+    assert_eq!(mutes(&store, 2000, Which::default()).await, []);
+}
+
+pub async fn a_ban_is_of_one_room_or_of_all_and_lasts_for_good_unless_it_has_an_end(store: Store) {
+    let (here, ada) = (Some(room()), UserId::new("ada").unwrap());
+    let (of_one, of_all) = (ban("ada", here.clone(), Some(5000)), ban("ada", None, None));
+    for one in [&mute("ada", 3000), &of_one, &of_all] {
+        assert!(store.sanction(one, Weight::Replaces).await.unwrap());
+    }
+    let news: Vec<_> = store.sanctions_since(0, 10).await.unwrap().into_iter().map(|(_, one)| one).collect();
+    assert_eq!(news, [mute("ada", 3000), of_one.clone(), of_all.clone()], "mutes and bans, in one order");
+    assert_eq!(store.sanctions_version().await.unwrap(), 3);
+    assert_eq!(bans(&store, 4999, Which::default()).await, [of_one.clone(), of_all.clone()]);
+    assert_eq!(bans(&store, Millis::MAX >> 2, Which::default()).await, std::slice::from_ref(&of_all));
+    assert_eq!(mutes(&store, 2000, Which::default()).await, [mute("ada", 3000)], "one does not touch the other");
+    assert!(store.lift_sanction(Keeps::Out, None, &ada, "noor", 2000).await.unwrap());
+    assert!(!store.lift_sanction(Keeps::Out, None, &ada, "noor", 2000).await.unwrap());
+    assert_eq!(bans(&store, 2000, Which { user: Some("ada"), room: None }).await, [of_one]);
+    assert!(store.sanction(&of_all, Weight::Replaces).await.unwrap(), "and once more");
+    assert_eq!(store.forget_sanctions(Millis::MAX >> 2).await.unwrap(), 2);
+    assert_eq!(bans(&store, 2000, Which::default()).await, [of_all], "what has no end is never forgotten");
 }
 
 fn flag(n: u128, which: u32) -> Flag {
@@ -98,10 +137,10 @@ pub async fn flags_are_listed_until_they_are_closed(store: Store) {
 }
 
 pub async fn what_is_old_is_forgotten(store: Store) {
-    store.mute(&mute("ada", 5000), Weight::Extends).await.unwrap();
-    store.mute(&mute("bob", 6000), Weight::Extends).await.unwrap();
-    assert_eq!(store.forget_mutes(5001).await.unwrap(), 1);
-    assert_eq!(since(&store, 0).await, [(2, "bob".into(), 6000)]);
+    store.sanction(&mute("ada", 5000), Weight::Extends).await.unwrap();
+    store.sanction(&mute("bob", 6000), Weight::Extends).await.unwrap();
+    assert_eq!(store.forget_sanctions(5001).await.unwrap(), 1);
+    assert_eq!(since(&store, 0).await, [(2, "bob".into(), Some(6000))]);
     for n in 1..=5 {
         store.flag(&flag(n, 0)).await.unwrap();
     }

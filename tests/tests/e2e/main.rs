@@ -3,6 +3,7 @@
 
 mod author;
 mod away;
+mod bans;
 mod cluster;
 mod docs;
 mod embedded;

@@ -1,6 +1,7 @@
 //! From answers and events to packets, as Engine.IO messages.
 
 use crate::outbox::Frame;
+use crate::session::Unsubscribed;
 use crate::session::command::{Joined, NO_ANSWER, Recovery, Reply};
 use confab_protocol::{Body, Close, Cursor, Present, Record, Refusal, Room, Typing};
 use serde::Serialize;
@@ -61,14 +62,21 @@ pub fn message(data: &Body) -> Frame {
     }
 }
 
-/// Tells a listener to join again, with the cursor of the last event that it has.
-pub fn unsubscribed(room: &Room) -> Frame {
+/// Tells a listener that it does not hear a room any more: to join again, with the cursor of the last event that it has,
+/// or that it may not.
+pub fn unsubscribed(room: &Room, why: Unsubscribed) -> Frame {
     #[derive(Serialize)]
-    struct Rejoin<'a> {
+    struct Out<'a> {
         room: &'a Room,
         reason: &'static str,
     }
-    event("rejoin", &Rejoin { room, reason: "insufficient state" })
+    match why {
+        Unsubscribed::Banned => event("removed", &Out { room, reason: why.reason() }),
+        // The dialect has no tokens for rooms that could end.
+        Unsubscribed::InsufficientState | Unsubscribed::Expired => {
+            event("rejoin", &Out { room, reason: Unsubscribed::InsufficientState.reason() })
+        }
+    }
 }
 
 /// What a client is told before its session ends. One that should not come back is disconnected by name, for stock
@@ -140,14 +148,16 @@ struct Error<'a> {
 #[serde(untagged)]
 enum Details<'a> {
     Said(&'a Body),
-    Muted { seconds: u64 },
+    Left { seconds: u64 },
 }
 
 impl<'a> Error<'a> {
     fn of(refusal: &'a Refusal) -> Self {
         let details = match refusal {
             Refusal::Plugin { details, .. } => details.as_ref().map(Details::Said),
-            Refusal::Muted { seconds, .. } => Some(Details::Muted { seconds: *seconds }),
+            Refusal::Muted { seconds, .. } | Refusal::Banned { seconds: Some(seconds), .. } => {
+                Some(Details::Left { seconds: *seconds })
+            }
             _ => None,
         };
         Self { code: refusal.code(), message: refusal.message(), temporary: refusal.temporary(), details }
@@ -244,6 +254,18 @@ mod tests {
         let error = r#"{"code":111,"message":"too many requests","temporary":true}"#;
         assert_eq!(text(&reply(7, &refused)), format!(r#"437[{{"ok":false,"error":{error}}}]"#));
         assert_eq!(text(&reply(NO_ANSWER, &refused)), format!(r#"42["refused",{error}]"#));
+    }
+
+    #[test]
+    fn who_is_banned_is_told_that_it_is_no_use_to_join_again_and_for_how_long() {
+        let room = Room::new("lobby").unwrap();
+        let removed = unsubscribed(&room, Unsubscribed::Banned);
+        assert_eq!(text(&removed), r#"42["removed",{"room":"lobby","reason":"banned"}]"#);
+        let rejoin = unsubscribed(&room, Unsubscribed::InsufficientState);
+        assert_eq!(text(&rejoin), r#"42["rejoin",{"room":"lobby","reason":"insufficient state"}]"#);
+        let banned = |seconds| reply(1, &Reply::Refused(Refusal::Banned { seconds, reason: "enough".into() }));
+        assert!(text(&banned(Some(60))).contains(r#""temporary":false,"details":{"seconds":60}}"#));
+        assert!(!text(&banned(None)).contains("details"));
     }
 
     #[test]

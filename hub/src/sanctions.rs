@@ -1,0 +1,232 @@
+//! Who may not speak, and who may not be, where, as far as this hub knows: the store is the authority, and every hub has
+//! in memory what stands.
+//!
+//! Whoever is muted or banned here is refused from that moment on. Other hubs are told over the timeline that there is
+//! news, and read it from the store; should they not hear it, they find it there within [`LOOK`].
+
+mod ledger;
+
+use crate::timeline::Timeline;
+use confab_protocol::{Event, Kind, Millis, Refusal, Room, UserId};
+use confab_store::{Error, Keeps, Sanction, Store, Weight};
+use ledger::Ledger;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::{Mutex, Notify};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+/// How often the store is asked for news that nobody told of.
+const LOOK: Duration = Duration::from_secs(1);
+/// The most changes that are read at once.
+const AT_ONCE: usize = 1000;
+/// How often what is over is let go, and how long after its end in the store.
+const TIDY: Duration = Duration::from_secs(600);
+const KEPT_MS: Millis = 24 * 3600 * 1000;
+/// How long closed flags are kept, and how many open ones.
+const CLOSED_FLAGS_MS: Millis = 30 * 24 * 3600 * 1000;
+const OPEN_FLAGS_MAX: usize = 10_000;
+
+/// Takes whoever is banned out of where they are on this hub.
+pub type PutOut = Box<dyn Fn(&Sanction) + Send + Sync>;
+
+/// The mutes and bans that stand.
+pub struct Sanctions {
+    store: Store,
+    timeline: Timeline,
+    put_out: PutOut,
+    mutes: Ledger,
+    bans: Ledger,
+    /// The last version that was read. Held while news are taken in, so that an older word never overtakes a newer one.
+    version: Mutex<u64>,
+    news: Notify,
+}
+
+impl Sanctions {
+    /// Nobody is kept from anything, until [`Self::look`].
+    pub fn new(store: Store, timeline: Timeline, put_out: PutOut) -> Self {
+        let (mutes, bans, version) = (Ledger::default(), Ledger::default(), Mutex::default());
+        Self { store, timeline, put_out, mutes, bans, version, news: Notify::new() }
+    }
+
+    /// The refusal that an event meets, if its sender may not be or speak in its room. Taking something back is not
+    /// speaking.
+    pub fn refuse(&self, event: &Event) -> Option<Refusal> {
+        let (room, user) = (&event.room, &event.sender.user);
+        self.banned(room, user).or_else(|| match event.kind {
+            Kind::Delete | Kind::Unreaction => None,
+            Kind::Message | Kind::Edit | Kind::Reaction => self.muted(room, user),
+        })
+    }
+
+    /// The refusal that a person meets who may not speak in a room.
+    pub fn muted(&self, room: &Room, user: &UserId) -> Option<Refusal> {
+        let (left, reason) = self.mutes.of(user, room, now_ms())?;
+        Some(Refusal::Muted { seconds: left.unwrap_or(Millis::MAX).div_ceil(1000), reason })
+    }
+
+    /// The refusal that a person meets who may not be in a room, or not on this hub at all.
+    pub fn banned(&self, room: &Room, user: &UserId) -> Option<Refusal> {
+        self.bans.of(user, room, now_ms()).map(banned)
+    }
+
+    /// The refusal that a person meets who may not be on this hub at all.
+    pub fn shut_out(&self, user: &UserId) -> Option<Refusal> {
+        self.bans.everywhere(user, now_ms()).map(banned)
+    }
+
+    /// Whether a person may not be somewhere, or might not have been until lately.
+    pub fn knows_ban(&self, user: &UserId) -> bool {
+        self.bans.knows(user)
+    }
+
+    /// Mutes somebody on this hub at once, unless a longer mute stands. [`Self::keep`] makes it last, and known to the
+    /// others.
+    pub fn hush(&self, mute: &Sanction) {
+        self.mutes.extend(mute);
+    }
+
+    /// Writes a plugin's mute into the store and tells the hubs.
+    ///
+    /// # Errors
+    /// The store's; it holds on this hub alone then, if it was [`hushed`](Self::hush).
+    pub async fn keep(&self, mute: &Sanction) -> Result<(), Error> {
+        if self.store.sanction(mute, Weight::Extends).await? {
+            self.heard();
+            self.tell_others().await;
+        }
+        Ok(())
+    }
+
+    /// A moderator's word, in place of any before it: kept in the store, in force on this hub, and told to the others.
+    ///
+    /// # Errors
+    /// The store's: nothing has changed.
+    pub async fn set(&self, sanction: &Sanction) -> Result<(), Error> {
+        self.store.sanction(sanction, Weight::Replaces).await?;
+        self.take_in().await;
+        self.tell_others().await;
+        Ok(())
+    }
+
+    /// Lets somebody be or speak again. False if nothing kept them from it.
+    ///
+    /// # Errors
+    /// The store's: nothing has changed.
+    pub async fn lift(&self, keeps: Keeps, room: Option<&Room>, user: &UserId, by: &str) -> Result<bool, Error> {
+        let lifted = self.store.lift_sanction(keeps, room, user, by, now_ms()).await?;
+        if lifted {
+            self.take_in().await;
+            self.tell_others().await;
+            return Ok(true);
+        }
+        Ok(self.ledger(keeps).forget_own(user, room))
+    }
+
+    /// Reads what is new in the store.
+    ///
+    /// # Errors
+    /// The store's; what is known stays.
+    pub async fn look(&self) -> Result<(), Error> {
+        let mut last = self.version.lock().await;
+        if self.store.sanctions_version().await? < *last {
+            tracing::warn!("the store is not the one it was: reading anew who is muted and banned");
+            *last = 0;
+            self.mutes.forget_kept();
+            self.bans.forget_kept();
+        }
+        loop {
+            let news = self.store.sanctions_since(*last, AT_ONCE).await?;
+            let (count, now) = (news.len(), now_ms());
+            for (version, sanction) in news {
+                *last = version.max(*last);
+                let ledger = self.ledger(sanction.keeps);
+                if sanction.stands(now) {
+                    ledger.replace(&sanction);
+                    if sanction.keeps == Keeps::Out {
+                        (self.put_out)(&sanction); // after it is known: nobody comes in any more
+                    }
+                } else {
+                    ledger.forget(&sanction.user, sanction.room.as_ref());
+                }
+            }
+            if count < AT_ONCE {
+                return Ok(());
+            }
+        }
+    }
+
+    /// There is news in the store.
+    pub fn heard(&self) {
+        self.news.notify_one();
+    }
+
+    /// Follows the store until `stop`, and lets go of what is over. `alone`: nobody else writes into it.
+    pub async fn follow(&self, alone: bool, stop: CancellationToken) {
+        let (mut away, mut tidied, mut known) = (false, None, false);
+        let pause = if alone { TIDY } else { LOOK };
+        loop {
+            match self.look().await {
+                Ok(()) => (away, known) = (false, true),
+                Err(error) if !away => {
+                    away = true;
+                    tracing::warn!(%error, known, "could not ask who is muted or banned: hubs hear of it later");
+                }
+                Err(_) => {} // said already
+            }
+            if tidied.is_none_or(|at: Instant| at.elapsed() >= TIDY) {
+                tidied = Some(Instant::now());
+                self.tidy().await;
+            }
+            let pause = if known && !away { pause } else { LOOK };
+            let waiting = timeout(pause, self.news.notified());
+            if stop.run_until_cancelled(waiting).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn ledger(&self, keeps: Keeps) -> &Ledger {
+        match keeps {
+            Keeps::FromSpeaking => &self.mutes,
+            Keeps::Out => &self.bans,
+        }
+    }
+
+    /// What was just written is in force here when this returns; should the store be gone again, a moment later.
+    async fn take_in(&self) {
+        if let Err(error) = self.look().await {
+            tracing::warn!(%error, "could not read back who is muted or banned, trying again");
+            self.heard();
+        }
+    }
+
+    async fn tell_others(&self) {
+        if let Err(error) = self.timeline.tell_news().await {
+            tracing::debug!(%error, "could not tell other hubs of a mute or a ban: they find it in the store");
+        }
+    }
+
+    async fn tidy(&self) {
+        let now = now_ms();
+        self.mutes.tidy(now);
+        self.bans.tidy(now);
+        let sanctions = self.store.forget_sanctions(now.saturating_sub(KEPT_MS)).await;
+        let flags = self.store.forget_flags(now.saturating_sub(CLOSED_FLAGS_MS), OPEN_FLAGS_MAX).await;
+        match (sanctions, flags) {
+            (Ok(0), Ok(0)) => {}
+            (Ok(sanctions), Ok(flags)) => tracing::info!(sanctions, flags, "removed old mutes, bans and flags"),
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::debug!(%error, "could not remove old mutes, bans and flags yet");
+            }
+        }
+    }
+}
+
+fn banned((left, reason): ledger::Left) -> Refusal {
+    Refusal::Banned { seconds: left.map(|left| left.div_ceil(1000)), reason }
+}
+
+/// Milliseconds since 1970.
+pub fn now_ms() -> Millis {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as Millis)
+}

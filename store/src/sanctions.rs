@@ -1,0 +1,274 @@
+//! Who may not speak, and who may not be, where, and until when.
+//!
+//! Every change has a version, higher than all before it and seen in its order, so that hubs read only what is new to them.
+
+use crate::row::{name, number, time};
+use crate::store::{on_reader, on_transaction, on_writer};
+use crate::{Error, Store};
+use confab_protocol::{Millis, Room, UserId};
+
+/// What a sanction keeps somebody from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Keeps {
+    /// Speaking: a mute.
+    FromSpeaking,
+    /// Being there at all: a ban.
+    Out,
+}
+
+/// A person may not speak, or not be, somewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sanction {
+    /// From what.
+    pub keeps: Keeps,
+    /// Where; `None` is everywhere.
+    pub room: Option<Room>,
+    /// Who.
+    pub user: UserId,
+    /// Until then, in the past where it was lifted; `None` is for good.
+    pub until: Option<Millis>,
+    /// What they are told.
+    pub reason: String,
+    /// Who said so: `plugin:<name>`, or a moderator.
+    pub by: String,
+    /// When.
+    pub at: Millis,
+}
+
+impl Sanction {
+    /// Whether it stands at this time.
+    pub fn stands(&self, now: Millis) -> bool {
+        self.until.is_none_or(|until| until > now)
+    }
+}
+
+/// Whether a sanction may end an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// It counts only where it lasts longer: a plugin's.
+    Extends,
+    /// It is the last word: a moderator's.
+    Replaces,
+}
+
+/// Which of them to list.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Which<'a> {
+    /// Only those of this room.
+    pub room: Option<&'a str>,
+    /// Only those of this user.
+    pub user: Option<&'a str>,
+}
+
+/// In the column, the end of what has none.
+const NO_END: i64 = i64::MAX;
+const NEXT: &str = "update mute_versions set current = current + 1 returning current";
+const CURRENT: &str = "select current from mute_versions";
+const SINCE: &str =
+    "select 'mute' as kind, room, person, until, reason, said_by, at, version from mutes where version > $1
+     union all
+     select 'ban', room, person, until, reason, said_by, at, version from bans where version > $1
+     order by version limit $2";
+
+/// What is said of one table.
+struct Statements {
+    /// A plugin's word does not end what somebody else said for longer.
+    extend: &'static str,
+    replace: &'static str,
+    lift: &'static str,
+    in_force: &'static str,
+    forget: &'static str,
+}
+
+macro_rules! statements {
+    ($kind:literal, $table:literal) => {
+        Statements {
+            extend: concat!(statements!(insert $table), " where excluded.until > ", $table, ".until"),
+            replace: statements!(insert $table),
+            lift: concat!(
+                "update ", $table, " set until = $3, said_by = $4, at = $3, version = $5
+                 where room = $1 and person = $2 and until > $3"
+            ),
+            in_force: concat!(
+                "select '", $kind, "' as kind, room, person, until, reason, said_by, at, version from ", $table,
+                " where until > $1 and (cast($2 as text) is null or room = $2)
+                 and (cast($3 as text) is null or person = $3) order by until, room, person limit $4"
+            ),
+            forget: concat!("delete from ", $table, " where until < $1"),
+        }
+    };
+    (insert $table:literal) => {
+        concat!(
+            "insert into ", $table, " (room, person, until, reason, said_by, at, version)
+             values ($1, $2, $3, $4, $5, $6, $7)
+             on conflict (room, person) do update set until = excluded.until, reason = excluded.reason,
+                 said_by = excluded.said_by, at = excluded.at, version = excluded.version"
+        )
+    };
+}
+
+static MUTES: Statements = statements!("mute", "mutes");
+static BANS: Statements = statements!("ban", "bans");
+
+impl Keeps {
+    fn statements(self) -> &'static Statements {
+        match self {
+            Self::FromSpeaking => &MUTES,
+            Self::Out => &BANS,
+        }
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct SanctionRow {
+    kind: String,
+    room: String,
+    person: String,
+    until: i64,
+    reason: String,
+    said_by: String,
+    at: i64,
+    version: i64,
+}
+
+impl SanctionRow {
+    fn sanction(self) -> Result<(u64, Sanction), Error> {
+        let keeps = if self.kind == "ban" { Keeps::Out } else { Keeps::FromSpeaking };
+        let room = if self.room.is_empty() { None } else { Some(name(Room::new(&self.room))?) };
+        let until = (self.until != NO_END).then(|| time(self.until));
+        let (user, at) = (name(UserId::new(self.person))?, time(self.at));
+        Ok((time(self.version), Sanction { keeps, room, user, until, reason: self.reason, by: self.said_by, at }))
+    }
+}
+
+/// A place as its column has it.
+fn column(room: Option<&Room>) -> &str {
+    room.map_or("", Room::as_str)
+}
+
+impl Store {
+    /// Keeps a sanction. False where one that lasts longer stands in its way.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn sanction(&self, sanction: &Sanction, weight: Weight) -> Result<bool, Error> {
+        let Sanction { keeps, room, user, until, reason, by, at } = sanction;
+        let Statements { extend, replace, .. } = keeps.statements();
+        let statement = if weight == Weight::Extends { *extend } else { *replace };
+        self.within(async {
+            let failed = |error| Error::sort("keep somebody from something", error);
+            let mut transaction = self.begin().await?;
+            let done = on_transaction!(&mut transaction, connection => {
+                let version: (i64,) = sqlx::query_as(NEXT).fetch_one(&mut *connection).await.map_err(failed)?;
+                let row = sqlx::query(statement).bind(column(room.as_ref())).bind(user.as_str());
+                let row = row.bind(until.map_or(NO_END, number)).bind(reason).bind(by).bind(number(*at));
+                row.bind(version.0).execute(&mut *connection).await.map_err(failed)?.rows_affected()
+            });
+            transaction.commit().await.map_err(failed)?;
+            Ok(done > 0)
+        })
+        .await
+    }
+
+    /// Ends a sanction that stands, in the name of `by`. False if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn lift_sanction(
+        &self,
+        keeps: Keeps,
+        room: Option<&Room>,
+        user: &UserId,
+        by: &str,
+        now: Millis,
+    ) -> Result<bool, Error> {
+        self.within(async {
+            let failed = |error| Error::sort("let somebody be again", error);
+            let mut transaction = self.begin().await?;
+            let done = on_transaction!(&mut transaction, connection => {
+                let version: (i64,) = sqlx::query_as(NEXT).fetch_one(&mut *connection).await.map_err(failed)?;
+                let row = sqlx::query(keeps.statements().lift).bind(column(room)).bind(user.as_str());
+                let row = row.bind(number(now)).bind(by).bind(version.0);
+                row.execute(&mut *connection).await.map_err(failed)?.rows_affected()
+            });
+            transaction.commit().await.map_err(failed)?;
+            Ok(done > 0)
+        })
+        .await
+    }
+
+    /// The last version that was given out. It is lower than one that was seen only where another database took the place
+    /// of the one before.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn sanctions_version(&self) -> Result<u64, Error> {
+        let (current,): (i64,) = self
+            .within(async {
+                on_reader!(self, pool => sqlx::query_as(CURRENT).fetch_one(pool).await)
+                    .map_err(|error| Error::sort("read who is kept from what", error))
+            })
+            .await?;
+        Ok(time(current))
+    }
+
+    /// The next `limit` changes after this version, each with its own; also those that have ended.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn sanctions_since(&self, version: u64, limit: usize) -> Result<Vec<(u64, Sanction)>, Error> {
+        let rows: Vec<SanctionRow> = self
+            .within(async {
+                on_reader!(self, pool => {
+                    sqlx::query_as(SINCE).bind(number(version)).bind(number(limit as u64)).fetch_all(pool).await
+                })
+                .map_err(|error| Error::sort("read who is kept from what", error))
+            })
+            .await?;
+        rows.into_iter().map(SanctionRow::sanction).collect()
+    }
+
+    /// Up to `limit` sanctions that stand at this time; those that end first come first.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn sanctions(
+        &self,
+        keeps: Keeps,
+        now: Millis,
+        Which { room, user }: Which<'_>,
+        limit: usize,
+    ) -> Result<Vec<Sanction>, Error> {
+        let (statement, limit) = (keeps.statements().in_force, number(limit as u64));
+        let rows: Vec<SanctionRow> = self
+            .within(async {
+                on_reader!(self, pool => {
+                    let rows = sqlx::query_as(statement).bind(number(now)).bind(room).bind(user).bind(limit);
+                    rows.fetch_all(pool).await
+                })
+                .map_err(|error| Error::sort("list who is kept from what", error))
+            })
+            .await?;
+        rows.into_iter().map(|row| row.sanction().map(|(_, sanction)| sanction)).collect()
+    }
+
+    /// Removes what ended before this time; returns how many.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn forget_sanctions(&self, ended_before: Millis) -> Result<u64, Error> {
+        let mut forgotten = 0;
+        for Statements { forget, .. } in [&MUTES, &BANS] {
+            forgotten += self
+                .within(async {
+                    on_writer!(self, pool => {
+                        let done = sqlx::query(*forget).bind(number(ended_before)).execute(pool).await;
+                        done.map(|done| done.rows_affected())
+                    })
+                    .map_err(|error| Error::sort("forget what is over", error))
+                })
+                .await?;
+        }
+        Ok(forgotten)
+    }
+}
