@@ -111,7 +111,7 @@ impl Service {
                 let id = event.id.to_string();
                 command.arg("1").arg(&id).arg(&event.digest).arg(event.at).arg("bench");
                 command.arg(Record::json_without_place(event, &record.trail)).arg(1000).arg(86_400_000).arg(600_000);
-                let answer: Vec<String> = command.arg("").arg("").query_async(&mut connection).await?;
+                let answer: Vec<String> = command.arg("").arg("").arg(room).query_async(&mut connection).await?;
                 anyhow::ensure!(answer.first().is_some_and(|word| word == "placed"), "Redis answered {answer:?}");
                 Ok(())
             }
