@@ -189,11 +189,15 @@ async fn a_server_that_is_named_again_after_another_had_its_turn_begins_a_new_ge
     assert!(next.cursor.epoch > there.cursor.epoch, "{} after {}", next.cursor, there.cursor);
 }
 
+/// Options of one deployment, wherever its primary is.
+fn at(server: &RedisServer) -> RedisOptions {
+    RedisOptions { prefix: "deployment".into(), ..options_for(&server.url()) }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hub_that_starts_at_a_server_of_yesterday_begins_a_new_generation() {
     let (one, other) = (RedisServer::start().await, RedisServer::start().await);
     let ledger = Arc::<Ledger>::default();
-    let at = |server: &RedisServer| RedisOptions { prefix: "yesterday".into(), ..options_for(&server.url()) };
     let world = World::redis_with(at(&one), Arc::clone(&ledger)).await;
     world.publish(&entry("team", "1", "hi")).await;
     world.timeline.close().await;
@@ -213,7 +217,6 @@ async fn a_hub_that_starts_at_a_server_of_yesterday_begins_a_new_generation() {
 async fn what_was_acknowledged_at_a_primary_of_yesterday_is_known_at_the_new_one() {
     let (old, new) = (RedisServer::start().await, RedisServer::start().await);
     let ledger = Arc::<Ledger>::default();
-    let at = |server: &RedisServer| RedisOptions { prefix: "split".into(), ..options_for(&server.url()) };
     let behind = World::redis_with(at(&old), Arc::clone(&ledger)).await;
     // One hub stays at the old primary and goes on, while another begins a generation at the new one.
     let talking = async {
