@@ -180,14 +180,7 @@ pub enum ChainCommand {
     /// Let the plugins judge a text here, without a running hub: each verdict, what is left of the text, and the time.
     Try(TryChain),
     /// Say how the plugins of a running hub are: calls, faults, times, memory, and whether one is taken out.
-    Status {
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-        /// Which hub to ask.
-        #[command(flatten)]
-        hub: HubArgs,
-    },
+    Status(AnswerArgs),
     /// Run every `[[test]]` of hub.toml against the chains.
     Test {
         /// Print JSON.
@@ -289,12 +282,9 @@ pub struct Reload {
     /// Build the new chain and run its tests, and leave everything as it is.
     #[arg(long)]
     pub dry_run: bool,
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
-    /// Which hub to ask.
+    /// Which hub to ask, and how to print its answer.
     #[command(flatten)]
-    pub hub: HubArgs,
+    pub answer: AnswerArgs,
 }
 
 /// Say something in a room.
@@ -310,12 +300,9 @@ pub struct Send {
     /// The key: sent twice with the same key, it is said once [default: a fresh one].
     #[arg(long)]
     pub key: Option<String>,
-    /// Print JSON: the receipt or the refusal.
-    #[arg(long)]
-    pub json: bool,
-    /// Which hub to ask.
+    /// Which hub to ask, and how to print its answer.
     #[command(flatten)]
-    pub hub: HubArgs,
+    pub answer: AnswerArgs,
 }
 
 /// Read what was said in a room.
@@ -329,12 +316,9 @@ pub struct History {
     /// Only events before this place, as an earlier page printed it.
     #[arg(long, value_name = "CURSOR")]
     pub before: Option<String>,
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
-    /// Which hub to ask.
+    /// Which hub to ask, and how to print its answer.
     #[command(flatten)]
-    pub hub: HubArgs,
+    pub answer: AnswerArgs,
 }
 
 /// Reads the command line of this process; prints help or usage and ends the process where that was asked for or is due.

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 /// Does it.
 pub fn run(settings: &SettingsArgs, command: &ChainCommand, screen: &mut Screen<'_>) -> io::Result<Exit> {
-    if let ChainCommand::Status { json, hub } = command {
-        return remote::chain_status(settings, hub, *json, screen);
+    if let ChainCommand::Status(how) = command {
+        return remote::chain_status(settings, how, screen);
     }
     let loaded = match settings.load(Vec::new()) {
         Ok(loaded) => loaded,

@@ -1,7 +1,7 @@
 //! `confab held`, `flag`, `mute` and `ban`: what plugins have set aside, what they want looked at, and who may not speak or be
 //! where, through a running hub.
 
-use super::remote::{ask, encoded, when, word};
+use super::remote::{ask, encoded, said, when, word};
 use super::{AnswerArgs, Exit, Screen, SettingsArgs, user};
 use clap::{Args, Subcommand};
 use confab_protocol::UserId;
@@ -176,7 +176,7 @@ pub struct PlaceArgs {
 
 /// `confab held …`.
 pub fn held(settings: &SettingsArgs, command: &HeldCommand, screen: &mut Screen<'_>) -> io::Result<Exit> {
-    let (answer, method, path, body) = match command {
+    let (how, method, path, body) = match command {
         HeldCommand::List(list) => (&list.answer, Method::GET, format!("/api/v1/held?{}", list.query()), None),
         HeldCommand::Approve { id, answer } => {
             (answer, Method::POST, format!("/api/v1/held/{}/approve", encoded(id)), None)
@@ -186,14 +186,12 @@ pub fn held(settings: &SettingsArgs, command: &HeldCommand, screen: &mut Screen<
             (answer, Method::POST, format!("/api/v1/held/{}/deny", encoded(id)), body)
         }
     };
-    let AnswerArgs { json, hub } = answer;
-    ask(settings, hub, method, &path, body, screen, |answer, screen| match (json, command) {
-        (true, _) => screen.json(answer),
-        (false, HeldCommand::List { .. }) => waiting(answer, screen),
-        (false, HeldCommand::Approve { id, .. }) => {
+    ask(settings, how, method, &path, body, screen, |answer, screen| match command {
+        HeldCommand::List { .. } => waiting(answer, screen),
+        HeldCommand::Approve { id, .. } => {
             writeln!(screen.out, "approved {id}: published at offset {}", answer["offset"])
         }
-        (false, HeldCommand::Deny { id, .. }) => writeln!(screen.out, "denied {id}"),
+        HeldCommand::Deny { id, .. } => writeln!(screen.out, "denied {id}"),
     })
 }
 
@@ -222,14 +220,9 @@ fn waiting(answer: &Value, screen: &mut Screen<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// What a body says: its text, or all of it.
-fn said(body: &Value) -> String {
-    body["text"].as_str().map_or_else(|| body.to_string(), str::to_owned)
-}
-
 /// `confab flag …`.
 pub fn flag(settings: &SettingsArgs, command: &FlagCommand, screen: &mut Screen<'_>) -> io::Result<Exit> {
-    let (answer, method, path, body) = match command {
+    let (how, method, path, body) = match command {
         FlagCommand::List { closed, list } => {
             let state = if *closed { "closed" } else { "open" };
             (&list.answer, Method::GET, format!("/api/v1/flags?state={state}&{}", list.query()), None)
@@ -239,11 +232,9 @@ pub fn flag(settings: &SettingsArgs, command: &FlagCommand, screen: &mut Screen<
             (answer, Method::POST, format!("/api/v1/flags/{}/close", encoded(id)), body)
         }
     };
-    let AnswerArgs { json, hub } = answer;
-    ask(settings, hub, method, &path, body, screen, |answer, screen| match (json, command) {
-        (true, _) => screen.json(answer),
-        (false, FlagCommand::List { .. }) => flags(answer, screen),
-        (false, FlagCommand::Close { id, .. }) => writeln!(screen.out, "closed {} of {id}", answer["closed"]),
+    ask(settings, how, method, &path, body, screen, |answer, screen| match command {
+        FlagCommand::List { .. } => flags(answer, screen),
+        FlagCommand::Close { id, .. } => writeln!(screen.out, "closed {} of {id}", answer["closed"]),
     })
 }
 
@@ -274,7 +265,7 @@ fn flags(answer: &Value, screen: &mut Screen<'_>) -> io::Result<()> {
 
 /// `confab mute …`.
 pub fn mute(settings: &SettingsArgs, command: &MuteCommand, screen: &mut Screen<'_>) -> io::Result<Exit> {
-    let (answer, method, path, body) = match command {
+    let (how, method, path, body) = match command {
         MuteCommand::List(list) => (&list.answer, Method::GET, format!("/api/v1/mutes?{}", list.query()), None),
         MuteCommand::Set { room, user, how_long, reason, answer } => {
             let body = json!({ "room": room, "user": user, "seconds": how_long.as_secs(), "reason": reason });
@@ -285,18 +276,16 @@ pub fn mute(settings: &SettingsArgs, command: &MuteCommand, screen: &mut Screen<
             (answer, Method::POST, "/api/v1/mutes/lift".to_owned(), Some(body))
         }
     };
-    let AnswerArgs { json, hub } = answer;
-    ask(settings, hub, method, &path, body, screen, |answer, screen| match (json, command) {
-        (true, _) => screen.json(answer),
-        (false, MuteCommand::List { .. }) => lines(answer, "nobody is muted", screen),
-        (false, MuteCommand::Set { .. }) => line(answer, screen),
-        (false, MuteCommand::Lift { room, user, .. }) => writeln!(screen.out, "{user} may speak in {room} again"),
+    ask(settings, how, method, &path, body, screen, |answer, screen| match command {
+        MuteCommand::List { .. } => lines(answer, "nobody is muted", screen),
+        MuteCommand::Set { .. } => line(answer, screen),
+        MuteCommand::Lift { room, user, .. } => writeln!(screen.out, "{user} may speak in {room} again"),
     })
 }
 
 /// `confab ban …`.
 pub fn ban(settings: &SettingsArgs, command: &BanCommand, screen: &mut Screen<'_>) -> io::Result<Exit> {
-    let (answer, method, path, body) = match command {
+    let (how, method, path, body) = match command {
         BanCommand::List { user, list } => {
             let user = user.as_ref().map(|user| format!("&user={}", encoded(user.as_str()))).unwrap_or_default();
             (&list.answer, Method::GET, format!("/api/v1/bans?{}{user}", list.query()), None)
@@ -311,12 +300,10 @@ pub fn ban(settings: &SettingsArgs, command: &BanCommand, screen: &mut Screen<'_
             (answer, Method::POST, "/api/v1/bans/lift".to_owned(), Some(body))
         }
     };
-    let AnswerArgs { json, hub } = answer;
-    ask(settings, hub, method, &path, body, screen, |answer, screen| match (json, command) {
-        (true, _) => screen.json(answer),
-        (false, BanCommand::List { .. }) => lines(answer, "nobody is banned", screen),
-        (false, BanCommand::Set { .. }) => line(answer, screen),
-        (false, BanCommand::Lift { user, place, .. }) => {
+    ask(settings, how, method, &path, body, screen, |answer, screen| match command {
+        BanCommand::List { .. } => lines(answer, "nobody is banned", screen),
+        BanCommand::Set { .. } => line(answer, screen),
+        BanCommand::Lift { user, place, .. } => {
             let place = place.room.as_deref().unwrap_or("every room");
             writeln!(screen.out, "{user} may come to {place} again")
         }

@@ -14,7 +14,7 @@ const TIMEOUT: Duration = Duration::from_secs(180);
 /// Does it. What the hub refuses as wrong ends with the exit code of wrong settings.
 pub fn run(settings: &SettingsArgs, reload: &Reload, screen: &mut Screen<'_>) -> io::Result<Exit> {
     // The hub reads its own hub.toml: one that is broken here must not keep us from asking it what it says to that.
-    let base = match base(settings, &reload.hub) {
+    let base = match base(settings, &reload.answer.hub) {
         Ok(base) => base,
         Err(errors) => {
             screen.findings(&errors)?;
@@ -27,7 +27,7 @@ pub fn run(settings: &SettingsArgs, reload: &Reload, screen: &mut Screen<'_>) ->
     let asked = fetch(&url, Method::POST, Some(body), TIMEOUT);
     match runtime.block_on(patiently(asked)) {
         Ok((status, answer)) if status.is_success() => {
-            if reload.json {
+            if reload.answer.json {
                 screen.json(&answer)?;
             } else {
                 tell(&answer, screen)?;
@@ -35,7 +35,7 @@ pub fn run(settings: &SettingsArgs, reload: &Reload, screen: &mut Screen<'_>) ->
             Ok(Exit::Done)
         }
         Ok((status, answer)) => {
-            if reload.json {
+            if reload.answer.json {
                 screen.json(&answer)?;
             }
             match answer["rendered"].as_str() {

@@ -1,6 +1,6 @@
 //! The verbs that ask a running hub, through its admin API: `chain status`, `send`, `history`.
 
-use super::{Exit, History, HubArgs, Screen, Send, SettingsArgs};
+use super::{AnswerArgs, Exit, History, HubArgs, Screen, Send, SettingsArgs};
 use confab_config::Diagnostics;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -15,16 +15,8 @@ use std::time::Duration;
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// `confab chain status`.
-pub fn chain_status(
-    settings: &SettingsArgs,
-    hub: &HubArgs,
-    as_json: bool,
-    screen: &mut Screen<'_>,
-) -> io::Result<Exit> {
-    ask(settings, hub, Method::GET, "/api/v1/chain", None, screen, |answer, screen| {
-        if as_json {
-            return screen.json(answer);
-        }
+pub fn chain_status(settings: &SettingsArgs, how: &AnswerArgs, screen: &mut Screen<'_>) -> io::Result<Exit> {
+    ask(settings, how, Method::GET, "/api/v1/chain", None, screen, |answer, screen| {
         let plugins = answer["plugins"].as_array().map(Vec::as_slice).unwrap_or_default();
         writeln!(screen.out, "chain {}, contract {}", word(&answer["version"]), word(&answer["contract"]))?;
         let heads = ["plugin", "module", "breaker", "calls", "faults", "skipped", "p50 µs", "p99 µs", "memory KiB"];
@@ -47,16 +39,8 @@ pub fn chain_status(
 /// `confab send`.
 pub fn send(settings: &SettingsArgs, send: &Send, screen: &mut Screen<'_>) -> io::Result<Exit> {
     let body = json!({ "room": send.room, "user": send.user, "key": send.key, "body": { "text": send.text } });
-    ask(settings, &send.hub, Method::POST, "/api/v1/send", Some(body), screen, |receipt, screen| {
-        if send.json {
-            return screen.json(receipt);
-        }
-        writeln!(
-            screen.out,
-            "sent: {} stands at offset {}",
-            receipt["id"].as_str().unwrap_or_default(),
-            receipt["offset"]
-        )
+    ask(settings, &send.answer, Method::POST, "/api/v1/send", Some(body), screen, |receipt, screen| {
+        writeln!(screen.out, "sent: {} stands at offset {}", word(&receipt["id"]), receipt["offset"])
     })
 }
 
@@ -71,15 +55,10 @@ pub fn history(settings: &SettingsArgs, history: &History, screen: &mut Screen<'
         }
     };
     let path = format!("/api/v1/history?room={}&limit={}{before}", encoded(&history.room), history.limit);
-    ask(settings, &history.hub, Method::GET, &path, None, screen, |page, screen| {
-        if history.json {
-            return screen.json(page);
-        }
+    ask(settings, &history.answer, Method::GET, &path, None, screen, |page, screen| {
         let events = page["events"].as_array().map(Vec::as_slice).unwrap_or_default();
         for event in events.iter().rev() {
-            let text = event["body"]["text"].as_str().map_or_else(|| event["body"].to_string(), str::to_owned);
-            let user = event["sender"]["user"].as_str().unwrap_or_default();
-            let kind = event["type"].as_str().unwrap_or_default();
+            let (text, user, kind) = (said(&event["body"]), word(&event["sender"]["user"]), word(&event["type"]));
             let kind = if kind == "message" { String::new() } else { format!(" [{kind}]") };
             writeln!(screen.out, "{:>6}  {}  {user}{kind}: {text}", event["offset"], when(&event["at"]))?;
         }
@@ -106,17 +85,17 @@ pub(super) fn encoded(text: &str) -> String {
     text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
-/// Asks a running hub and tells what it answers.
+/// Asks a running hub and prints what it answers: as JSON, or as `tell` does.
 pub(super) fn ask(
     settings: &SettingsArgs,
-    hub: &HubArgs,
+    how: &AnswerArgs,
     method: Method,
     path: &str,
     body: Option<Value>,
     screen: &mut Screen<'_>,
     tell: impl FnOnce(&Value, &mut Screen<'_>) -> io::Result<()>,
 ) -> io::Result<Exit> {
-    let base = match base(settings, hub) {
+    let base = match base(settings, &how.hub) {
         Ok(base) => base,
         Err(errors) => {
             screen.findings(&errors)?;
@@ -125,7 +104,9 @@ pub(super) fn ask(
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match runtime.block_on(fetch(&format!("{base}{path}"), method, body, TIMEOUT)) {
-        Ok((status, answer)) if status.is_success() => tell(&answer, screen).map(|()| Exit::Done),
+        Ok((status, answer)) if status.is_success() => {
+            if how.json { screen.json(&answer) } else { tell(&answer, screen) }.map(|()| Exit::Done)
+        }
         Ok((_, answer)) => {
             let why = answer["error"].as_str().map_or_else(|| answer.to_string(), str::to_owned);
             writeln!(screen.err, "error: {why}")?;
@@ -169,6 +150,11 @@ pub(super) async fn fetch(
         Ok((status, answer))
     };
     tokio::time::timeout(patience, work).await.unwrap_or_else(|_| Err(format!("no answer in {patience:?}")))
+}
+
+/// What a body says: its text, or all of it.
+pub(super) fn said(body: &Value) -> String {
+    body["text"].as_str().map_or_else(|| body.to_string(), str::to_owned)
 }
 
 /// A text, or nothing.

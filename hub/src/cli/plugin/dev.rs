@@ -2,7 +2,7 @@
 
 use super::args::{Dev, Test};
 use super::{Done, Failure, say, test};
-use crate::cli::{Exit, Reload, Screen, SettingsArgs, reload};
+use crate::cli::{AnswerArgs, Exit, Reload, Screen, SettingsArgs, reload};
 use confab_plugin_kit::build::Builder;
 use confab_plugin_kit::project::{GOLDEN, Project};
 use std::path::{Path, PathBuf};
@@ -69,7 +69,7 @@ fn once(settings: &SettingsArgs, dev: &Dev, screen: &mut Screen<'_>) -> Done {
             "note: no plugin of hub.toml has the module {place}: `confab plugin add {place}` puts it there"
         )?;
     }
-    let swap = Reload { dry_run: false, json: false, hub: dev.hub.clone() };
+    let swap = Reload { dry_run: false, answer: AnswerArgs { json: false, hub: dev.hub.clone() } };
     Ok(reload::run(settings, &swap, screen)?)
 }
 
