@@ -1,13 +1,10 @@
 //! What goes into one transaction: records in the order in which they were read, and how far they reach.
 
-use crate::source::{Incoming, Origin};
+use crate::source::{Incoming, Origin, Positions};
 use confab_protocol::{Cursor, EventId, Room};
 use confab_store::{Advance, Entry};
 use std::collections::BTreeMap;
 use std::time::Instant;
-
-/// Where the store is in each partition that is ours: the offset of the next record, `None` where it has none yet.
-pub type Positions = BTreeMap<i32, Option<i64>>;
 
 /// Records in the order in which they were read. A pure value.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! The consumer's loop: read, gather, store, go on.
 
 use crate::admin::Readiness;
-use crate::batch::{Batch, Positions};
-use crate::source::{Assigned, DeadLetters, Incoming, Source, SourceEvent};
+use crate::batch::Batch;
+use crate::source::{Assigned, DeadLetters, Incoming, Positions, Source, SourceEvent};
 use crate::{Error, Metrics};
 use confab_config::{ConsumerConfig, KafkaConfig};
 use confab_store::Store;

@@ -11,6 +11,7 @@
 mod context;
 mod dead_letters;
 mod decode;
+mod lag;
 mod poll;
 mod salvage;
 
@@ -23,11 +24,15 @@ use parking_lot::Mutex;
 use rdkafka::ClientConfig;
 use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc as blocking};
+use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// How many events may wait between the poller and the consumer. When it is full, fetching is paused.
 const EVENTS_MAX: usize = 4;
+
+/// Where the store is in each partition that is ours: the offset of the next record, `None` where it has none yet.
+pub type Positions = BTreeMap<i32, Option<i64>>;
 
 /// One record as it was read.
 #[derive(Debug)]
@@ -81,12 +86,12 @@ pub struct Assigned {
     pub partitions: Vec<i32>,
     /// Cancelled as soon as they are to be taken away again, ahead of the event that says so.
     pub revoked: CancellationToken,
-    begin: oneshot::Sender<BTreeMap<i32, Option<i64>>>,
+    begin: oneshot::Sender<Positions>,
 }
 
 impl Assigned {
     /// Begins to read at the store's positions; `None`: from the partition's beginning.
-    pub fn begin(self, positions: BTreeMap<i32, Option<i64>>) {
+    pub fn begin(self, positions: Positions) {
         // If the poller has gone, the end of the events says so.
         let _ = self.begin.send(positions);
     }
@@ -111,7 +116,9 @@ pub struct Source {
     events: mpsc::Receiver<SourceEvent>,
     commands: blocking::Sender<Command>,
     shared: Arc<Shared>,
-    poller: Option<std::thread::JoinHandle<()>>,
+    poller: Option<JoinHandle<()>>,
+    /// Gone, it ends the gauge.
+    _measuring: blocking::Sender<()>,
 }
 
 /// What the poller may be told.
@@ -126,8 +133,9 @@ enum Command {
 /// What both sides see.
 #[derive(Debug, Default)]
 struct Shared {
-    /// Where the store is, for lag and for the group's own (informational) offsets.
-    positions: Mutex<BTreeMap<i32, i64>>,
+    /// The partitions that are read, and where the store is in them: for lag and for the group's own (informational)
+    /// offsets.
+    positions: Mutex<Positions>,
     /// What is wrong with the source at the moment.
     trouble: Mutex<Option<String>>,
 }
@@ -139,12 +147,12 @@ impl Source {
         let (commands, commanded) = blocking::channel();
         let shared = Arc::new(Shared::default());
         *shared.trouble.lock() = Some("no partitions have been assigned yet".into());
+        let gauge = lag::Gauge::new(kafka, &shared, Arc::clone(&metrics))?;
         let poller = poll::Poller::new(kafka, consumer, events_in, commanded, Arc::clone(&shared), metrics)?;
-        let poller = std::thread::Builder::new()
-            .name("source".into())
-            .spawn(move || poller.run())
-            .map_err(|error| Error::Source(error.to_string()))?;
-        Ok(Self { events, commands, shared, poller: Some(poller) })
+        let (measuring, ended) = blocking::channel();
+        spawn("lag", move || gauge.run(&ended))?;
+        let poller = spawn("source", move || poller.run())?;
+        Ok(Self { events, commands, shared, poller: Some(poller), _measuring: measuring })
     }
 
     /// The next event; `None` once the source is closed.
@@ -154,7 +162,7 @@ impl Source {
 
     /// Says where the store is now.
     pub fn stored(&self, partition: i32, next: i64) {
-        self.shared.positions.lock().insert(partition, next);
+        self.shared.positions.lock().insert(partition, Some(next));
     }
 
     /// Gives all partitions up and asks for a new assignment.
@@ -183,6 +191,10 @@ impl Drop for Source {
     fn drop(&mut self) {
         let _ = self.commands.send(Command::Close);
     }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
+    std::thread::Builder::new().name(name.into()).spawn(run).map_err(|error| Error::Source(error.to_string()))
 }
 
 /// A client of ours, with the defaults of this one.

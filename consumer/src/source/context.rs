@@ -61,6 +61,8 @@ impl ClientContext for Watch {
 #[derive(Clone, Debug, Default)]
 pub struct Logging;
 
+impl ConsumerContext for Logging {}
+
 impl ClientContext for Logging {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         log(level, facility, line);

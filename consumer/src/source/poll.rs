@@ -1,17 +1,18 @@
 //! The poller: one thread that serves Kafka's client and never blocks on us.
 
 use super::context::{Change, Watch};
-use super::{Assigned, Command, Incoming, Revoked, Shared, SourceEvent, client_config, decode};
+use super::{Assigned, Command, Incoming, Positions, Revoked, Shared, SourceEvent, client_config, decode};
 use crate::{Error, Metrics};
 use confab_config::{ConsumerConfig, KafkaConfig};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc as blocking};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc::error::TrySendError;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -19,11 +20,13 @@ use tracing::{debug, error, info, warn};
 /// How long a poll may wait for something to happen, and how long when we wait for an answer ourselves.
 const IDLE: Duration = Duration::from_millis(100);
 const BUSY: Duration = Duration::from_millis(5);
+/// How long an event waits for room before fetching is paused.
+const ROOM: Duration = Duration::from_millis(500);
 /// The largest chunk of records in one event.
 const CHUNK_RECORDS: usize = 500;
 const CHUNK_BYTES: usize = 1 << 20;
-/// How often lag is measured.
-const MEASURE: Duration = Duration::from_secs(5);
+/// How often the group is told where the store is.
+const SHOW: Duration = Duration::from_secs(5);
 /// How long one question to the brokers may take.
 const ASK: Duration = Duration::from_secs(5);
 /// How long an acknowledgement of a revocation may take; then the fence alone must do.
@@ -36,7 +39,7 @@ enum Phase {
     /// No partitions are ours.
     Idle,
     /// Partitions are ours, and their positions are awaited.
-    Starting(Vec<i32>, oneshot::Receiver<BTreeMap<i32, Option<i64>>>),
+    Starting(Vec<i32>, oneshot::Receiver<Positions>),
     /// Records are read.
     Running(Vec<i32>),
     /// The partitions are taken, and the acknowledgement is awaited.
@@ -48,6 +51,7 @@ pub struct Poller {
     consumer: BaseConsumer<Watch>,
     topic: String,
     chunk_records: usize,
+    runtime: Handle,
     events: mpsc::Sender<SourceEvent>,
     commands: blocking::Receiver<Command>,
     shared: Arc<Shared>,
@@ -58,11 +62,11 @@ pub struct Poller {
     revoked: CancellationToken,
     paused: bool,
     rejoin_at: Option<Instant>,
-    measured_at: Instant,
+    shown_at: Instant,
 }
 
 impl Poller {
-    /// Builds the client and subscribes.
+    /// Builds the client and subscribes. Needs a runtime.
     pub fn new(
         kafka: &KafkaConfig,
         consumer: &ConsumerConfig,
@@ -79,6 +83,7 @@ impl Poller {
             consumer,
             topic,
             chunk_records,
+            runtime: Handle::current(),
             events,
             commands,
             shared,
@@ -88,7 +93,7 @@ impl Poller {
             revoked: CancellationToken::new(),
             paused: false,
             rejoin_at: None,
-            measured_at: Instant::now(),
+            shown_at: Instant::now(),
         };
         poller.consumer.subscribe(&[&poller.topic]).map_err(unusable)?;
         Ok(poller)
@@ -102,7 +107,7 @@ impl Poller {
             self.hand_over();
             self.breathe();
             self.read();
-            self.measure();
+            self.show();
         }
         self.revoked.cancel();
         self.consumer.context().closing.store(true, Ordering::Release);
@@ -180,7 +185,7 @@ impl Poller {
         }
     }
 
-    fn begin(&mut self, partitions: Vec<i32>, positions: &BTreeMap<i32, Option<i64>>) {
+    fn begin(&mut self, partitions: Vec<i32>, positions: &Positions) {
         let mut assignment = TopicPartitionList::new();
         for &partition in &partitions {
             let offset = self.start_of(partition, positions.get(&partition).copied().flatten());
@@ -195,8 +200,8 @@ impl Poller {
         info!(?partitions, "reading");
         self.paused = false;
         *self.shared.trouble.lock() = None;
-        let known = positions.iter().filter_map(|(partition, next)| Some((*partition, (*next)?)));
-        *self.shared.positions.lock() = known.collect();
+        *self.shared.positions.lock() =
+            partitions.iter().map(|partition| (*partition, positions.get(partition).copied().flatten())).collect();
         self.metrics.partitions.set(i64::try_from(partitions.len()).unwrap_or(i64::MAX));
         self.phase = Phase::Running(partitions);
     }
@@ -250,17 +255,21 @@ impl Poller {
         self.metrics.lag.clear();
     }
 
-    /// Hands events over as far as there is room.
+    /// Hands events over as far as there is room, and waits a while for it: a store that is only busy soon makes some.
     fn hand_over(&mut self) {
+        // Paused already: the store is away, and polling must go on.
+        let patience = if self.paused { Duration::ZERO } else { ROOM };
         while let Some(event) = self.outbox.pop_front() {
-            if let Err(TrySendError::Full(event)) = self.events.try_send(event) {
+            let sent = self.runtime.block_on(self.events.send_timeout(event, patience));
+            if let Err(SendTimeoutError::Timeout(event)) = sent {
                 self.outbox.push_front(event);
                 return;
             }
         }
     }
 
-    /// Pauses fetching while events wait for room, and resumes it afterwards.
+    /// Pauses fetching while no room can be had, and resumes it afterwards. Pausing is dear: Kafka's client throws away
+    /// what it has fetched, and fetches it again.
     fn breathe(&mut self) {
         let Phase::Running(partitions) = &self.phase else { return };
         let full = !self.outbox.is_empty();
@@ -322,32 +331,23 @@ impl Poller {
         self.outbox.push_back(SourceEvent::Failed(reason));
     }
 
-    /// Measures lag, and tells the group where the store is: nobody reads from there, but Kafka's own tools show it.
-    fn measure(&mut self) {
-        let Phase::Running(partitions) = &self.phase else { return };
-        if self.measured_at.elapsed() < MEASURE {
+    /// Tells the group where the store is: nobody reads from there, but Kafka's own tools show it.
+    fn show(&mut self) {
+        if !matches!(self.phase, Phase::Running(_)) || self.shown_at.elapsed() < SHOW {
             return;
         }
-        self.measured_at = Instant::now();
-        let positions = self.shared.positions.lock().clone();
-        for &partition in partitions {
-            match self.consumer.fetch_watermarks(&self.topic, partition, Duration::from_secs(1)) {
-                Ok((low, high)) => self.metrics.lag(partition, high - positions.get(&partition).unwrap_or(&low)),
-                Err(error) => {
-                    debug!(partition, %error, "could not measure lag");
-                    break;
-                }
-            }
-        }
-        if let Err(error) = self.commit(&positions) {
+        self.shown_at = Instant::now();
+        if let Err(error) = self.commit() {
             debug!(%error, "could not show the positions to the group");
         }
     }
 
-    fn commit(&self, positions: &BTreeMap<i32, i64>) -> KafkaResult<()> {
+    fn commit(&self) -> KafkaResult<()> {
         let mut list = TopicPartitionList::new();
-        for (&partition, &next) in positions {
-            list.add_partition_offset(&self.topic, partition, Offset::Offset(next))?;
+        for (&partition, &next) in &*self.shared.positions.lock() {
+            if let Some(next) = next {
+                list.add_partition_offset(&self.topic, partition, Offset::Offset(next))?;
+            }
         }
         if list.count() == 0 { Ok(()) } else { self.consumer.commit(&list, CommitMode::Async) }
     }
