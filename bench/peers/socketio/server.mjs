@@ -1,6 +1,7 @@
 // A Socket.IO server as its guide has it: clients join rooms and send to them. Settings are those of the libraries, but
 // for the transport. `node server.mjs PORT [REDIS_URL [KAFKA_BROKER]]`: with Redis, the nodes of one Redis share their
-// rooms; with Kafka, a message is relayed and answered when all replicas have it, as the guides of kafkajs have it.
+// rooms; with Kafka, a message is relayed and answered when all replicas have it, as the guides of kafkajs have it, and
+// when those before it in its room have been (the guides leave that out: then messages overtake one another).
 import { createServer } from "node:http";
 import { Server } from "socket.io";
 
@@ -34,13 +35,24 @@ async function keeper(broker) {
     producer.send({ topic: TOPIC, acks: -1, messages: [{ key: room, value: JSON.stringify({ room, body }) }] });
 }
 
+/** The last message of each room that has something under way. */
+const last = new Map();
+
+/** Done when `kept` is, and what came before it in its room. */
+async function inTurn(room, kept) {
+  const turn = Promise.all([last.get(room), kept]);
+  last.set(room, turn);
+  await turn;
+  if (last.get(room) === turn) last.delete(room);
+}
+
 io.on("connection", (socket) => {
   socket.on("join", async ({ room }, acknowledge) => {
     await socket.join(room);
     acknowledge({ ok: true });
   });
   socket.on("send", async (message, acknowledge) => {
-    if (keep) await keep(message);
+    if (keep) await inTurn(message.room, keep(message));
     io.to(message.room).emit("event", message);
     acknowledge({ ok: true });
   });
