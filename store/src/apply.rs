@@ -46,6 +46,13 @@ impl Store {
             }
         }
         self.within(async {
+            if let Self::Sqlite(sqlite) = self
+                && advance.is_empty()
+                && let Some(plain) = sqlite::Plain::of(batch)
+                && plain.write(sqlite).await?
+            {
+                return Ok(count(&vec![Fate::New; batch.len()]));
+            }
             let mut transaction = self.begin().await?;
             let applied = steps(&mut transaction, batch, advance).await?;
             transaction.commit().await.map_err(|error| Error::sort("commit a batch", error))?;

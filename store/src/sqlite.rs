@@ -1,8 +1,11 @@
 //! SQLite: one connection writes, a few read, all on one file.
 
 pub(crate) mod load;
+mod plain;
 mod values;
 pub(crate) mod write;
+
+pub(crate) use plain::Plain;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use std::path::Path;

@@ -1,16 +1,12 @@
 //! What a batch needs to know of the store, in SQLite. `cross join` keeps the order of the tables: first the batch's
 //! values, then the index.
 
-use super::values::{pieces, statement};
+use super::values::{Bound, pieces, statement};
 use crate::apply::{IdRow, SpanRow, Spans, Touched, UsedKeyRow};
 use crate::fold::{MessageName, MessageRow, ReactionRow, Wanted, message_columns};
-use sqlx::query::Query;
-use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
+use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, SqliteConnection};
 use std::collections::HashSet;
-
-/// A statement with its values bound.
-type Bound<'q> = Query<'q, Sqlite, SqliteArguments>;
 
 /// Runs a query with `columns` values for each of `rows`, in pieces.
 async fn fetch<'a, T, R>(

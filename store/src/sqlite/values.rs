@@ -4,8 +4,12 @@ use sqlx::AssertSqlSafe;
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments};
 
-/// The numbers of rows that statements are made for. Few, so that each is prepared once and then found in the cache.
-const ROWS: [usize; 4] = [64, 16, 4, 1];
+/// A statement with its values bound.
+pub(super) type Bound<'q> = Query<'q, Sqlite, SqliteArguments>;
+
+/// The numbers of rows that statements are made for. Few, so that each is prepared once and then found in the cache; and
+/// so many that hardly any batch needs one twice.
+const ROWS: [usize; 8] = [128, 64, 32, 16, 8, 4, 2, 1];
 
 /// Cuts `rows` into the pieces that statements are made for.
 pub(super) fn pieces<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
@@ -18,14 +22,14 @@ pub(super) fn pieces<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
 }
 
 /// The SQL `before values (?, …), … after`, for `rows` rows of `columns` columns. Values are bound, never written into it.
-pub(super) fn statement<'q>(
-    before: &'static str,
-    rows: usize,
-    columns: usize,
-    after: &'static str,
-) -> Query<'q, Sqlite, SqliteArguments> {
+pub(super) fn statement<'q>(before: &'static str, rows: usize, columns: usize, after: &'static str) -> Bound<'q> {
+    sqlx::query(AssertSqlSafe(format!("{before} {}{after}", table(rows, columns))))
+}
+
+/// The SQL `values (?, …), …` for so many rows and columns.
+pub(super) fn table(rows: usize, columns: usize) -> String {
     let row = format!("({})", vec!["?"; columns].join(","));
-    sqlx::query(AssertSqlSafe(format!("{before} values {}{after}", vec![row.as_str(); rows].join(","))))
+    format!("values {}", vec![row.as_str(); rows].join(","))
 }
 
 #[cfg(test)]
@@ -36,7 +40,7 @@ mod tests {
     fn pieces_hold_every_row_once_in_order() {
         let rows: Vec<_> = (0..153).collect();
         let sizes: Vec<_> = pieces(&rows).map(<[_]>::len).collect();
-        assert_eq!(sizes, [64, 64, 16, 4, 4, 1]);
+        assert_eq!(sizes, [128, 16, 8, 1]);
         assert_eq!(pieces(&rows).flatten().copied().collect::<Vec<_>>(), rows);
     }
 }
