@@ -2,9 +2,10 @@
 
 use super::cache::{Cache, Entry, Key};
 use super::capability::{self, Capability, Grants};
-use super::contract::{CompletePre, PACKAGE, VERSION};
+use super::contract::{PACKAGE, VERSION};
+use super::linked::Linked;
 use super::settings::{self, Refused};
-use super::{Fault, call::Guest, engine::Engine, snapshot, tally::Tally};
+use super::{Fault, engine::Engine, snapshot, tally::Tally};
 use confab_config::{Isolation, PluginConfig};
 use confab_plugin_kit::settings::table_to_json;
 use std::path::Path;
@@ -105,7 +106,7 @@ pub struct Module {
     /// The BLAKE3 hash of the file.
     pub hash: String,
     /// The component, compiled and linked.
-    pub pre: CompletePre<Guest>,
+    pub linked: Linked,
     /// Its instances start configured: it is a picture of one that was.
     pub configured: bool,
     /// The engine it was compiled for.
@@ -163,11 +164,11 @@ impl Module {
         let mut linker = Linker::new(engine.wasmtime());
         let linked = capability::link(&mut linker, &config.capabilities)
             .and_then(|()| linker.instantiate_pre(&entry.component))
-            .and_then(CompletePre::new);
+            .and_then(Linked::new);
         Ok(Self {
             name,
             hash,
-            pre: linked.map_err(|error| Error::Exports(error.into()))?,
+            linked: linked.map_err(|error| Error::Exports(error.into()))?,
             configured: entry.configured,
             engine,
             settings,
