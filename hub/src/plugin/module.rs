@@ -206,7 +206,7 @@ async fn compile(
     if !is_pictured(config, bytes.len()) {
         return compiled(bytes, false);
     }
-    match snapshot::take(bytes, name, settings, config, engine).await {
+    match snapshot::take(bytes, name, settings, config, &sitting(bytes.len(), engine)).await {
         Ok(picture) => compiled(&picture, true),
         Err(snapshot::Error::Module(error)) => Err(error.into()),
         Err(snapshot::Error::Fault(fault)) => Err(LoadError::Start(fault)),
@@ -217,6 +217,13 @@ async fn compile(
             Ok(entry)
         }
     }
+}
+
+/// The engine where a plugin sits for its picture. It runs once, so code that is quickly compiled will do; a scripting
+/// language's runtime does so much when it starts that it needs better code to be in time.
+fn sitting(bytes: usize, engine: &Engine) -> Engine {
+    let draft = (bytes <= PICTURE_BYTES_MAX).then(Engine::for_drafts).and_then(Result::ok);
+    draft.unwrap_or_else(|| engine.clone())
 }
 
 /// Refuses a component of another contract, and one that wants what it may not have.

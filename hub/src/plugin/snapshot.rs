@@ -25,7 +25,7 @@ pub enum Error {
     Fault(Fault),
 }
 
-/// Configures the component once and returns one whose instances start where this one ended.
+/// Configures the component once, on this engine, and returns one whose instances start where this one ended.
 pub async fn take(
     bytes: &[u8],
     name: &Arc<str>,
