@@ -14,6 +14,7 @@ mod contract;
 mod crowd;
 mod engine;
 mod fault;
+mod linked;
 mod load;
 mod module;
 mod pool;

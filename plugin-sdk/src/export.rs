@@ -38,7 +38,9 @@ macro_rules! export_plugin {
                 fn configure(settings: ::std::string::String) -> ::std::result::Result<(), ::std::string::String> {
                     $crate::export::prepare();
                     let plugin = $crate::export::configure::<$plugin>(&settings)?;
-                    PLUGIN.with(|cell| cell.set(plugin)).map_err(|_| "configured twice".into())
+                    PLUGIN.with(|cell| cell.set(plugin)).map_err(|_| "configured twice")?;
+                    $crate::export::settle();
+                    Ok(())
                 }
 
                 fn judge(event: $crate::Event, context: $crate::Context) -> $crate::Verdict {
@@ -58,6 +60,12 @@ macro_rules! export_plugin {
 pub fn prepare() {
     #[cfg(all(feature = "log", target_arch = "wasm32"))]
     std::panic::set_hook(Box::new(|panic| crate::log::warn(&panic.to_string())));
+}
+
+/// The plugin is configured: what each call allocates lies together from now on.
+pub fn settle() {
+    #[cfg(all(feature = "allocator", target_arch = "wasm32", not(target_feature = "atomics")))]
+    crate::allocator::settle();
 }
 
 #[cfg(test)]

@@ -40,6 +40,8 @@
 //! The types are those of the contract, `wit/plugin.wit`. For `wasm32` targets [`export_plugin!`] exports what the
 //! contract asks for; for any other target it does nothing, so that a plugin's tests are ordinary tests.
 
+#[cfg(any(test, all(feature = "allocator", target_arch = "wasm32", not(target_feature = "atomics"))))]
+mod allocator;
 mod body;
 #[cfg(feature = "clock")]
 pub mod clock;

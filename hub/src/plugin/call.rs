@@ -4,9 +4,10 @@
 //! well, so one that failed in any way cannot be asked again.
 
 use super::capability::{Grants, Host, Misuse};
-use super::contract::{self, Complete, types};
+use super::contract::{self, types};
 use super::engine::Engine;
 use super::engine::{CORE_INSTANCES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
+use super::linked::Exports;
 use super::module::{Bounds, Module};
 use super::tally::Tally;
 use super::{Check, Circumstances, Fault, Observer, Verdict};
@@ -95,7 +96,7 @@ pub fn store(
 /// A configured instance.
 pub struct Instance {
     store: wasmtime::Store<Guest>,
-    exports: Complete,
+    exports: Exports,
     calls: u32,
     /// Told how much memory there was after each call.
     tally: Arc<Tally>,
@@ -118,8 +119,8 @@ impl Instance {
     pub async fn start(module: &Module, observer: &Arc<dyn Observer>, budget: Budget) -> Result<Self, Fault> {
         let (name, bounds, grants) = (&module.name, module.bounds, &module.grants);
         let mut store = store(&module.engine, name, bounds, grants, observer, budget);
-        let started = budget.cover(module.pre.instantiate_async(&mut store)).await;
-        let exports = started.map_err(|failed| store.data().fault(failed, Fault::Unavailable))?;
+        let started = budget.cover(module.linked.begin(&mut store)).await;
+        let (_, exports) = started.map_err(|failed| store.data().fault(failed, Fault::Unavailable))?;
         if !module.configured {
             configure(&mut store, &exports, &module.settings).await?;
         }
@@ -140,7 +141,7 @@ impl Instance {
         self.calls += 1;
         self.store.set_epoch_deadline(1);
         let asked = contract::Asked::of(event, circumstances);
-        let said = budget.cover(self.exports.call_judge(&mut self.store, asked.event(), asked.context())).await;
+        let said = budget.cover(self.exports.judge(&mut self.store, &asked)).await;
         let guest = self.store.data_mut();
         guest.host.end();
         self.tally.memory(guest.memory.size);
@@ -158,9 +159,9 @@ impl Instance {
 }
 
 /// Hands an instance its settings.
-pub async fn configure(store: &mut wasmtime::Store<Guest>, exports: &Complete, settings: &str) -> Result<(), Fault> {
+pub async fn configure(store: &mut wasmtime::Store<Guest>, exports: &Exports, settings: &str) -> Result<(), Fault> {
     let budget = store.data().budget;
-    let configured = budget.cover(exports.call_configure(&mut *store, settings)).await;
+    let configured = budget.cover(exports.configure(store, settings)).await;
     store.data_mut().host.end();
     configured.map_err(|failed| store.data().fault(failed, Fault::Nonsense))?.map_err(Fault::Configure)
 }

@@ -3,7 +3,7 @@
 use super::ticker::{Running, Ticker};
 use std::sync::Arc;
 use tracing::warn;
-use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, RegallocAlgorithm};
 
 /// The stack that guest code may use.
 const STACK_BYTES_MAX: usize = 512 << 10;
@@ -44,6 +44,19 @@ impl Engine {
             config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
             wasmtime::Engine::new(&config)
         })?;
+        let ticker = Arc::new(Ticker::start(&wasmtime)?);
+        Ok(Self { wasmtime, ticker })
+    }
+
+    /// Makes an engine for what runs once and is thrown away: it compiles quickly, to code that is slower and takes more stack.
+    pub fn for_drafts() -> Result<Self, wasmtime::Error> {
+        let mut config = config();
+        config
+            .cranelift_opt_level(OptLevel::None)
+            .cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass)
+            .max_wasm_stack(8 * STACK_BYTES_MAX)
+            .async_stack_size(16 * STACK_BYTES_MAX);
+        let wasmtime = wasmtime::Engine::new(&config)?;
         let ticker = Arc::new(Ticker::start(&wasmtime)?);
         Ok(Self { wasmtime, ticker })
     }

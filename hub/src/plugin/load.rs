@@ -13,6 +13,7 @@ use crate::brief::Brief;
 use crate::kv::Kv;
 use confab_config::{ChainRule, Config, Isolation, Patterns, PluginConfig};
 use confab_protocol::Body;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -195,11 +196,14 @@ async fn load_all(
     let cache = Cache::open(folder.as_deref());
     let speech = Speech { check, hops_max: config.limits.plugin_hops };
     let with = Surroundings { base_dir, engine: &engine, cache: &cache, observer, outside, speech };
-    for (name, settings) in &config.plugin {
-        if !members.contains_key(name) {
-            let member = load(name, settings, &with, warnings).await?;
-            members.insert(name.clone(), Arc::new(member));
-        }
+    // Only a part of compiling is spread over processors: while one plugin is read, another is optimised.
+    let fresh = config.plugin.iter().filter(|(name, _)| !members.contains_key(*name));
+    let loading: Vec<_> = fresh.map(|(name, settings)| load(name, settings, &with)).collect();
+    let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+    let loaded: Vec<_> = stream::iter(loading).buffered(at_once).try_collect().await?;
+    for (member, warning) in loaded {
+        warnings.extend(warning);
+        members.insert(member.name.clone(), Arc::new(member));
     }
     Ok(members)
 }
@@ -231,12 +235,8 @@ struct Surroundings<'a> {
     speech: Speech<'a>,
 }
 
-async fn load(
-    name: &str,
-    config: &PluginConfig,
-    with: &Surroundings<'_>,
-    warnings: &mut Vec<String>,
-) -> Result<Member, Error> {
+/// Loads one plugin, and perhaps has a warning for the operator.
+async fn load(name: &str, config: &PluginConfig, with: &Surroundings<'_>) -> Result<(Member, Option<String>), Error> {
     let file = with.base_dir.join(&config.module);
     let job = (name.to_owned(), file.clone(), config.clone(), with.engine.clone(), with.cache.clone());
     let (kv, stage) = (with.outside.kv, with.outside.stage);
@@ -253,15 +253,17 @@ async fn load(
     let terms = terms(config, module.hash.clone());
     let opened = Pool::open(module, config.isolation, Arc::clone(with.observer)).await;
     let (pool, took) = opened.map_err(|source| Error::Start { plugin: name.into(), file, source })?;
-    if config.isolation == Isolation::Message && took > config.timeout / 2 {
-        warnings.push(format!(
+    let slow = config.isolation == Isolation::Message && took > config.timeout / 2;
+    let warning = slow.then(|| {
+        format!(
             "plugin `{name}` took {took:?} to start, and starts for every message within its timeout of {:?}: \
              raise `timeout`, or set `isolation = \"worker\"`",
             config.timeout
-        ));
-    }
+        )
+    });
     let breaker = Breaker::new(config.breaker.clone());
-    Ok(Member { name: name.into(), pool, on_fault: config.on_fault, terms, breaker, brief: Brief::default() })
+    let member = Member { name: name.into(), pool, on_fault: config.on_fault, terms, breaker, brief: Brief::default() };
+    Ok((member, warning))
 }
 
 /// Where compiled plugins are kept unless hub.toml says otherwise: the user's own folder for such things.

@@ -2,9 +2,10 @@
 
 use super::cache::{Cache, Entry, Key};
 use super::capability::{self, Capability, Grants};
-use super::contract::{CompletePre, PACKAGE, VERSION};
+use super::contract::{PACKAGE, VERSION};
+use super::linked::Linked;
 use super::settings::{self, Refused};
-use super::{Fault, call::Guest, engine::Engine, snapshot, tally::Tally};
+use super::{Fault, engine::Engine, snapshot, tally::Tally};
 use confab_config::{Isolation, PluginConfig};
 use confab_plugin_kit::settings::table_to_json;
 use std::path::Path;
@@ -105,7 +106,7 @@ pub struct Module {
     /// The BLAKE3 hash of the file.
     pub hash: String,
     /// The component, compiled and linked.
-    pub pre: CompletePre<Guest>,
+    pub linked: Linked,
     /// Its instances start configured: it is a picture of one that was.
     pub configured: bool,
     /// The engine it was compiled for.
@@ -163,11 +164,11 @@ impl Module {
         let mut linker = Linker::new(engine.wasmtime());
         let linked = capability::link(&mut linker, &config.capabilities)
             .and_then(|()| linker.instantiate_pre(&entry.component))
-            .and_then(CompletePre::new);
+            .and_then(Linked::new);
         Ok(Self {
             name,
             hash,
-            pre: linked.map_err(|error| Error::Exports(error.into()))?,
+            linked: linked.map_err(|error| Error::Exports(error.into()))?,
             configured: entry.configured,
             engine,
             settings,
@@ -205,7 +206,7 @@ async fn compile(
     if !is_pictured(config, bytes.len()) {
         return compiled(bytes, false);
     }
-    match snapshot::take(bytes, name, settings, config, engine).await {
+    match snapshot::take(bytes, name, settings, config, &sitting(bytes.len(), engine)).await {
         Ok(picture) => compiled(&picture, true),
         Err(snapshot::Error::Module(error)) => Err(error.into()),
         Err(snapshot::Error::Fault(fault)) => Err(LoadError::Start(fault)),
@@ -216,6 +217,13 @@ async fn compile(
             Ok(entry)
         }
     }
+}
+
+/// The engine where a plugin sits for its picture. It runs once, so code that is quickly compiled will do; a scripting
+/// language's runtime does so much when it starts that it needs better code to be in time.
+fn sitting(bytes: usize, engine: &Engine) -> Engine {
+    let draft = (bytes <= PICTURE_BYTES_MAX).then(Engine::for_drafts).and_then(Result::ok);
+    draft.unwrap_or_else(|| engine.clone())
 }
 
 /// Refuses a component of another contract, and one that wants what it may not have.

@@ -5,7 +5,7 @@
 
 use super::call::{self, Budget, Guest};
 use super::capability::{self, Grants};
-use super::contract::{Complete, CompletePre};
+use super::linked::Linked;
 use super::module::{self, Bounds};
 use super::pool::START_TIMEOUT;
 use super::{Fault, engine::Engine};
@@ -25,7 +25,7 @@ pub enum Error {
     Fault(Fault),
 }
 
-/// Configures the component once and returns one whose instances start where this one ended.
+/// Configures the component once, on this engine, and returns one whose instances start where this one ended.
 pub async fn take(
     bytes: &[u8],
     name: &Arc<str>,
@@ -44,16 +44,16 @@ pub async fn take(
     linker.define_unknown_imports_as_traps(&component).map_err(unsuitable)?;
     let pre = linker.instantiate_pre(&component).map_err(unsuitable)?;
     // What lacks the contract's exports is told so when it is linked in earnest.
-    CompletePre::new(pre.clone()).map_err(unsuitable)?;
+    let linked = Linked::new(pre).map_err(unsuitable)?;
 
     let (bounds, budget) = (Bounds::of(config), Budget::from_now(START_TIMEOUT));
     let observer: Arc<dyn super::Observer> = Arc::new(());
     let bounds = Bounds { handed: usize::MAX >> 1, ..bounds };
     let mut store = call::store(engine, name, bounds, &Grants::default(), &observer, budget);
     let _ticking = engine.keep_ticking();
-    let started = budget.cover(pre.instantiate_async(&mut store)).await;
-    let instance = started.map_err(|failed| Error::Fault(store.data().fault(failed, Fault::Unavailable)))?;
-    let exports = Complete::new(&mut store, &instance).map_err(unsuitable)?;
+    let started = budget.cover(linked.begin(&mut store)).await;
+    let started = started.map_err(|failed| Error::Fault(store.data().fault(failed, Fault::Unavailable)));
+    let (instance, exports) = started?;
     call::configure(&mut store, &exports, settings).await.map_err(Error::Fault)?;
     // Reading is ours, not the plugin's: it may take its time.
     store.epoch_deadline_callback(|_| Ok(wasmtime::UpdateDeadline::Yield(1)));

@@ -15,8 +15,10 @@ const TARGET: &str = "wasm32-unknown-unknown";
 /// Finds a compiler, and makes one where there is none.
 const SCRIPT: &str = include_str!("../../../scripts/wasm-target.sh");
 
-/// The profile that plugins are built with, for crates that do not have it: small modules, and a panic is a trap.
-const PROFILE: [&str; 5] = [
+/// How plugins are built: small modules, and a panic is a trap. Their stack has 256 KiB instead of a mebibyte: where the memory is
+/// put back after each call, the kernel looks at every page of it.
+const SETTINGS: [&str; 6] = [
+    "target.wasm32-unknown-unknown.rustflags=['-Clink-arg=-zstack-size=262144']",
     "profile.plugin.inherits='release'",
     "profile.plugin.lto=true",
     "profile.plugin.codegen-units=1",
@@ -77,7 +79,7 @@ impl Rust {
         let output = Command::new(cargo)
             .current_dir(&project.root)
             .args(["build", "--quiet", "--lib", "--profile", "plugin", "--target", TARGET])
-            .args(PROFILE.iter().flat_map(|setting| ["--config", setting]))
+            .args(SETTINGS.iter().flat_map(|setting| ["--config", setting]))
             .args(["--message-format", "json-render-diagnostics", "--manifest-path"])
             .arg(absolute(&manifest)?)
             .arg("--target-dir")
