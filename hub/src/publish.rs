@@ -34,9 +34,14 @@ use confab_protocol::{
 };
 use confab_store::Store;
 use follow::Fate;
+use futures_util::FutureExt;
 use serde::Serialize;
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -127,15 +132,37 @@ impl Publisher {
     /// Carries a draft in and answers with its receipt. Past the send deadline the answer is "unknown", and the send
     /// goes on by itself.
     pub async fn publish(self: &Arc<Self>, sending: Sending, turn: Turn) -> Result<Receipt, Refusal> {
+        let (tell, told) = oneshot::channel();
+        self.publish_and_tell(sending, turn, |answer| drop(tell.send(answer)));
+        told.await.unwrap_or(Err(Refusal::Unknown)) // the runtime is ending
+    }
+
+    /// As [`Self::publish`], beside whoever asks: the answer is told in the task that carries the send, so that nobody is
+    /// woken to pass it on.
+    pub fn publish_and_tell(
+        self: &Arc<Self>,
+        sending: Sending,
+        turn: Turn,
+        tell: impl FnOnce(Result<Receipt, Refusal>) + Send + 'static,
+    ) {
         let span = tracing::trace_span!("send", room = %sending.draft.room, key = %sending.draft.key);
-        let walk = self.tasks.spawn(Box::pin(self.clone().walk(sending, turn)).instrument(span)); // moved thrice on its way
-        let answer = match timeout(self.limits.send_deadline, walk).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(panic)) => Err(self.internal("a send panicked", &panic)),
-            Err(_) => Err(Refusal::Unknown),
+        let (publisher, walk) = (self.clone(), self.clone().walk(sending, turn));
+        let work = async move {
+            let mut walk = pin!(AssertUnwindSafe(walk).catch_unwind());
+            let answer = timeout(publisher.limits.send_deadline, walk.as_mut()).await;
+            let goes_on = answer.is_err();
+            let answer = match answer {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(panic)) => Err(publisher.internal("a send panicked", &said(&*panic))),
+                Err(_) => Err(Refusal::Unknown),
+            };
+            publisher.telemetry.sent(answer.as_ref().err());
+            tell(answer);
+            if goes_on && let Err(panic) = walk.await {
+                publisher.internal("a send panicked", &said(&*panic));
+            }
         };
-        self.telemetry.sent(answer.as_ref().err());
-        answer
+        self.tasks.spawn(Box::pin(work.instrument(span))); // large, and moved thrice on its way
     }
 
     async fn walk(self: Arc<Self>, sending: Sending, mut turn: Turn) -> Result<Receipt, Refusal> {
@@ -411,6 +438,12 @@ impl Publisher {
         tracing::error!(incident, %error, "{what}");
         Refusal::Internal { incident }
     }
+}
+
+/// What a panic said.
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("nothing")
 }
 
 /// Gives a draft its id, its sender and its time. The id's own milliseconds are the time, so that both always agree.

@@ -93,8 +93,14 @@ impl Session {
         reply: impl FnOnce(crate::publish::Receipt) -> Reply + Send + 'static,
     ) {
         let turn: Turn = self.turns.next(&draft.room);
-        let (publisher, sending) = (self.door.publisher.clone(), self.sending(identity, draft, keyed));
-        self.beside(number, async move { publisher.publish(sending, turn).await.map(reply) }).await;
+        // Boxed, as every session would hold room for it while it waits.
+        let sending = Box::new(self.sending(identity, draft, keyed));
+        let permit = self.in_flight.clone().acquire_owned().await.expect("nobody closes the semaphore");
+        let (outbox, dialect) = (self.outbox.clone(), self.dialect.clone());
+        self.door.publisher.publish_and_tell(*sending, turn, move |answer| {
+            outbox.push(dialect.reply(number, &answer.map_or_else(Reply::Refused, reply)));
+            drop(permit);
+        });
     }
 
     fn sending(&self, identity: &Identity, draft: Draft, keyed: bool) -> Sending {
