@@ -6,7 +6,11 @@
 use anyhow::{Context, Result, bail, ensure};
 use confab_config::Profile;
 use confab_hub::hub::{self, Keeping};
+use mimalloc::MiMalloc;
 use std::path::PathBuf;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc; // as in the hub
 
 fn main() -> Result<()> {
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {

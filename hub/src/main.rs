@@ -1,7 +1,11 @@
 //! `confab`: the hub and its command line.
 
 use confab_hub::cli::{self, Command, Exit, Screen};
+use mimalloc::MiMalloc;
 use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     // Two crypto libraries could be chosen by what is linked; this one is ours.
