@@ -100,10 +100,13 @@ async fn once_opened(State(shared): State<Shared>, request: Request, next: Next)
         return next.run(request).await;
     }
     let why = match shared.opening.waits_for.say() {
-        Some(what) => format!("starting: {what}\n"),
-        None => "starting\n".to_owned(),
+        Some(what) => format!("starting: {what}"),
+        None => "starting".to_owned(),
     };
-    (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
+    if request.uri().path().starts_with("/api/") {
+        return problem(StatusCode::SERVICE_UNAVAILABLE, why);
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response()
 }
 
 async fn metrics(State(shared): State<Shared>) -> Response {

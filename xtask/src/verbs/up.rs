@@ -147,8 +147,8 @@ fn start_member(member: &Member, programs: &Path, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether `GET /readyz` says yes.
-fn is_ready(address: &str) -> bool {
+/// Whether `GET /readyz` at this admin address says yes.
+pub fn is_ready(address: &str) -> bool {
     let ask = || -> std::io::Result<bool> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(Duration::from_secs(2)))?;

@@ -3,6 +3,7 @@
 use super::measure::report_of;
 use super::serving::{self, Programs};
 use super::subject::{SECRET, SERVER};
+use crate::verbs::up;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,7 @@ impl Own {
         serving::alone(&mut command).env("CONFAB_LOG", "error").args(["run", "--config"]).arg(&config);
         let log = folder.join("log");
         let mut process = Process::spawn(command, &log, Life::WithUs)?;
-        serving::wait(&address, &mut process, &log)?;
+        serving::wait_until(&mut process, &log, || up::is_ready(&admin))?;
         let (token, program) = (serving::token(programs, &config)?, programs.confab.clone());
         Ok(Self { address, token, program, config, head, process, _ports: ports })
     }

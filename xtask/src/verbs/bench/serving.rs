@@ -158,8 +158,13 @@ pub fn launch(command: Command, address: &str, log: &Path) -> Result<Process> {
 
 /// Waits until it takes connections.
 pub fn wait(address: &str, process: &mut Process, log: &Path) -> Result<()> {
+    wait_until(process, log, || TcpStream::connect(address).is_ok())
+}
+
+/// Waits until `serves` says so.
+pub fn wait_until(process: &mut Process, log: &Path, serves: impl Fn() -> bool) -> Result<()> {
     let deadline = Instant::now() + START_TIMEOUT;
-    while TcpStream::connect(address).is_err() {
+    while !serves() {
         let said = || std::fs::read_to_string(log).unwrap_or_default();
         if let Some(status) = process.exited()? {
             bail!("it ended with {status} before it served: {}", said());
