@@ -5,8 +5,8 @@
 //! any more ([`SourceEvent::Revoked`]). The group's protocol is the eager one: every change takes all partitions away and
 //! gives a new set, so there is one assignment at a time and nothing to merge.
 //!
-//! The client is polled on a thread of its own, which never blocks: where the queue of events is full, fetching is paused
-//! and polling goes on, so that a store that is away for an hour costs neither memory nor membership.
+//! The client is polled on a thread of its own. Where the queue of events stays full, fetching is paused and polling goes on,
+//! so that a store that is away for an hour costs neither memory nor membership; a store that is only busy is waited for.
 
 mod context;
 mod dead_letters;
@@ -28,7 +28,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-/// How many events may wait between the poller and the consumer. When it is full, fetching is paused.
+/// How many events may wait between the poller and the consumer. When it stays full, fetching is paused.
 const EVENTS_MAX: usize = 4;
 
 /// Where the store is in each partition that is ours: the offset of the next record, `None` where it has none yet.

@@ -1,4 +1,4 @@
-//! The poller: one thread that serves Kafka's client and never blocks on us.
+//! The poller: one thread that serves Kafka's client, and waits for the consumer no longer than [`ROOM`].
 
 use super::context::{Change, Watch};
 use super::{Assigned, Command, Incoming, Positions, Revoked, Shared, SourceEvent, client_config, decode};
@@ -56,7 +56,7 @@ pub struct Poller {
     commands: blocking::Receiver<Command>,
     shared: Arc<Shared>,
     metrics: Arc<Metrics>,
-    /// Events that found no room yet. While it is not empty fetching is paused, so it holds a chunk or two.
+    /// Events that found no room yet. While there are some nothing is read or fetching is paused, so it holds a chunk or two.
     outbox: VecDeque<SourceEvent>,
     phase: Phase,
     revoked: CancellationToken,
