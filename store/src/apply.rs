@@ -1,10 +1,12 @@
 //! The way in: one batch, one transaction.
 
 mod fence;
+mod fresh;
 mod rows;
 
 pub(crate) use rows::{Changes, IdRow, NewRow, SpanRow, Spans, Touched, UsedKeyRow};
 
+use self::fresh::Cut;
 use crate::fold::{Fate, Known, MessageName, MessageRow, Projections, ReactionRow, Wanted};
 use crate::row::{cursor, name, number};
 use crate::span::Span;
@@ -53,9 +55,12 @@ impl Store {
             {
                 return Ok(count(&vec![Fate::New; batch.len()]));
             }
-            let mut transaction = self.begin().await?;
-            let applied = steps(&mut transaction, batch, advance).await?;
-            transaction.commit().await.map_err(|error| Error::sort("commit a batch", error))?;
+            let cut = if matches!(self, Self::Postgres(_)) { Cut::of(batch) } else { Cut::whole(batch) };
+            let applied = match self.attempt(batch, &cut, advance).await? {
+                Some(applied) => Some(applied),
+                None => self.attempt(batch, &Cut::whole(batch), advance).await?,
+            };
+            let applied = applied.unwrap_or_default(); // where nothing was taken for new nothing turns out to be known
             if let Self::Postgres(postgres) = self {
                 postgres.stored(applied.events).await;
             }
@@ -63,27 +68,46 @@ impl Store {
         })
         .await
     }
+
+    /// Takes a batch in one transaction. `None`: some of what looked new is known, and nothing was written.
+    async fn attempt(&self, batch: &[Entry], cut: &Cut<'_>, advance: &[Advance]) -> Result<Option<Applied>, Error> {
+        let mut transaction = self.begin().await?;
+        let applied = steps(&mut transaction, batch, cut, advance).await?;
+        let ended = if applied.is_some() { transaction.commit().await } else { transaction.rollback().await };
+        ended.map_err(|error| Error::sort("commit a batch", error))?;
+        Ok(applied)
+    }
 }
 
-/// The steps of a batch. Who fails drops the transaction, which undoes them all.
-async fn steps(transaction: &mut Transaction, batch: &[Entry], advance: &[Advance]) -> Result<Applied, Error> {
+/// The steps of a batch. Who fails drops the transaction, which undoes them all; so does `None`, as in [`Store::attempt`].
+async fn steps(
+    transaction: &mut Transaction,
+    batch: &[Entry],
+    cut: &Cut<'_>,
+    advance: &[Advance],
+) -> Result<Option<Applied>, Error> {
     fence::pass(transaction, advance).await?;
     if batch.iter().all(|entry| place_of(entry).is_none()) {
-        return Ok(count(&vec![Fate::Nowhere; batch.len()]));
+        return Ok(Some(count(&vec![Fate::Nowhere; batch.len()])));
     }
     let mut spans = load_spans(transaction, batch).await?;
-    let mut known = load_known(transaction, batch).await?;
-    let (fates, replacing) = known.judge(batch);
-    let mut projections = load_projections(transaction, batch, &fates, &known).await?;
-    for (record, fate) in records(batch, &fates) {
+    if !cut.write(transaction).await? {
+        return Ok(None);
+    }
+    let mut known = load_known(transaction, &cut.rest).await?;
+    let (fates, replacing) = known.judge(&cut.rest);
+    let mut projections = load_projections(transaction, &cut.rest, &fates, &known).await?;
+    for (record, fate) in records(&cut.rest, &fates) {
         projections.fold(record, fate, &known);
     }
-    advance_spans(transaction, &mut spans, batch, &fates).await?;
-    let replaced = replacing.into_iter().filter_map(|n| place_of(&batch[n])).collect();
-    let rows = batch.iter().zip(&fates).filter_map(|(entry, fate)| NewRow::of(entry, *fate)).collect();
+    let fresh = cut.fresh.iter().map(|entry| (*entry, Fate::New));
+    advance_spans(transaction, &mut spans, fresh.chain(cut.rest.iter().zip(fates.iter().copied()))).await?;
+    let replaced = replacing.into_iter().filter_map(|n| place_of(&cut.rest[n])).collect();
+    let rows = cut.rest.iter().zip(&fates).filter_map(|(entry, fate)| NewRow::of(entry, *fate)).collect();
     let changes = Changes { replaced, rows, projections, spans };
     transaction.write(&changes).await?;
-    Ok(count(&fates))
+    let applied = count(&fates);
+    Ok(Some(Applied { events: applied.events + cut.fresh.len(), ..applied }))
 }
 
 /// Loads, and in PostgreSQL locks, what is known of the places of every (room, epoch) that the batch touches.
@@ -98,6 +122,9 @@ async fn load_spans(transaction: &mut Transaction, batch: &[Entry]) -> Result<Sp
 
 /// Loads what is known of the batch's ids and keys.
 async fn load_known(transaction: &mut Transaction, batch: &[Entry]) -> Result<Known, Error> {
+    if batch.is_empty() {
+        return Ok(Known::default());
+    }
     let mut touched = Touched::default();
     for entry in batch {
         touched.ids.extend(place_of(entry).map(|(room, _, id)| (room, id)));
@@ -150,10 +177,9 @@ async fn load_projections(
 async fn advance_spans(
     transaction: &mut Transaction,
     spans: &mut Spans,
-    batch: &[Entry],
-    fates: &[Fate],
+    batch: impl Iterator<Item = (&Entry, Fate)>,
 ) -> Result<(), Error> {
-    for (entry, fate) in batch.iter().zip(fates) {
+    for (entry, fate) in batch {
         if let (Some((room, at, _)), Fate::New | Fate::Again { .. } | Fate::Unreadable) = (place_of(entry), fate)
             && let Some(span) = spans.get_mut(&(room, number(at.epoch.0)))
         {

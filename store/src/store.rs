@@ -1,7 +1,8 @@
 //! The two back-ends behind one face.
 
 use crate::Error;
-use crate::{postgres::Postgres, sqlite::Sqlite};
+use crate::postgres::{PgTransaction, Postgres};
+use crate::sqlite::Sqlite;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -69,7 +70,7 @@ impl Store {
     pub(crate) async fn begin(&self) -> Result<Transaction, Error> {
         let begun = match self {
             Self::Sqlite(sqlite) => sqlite.begin().await.map(Transaction::Sqlite),
-            Self::Postgres(postgres) => postgres.pool.begin().await.map(Transaction::Postgres),
+            Self::Postgres(postgres) => PgTransaction::begin(&postgres.pool).await.map(Transaction::Postgres),
         };
         begun.map_err(|error| Error::sort("begin a transaction", error))
     }
@@ -91,7 +92,7 @@ impl Store {
 /// A transaction on either back-end. Dropped without a commit, it is undone.
 pub(crate) enum Transaction {
     Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
-    Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
+    Postgres(PgTransaction),
 }
 
 impl Transaction {
@@ -99,6 +100,13 @@ impl Transaction {
         match self {
             Self::Sqlite(transaction) => transaction.commit().await,
             Self::Postgres(transaction) => transaction.commit().await,
+        }
+    }
+
+    pub async fn rollback(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(transaction) => transaction.rollback().await,
+            Self::Postgres(transaction) => transaction.rollback().await,
         }
     }
 }

@@ -57,7 +57,10 @@ contract! {
         a_batch_that_fails_leaves_nothing,
         what_no_column_can_hold_is_named_and_its_neighbours_are_stored,
         keys_are_remembered,
-        large_batches_are_whole;
+        large_batches_are_whole,
+        what_is_known_by_a_row_that_does_not_stand_is_no_news,
+        one_known_message_spoils_none_of_its_batch,
+        a_batch_given_up_on_its_way_leaves_nothing_and_is_in_nobodys_way;
     folding:
         an_edit_waits_for_its_message,
         the_newest_edit_counts_however_they_come,

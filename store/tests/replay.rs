@@ -1,4 +1,4 @@
-//! The order of arrival does not matter to what is served, nor does the cut into batches to what is stored.
+//! The order of arrival does not matter to what is served, nor does the cut into batches to what is stored, nor the database.
 
 mod support;
 
@@ -145,18 +145,23 @@ async fn tables(path: &std::path::Path) -> Vec<String> {
     rows
 }
 
-/// Stores `records` in a new store, cut into batches of the given sizes; returns what is served and what is stored.
-async fn stored(records: &[Record], cuts: &[usize], steps: usize) -> (Served, Vec<String>) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("store.db");
-    let store = Store::sqlite(&path).await.unwrap();
+/// Takes `records`, cut into batches of the given sizes.
+async fn take(store: &Store, records: &[Record], cuts: &[usize]) {
     store.migrate().await.unwrap();
     let (mut rest, mut sizes) = (records, cuts.iter().cycle());
     while !rest.is_empty() {
         let (batch, others) = rest.split_at((*sizes.next().unwrap()).min(rest.len()));
-        apply(&store, batch).await;
+        apply(store, batch).await;
         rest = others;
     }
+}
+
+/// Stores `records` in a new store; returns what is served and what is stored.
+async fn stored(records: &[Record], cuts: &[usize], steps: usize) -> (Served, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = Store::sqlite(&path).await.unwrap();
+    take(&store, records, cuts).await;
     let served = served(&store, steps).await;
     store.close().await;
     (served, tables(&path).await)
@@ -180,6 +185,32 @@ proptest! {
             prop_assert_eq!(&bent, &straight);
             let (_, replayed) = stored(&shuffled, &[shuffled.len().max(1)], steps.len()).await;
             prop_assert_eq!(replayed, tables, "a replay in the journal's order gives the same tables");
+            Ok::<_, TestCaseError>(())
+        })?;
+    }
+}
+
+proptest! {
+    // Each case makes a database.
+    #![proptest_config(ProptestConfig { cases: 16, max_shrink_iters: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn postgres_serves_what_sqlite_serves(
+        steps in proptest::collection::vec(step(), 1..60),
+        seed in any::<u64>(),
+        cuts in proptest::collection::vec(1..30usize, 1..5),
+    ) {
+        let shuffled = shuffled(&records(&steps), seed);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (expected, _) = stored(&shuffled, &[1], steps.len()).await;
+            let database = Database::create().await;
+            let store = database.store(2);
+            take(&store, &shuffled, &cuts).await;
+            let found = served(&store, steps.len()).await;
+            store.close().await;
+            database.drop().await;
+            prop_assert_eq!(&found, &expected);
             Ok::<_, TestCaseError>(())
         })?;
     }

@@ -1,7 +1,7 @@
 //! The fence: a position moves only from where its writer thought it was.
 
 use crate::store::{Transaction, on_transaction};
-use crate::{Advance, Error};
+use crate::{Advance, Error, postgres};
 
 const MOVE: &str = "update positions set next = $4 where topic = $1 and partition = $2 and next = $3";
 const START: &str = "insert into positions (topic, partition, next) values ($1, $2, $3) on conflict do nothing";
@@ -12,7 +12,13 @@ const FIND: &str = "select next from positions where topic = $1 and partition = 
 pub(super) async fn pass(transaction: &mut Transaction, advance: &[Advance]) -> Result<(), Error> {
     let mut advance: Vec<_> = advance.iter().collect();
     advance.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition))); // all lock in one order
-    for step in advance {
+    let moved = match transaction {
+        Transaction::Postgres(connection) => postgres::write::positions(connection, &advance).await,
+        Transaction::Sqlite(_) => Ok(Vec::new()),
+    };
+    let moved = moved.map_err(|error| Error::sort("move positions", error))?;
+    // What is left: partitions never seen, and those where somebody else has been.
+    for step in advance.into_iter().filter(|step| !moved.contains(&(step.topic.clone(), step.partition))) {
         on_transaction!(transaction, connection => {
             let moved = match step.expected {
                 Some(expected) => sqlx::query(MOVE).bind(&step.topic).bind(step.partition).bind(expected).bind(step.next)

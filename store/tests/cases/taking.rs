@@ -3,6 +3,7 @@
 use crate::support::*;
 use confab_protocol::{Cursor, Key};
 use confab_store::{Advance, Applied, Error, Store};
+use std::task::Poll;
 
 fn advance(expected: Option<i64>, next: i64) -> [Advance; 1] {
     [Advance { topic: "confab-events".into(), partition: 3, expected, next }]
@@ -148,4 +149,61 @@ pub async fn large_batches_are_whole(store: Store) {
     let page = forwards(&store, None, usize::MAX).await;
     assert_eq!(page.records, records[..1000]);
     assert_eq!(forwards(&store, Some((1, 1000)), usize::MAX).await.records, records[1000..]);
+}
+
+pub async fn what_is_known_by_a_row_that_does_not_stand_is_no_news(store: Store) {
+    apply(&store, &[message(1, (1, 1)).key("k")]).await;
+    apply(&store, &[message(2, (1, 2)).key("k")]).await;
+    // The id of a duplicate, under a key that nobody has used, among messages that are new.
+    let batch = [message(3, (2, 1)), message(2, (2, 2)).key("fresh"), reaction(4, (2, 3), 2, "👍")];
+    assert_eq!(apply(&store, &batch).await, Applied { events: 2, duplicates: 1, ..Applied::default() });
+    assert_eq!((now(&store, 2).await.id, now(&store, 1).await.reactions.len()), (id(1), 1));
+    assert_eq!(places(&forwards(&store, Some((2, 0)), 9).await), [(2, 1), (2, 2), (2, 3)]);
+}
+
+pub async fn one_known_message_spoils_none_of_its_batch(store: Store) {
+    apply(&store, &[message(1, (1, 1)).key("k"), edit(2, (1, 2), 4)]).await;
+    // A used key; a message that an edit waits for; a new one, edited and deleted at once, the delete first.
+    let batch = [delete(7, (1, 7), 6), message(3, (1, 3)).key("k"), message(4, (1, 4)), edit(5, (1, 5), 6)];
+    store.apply(&entries(&[&batch[..], &[message(6, (1, 6))]].concat()), &advance(None, 5)).await.unwrap();
+    assert_eq!(now(&store, 3).await.id, id(1));
+    assert_eq!(words(&store, 4).await, r#""words of 2""#);
+    assert!(now(&store, 6).await.deleted);
+    assert_eq!((event_body(&store, 6).await, event_body(&store, 5).await), ("null".into(), "null".into()));
+    assert_eq!(places(&forwards(&store, None, 9).await).len(), 7);
+    assert_eq!(store.position("confab-events", 3).await.unwrap(), Some(5));
+}
+
+pub async fn a_batch_given_up_on_its_way_leaves_nothing_and_is_in_nobodys_way(store: Store) {
+    let (mut expected, mut done) = (None::<i64>, false);
+    // The last but one may find that a commit that nobody waited for came through; the last finds its turn.
+    for turns in (0..60).map(|n| 4 * n * n).chain([usize::MAX; 2]) {
+        let next = expected.unwrap_or(0) + 1;
+        let batch = entries(&[message(next.unsigned_abs().into(), (1, next.unsigned_abs()))]);
+        done = match within(turns, store.apply(&batch, &advance(expected, next))).await {
+            Some(Ok(_)) => true,
+            None | Some(Err(Error::Fenced { .. })) => false,
+            Some(Err(error)) => panic!("after {turns} turns: {error:?}"),
+        };
+        // What is asked next is answered, and not the question before.
+        let found = store.position("confab-events", 3).await.unwrap();
+        assert!(found == Some(next) || (!done && found == expected), "{found:?} after {expected:?}, {done}");
+        let through = store.through(&room()).await.unwrap().map_or(0, |cursor| cursor.offset);
+        assert!(through >= found.unwrap_or(0).unsigned_abs(), "{through} at {found:?}");
+        expected = found;
+    }
+    assert!(done, "at {expected:?}");
+}
+
+/// Goes on with it for so many turns, then drops it. What it came to, if it came to its end.
+async fn within<T>(turns: usize, call: impl Future<Output = T>) -> Option<T> {
+    let mut call = std::pin::pin!(call);
+    for _ in 0..turns {
+        let turn = std::future::poll_fn(|context| Poll::Ready(call.as_mut().poll(context)));
+        if let Poll::Ready(ended) = turn.await {
+            return Some(ended);
+        }
+        tokio::task::yield_now().await;
+    }
+    None
 }
