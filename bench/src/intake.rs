@@ -23,12 +23,14 @@ const SINK: &str = "create table sink (
     room text not null, epoch bigint not null, seq bigint not null, id uuid not null unique, sender text not null,
     kind smallint not null, body jsonb not null, at timestamptz not null, primary key (room, epoch, seq))";
 
-/// Fills a topic with events of a fresh cluster. `sink`: with flat ones, as a sink of others wants them, into a topic that
-/// is made for it, and makes the table in this database.
-pub async fn fill(broker: &str, topic: &str, records: u64, sink: Option<&str>) -> Result<()> {
+/// Fills a topic with events of a fresh cluster. `sink`: makes the table of a sink in this database. `flat`: the events are
+/// what a sink of others wants, and the topic is made for it.
+pub async fn fill(broker: &str, topic: &str, records: u64, sink: Option<&str>, flat: bool) -> Result<()> {
     if let Some(postgres) = sink {
         let mut connection = PgConnection::connect(postgres).await?;
         sqlx::raw_sql(SINK).execute(&mut connection).await?;
+    }
+    if flat {
         make_topic(broker, topic).await?;
     }
     let mut client = ClientConfig::new();
@@ -36,7 +38,7 @@ pub async fn fill(broker: &str, topic: &str, records: u64, sink: Option<&str>) -
     let producer: ThreadedProducer<DefaultProducerContext> = client.create()?;
     for n in 0..records {
         let record = record(n)?;
-        let value = if sink.is_some() { flat(&record) } else { record.to_json() };
+        let value = if flat { self::flat(&record) } else { record.to_json() };
         let mut to = BaseRecord::to(topic).key(record.event.room.as_str()).payload(&value);
         while let Err((error, back)) = producer.send(to) {
             let full = KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull);

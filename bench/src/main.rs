@@ -76,9 +76,12 @@ struct Fill {
     /// How many events
     #[arg(long)]
     records: u64,
-    /// Flat records, into a topic and a table `sink` that are made for them; the table in this database
+    /// Make the table of a sink in this database
     #[arg(long, value_name = "POSTGRES")]
     sink: Option<String>,
+    /// Flat records, into a topic that is made for them
+    #[arg(long)]
+    flat: bool,
 }
 
 #[derive(Debug, Args)]
@@ -158,7 +161,7 @@ fn main() -> Result<()> {
             })?)
         }
         Command::Fill(fill) => {
-            runtime.block_on(intake::fill(&fill.broker, &fill.topic, fill.records, fill.sink.as_deref()))
+            runtime.block_on(intake::fill(&fill.broker, &fill.topic, fill.records, fill.sink.as_deref(), fill.flat))
         }
         Command::Watch(watch) => {
             let mut server = Processes::new(vec![watch.pid]);

@@ -116,7 +116,7 @@ pub struct Bench {
     #[arg(long = "peer", value_name = "PEER")]
     pub peers: Vec<String>,
     /// Nobody but these, of the peers and of ours: confab, confab-judged, confab-unjournaled, confab-socketio,
-    /// confab-cluster, confab-cluster-judged, confab-consumer; may be given again
+    /// confab-cluster, confab-cluster-judged, confab-consumer, confab-one-table; may be given again
     #[arg(long, value_name = "SERVER", conflicts_with = "peers")]
     pub only: Vec<String>,
     /// How long each run measures

@@ -154,6 +154,9 @@ fn prepare(cells: &[(&Scenario, Subject)], plugins: bool) -> Result<Programs> {
     if needs(&[Subject::ConfabUnjournaled]) {
         build.args(["--example", "unjournaled"]);
     }
+    if needs(&[Subject::ConfabOneTable]) {
+        build.args(["--example", "one_table"]);
+    }
     cargo::run(&mut build)?;
     let folder = cargo::target_folder()?.join("release");
     let services = cells.iter().any(|(_, subject)| subject.needs().redis || subject.needs().kafka);
@@ -176,6 +179,7 @@ fn prepare(cells: &[(&Scenario, Subject)], plugins: bool) -> Result<Programs> {
         confab: folder.join("confab"),
         unjournaled: folder.join("examples/unjournaled"),
         consumer: folder.join("confab-consumer"),
+        one_table: folder.join("examples/one_table"),
         bench: folder.join("confab-bench"),
         plugin: workspace::root().join("plugins/word-filter.wasm"),
         socketio: socketio.unwrap_or_default(),

@@ -1,5 +1,5 @@
-//! From Kafka into PostgreSQL: our consumer, and Kafka Connect with the Debezium JDBC sink. Both have the whole machine,
-//! and a PostgreSQL that waits for its disk.
+//! From Kafka into PostgreSQL: our consumer, the same into one table, and Kafka Connect with the Debezium JDBC sink. All
+//! have the whole machine, and a PostgreSQL that waits for its disk.
 
 use super::measure::report_of;
 use super::serving::{Programs, Services, migrate};
@@ -23,7 +23,7 @@ pub fn run(subject: Subject, programs: &Programs, folder: &Path, scale: f64) -> 
     let mut fill = Command::new(&programs.bench);
     let (command, table) = match subject {
         Subject::KafkaConnect => {
-            fill.args(["fill", &kafka, "sink", "--records", &records, "--sink", &postgres]);
+            fill.args(["fill", &kafka, "sink", "--records", &records, "--sink", &postgres, "--flat"]);
             (connect(programs, folder, &kafka, &postgres)?, "sink")
         }
         _ => {
@@ -33,9 +33,16 @@ pub fn run(subject: Subject, programs: &Programs, folder: &Path, scale: f64) -> 
             std::fs::write(&config, text + &consumer)?;
             migrate(programs, &config)?;
             fill.args(["fill", &kafka, "confab-events", "--records", &records]);
-            let mut command = Command::new(&programs.consumer);
-            command.arg("--config").arg(&config).env("CONFAB_LOG", "warn");
-            (command, "messages")
+            if subject == Subject::ConfabOneTable {
+                fill.args(["--sink", &postgres]);
+                let mut command = Command::new(&programs.one_table);
+                command.arg(&config);
+                (command, "sink")
+            } else {
+                let mut command = Command::new(&programs.consumer);
+                command.arg("--config").arg(&config).env("CONFAB_LOG", "warn");
+                (command, "messages")
+            }
         }
     };
     crate::cargo::output_of(&mut fill)?;

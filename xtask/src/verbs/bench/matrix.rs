@@ -38,8 +38,8 @@ pub enum Figure {
 
 use Subject::{
     Centrifuge, CentrifugeHook, CentrifugeRedis, Confab, ConfabCluster, ConfabClusterJudged, ConfabConsumer,
-    ConfabJudged, ConfabSocketio, ConfabUnjournaled, Floor, KafkaAlone, KafkaConnect, RedisScript, Rows, Socketio,
-    SocketioKafka, SocketioRedis,
+    ConfabJudged, ConfabOneTable, ConfabSocketio, ConfabUnjournaled, Floor, KafkaAlone, KafkaConnect, RedisScript,
+    Rows, Socketio, SocketioKafka, SocketioRedis,
 };
 
 /// Who takes part where messages go to many.
@@ -130,7 +130,7 @@ pub const SCENARIOS: [Scenario; 10] = [
         name: "consumer",
         title: "from Kafka into PostgreSQL: thousand rows a second",
         figure: Figure::Rows,
-        subjects: &[ConfabConsumer, KafkaConnect],
+        subjects: &[ConfabConsumer, ConfabOneTable, KafkaConnect],
     },
 ];
 

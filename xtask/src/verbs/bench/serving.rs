@@ -17,6 +17,7 @@ pub struct Programs {
     pub confab: PathBuf,
     pub unjournaled: PathBuf,
     pub consumer: PathBuf,
+    pub one_table: PathBuf,
     pub bench: PathBuf,
     pub plugin: PathBuf,
     pub socketio: PathBuf,

@@ -48,6 +48,8 @@ pub enum Subject {
     KafkaAlone,
     /// Our consumer: from Kafka into all of the hub's tables.
     ConfabConsumer,
+    /// The consumer with another end, which fills one table: `consumer/examples/one_table.rs`.
+    ConfabOneTable,
     /// Kafka Connect with the Debezium JDBC sink: from Kafka into one table.
     KafkaConnect,
 }
@@ -66,7 +68,7 @@ pub struct Needs {
 
 impl Subject {
     /// Everybody.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Confab,
         Self::ConfabJudged,
         Self::ConfabUnjournaled,
@@ -84,6 +86,7 @@ impl Subject {
         Self::RedisScript,
         Self::KafkaAlone,
         Self::ConfabConsumer,
+        Self::ConfabOneTable,
         Self::KafkaConnect,
     ];
 
@@ -107,13 +110,14 @@ impl Subject {
             Self::RedisScript => "redis-script",
             Self::KafkaAlone => "kafka-alone",
             Self::ConfabConsumer => "confab-consumer",
+            Self::ConfabOneTable => "confab-one-table",
             Self::KafkaConnect => "kafka-connect",
         }
     }
 
     /// Whether it is ours.
     pub fn is_confab(self) -> bool {
-        self.is_embedded() || self.is_cluster() || self == Self::ConfabConsumer
+        self.is_embedded() || self.is_cluster() || matches!(self, Self::ConfabConsumer | Self::ConfabOneTable)
     }
 
     /// Whether it is a hub that needs no services.
@@ -138,7 +142,7 @@ impl Subject {
             Self::Rows | Self::CentrifugeHook => Self::ConfabJudged,
             Self::CentrifugeRedis | Self::SocketioRedis => Self::ConfabCluster,
             Self::SocketioKafka => Self::ConfabClusterJudged,
-            Self::KafkaConnect => Self::ConfabConsumer,
+            Self::KafkaConnect => Self::ConfabOneTable,
             _ => Self::Confab,
         }
     }
@@ -146,7 +150,7 @@ impl Subject {
     /// What it stands on. The hub of the cluster profile wants to know PostgreSQL, and asks it nothing here.
     pub fn needs(self) -> Needs {
         match self {
-            Self::ConfabCluster | Self::ConfabClusterJudged | Self::ConfabConsumer => {
+            Self::ConfabCluster | Self::ConfabClusterJudged | Self::ConfabConsumer | Self::ConfabOneTable => {
                 Needs { redis: true, kafka: true, postgres: true, ..Needs::default() }
             }
             Self::KafkaConnect => Needs { kafka: true, postgres: true, ..Needs::default() },
@@ -168,7 +172,9 @@ impl Subject {
             Self::ConfabCluster | Self::ConfabClusterJudged => Some("native"),
             Self::Centrifuge | Self::CentrifugeHook | Self::CentrifugeRedis => Some("native"),
             Self::ConfabSocketio | Self::Socketio | Self::SocketioRedis | Self::SocketioKafka => Some("socketio"),
-            Self::RedisScript | Self::KafkaAlone | Self::ConfabConsumer | Self::KafkaConnect => None,
+            Self::RedisScript | Self::KafkaAlone | Self::ConfabConsumer | Self::ConfabOneTable | Self::KafkaConnect => {
+                None
+            }
         }
     }
 
@@ -176,7 +182,9 @@ impl Subject {
     fn nodes(self) -> usize {
         match self {
             Self::SocketioRedis | Self::SocketioKafka => 2,
-            Self::RedisScript | Self::KafkaAlone | Self::ConfabConsumer | Self::KafkaConnect => 0,
+            Self::RedisScript | Self::KafkaAlone | Self::ConfabConsumer | Self::ConfabOneTable | Self::KafkaConnect => {
+                0
+            }
             _ => 1,
         }
     }
