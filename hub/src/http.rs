@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -91,6 +92,16 @@ pub async fn serve(listener: TcpListener, http: Arc<Http>, stop: CancellationTok
         let stop = stop.clone();
         connections.spawn(async move {
             let _permit = permit; // until the connection ends, or becomes a session's
+            // What reads the request's head brings 16 KiB of buffers: when everybody comes back at once, the thousands
+            // that have not said anything yet must not hold them.
+            let mut first = [0];
+            let spoke = tokio::select! {
+                spoke = timeout(HEADER_TIMEOUT, stream.peek(&mut first)) => spoke,
+                () = stop.cancelled() => return,
+            };
+            if !matches!(spoke, Ok(Ok(1))) {
+                return;
+            }
             let service = hyper_util::service::TowerToHyperService::new(router);
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())

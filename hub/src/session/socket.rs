@@ -1,5 +1,7 @@
 //! The WebSocket under a session. Only this file knows tungstenite's protocol types.
 
+mod tail;
+
 use super::link::{Gone, Incoming, Link};
 use crate::outbox::Frame;
 use confab_protocol::Close;
@@ -7,27 +9,32 @@ use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use std::time::Duration;
+use tail::Tail;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Error;
-use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, FrameHeader};
 use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
 
 /// A kilobyte or two is one read of chat. tungstenite's own default is 128 KiB, allocated at once for each socket; and it
 /// clears as much before each read, also before one that finds nothing.
 const READ_BUFFER: usize = 2 * 1024;
-/// Frames gather here until the flush: sixteen of chat leave in one write. An idle socket holds none of it.
-const WRITE_BUFFER: usize = 8 * 1024;
 /// How long the client may take to answer our close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The longest header of a frame that is not masked (RFC 6455 §5.2).
+const HEADER_MAX: usize = 10;
 
 /// A WebSocket that came in through the public port.
 pub type Wire = Socket<TokioIo<Upgraded>>;
 
 /// One WebSocket, after the handshake.
+///
+/// tungstenite reads, and answers pings and closes. What the hub has to say is put together here, all that leaves in one
+/// flush, and written at once: tungstenite would keep as much memory as its largest flush took, for each socket, for good.
 pub struct Socket<S> {
-    stream: WebSocketStream<S>,
+    stream: WebSocketStream<Tail<S>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
@@ -35,20 +42,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     pub async fn new(link: S, frame_max: usize) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
-            .write_buffer_size(WRITE_BUFFER)
-            .max_write_buffer_size(usize::MAX) // the outbox bounds what is fed; one flush is at most its share
+            .write_buffer_size(0) // only answers to pings and closes pass through it
             .max_message_size(Some(frame_max))
             .max_frame_size(Some(frame_max));
-        Self { stream: WebSocketStream::from_raw_socket(link, Role::Server, Some(config)).await }
+        Self { stream: WebSocketStream::from_raw_socket(Tail::new(link), Role::Server, Some(config)).await }
     }
 
-    /// Queues one frame for the next flush. Dropping the future before it is ready queues nothing.
-    pub async fn feed(&mut self, frame: Frame) -> Result<(), Gone> {
-        let message = match frame {
-            Frame::Text(text) => Message::Text(text),
-            Frame::Binary(bytes) => Message::Binary(bytes),
-        };
-        self.stream.feed(message).await.map_err(|_| Gone)
+    /// Queues frames for the next flush. Dropping the future before it is ready queues nothing.
+    pub async fn feed(&mut self, frames: &[Frame]) -> Result<(), Gone> {
+        if self.stream.get_ref().mid_frame() {
+            self.flush().await?; // nothing may come between the halves of an answer
+        }
+        self.stream.get_mut().append(frames.iter().map(|frame| HEADER_MAX + frame.len()).sum(), |out| {
+            for frame in frames {
+                let (kind, payload) = match frame {
+                    Frame::Text(text) => (Data::Text, text.as_bytes()),
+                    Frame::Binary(bytes) => (Data::Binary, &bytes[..]),
+                };
+                let header = FrameHeader { opcode: OpCode::Data(kind), ..FrameHeader::default() };
+                header.format(payload.len() as u64, out).expect("a vector takes everything");
+                out.extend_from_slice(payload);
+            }
+        });
+        Ok(())
     }
 
     /// Lets the library's answer to the client's close frame leave; then the stream ends.
@@ -84,9 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Link for Socket<S> {
     }
 
     async fn send(&mut self, frames: Vec<Frame>) -> Result<(), Gone> {
-        for frame in frames {
-            self.feed(frame).await?;
-        }
+        self.feed(&frames).await?;
         self.flush().await
     }
 

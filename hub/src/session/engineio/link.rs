@@ -133,9 +133,9 @@ impl EngineLink {
     /// Sends what is ours over the WebSocket. Dropping the future loses nothing and sends nothing twice.
     async fn push_outgoing(&mut self) -> Result<(), Gone> {
         let Carrier::WebSocket(socket) = &mut self.carrier else { return Ok(()) };
-        while let Some(frame) = self.outgoing.front() {
-            socket.feed(frame.clone()).await?;
-            self.outgoing.pop_front();
+        if !self.outgoing.is_empty() {
+            socket.feed(self.outgoing.make_contiguous()).await?;
+            self.outgoing.clear();
             self.unflushed = true;
         }
         if self.unflushed {
