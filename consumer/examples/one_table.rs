@@ -10,13 +10,17 @@ use confab_consumer::Metrics;
 use confab_consumer::batch::Batch;
 use confab_consumer::source::{Positions, Source, SourceEvent};
 use confab_protocol::Record;
-use confab_store::{Copied, Entry};
+use confab_store::Entry;
 use sqlx::{Connection, PgConnection};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-const ROWS: &str = "copy sink (room, epoch, seq, id, sender, kind, body, at) from stdin (format binary)";
+const ROWS: &str = "
+    insert into sink (room, epoch, seq, id, sender, kind, body, at)
+    select b.room, b.epoch, b.seq, b.id, b.sender, 1, b.body::jsonb, to_timestamp(b.at / 1000.0)
+    from unnest($1::text[], $2::bigint[], $3::bigint[], $4::uuid[], $5::text[], $6::text[], $7::bigint[])
+        as b (room, epoch, seq, id, sender, body, at)";
 const FIND: &str = "select next from positions where topic = $1 and partition = $2";
 /// Moves positions from where we think they are; those of partitions never seen are made.
 const MOVE: &str = "
@@ -26,11 +30,6 @@ const MOVE: &str = "
     moved as (update positions p set next = b.next from b
               where p.topic = $1 and p.partition = b.partition and p.next = b.expected returning p.partition)
     select (select count(*) from made) + (select count(*) from moved)";
-/// The time of PostgreSQL's zero, in milliseconds since 1970.
-const YEAR_2000: i64 = 946_684_800_000;
-/// How the binary form of jsonb begins: its version, then the text.
-const JSONB: u8 = 1;
-
 fn main() -> Result<()> {
     let path = PathBuf::from(std::env::args_os().nth(1).context("usage: one_table <hub.toml>")?);
     let Ok(loaded) = confab_config::load(Some(&path), confab_config::process_environment(), Vec::new()) else {
@@ -93,10 +92,10 @@ impl Sink {
     async fn store(&mut self) -> Result<()> {
         let batch = std::mem::take(&mut self.batch);
         let advances = batch.advances(&self.topic, &self.positions);
-        let mut rows = Copied::default();
+        let mut records: Vec<&Record> = Vec::with_capacity(batch.len());
         for entry in &batch.entries {
             match entry {
-                Entry::Record(record) => row(&mut rows, record)?,
+                Entry::Record(record) => records.push(record),
                 Entry::Unreadable { reason, .. } => bail!("a record cannot be read: {reason}"),
             }
         }
@@ -109,25 +108,21 @@ impl Sink {
             .fetch_one(&mut *transaction)
             .await?;
         ensure!(usize::try_from(moved)? == advances.len(), "fenced: another consumer has taken over");
-        rows.send(&mut transaction, ROWS).await?;
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        sqlx::query(ROWS)
+            .bind(records.iter().map(|record| record.event.room.as_str()).collect::<Vec<_>>())
+            .bind(records.iter().map(|record| number(record.cursor.epoch.0)).collect::<Vec<_>>())
+            .bind(records.iter().map(|record| number(record.cursor.offset)).collect::<Vec<_>>())
+            .bind(records.iter().map(|record| record.event.id.0).collect::<Vec<_>>())
+            .bind(records.iter().map(|record| record.event.sender.user.as_str()).collect::<Vec<_>>())
+            .bind(records.iter().map(|record| record.event.body.as_str()).collect::<Vec<_>>())
+            .bind(records.iter().map(|record| number(record.event.at)).collect::<Vec<_>>())
+            .execute(&mut *transaction)
+            .await?;
         transaction.commit().await?;
         for advance in advances {
             self.positions.insert(advance.partition, Some(advance.next));
         }
         Ok(())
     }
-}
-
-fn row(rows: &mut Copied, record: &Record) -> Result<()> {
-    let event = &record.event;
-    rows.row(8);
-    rows.text(Some(event.room.as_str()));
-    rows.bigint(Some(i64::try_from(record.cursor.epoch.0)?));
-    rows.bigint(Some(i64::try_from(record.cursor.offset)?));
-    rows.uuid(Some(event.id.0));
-    rows.text(Some(event.sender.user.as_str()));
-    rows.smallint(1);
-    rows.column(Some(&[&[JSONB], event.body.as_str().as_bytes()].concat()));
-    rows.bigint(Some((i64::try_from(event.at)? - YEAR_2000) * 1000));
-    Ok(())
 }

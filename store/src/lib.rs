@@ -29,7 +29,6 @@ pub use error::Error;
 pub use flags::{Closed, Flag};
 pub use held::Decided;
 pub use page::PAGE_RECORDS_MAX;
-pub use postgres::Copied;
 pub use sanctions::{Keeps, Sanction, Weight, Which};
 pub use store::{PostgresOptions, Store};
 

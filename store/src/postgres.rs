@@ -1,12 +1,7 @@
-//! PostgreSQL: batches travel as arrays or as streams of rows, so that a batch of any size is a handful of statements.
+//! PostgreSQL: batches travel as arrays, so that a batch of any size is a handful of statements.
 
-mod copy;
 pub(crate) mod load;
-mod transaction;
 pub(crate) mod write;
-
-pub use copy::Copied;
-pub(crate) use transaction::PgTransaction;
 
 use crate::PostgresOptions;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};

@@ -1,8 +1,7 @@
 //! The two back-ends behind one face.
 
 use crate::Error;
-use crate::postgres::{PgTransaction, Postgres};
-use crate::sqlite::Sqlite;
+use crate::{postgres::Postgres, sqlite::Sqlite};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -70,7 +69,7 @@ impl Store {
     pub(crate) async fn begin(&self) -> Result<Transaction, Error> {
         let begun = match self {
             Self::Sqlite(sqlite) => sqlite.begin().await.map(Transaction::Sqlite),
-            Self::Postgres(postgres) => PgTransaction::begin(&postgres.pool).await.map(Transaction::Postgres),
+            Self::Postgres(postgres) => postgres.pool.begin().await.map(Transaction::Postgres),
         };
         begun.map_err(|error| Error::sort("begin a transaction", error))
     }
@@ -92,7 +91,7 @@ impl Store {
 /// A transaction on either back-end. Dropped without a commit, it is undone.
 pub(crate) enum Transaction {
     Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
-    Postgres(PgTransaction),
+    Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
 }
 
 impl Transaction {

@@ -1,6 +1,5 @@
 //! What a batch leaves in PostgreSQL.
 
-use super::copy::Copied;
 use super::load::names;
 use crate::Advance;
 use crate::apply::{Changes, NewRow, Spans};
@@ -28,7 +27,7 @@ pub(crate) async fn changes(connection: &mut PgConnection, changes: &Changes<'_>
         give_way(connection, &changes.replaced).await?;
     }
     if !changes.rows.is_empty() {
-        events(connection, &changes.rows).await?;
+        events(connection, EVENTS, &changes.rows).await?;
     }
     projections(connection, &changes.projections).await?;
     spans(connection, &changes.spans).await
@@ -69,70 +68,71 @@ async fn give_way(connection: &mut PgConnection, places: &[(Room, Cursor, EventI
     sqlx::query(GIVE_WAY).bind(rooms).bind(epochs).bind(seqs).bind(ids).execute(connection).await.map(drop)
 }
 
-const EVENTS: &str = "
-    copy events (room, epoch, seq, id, kind, sender, key, digest, at, body, target, thread, annotations, trail,
-                 client, info, version, stands, duplicate_of, reason) from stdin (format binary)";
-
-async fn events(connection: &mut PgConnection, rows: &[NewRow<'_>]) -> Result<(), sqlx::Error> {
-    let mut copied = Copied::default();
-    for row in rows {
-        copied.row(20);
-        copied.text(Some(row.room));
-        copied.bigint(Some(row.epoch));
-        copied.bigint(Some(row.seq));
-        copied.uuid(Some(row.id));
-        copied.text(Some(row.kind));
-        copied.text(row.sender);
-        copied.text(row.key);
-        copied.text(row.digest);
-        copied.bigint(row.at);
-        copied.text(row.body);
-        copied.uuid(row.target);
-        copied.uuid(row.thread);
-        copied.text(row.annotations.as_deref());
-        copied.text(row.trail.as_deref());
-        copied.text(row.client);
-        copied.text(row.info);
-        copied.integer(row.version);
-        copied.boolean(row.stands);
-        copied.uuid(row.duplicate_of);
-        copied.text(row.reason);
-    }
-    copied.send(connection, EVENTS).await.map(drop)
+/// The rows of `events`, as arrays.
+macro_rules! insert_events {
+    () => {
+        "insert into events (room, epoch, seq, id, kind, sender, key, digest, at, body, target, thread, annotations, trail,
+                             client, info, version, stands, duplicate_of, reason)
+         select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::uuid[], $5::text[], $6::text[], $7::text[],
+                              $8::text[], $9::bigint[], $10::text[], $11::uuid[], $12::uuid[], $13::text[], $14::text[],
+                              $15::text[], $16::text[], $17::integer[], $18::boolean[], $19::uuid[], $20::text[])"
+    };
 }
 
+const EVENTS: &str = insert_events!();
+/// The same, and what the messages among them say.
+const FRESH: &str = concat!(
+    "with fresh as (",
+    insert_events!(),
+    " returning room, id, epoch, seq, sender, client, info, key, at, thread, body, annotations)
+     insert into messages (room, id, epoch, seq, sender, client, info, key, at, thread, body, annotations)
+     select * from fresh"
+);
 /// An id that is known by a row that does not stand is no unique index's affair.
 const SET_ASIDE: &str = "
     select exists (select from unnest($1::text[], $2::uuid[]) as b (room, id)
                    join events e on e.room = b.room and e.id = b.id and not e.stands)";
-const FRESH: &str = "
-    copy messages (room, id, epoch, seq, sender, client, info, key, at, thread, body, annotations)
-    from stdin (format binary)";
 
-/// Writes events that look like new messages, and the messages. False, or a unique index is violated: some of them are known.
+/// Writes events that look like new messages, and the messages, in one statement, so that their words travel once. False, or a
+/// unique index is violated: some of them are known.
 pub(crate) async fn fresh(connection: &mut PgConnection, rows: &[NewRow<'_>]) -> Result<bool, sqlx::Error> {
     let aside = sqlx::query_scalar(SET_ASIDE).bind(column!(rows, room)).bind(column!(rows, id));
     if aside.fetch_one(&mut *connection).await? {
         return Ok(false);
     }
-    events(connection, rows).await?;
-    let mut copied = Copied::default();
-    for row in rows {
-        copied.row(12);
-        copied.text(Some(row.room));
-        copied.uuid(Some(row.id));
-        copied.bigint(Some(row.epoch));
-        copied.bigint(Some(row.seq));
-        copied.text(row.sender);
-        copied.text(row.client);
-        copied.text(row.info);
-        copied.text(row.key);
-        copied.bigint(row.at);
-        copied.uuid(row.thread);
-        copied.text(row.body);
-        copied.text(row.annotations.as_deref());
-    }
-    copied.send(connection, FRESH).await.map(|_| true)
+    events(connection, FRESH, rows).await.map(|()| true)
+}
+
+/// Writes rows of `events` with one of the statements above.
+async fn events(
+    connection: &mut PgConnection,
+    statement: &'static str,
+    rows: &[NewRow<'_>],
+) -> Result<(), sqlx::Error> {
+    sqlx::query(statement)
+        .bind(column!(rows, room))
+        .bind(column!(rows, epoch))
+        .bind(column!(rows, seq))
+        .bind(column!(rows, id))
+        .bind(column!(rows, kind))
+        .bind(column!(rows, sender))
+        .bind(column!(rows, key))
+        .bind(column!(rows, digest))
+        .bind(column!(rows, at))
+        .bind(column!(rows, body))
+        .bind(column!(rows, target))
+        .bind(column!(rows, thread))
+        .bind(column!(rows, optional annotations))
+        .bind(column!(rows, optional trail))
+        .bind(column!(rows, client))
+        .bind(column!(rows, info))
+        .bind(column!(rows, version))
+        .bind(column!(rows, stands))
+        .bind(column!(rows, duplicate_of))
+        .bind(column!(rows, reason))
+        .execute(connection)
+        .await
+        .map(drop)
 }
 
 const DISSOLVE_MESSAGES: &str = "
