@@ -65,7 +65,7 @@ impl Recoverer {
                 Ok(Joining { way, joined })
             }
             Err(refusal) => {
-                self.leave(name, session).await;
+                Box::pin(self.leave(name, session)).await;
                 Err(refusal)
             }
         }
@@ -94,7 +94,8 @@ impl Recoverer {
         }
     }
 
-    /// What a session missed, as much as has room in its reply, and the place from which it goes on.
+    /// What a session missed, as much as has room in its reply, and the place from which it goes on. What is rare is boxed:
+    /// thousands may wait here at once for a room's page.
     async fn catch_up(&self, room: &Arc<LocalRoom>, since: Option<Since>, bytes: usize) -> Result<Joined, Refusal> {
         let mut top = self.top(room).await?;
         let Some(since) = since else {
@@ -102,12 +103,13 @@ impl Recoverer {
         };
         if since.epoch.is_some_and(|epoch| epoch > top.epoch) || since.offset > top.offset {
             // Another hub may be ahead of what this one has heard.
-            top = self.history(&room.name, Asked { since: None, reverse: true, limit: 0 }).await?.top;
+            let asked = Asked { since: None, reverse: true, limit: 0 };
+            top = Box::pin(self.history(&room.name, asked)).await?.top;
         }
         let mut at = Cursor { epoch: since.epoch.unwrap_or(top.epoch), offset: since.offset };
         let recoverable = self.limits.recover_events as u64;
         if at.epoch != top.epoch || at > top || top.offset - at.offset > recoverable {
-            return self.incomplete(room).await;
+            return Box::pin(self.incomplete(room)).await;
         }
         let (mut missed, mut taken) = (Vec::new(), 0);
         while at < top {
@@ -115,7 +117,7 @@ impl Recoverer {
             let (page, run) = match self.next(room, at).await {
                 Ok(Next::Events(page, run)) => (page, run),
                 Ok(Next::Nothing) => break,
-                Ok(Next::Lost) => return self.incomplete(room).await,
+                Ok(Next::Lost) => return Box::pin(self.incomplete(room)).await,
                 Err(refusal) if missed.is_empty() => return Err(refusal),
                 Err(_) => break, // it is given what there is, and hears of the trouble when it comes for the rest
             };

@@ -121,11 +121,11 @@ impl Session {
         let mut joining = self.door.recoverer.join(&room, newcomer, wish.since, 1).await?;
         joining.joined.ttl = ttl;
         if let Err(banned) = self.not_banned(&room, identity) {
-            self.forget(&room).await; // while it was joining
+            Box::pin(self.forget(&room)).await; // while it was joining
             return Err(banned.into());
         }
         if wish.all_or_nothing && matches!(joining.joined.recovery, Recovery::Incomplete { .. }) {
-            self.forget(&room).await; // one that was told to join again listened until now
+            Box::pin(self.forget(&room)).await; // one that was told to join again listened until now
             return Err(Refusal::UnrecoverablePosition.into());
         }
         self.rooms.insert(room.clone(), membership);
@@ -157,7 +157,7 @@ impl Session {
         if !publisher.judges(JudgedKind::Join) {
             return Ok(None);
         }
-        publisher.may_join(room, self.present(identity), origin(identity)).await.map(Some)
+        Box::pin(publisher.may_join(room, self.present(identity), origin(identity))).await.map(Some)
     }
 
     /// Tells the plugins that this session has left a room. A hub that ends is nothing that its guests did.
