@@ -95,12 +95,8 @@ impl Session {
         let turn: Turn = self.turns.next(&draft.room);
         // Boxed, as every session would hold room for it while it waits.
         let sending = Box::new(self.sending(identity, draft, keyed));
-        let permit = self.in_flight.clone().acquire_owned().await.expect("nobody closes the semaphore");
-        let (outbox, dialect) = (self.outbox.clone(), self.dialect.clone());
-        self.door.publisher.publish_and_tell(*sending, turn, move |answer| {
-            outbox.push(dialect.reply(number, &answer.map_or_else(Reply::Refused, reply)));
-            drop(permit);
-        });
+        let end = self.begin(number).await;
+        self.door.publisher.publish_and_tell(*sending, turn, |answer| end(answer.map(reply)));
     }
 
     fn sending(&self, identity: &Identity, draft: Draft, keyed: bool) -> Sending {
@@ -116,16 +112,25 @@ impl Session {
     where
         W: Future<Output = Result<Reply, Refusal>> + Send + 'static,
     {
-        let work = Box::pin(work);
-        let (in_flight, tasks) = (self.in_flight.clone(), self.door.publisher.tasks.clone());
-        let (outbox, dialect) = (self.outbox.clone(), self.dialect.clone());
+        let (work, begun, tasks) = (Box::pin(work), self.begin(number), self.door.publisher.tasks.clone());
+        async move {
+            let end = begun.await;
+            tasks.spawn(async move { end(work.await) });
+        }
+    }
+
+    /// Waits until one more command may be under way. What it returns ends that: the answer goes into the outbox.
+    fn begin(
+        &self,
+        number: u32,
+    ) -> impl Future<Output = impl FnOnce(Result<Reply, Refusal>) + Send + use<>> + Send + use<> {
+        let (in_flight, outbox, dialect) = (self.in_flight.clone(), self.outbox.clone(), self.dialect.clone());
         async move {
             let permit = in_flight.acquire_owned().await.expect("nobody closes the semaphore");
-            tasks.spawn(async move {
-                let reply = work.await.unwrap_or_else(Reply::Refused);
-                outbox.push(dialect.reply(number, &reply));
+            move |answer: Result<Reply, Refusal>| {
+                outbox.push(dialect.reply(number, &answer.unwrap_or_else(Reply::Refused)));
                 drop(permit);
-            });
+            }
         }
     }
 }
