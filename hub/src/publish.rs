@@ -38,7 +38,6 @@ use futures_util::FutureExt;
 use serde::Serialize;
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -146,10 +145,11 @@ impl Publisher {
         tell: impl FnOnce(Result<Receipt, Refusal>) + Send + 'static,
     ) {
         let span = tracing::trace_span!("send", room = %sending.draft.room, key = %sending.draft.key);
-        let (publisher, walk) = (self.clone(), self.clone().walk(sending, turn));
+        // Boxed where it is made: it is large, and would be moved five times on its way into a task.
+        let (publisher, walk) = (self.clone(), Box::pin(self.clone().walk(sending, turn)));
         let work = async move {
-            let mut walk = pin!(AssertUnwindSafe(walk).catch_unwind());
-            let answer = timeout(publisher.limits.send_deadline, walk.as_mut()).await;
+            let mut walk = AssertUnwindSafe(walk).catch_unwind();
+            let answer = timeout(publisher.limits.send_deadline, &mut walk).await;
             let goes_on = answer.is_err();
             let answer = match answer {
                 Ok(Ok(answer)) => answer,
@@ -162,7 +162,7 @@ impl Publisher {
                 publisher.internal("a send panicked", &said(&*panic));
             }
         };
-        self.tasks.spawn(Box::pin(work.instrument(span))); // large, and moved thrice on its way
+        self.tasks.spawn(work.instrument(span));
     }
 
     async fn walk(self: Arc<Self>, sending: Sending, mut turn: Turn) -> Result<Receipt, Refusal> {
