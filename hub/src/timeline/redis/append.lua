@@ -50,16 +50,23 @@ else
   offset = '1'
 end
 
-local keep = tonumber(ARGV[7])
+local keep, age = tonumber(ARGV[7]), tonumber(ARGV[8])
+local longer = string.format('%d', age + age / 4)
 redis.call('XADD', KEYS[3], 'MAXLEN', '=', keep, offset .. '-0', 'record', ARGV[6], 'id', ARGV[2], 'edits', ARGV[11])
 redis.call('ZADD', KEYS[4], offset, ARGV[2])
-redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', string.format('%d', tonumber(offset) - keep))
+if tonumber(offset) % 16 == 0 then -- whoever looks an id up looks into the window as well: now and then will do
+  redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', string.format('%d', tonumber(offset) - keep))
+end
 if ARGV[10] ~= '' then
   redis.call('ZADD', KEYS[5], offset, ARGV[10])
   redis.call('ZREMRANGEBYRANK', KEYS[5], 0, -1 - math.max(keep, 1))
+  redis.call('PEXPIRE', KEYS[5], longer) -- it outlives the window, whose end is no later
 end
-for i = 3, 5 do
-  redis.call('PEXPIRE', KEYS[i], ARGV[8])
+-- A window stays for at least its age, and a quarter of it longer at most: so its end need not be moved by every event.
+if redis.call('PTTL', KEYS[3]) < age then
+  for i = 3, 5 do
+    redis.call('PEXPIRE', KEYS[i], longer)
+  end
 end
 
 local entry = redis.call('XADD', KEYS[7], '*',

@@ -7,14 +7,20 @@
 --         {'stale'}  another generation has begun: the entry, if it survived, is gone (its record is in the journal),
 --                    but the key is not marked: the event belongs into the new order too
 local bucket = redis.call('HGET', KEYS[1], 'generation')
-local held = redis.call('XRANGE', KEYS[2], ARGV[2], ARGV[2])
-if #held == 1 and held[1][2][4] == ARGV[3] then
+local known = redis.call('HMGET', KEYS[3], 'state', 'entry', 'generation')
+-- What the key says was written together with the entry, and ids of entries only rise: then the entry is this one.
+local ours = known[2] == ARGV[2] and known[3] == ARGV[3]
+if not ours then
+  -- The key may be forgotten, or in use anew. The entry may be another's: a lost generation's ids come again.
+  local held = redis.call('XRANGE', KEYS[2], ARGV[2], ARGV[2])
+  ours = #held == 1 and held[1][2][4] == ARGV[3]
+end
+if ours then
   redis.call('XDEL', KEYS[2], ARGV[2])
 end
 if bucket ~= ARGV[1] then
   return {'stale'}
 end
-local known = redis.call('HMGET', KEYS[3], 'state', 'entry', 'generation')
 if known[1] == 'pending' and known[2] == ARGV[2] and known[3] == ARGV[3] then
   redis.call('HSET', KEYS[3], 'state', 'journaled')
 end
