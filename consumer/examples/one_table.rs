@@ -1,9 +1,10 @@
 //! The consumer with another end: from the journal into one flat table, as a sink that knows nothing of chat fills it, with
 //! its columns and indexes. `cargo xtask bench consumer` measures it beside one.
 //!
-//! `cargo run --release --example one_table -- HUB_TOML`. `confab-bench fill --sink` makes the table. Rows and positions are still one transaction, fenced as the
-//! consumer's, so nothing is written twice. All else is missing: there is no history to read, nothing is folded, nothing goes
-//! to the dead letters, and a message that was sent twice ends the program, as it ends such a sink.
+//! `cargo run --release --example one_table -- HUB_TOML`. `confab-bench fill --sink` makes the table. Rows and positions are
+//! still one transaction, fenced as the consumer's, so nothing is written twice. All else is missing: there is no history to
+//! read, nothing is folded, nothing goes to the dead letters, and a message that was sent twice ends the program, as it ends
+//! such a sink.
 
 use anyhow::{Context, Result, bail, ensure};
 use confab_consumer::Metrics;
@@ -30,6 +31,7 @@ const MOVE: &str = "
     moved as (update positions p set next = b.next from b
               where p.topic = $1 and p.partition = b.partition and p.next = b.expected returning p.partition)
     select (select count(*) from made) + (select count(*) from moved)";
+
 fn main() -> Result<()> {
     let path = PathBuf::from(std::env::args_os().nth(1).context("usage: one_table <hub.toml>")?);
     let Ok(loaded) = confab_config::load(Some(&path), confab_config::process_environment(), Vec::new()) else {
