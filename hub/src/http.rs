@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-/// A client that has not sent its request's head by then is cut (slowloris).
+/// A client that has not begun its request by then is cut, and so is one that has not sent its head as long after (slowloris).
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the public port serves from.
