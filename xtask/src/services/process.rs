@@ -99,18 +99,23 @@ impl Process {
         send(signal, &family)
     }
 
-    /// Waits until it, and what it started, stands still after [`Signal::Stop`]. Where the system does not say, at once.
-    pub fn until_stopped(&self, patience: Duration) -> Result<()> {
+    /// Stops it and what it started, and waits until they stand still, where the system says whether they do. What it starts
+    /// before it stands is told, too.
+    pub fn stop_family(&self, patience: Duration) -> Result<()> {
         let deadline = Instant::now() + patience;
-        let mut family = children(self.pid());
-        family.push(self.pid());
-        while !family.iter().all(|pid| stands_still(*pid)) {
-            if Instant::now() >= deadline {
-                bail!("process {} does not stand still {patience:?} after it was told to", self.pid());
+        self.signal_family(Signal::Stop)?;
+        loop {
+            let family = std::iter::once(self.pid()).chain(children(self.pid()));
+            let moving: Vec<u32> = family.filter(|pid| !stands_still(*pid)).collect();
+            if moving.is_empty() {
+                return Ok(());
             }
+            if Instant::now() >= deadline {
+                bail!("processes {moving:?} do not stand still {patience:?} after they were told to");
+            }
+            send(Signal::Stop, &moving)?;
             std::thread::sleep(Duration::from_millis(5));
         }
-        Ok(())
     }
 
     /// Asks it to end, and kills it if it has not within `grace`. Returns how it ended.

@@ -128,9 +128,7 @@ impl<P: Program> Server<P> {
     /// Makes it stand still: its sockets stay open, and nothing is answered. Returns when it stands: on a busy machine a
     /// stopped process may still answer for a moment.
     pub fn pause(&self) -> Result<()> {
-        let process = self.running()?;
-        process.signal_family(Signal::Stop)?;
-        process.until_stopped(STOP_TIMEOUT)
+        self.running()?.stop_family(STOP_TIMEOUT)
     }
 
     /// Lets it go on after [`pause`](Self::pause).
