@@ -161,7 +161,7 @@ pub enum Keeping {
     Nothing,
 }
 
-/// Runs a hub until `stop`, then drains it: it stops accepting, finishes what is under way, and sends clients elsewhere.
+/// Runs a hub until `stop`, then drains it: it lets nobody new in, finishes what is under way, and sends clients elsewhere.
 pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl FnOnce(&Started)) -> Result<(), Error> {
     run_keeping(Keeping::Everything, loaded, stop, started).await
 }
@@ -303,13 +303,14 @@ pub async fn run_keeping(
     let engine = Engine::new(settings, places.clone());
     let allowed_origins = config.auth.allowed_origins.clone();
     let http = Arc::new(Http { door, allowed_origins, engine, places, sessions: sessions.clone() });
-    let serving = tokio::spawn(http::serve(public, http, draining.clone()));
+    let shut = CancellationToken::new();
+    let serving = tokio::spawn(http::serve(public, http, shut.clone()));
     started(&addresses);
 
     stop.await;
     tracing::info!(sessions = sessions.len(), "draining");
     draining.cancel();
-    let drained = timeout(config.drain_timeout, drain(&hub, serving, &sessions)).await;
+    let drained = timeout(config.drain_timeout, drain(&hub, &sessions, serving, shut)).await;
     if drained.is_err() {
         tracing::warn!("drain took longer than drain_timeout, ending what is left");
     }
@@ -339,12 +340,17 @@ pub struct Started {
     pub reloader: Arc<Reloader>,
 }
 
-async fn drain(hub: &Hub, serving: JoinHandle<()>, sessions: &TaskTracker) {
-    let _ = serving.await; // it only ends by our token
-    hub.publisher.tasks.close();
-    hub.publisher.tasks.wait().await;
+/// Waits until the sessions have ended, by themselves, and all that is under way. Until then the public port answers: a
+/// client that polls hears of the end with its next request, and nobody new is let in.
+async fn drain(hub: &Hub, sessions: &TaskTracker, serving: JoinHandle<()>, shut: CancellationToken) {
+    let tasks = &hub.publisher.tasks;
+    tasks.close();
     sessions.close();
     sessions.wait().await;
+    shut.cancel();
+    let _ = serving.await; // it only ends by our token
+    sessions.wait().await; // of those whose handshake was under way when the drain began
+    tasks.wait().await;
 }
 
 fn deliver(hub: &Arc<Hub>, relay: mpsc::Receiver<Relay>) -> JoinHandle<()> {

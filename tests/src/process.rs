@@ -177,6 +177,11 @@ impl Running {
         self.process.as_ref().context("not started")?.signal(signal)
     }
 
+    /// Asks it to end (SIGTERM); [`Self::ended`] waits.
+    pub fn terminate(&self) -> Result<()> {
+        self.process.as_ref().context("not started")?.signal(Signal::Term)
+    }
+
     /// Sends it SIGHUP.
     pub fn hang_up(&self) -> Result<()> {
         self.process.as_ref().context("not started")?.signal(Signal::Hangup)

@@ -156,11 +156,11 @@ async fn a_drain_tells_polling_clients_to_come_back_and_they_miss_nothing() -> R
     let mut waiting = Vec::new();
     for n in 0..CLIENTS {
         let mut client = Polling::connect(&hub, &format!("user{n}")).await?;
-        client.ask("join", json!({"room": "lobby"})).await?;
+        let mut cursor = client.ask("join", json!({"room": "lobby"})).await?["cursor"].take();
         let sent = client.ask("send", json!({"room": "lobby", "key": "k", "body": {"n": n}})).await?;
         assert_eq!(sent["ok"], true);
         waiting.push(tokio::spawn(async move {
-            let (mut cursor, mut told) = (Value::Null, None);
+            let mut told = None;
             // The link ends with the hub: whatever was not heard until then is asked for afterwards.
             while let Ok(packet) = client.packet().await {
                 let Some(mut event) = packet.strip_prefix("42").map(serde_json::from_str::<Value>).transpose()? else {
@@ -194,11 +194,31 @@ async fn a_drain_tells_polling_clients_to_come_back_and_they_miss_nothing() -> R
         let joined = back.ask("join", json!({"room": "lobby", "since": cursor})).await?;
         assert_eq!(joined["recovered"], true, "{joined}");
         let events = joined["events"].as_array().unwrap();
-        let first = cursor["offset"].as_u64().context("it heard something")? + 1;
+        let first = cursor["offset"].as_u64().context("it has a place")? + 1;
         let offsets: Vec<_> = events.iter().map(|event| event["offset"].as_u64().unwrap()).collect();
         assert_eq!(offsets, (first..=CLIENTS as u64 + 2).collect::<Vec<_>>());
     }
     assert!(told > 0, "nobody whose poll waited was told to come back");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draining_hub_lets_nobody_in_and_tells_a_client_that_was_between_two_polls() -> Result<()> {
+    let mut world = Embedded::start("").await?;
+    let hub = world.hub.listen.clone();
+    let mut client = Polling::connect(&hub, "ursula").await?;
+    client.ask("join", json!({"room": "lobby"})).await?;
+    world.hub.terminate()?;
+    // Its session waits for its next request, and so the hub for both of them.
+    let refused = eventually("the hub drains", async || {
+        Some(request(&hub, "GET", HANDSHAKE, &[], "").await.expect("the port answers")).filter(|r| r.status != 200)
+    })
+    .await;
+    assert_eq!((refused.status, refused.text.as_str()), (503, "this hub is draining\n"));
+    let closing = client.heard("closing").await?;
+    assert_eq!(closing, json!({"code": 3001, "reason": "shutdown", "reconnect": true}));
+    let status = world.hub.ended().await;
+    assert!(status.success(), "{status}\n{}", world.hub.said());
     Ok(())
 }
 
