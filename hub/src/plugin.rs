@@ -1,10 +1,11 @@
 //! Plugins: what they are, what they say, and the chain that asks them.
 //!
-//! A plugin is a guest: it may loop, hoard, crash and lie. It gets a wall clock, a memory limit and a bound on what it says;
+//! A plugin is a guest: it may loop, hoard, crash and lie. It gets a time, a memory limit and a bound on what it says;
 //! what it says is checked like what a client says; and an instance that failed in any way is never asked again. Only this
 //! part of the hub knows wasmtime, and only [`call`] makes a `wasmtime::Store`.
 
 mod breaker;
+mod budget;
 mod cache;
 mod call;
 mod capability;

@@ -17,7 +17,7 @@ pub struct PluginConfig {
     /// The BLAKE3 hash that the file must have, if pinned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blake3: Option<String>,
-    /// The longest a call may take: wall clock, host calls included.
+    /// The longest a call may take: what it computes, and what the host does for it. What others take meanwhile is not counted.
     #[serde(with = "duration")]
     pub timeout: Duration,
     /// The most memory one instance may have.

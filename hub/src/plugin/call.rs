@@ -3,6 +3,7 @@
 //! A call gives way to others at every tick, and ends at its deadline. An instance is handed back only by a call that went
 //! well, so one that failed in any way cannot be asked again.
 
+use super::budget::{Budget, Failed};
 use super::capability::{Grants, Host, Misuse};
 use super::contract::{self, types};
 use super::engine::Engine;
@@ -12,62 +13,11 @@ use super::module::{Bounds, Module};
 use super::tally::Tally;
 use super::{Check, Circumstances, Fault, Observer, Verdict};
 use confab_protocol::Event;
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
-use std::time::{Duration, Instant};
 use wasmtime::{ResourceLimiter, StoreContextMut, Trap, UpdateDeadline};
 
 /// After how many calls an instance that lives on is replaced.
 const CALLS_MAX: u32 = 10_000;
-
-/// How much wall clock a call has, and when it runs out.
-#[derive(Clone, Copy, Debug)]
-pub struct Budget {
-    whole: Duration,
-    deadline: Instant,
-}
-
-impl Budget {
-    /// The clock starts now.
-    pub fn from_now(whole: Duration) -> Self {
-        Self::since(Instant::now(), whole)
-    }
-
-    /// The clock started then.
-    pub fn since(begin: Instant, whole: Duration) -> Self {
-        Self { whole, deadline: begin + whole }
-    }
-
-    /// Runs `work`, but not past the deadline. Guest code ends itself there; this is for what the host does for a guest,
-    /// which no tick interrupts.
-    pub async fn cover<T>(self, work: impl Future<Output = wasmtime::Result<T>>) -> Result<T, Failed> {
-        // Most calls never wait, and need no timer.
-        let (mut work, mut timer) = (pin!(work), pin!(None));
-        poll_fn(|context| {
-            if let Poll::Ready(result) = work.as_mut().poll(context) {
-                return Poll::Ready(result.map_err(Failed::Error));
-            }
-            if timer.is_none() {
-                timer.set(Some(tokio::time::sleep_until(self.deadline.into())));
-            }
-            timer
-                .as_mut()
-                .as_pin_mut()
-                .map_or(Poll::Pending, |timer| timer.poll(context).map(|()| Err(Failed::TooLate)))
-        })
-        .await
-    }
-}
-
-/// Why work of a guest's came to nothing.
-pub enum Failed {
-    /// Its deadline passed.
-    TooLate,
-    /// It ended with an error.
-    Error(wasmtime::Error),
-}
 
 /// A store for one instance, with its bounds and what it is granted.
 pub fn store(
@@ -76,12 +26,11 @@ pub fn store(
     bounds: Bounds,
     grants: &Grants,
     observer: &Arc<dyn Observer>,
-    budget: Budget,
+    budget: &Budget,
 ) -> wasmtime::Store<Guest> {
     let guest = Guest {
-        host: Host::new(Arc::clone(name), Arc::clone(observer), grants, budget.deadline),
+        host: Host::new(Arc::clone(name), Arc::clone(observer), grants, budget.clone()),
         memory: Memory { limit: bounds.memory, size: 0, refused: false },
-        budget,
         output: bounds.output,
         handed: bounds.handed,
     };
@@ -107,7 +56,6 @@ pub struct Guest {
     /// What it may ask for besides judging.
     pub host: Host,
     memory: Memory,
-    budget: Budget,
     /// The largest answer, in bytes.
     output: usize,
     /// The most that it may hand over at once, in bytes: as an answer, or to the host.
@@ -116,7 +64,7 @@ pub struct Guest {
 
 impl Instance {
     /// Starts an instance, and configures it unless the module is a picture of one that was.
-    pub async fn start(module: &Module, observer: &Arc<dyn Observer>, budget: Budget) -> Result<Self, Fault> {
+    pub async fn start(module: &Module, observer: &Arc<dyn Observer>, budget: &Budget) -> Result<Self, Fault> {
         let (name, bounds, grants) = (&module.name, module.bounds, &module.grants);
         let mut store = store(&module.engine, name, bounds, grants, observer, budget);
         let started = budget.cover(module.linked.begin(&mut store)).await;
@@ -133,11 +81,10 @@ impl Instance {
         event: &Event,
         circumstances: &Circumstances,
         check: &Check,
-        budget: Budget,
+        budget: &Budget,
     ) -> Result<(Self, Verdict), Fault> {
         let guest = self.store.data_mut();
-        guest.budget = budget;
-        guest.host.begin(event, circumstances, budget.deadline);
+        guest.host.begin(event, circumstances, budget.clone());
         self.calls += 1;
         self.store.set_epoch_deadline(1);
         let asked = contract::Asked::of(event, circumstances);
@@ -160,7 +107,7 @@ impl Instance {
 
 /// Hands an instance its settings.
 pub async fn configure(store: &mut wasmtime::Store<Guest>, exports: &Exports, settings: &str) -> Result<(), Fault> {
-    let budget = store.data().budget;
+    let budget = store.data().host.budget.clone();
     let configured = budget.cover(exports.configure(store, settings)).await;
     store.data_mut().host.end();
     configured.map_err(|failed| store.data().fault(failed, Fault::Nonsense))?.map_err(Fault::Configure)
@@ -168,10 +115,18 @@ pub async fn configure(store: &mut wasmtime::Store<Guest>, exports: &Exports, se
 
 /// Called at every tick while guest code runs: past the deadline it is interrupted, else everyone else goes first.
 fn give_way(store: &StoreContextMut<'_, Guest>) -> wasmtime::Result<UpdateDeadline> {
-    if Instant::now() >= store.data().budget.deadline {
+    let budget = &store.data().host.budget;
+    if !budget.tick() {
         return Ok(UpdateDeadline::Interrupt);
     }
-    Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+    let budget = budget.clone();
+    Ok(UpdateDeadline::YieldCustom(
+        1,
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            budget.resumed();
+        }),
+    ))
 }
 
 impl Guest {
@@ -184,7 +139,7 @@ impl Guest {
 
     /// What the failure of a call means; `other` is for what is neither a limit nor a trap.
     pub fn fault(&self, failed: Failed, other: impl FnOnce(String) -> Fault) -> Fault {
-        let Failed::Error(error) = failed else { return Fault::Timeout(self.budget.whole) };
+        let Failed::Error(error) = failed else { return Fault::Timeout(self.host.budget.whole()) };
         if self.memory.refused {
             return Fault::Memory(self.memory.limit);
         }
@@ -192,7 +147,7 @@ impl Guest {
             return Fault::Misuse(misuse.to_string());
         }
         match error.downcast_ref::<Trap>() {
-            Some(Trap::Interrupt) => Fault::Timeout(self.budget.whole),
+            Some(Trap::Interrupt) => Fault::Timeout(self.host.budget.whole()),
             Some(Trap::StackOverflow) => Fault::Stack,
             Some(trap) => Fault::Trap(trap.to_string()),
             // Wasmtime's error for this has no public type; a test sees to it that we notice when its words change.

@@ -10,6 +10,7 @@ mod kv;
 mod log;
 mod random;
 
+use super::budget::Budget;
 use super::contract::{host_clock, host_emit, host_http, host_kv, host_log, host_random};
 use super::{Check, Circumstances, Effect, Observer, Stage, Verdict, call::Guest};
 use crate::kv::{Kv, Space};
@@ -195,8 +196,8 @@ pub struct Host {
     observer: Arc<dyn Observer>,
     /// What the instance is being asked about: the room and the event. `None` while it is configured.
     about: Option<(Room, EventId)>,
-    /// When the call must be over.
-    until: Instant,
+    /// How long the call may take.
+    pub budget: Budget,
     /// What the call asked for, and what came of it.
     tally: Vec<Count>,
     log: log::Left,
@@ -217,12 +218,12 @@ struct Count {
 
 impl Host {
     /// The host for an instance that is about to be configured.
-    pub fn new(plugin: Arc<str>, observer: Arc<dyn Observer>, grants: &Grants, until: Instant) -> Self {
+    pub fn new(plugin: Arc<str>, observer: Arc<dyn Observer>, grants: &Grants, budget: Budget) -> Self {
         Self {
             plugin,
             observer,
             about: None,
-            until,
+            budget,
             tally: Vec::new(),
             log: log::Left::default(),
             kv: grants.kv.as_ref().map(kv::Access::new),
@@ -232,10 +233,10 @@ impl Host {
         }
     }
 
-    /// Begins a call about this event, which must be over at `until`.
-    pub fn begin(&mut self, event: &Event, circumstances: &Circumstances, until: Instant) {
+    /// Begins a call about this event.
+    pub fn begin(&mut self, event: &Event, circumstances: &Circumstances, budget: Budget) {
         self.about = Some((event.room.clone(), event.id));
-        self.until = until;
+        self.budget = budget;
         self.log = log::Left::default();
         self.kv.iter_mut().for_each(kv::Access::begin);
         self.http.iter_mut().for_each(http::Access::begin);
@@ -297,12 +298,13 @@ impl Host {
 
     /// Notes how long the host worked for the plugin.
     fn took(&self, capability: Capability, since: Instant) {
+        self.budget.host_returned();
         self.observer.host_seconds(&self.plugin, capability.key(), since.elapsed());
     }
 
     /// Until when the plugin can wait for others and still answer: nine tenths of what is left of its call.
     fn patience(&self) -> Instant {
-        let left = self.until.saturating_duration_since(Instant::now());
+        let left = self.budget.deadline().saturating_duration_since(Instant::now());
         Instant::now() + left.saturating_sub(left / 10).max(Duration::from_micros(1))
     }
 }

@@ -1,6 +1,7 @@
 //! A crowd: many instances of one plugin at once, for whoever measures what they take.
 
-use super::call::{Budget, Instance};
+use super::budget::Budget;
+use super::call::Instance;
 use super::chain::{Chain, judged_kind};
 use super::pool::START_TIMEOUT;
 use super::{Circumstances, Fault};
@@ -25,8 +26,8 @@ impl Chain {
         let mut instances = Vec::with_capacity(count);
         for _ in 0..count {
             let budget = Budget::from_now(START_TIMEOUT);
-            let instance = Instance::start(module, &self.observer, budget).await?;
-            instances.push(instance.judge(event, &circumstances, &*self.check, budget).await?.0);
+            let instance = Instance::start(module, &self.observer, &budget).await?;
+            instances.push(instance.judge(event, &circumstances, &*self.check, &budget).await?.0);
         }
         Ok(Crowd { _instances: instances })
     }

@@ -1,6 +1,7 @@
 //! A plugin's instances: how many may run at once, and which of them live on.
 
-use super::call::{Budget, Instance};
+use super::budget::Budget;
+use super::call::Instance;
 use super::module::Module;
 use super::{Check, Circumstances, Fault, Observer, Verdict, contract};
 use confab_config::Isolation;
@@ -55,7 +56,7 @@ impl Pool {
     ) -> Result<(Self, Duration), Fault> {
         let begin = Instant::now();
         let _ticking = module.engine.keep_ticking();
-        let first = Instance::start(&module, &observer, Budget::from_now(START_TIMEOUT)).await?;
+        let first = Instance::start(&module, &observer, &Budget::from_now(START_TIMEOUT)).await?;
         let took = begin.elapsed();
         let idle = match isolation {
             Isolation::Worker => vec![first],
@@ -107,8 +108,8 @@ impl Pool {
         match self.isolation {
             Isolation::Message => {
                 let budget = Budget::since(begin, self.module.timeout);
-                let instance = Instance::start(&self.module, &self.observer, budget).await?;
-                let (_used, verdict) = instance.judge(event, circumstances, check, budget).await?;
+                let instance = Instance::start(&self.module, &self.observer, &budget).await?;
+                let (_used, verdict) = instance.judge(event, circumstances, check, &budget).await?;
                 Ok(verdict)
             }
             Isolation::Worker => {
@@ -118,7 +119,7 @@ impl Pool {
                     None => (self.fresh().await?, Instant::now()),
                 };
                 let budget = Budget::since(begin, self.module.timeout);
-                let (used, verdict) = instance.judge(event, circumstances, check, budget).await?;
+                let (used, verdict) = instance.judge(event, circumstances, check, &budget).await?;
                 if !used.is_worn() {
                     self.idle.lock().push(used);
                 }
@@ -129,7 +130,7 @@ impl Pool {
 
     /// An instance that will live on. Its start is not part of the call's own time.
     async fn fresh(&self) -> Result<Instance, Fault> {
-        Instance::start(&self.module, &self.observer, Budget::from_now(START_TIMEOUT)).await
+        Instance::start(&self.module, &self.observer, &Budget::from_now(START_TIMEOUT)).await
     }
 }
 

@@ -3,7 +3,8 @@
 //! The plugin runs once, with nothing to ask the host for and within its bounds; then wizer writes what its memory holds into
 //! the component. Whatever is random in that memory (the seeds of hash tables) is the same in every later instance.
 
-use super::call::{self, Budget, Guest};
+use super::budget::Budget;
+use super::call::{self, Guest};
 use super::capability::{self, Grants};
 use super::linked::Linked;
 use super::module::{self, Bounds};
@@ -49,7 +50,7 @@ pub async fn take(
     let (bounds, budget) = (Bounds::of(config), Budget::from_now(START_TIMEOUT));
     let observer: Arc<dyn super::Observer> = Arc::new(());
     let bounds = Bounds { handed: usize::MAX >> 1, ..bounds };
-    let mut store = call::store(engine, name, bounds, &Grants::default(), &observer, budget);
+    let mut store = call::store(engine, name, bounds, &Grants::default(), &observer, &budget);
     let _ticking = engine.keep_ticking();
     let started = budget.cover(linked.begin(&mut store)).await;
     let started = started.map_err(|failed| Error::Fault(store.data().fault(failed, Fault::Unavailable)));

@@ -63,6 +63,41 @@ async fn a_plugin_that_is_slow_but_in_time_is_no_fault() {
     assert!(world.seen.faults().is_empty());
 }
 
+/// Longer than a plugin may take in the tests in which others are at work.
+const OTHERS: Duration = Duration::from_millis(60);
+
+/// The one thread of the runtime is taken so often.
+fn others_take_the_processor(times: usize) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        for _ in 0..times {
+            std::thread::sleep(OTHERS);
+            tokio::task::yield_now().await;
+        }
+    })
+}
+
+#[tokio::test]
+async fn what_others_take_of_the_processor_is_not_the_plugins_time() {
+    let toml = misbehave("spin", "isolation = 'worker'").replace("'5s'", "'50ms'");
+    let world = world(&toml.replace("n = 10000", "n = 4")).await;
+    let others = others_take_the_processor(5); // less than the second that a call waits for others
+    let begin = Instant::now();
+    world.approved("a", "hi").await;
+    assert!(begin.elapsed() > OTHERS, "it had to wait in between");
+    others.abort();
+}
+
+#[tokio::test]
+async fn a_plugin_that_loops_among_others_ends_as_well() {
+    let world = world(&misbehave("loop", "isolation = 'worker'").replace("'5s'", "'50ms'")).await;
+    let others = others_take_the_processor(usize::MAX);
+    let begin = Instant::now();
+    world.refused("a", "hi").await;
+    assert_eq!(world.seen.faults(), ["timeout"]);
+    assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
+    others.abort();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_plugins_that_loop_on_two_cores_do_not_stop_another_room() {
     let plugins = [("x", "loop"), ("y", "loop"), ("z", "counter")].map(|(name, mode)| {
