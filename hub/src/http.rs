@@ -58,9 +58,10 @@ pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves until `stop`, then finishes the requests under way. Past what the limit on sessions makes sense of,
-/// connections are accepted and told to come back elsewhere.
-pub async fn serve(listener: TcpListener, http: Arc<Http>, stop: CancellationToken) {
+/// Accepts connections until the hub drains, and serves those there are until `shut`: a client that polls hears of the end
+/// with its next request. Past what the limit on sessions makes sense of, connections are accepted and told to come back
+/// elsewhere.
+pub async fn serve(listener: TcpListener, http: Arc<Http>, shut: CancellationToken) {
     let limit = http.door.limits.sessions * REQUESTS_PER_SESSION + REQUESTS_BESIDES;
     let permits = Arc::new(Semaphore::new(limit));
     let connections = TaskTracker::new();
@@ -76,7 +77,7 @@ pub async fn serve(listener: TcpListener, http: Arc<Http>, stop: CancellationTok
                     continue;
                 }
             },
-            () = stop.cancelled() => break,
+            () = http.door.draining.cancelled() => break,
         };
         let permit = permits.clone().try_acquire_owned().ok();
         if permit.is_none() {
@@ -89,7 +90,7 @@ pub async fn serve(listener: TcpListener, http: Arc<Http>, stop: CancellationTok
             request.extensions_mut().insert(crowded);
             request
         });
-        let stop = stop.clone();
+        let shut = shut.clone();
         connections.spawn(async move {
             let _permit = permit; // until the connection ends, or becomes a session's
             // What reads the request's head brings 16 KiB of buffers: when everybody comes back at once, the thousands
@@ -97,7 +98,7 @@ pub async fn serve(listener: TcpListener, http: Arc<Http>, stop: CancellationTok
             let mut first = [0];
             let spoke = tokio::select! {
                 spoke = timeout(HEADER_TIMEOUT, stream.peek(&mut first)) => spoke,
-                () = stop.cancelled() => return,
+                () = shut.cancelled() => return,
             };
             if !matches!(spoke, Ok(Ok(1))) {
                 return;
@@ -112,7 +113,7 @@ pub async fn serve(listener: TcpListener, http: Arc<Http>, stop: CancellationTok
             tokio::pin!(connection);
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,
-                () = stop.cancelled() => {
+                () = shut.cancelled() => {
                     connection.as_mut().graceful_shutdown();
                     connection.await
                 }
@@ -122,6 +123,7 @@ pub async fn serve(listener: TcpListener, http: Arc<Http>, stop: CancellationTok
             }
         });
     }
+    drop(listener); // whoever is new finds another hub at once, also where a balancer chooses
     connections.close();
     connections.wait().await;
 }

@@ -161,7 +161,7 @@ pub enum Keeping {
     Nothing,
 }
 
-/// Runs a hub until `stop`, then drains it: it lets nobody new in, finishes what is under way, and sends clients elsewhere.
+/// Runs a hub until `stop`, then drains it: it stops accepting, finishes what is under way, and sends clients elsewhere.
 pub async fn run(loaded: &Loaded, stop: impl Future<Output = ()>, started: impl FnOnce(&Started)) -> Result<(), Error> {
     run_keeping(Keeping::Everything, loaded, stop, started).await
 }
@@ -340,8 +340,7 @@ pub struct Started {
     pub reloader: Arc<Reloader>,
 }
 
-/// Waits until the sessions have ended, by themselves, and all that is under way. Until then the public port answers: a
-/// client that polls hears of the end with its next request, and nobody new is let in.
+/// Waits until the sessions have ended, by themselves, and all that is under way.
 async fn drain(hub: &Hub, sessions: &TaskTracker, serving: JoinHandle<()>, shut: CancellationToken) {
     let tasks = &hub.publisher.tasks;
     tasks.close();
