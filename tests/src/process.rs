@@ -174,17 +174,21 @@ impl Running {
     /// Stops it in its tracks (SIGSTOP), or lets it go on.
     pub fn pause(&self, paused: bool) -> Result<()> {
         let signal = if paused { Signal::Stop } else { Signal::Continue };
-        self.process.as_ref().context("not started")?.signal(signal)
+        self.signal(signal)
     }
 
     /// Asks it to end (SIGTERM); [`Self::ended`] waits.
     pub fn terminate(&self) -> Result<()> {
-        self.process.as_ref().context("not started")?.signal(Signal::Term)
+        self.signal(Signal::Term)
     }
 
     /// Sends it SIGHUP.
     pub fn hang_up(&self) -> Result<()> {
-        self.process.as_ref().context("not started")?.signal(Signal::Hangup)
+        self.signal(Signal::Hangup)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        self.process.as_ref().context("not started")?.signal(signal)
     }
 
     /// Writes another hub.toml in place of the one it has; `change` is given the old text.

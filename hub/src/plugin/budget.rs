@@ -76,11 +76,11 @@ impl Budget {
         meter.begin(now, true);
     }
 
-    /// The host did something for the guest, and all of that was the guest's time.
-    pub fn host_returned(&self) {
+    /// The host did something for the guest until `now`, and all of that was the guest's time.
+    pub fn host_returned(&self, now: Instant) {
         let mut meter = self.meter.lock();
         let ticked = meter.computed.is_some();
-        meter.begin(Instant::now(), ticked);
+        meter.begin(now, ticked);
     }
 
     /// Runs `work`, but not past the deadline. Guest code ends itself there; this is for what the host does for a guest,

@@ -298,8 +298,9 @@ impl Host {
 
     /// Notes how long the host worked for the plugin.
     fn took(&self, capability: Capability, since: Instant) {
-        self.budget.host_returned();
-        self.observer.host_seconds(&self.plugin, capability.key(), since.elapsed());
+        let now = Instant::now();
+        self.budget.host_returned(now);
+        self.observer.host_seconds(&self.plugin, capability.key(), now - since);
     }
 
     /// Until when the plugin can wait for others and still answer: nine tenths of what is left of its call.
