@@ -39,10 +39,13 @@ pub fn metadata() -> Result<serde_json::Value> {
     serde_json::from_str(&text).context("cargo's metadata is not JSON")
 }
 
-/// The programs of these crates, built. They lie in one folder, which is returned.
-pub fn build(packages: &[&str], release: bool) -> Result<PathBuf> {
+/// These programs, built. They lie in one folder, which is returned.
+///
+/// With the features of the whole workspace, as the tests are built: otherwise half of the dependencies would be
+/// compiled again, for a feature more or less.
+pub fn build(programs: &[&str], release: bool) -> Result<PathBuf> {
     let mut command = cargo();
-    command.arg("build").args(packages.iter().flat_map(|package| ["--package", package]));
+    command.args(["build", "--workspace"]).args(programs.iter().flat_map(|program| ["--bin", program]));
     if release {
         command.arg("--release");
     }

@@ -32,6 +32,13 @@ impl Progress {
         Self { what, spinner, since: Instant::now() }
     }
 
+    /// Says that `what` begins, of which others write lines meanwhile, such as cargo: a spinner would be in their way.
+    pub fn beside_output(what: impl Into<String>) -> Self {
+        let what = what.into();
+        eprintln!("… {what}");
+        Self { what, spinner: None, since: Instant::now() }
+    }
+
     /// Says what it is at now.
     pub fn note(&self, note: &str) {
         match &self.spinner {

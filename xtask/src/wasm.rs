@@ -1,9 +1,9 @@
 //! Building plugins: from a folder of this repository to a component that the hub loads.
 
-use anyhow::{Context, Result};
-use confab_plugin_kit::build::{Builder, Rust};
-use confab_plugin_kit::project::Project;
+use crate::progress::shown;
+use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The plugins of this repository that people use.
 pub const PLUGINS: &[&str] = &[
@@ -29,22 +29,41 @@ pub const FIXTURES: &[&str] = &["misbehave", "reach", "asks"];
 ///
 /// Where the active toolchain lacks the target, `scripts/wasm-target.sh` asks rustup for it, and where rustup's server
 /// cannot be reached it makes a compiler from Debian's packages; the environment variable `CONFAB_WASM=debian` forces that.
+///
+/// # Errors
+/// That a plugin does not compile, or that there is no compiler for it; the reason was printed.
 pub fn build(names: &[&str], out: &Path) -> Result<Vec<PathBuf>> {
-    build_with(Builder::new(&crate::progress::say).target_dir(target_dir()?), names, out)
+    build_with("find", names, out)
 }
 
 /// Builds them with the compiler that the script makes from Debian's packages, even where the toolchain has the target.
+///
+/// # Errors
+/// As [`build`].
 pub fn build_by_script(names: &[&str], out: &Path) -> Result<Vec<PathBuf>> {
-    let rust = Rust::by_script(&target_dir()?)?;
-    build_with(Builder::new(&crate::progress::say).with_rust(rust), names, out)
+    build_with("script", names, out)
 }
 
-fn build_with(mut builder: Builder<'_>, names: &[&str], out: &Path) -> Result<Vec<PathBuf>> {
-    let components = names.iter().map(|name| {
-        let project = Project::open_plain(&folder(name))?;
-        Ok(builder.build(&project, &out.join(format!("{name}.wasm")))?.file)
-    });
-    components.collect()
+/// A program of its own does the work: it is built with the features of the whole workspace, so that nothing is compiled
+/// twice, and xtask does not wait for it when it has something else to do.
+fn build_with(way: &str, names: &[&str], out: &Path) -> Result<Vec<PathBuf>> {
+    let target = target_dir()?;
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.current_dir(root()).args(["build", "--workspace", "--bin", "build-plugins"]);
+    run(&mut build)?;
+    let mut command = Command::new(target.join("debug/build-plugins"));
+    command.current_dir(root()).arg(&target).arg(out).arg(way).args(names.iter().map(|name| folder(name)));
+    run(&mut command)?;
+    Ok(names.iter().map(|name| out.join(format!("{name}.wasm"))).collect())
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("could not start `{}`", shown(command)))?;
+    if !status.success() {
+        bail!("`{}` ended with {status}", shown(command));
+    }
+    Ok(())
 }
 
 /// Where a plugin of this repository lies.

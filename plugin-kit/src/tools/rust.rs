@@ -78,7 +78,7 @@ impl Rust {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let output = Command::new(cargo)
             .current_dir(&project.root)
-            .args(["build", "--quiet", "--lib", "--profile", "plugin", "--target", TARGET])
+            .args(["build", "--lib", "--profile", "plugin", "--target", TARGET])
             .args(SETTINGS.iter().flat_map(|setting| ["--config", setting]))
             .args(["--message-format", "json-render-diagnostics", "--manifest-path"])
             .arg(absolute(&manifest)?)

@@ -27,14 +27,14 @@ pub fn build_the_other_way() -> Result<Option<PathBuf>> {
         return Ok(None);
     }
     let folder = cargo::target_folder()?.join("test-plugins-debian");
-    let progress = Progress::start("a plugin by Debian's compiler");
+    let progress = Progress::beside_output("a plugin by Debian's compiler");
     let components = wasm::build_by_script(&PLUGINS[..1], &folder)?;
     progress.done(&format!("{} component in {}", components.len(), folder.display()));
     Ok(Some(folder))
 }
 
 fn build_into(folder: &Path, names: &[&str]) -> Result<()> {
-    let progress = Progress::start(format!("plugins {}", names.join(", ")));
+    let progress = Progress::beside_output(format!("plugins {}", names.join(", ")));
     let components = wasm::build(names, folder)?;
     progress.done(&format!("{} components in {}", components.len(), folder.display()));
     Ok(())

@@ -14,7 +14,7 @@ use xtask::{install, workspace};
 pub fn run(arguments: &cli::Run) -> Result<()> {
     install::for_embedded()?;
     plugins::build()?;
-    let programs = cargo::build(&["confab-hub"], arguments.release)?;
+    let programs = cargo::build(&["confab"], arguments.release)?;
     let program = programs.join("confab");
     let hub = Settings::read()?;
     let mut command = Command::new(&program);

@@ -26,7 +26,7 @@ pub fn up(arguments: &cli::Up) -> Result<()> {
     let jars = install::for_services()?;
     kafka::archive_classes(&jars)?;
     plugins::build()?;
-    let programs = cargo::build(&["confab-hub", "confab-consumer"], arguments.release)?;
+    let programs = cargo::build(&["confab", "confab-consumer"], arguments.release)?;
     let folder = folder()?;
     let background = Life::Background;
     start_service::<redis::Instance>("redis", cluster::REDIS, || {
