@@ -1,5 +1,6 @@
 //! Events that plugins asked moderators to look at.
 
+use crate::columns::from_row;
 use crate::row::{name, number, time};
 use crate::store::{on_reader, on_writer};
 use crate::{Error, Store};
@@ -53,19 +54,20 @@ pub struct Closed {
     pub why: Option<String>,
 }
 
-#[derive(sqlx::FromRow)]
-struct FlagRow {
-    event: Uuid,
-    n: i32,
-    room: String,
-    sender: String,
-    plugin: String,
-    reason: String,
-    at: i64,
-    said: Option<String>,
-    closed_by: Option<String>,
-    closed_at: Option<i64>,
-    closed_why: Option<String>,
+from_row! {
+    struct FlagRow {
+        event: Uuid,
+        n: i32,
+        room: String,
+        sender: String,
+        plugin: String,
+        reason: String,
+        at: i64,
+        said: Option<String>,
+        closed_by: Option<String>,
+        closed_at: Option<i64>,
+        closed_why: Option<String>,
+    }
 }
 
 impl FlagRow {

@@ -1,9 +1,11 @@
 //! Events that wait for a moderator.
 
+use crate::columns::from_row;
 use crate::row::{number, time};
 use crate::store::{on_reader, on_writer};
 use crate::{Error, Store, storable};
 use confab_protocol::{Cursor, EventId, Held, HeldState, Millis, Record};
+use sqlx::{FromRow, Row};
 use std::time::SystemTime;
 
 const HOLD: &str =
@@ -36,24 +38,39 @@ pub struct Decided {
     pub at: Millis,
 }
 
-#[derive(sqlx::FromRow)]
-struct HeldRow {
-    event: String,
-    plugin: String,
-    reason: String,
-    held_at: i64,
-    state: String,
-    /// A list in JSON; nothing where nothing is to be said.
-    says: Option<String>,
+from_row! {
+    struct HeldRow {
+        event: String,
+        plugin: String,
+        reason: String,
+        held_at: i64,
+        state: String,
+        /// A list in JSON; nothing where nothing is to be said.
+        says: Option<String>,
+    }
 }
 
-#[derive(sqlx::FromRow)]
 struct DecidedRow {
-    #[sqlx(flatten)]
     held: HeldRow,
-    decided_by: String,
-    decided_at: i64,
-    decided_why: Option<String>,
+    decision: DecisionRow,
+}
+
+from_row! {
+    struct DecisionRow {
+        decided_by: String,
+        decided_at: i64,
+        decided_why: Option<String>,
+    }
+}
+
+impl<'r, R: Row> FromRow<'r, R> for DecidedRow
+where
+    HeldRow: FromRow<'r, R>,
+    DecisionRow: FromRow<'r, R>,
+{
+    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+        Ok(Self { held: HeldRow::from_row(row)?, decision: DecisionRow::from_row(row)? })
+    }
 }
 
 impl HeldRow {
@@ -180,7 +197,8 @@ impl Store {
             })
             .await?;
         let decided = |row: DecidedRow| {
-            let (by, why, at) = (row.decided_by, row.decided_why, time(row.decided_at));
+            let DecisionRow { decided_by: by, decided_why: why, decided_at } = row.decision;
+            let at = time(decided_at);
             Ok(Decided { held: row.held.held()?, by, why, at })
         };
         rows.into_iter().map(decided).collect()

@@ -9,6 +9,7 @@
 //! never past a hole ([`Store::page`]), or the current state by id ([`Store::message`]).
 
 mod apply;
+mod columns;
 mod error;
 mod flags;
 mod fold;

@@ -1,11 +1,48 @@
 //! The schema: which migrations the program has, and which the database.
 
 use crate::{Error, Store};
-use sqlx::Executor;
-use sqlx::migrate::{Migrate, Migrator};
+use sqlx::migrate::{Migrate, Migration, MigrationType, Migrator};
+use sqlx::{Executor, SqlSafeStr};
+use std::sync::LazyLock;
 
-static SQLITE: Migrator = sqlx::migrate!("../migrations/sqlite");
-static POSTGRES: Migrator = sqlx::migrate!("../migrations/postgres");
+/// The migrations of one database. They are listed by name, and a test says which file of the folder is not: sqlx's macro,
+/// which reads the folder, would have its drivers compiled a second time.
+macro_rules! migrator {
+    ($folder:literal: $($name:literal),* $(,)?) => {
+        LazyLock::new(|| Migrator::with_migrations(vec![
+            $(migration($name, include_str!(concat!("../../migrations/", $folder, "/", $name, ".sql")))),*
+        ]))
+    };
+}
+
+static SQLITE: LazyLock<Migrator> = migrator! {
+    "sqlite":
+    "0001_history",
+    "0002_hub",
+    "0003_review",
+    "0004_moderation",
+    "0005_bans",
+    "0006_held_words",
+    "0007_what_is_new_comes_last",
+};
+static POSTGRES: LazyLock<Migrator> = migrator! {
+    "postgres":
+    "0001_history",
+    "0002_hub",
+    "0003_review",
+    "0004_moderation",
+    "0005_bans",
+    "0006_held_words",
+    "0007_what_is_new_comes_last",
+};
+
+/// `0001_history` is version 1 with the description `history`.
+fn migration(name: &'static str, sql: &'static str) -> Migration {
+    let (version, description) = name.split_once('_').expect("a migration is named NUMBER_DESCRIPTION");
+    let version = version.parse().expect("a migration's name begins with its number");
+    let description = description.replace('_', " ").into();
+    Migration::new(version, description, MigrationType::Simple, sql.into_sql_str(), false)
+}
 
 /// The table in which migrations are noted; sqlx's own name for it.
 const TABLE: &str = "_sqlx_migrations";
@@ -86,5 +123,24 @@ fn sort(error: sqlx::migrate::MigrateError) -> Error {
             other => other,
         },
         other => Error::Migrate(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_migrations_is_listed_with_its_text() {
+        for (folder, migrator) in [("sqlite", &SQLITE), ("postgres", &POSTGRES)] {
+            let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations").join(folder);
+            let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+            files.sort();
+            let found: Vec<_> = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+            let listed: Vec<_> = migrator.iter().map(|migration| migration.sql.as_str()).collect();
+            assert_eq!(listed, found);
+            let versions: Vec<_> = migrator.iter().map(|migration| migration.version).collect();
+            assert_eq!(versions, (1..=files.len() as i64).collect::<Vec<_>>());
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Reading by cursor: in order, one epoch at a time, and never past a hole that may still be filled.
 
+use crate::columns::from_row;
 use crate::row::{EventRow, cursor, event_columns, number};
 use crate::store::on_reader;
 use crate::{Error, Page, Query, Store};
@@ -20,12 +21,14 @@ const BACKWARDS: &str = concat!(
 );
 const ENDS: &str = "select epoch, through, top from contiguous where room = $1 order by epoch";
 
-/// How far one epoch of a room is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
-struct End {
-    epoch: i64,
-    through: i64,
-    top: i64,
+from_row! {
+    /// How far one epoch of a room is known.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    struct End {
+        epoch: i64,
+        through: i64,
+        top: i64,
+    }
 }
 
 /// Places of one epoch that a page may hold: those between two places, both not included.

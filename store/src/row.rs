@@ -1,5 +1,6 @@
 //! Rows of `events`, and the words between columns and the protocol's types.
 
+use crate::columns::from_row;
 use crate::{Error, KeyUse};
 use confab_protocol::{
     Annotations, Body, Cursor, Event, EventId, InvalidName, Key, Kind, Record, Room, Sender, Trail, UserId,
@@ -18,25 +19,26 @@ macro_rules! event_columns {
 }
 pub(crate) use event_columns;
 
-/// A row of `events` on its way out.
-#[derive(sqlx::FromRow)]
-pub(crate) struct EventRow {
-    room: String,
-    epoch: i64,
-    seq: i64,
-    id: Uuid,
-    kind: String,
-    sender: Option<String>,
-    key: Option<String>,
-    digest: Option<String>,
-    at: Option<i64>,
-    body: Option<String>,
-    target: Option<Uuid>,
-    thread: Option<Uuid>,
-    annotations: Option<String>,
-    trail: Option<String>,
-    client: Option<String>,
-    info: Option<String>,
+from_row! {
+    /// A row of `events` on its way out.
+    pub(crate) struct EventRow {
+        room: String,
+        epoch: i64,
+        seq: i64,
+        id: Uuid,
+        kind: String,
+        sender: Option<String>,
+        key: Option<String>,
+        digest: Option<String>,
+        at: Option<i64>,
+        body: Option<String>,
+        target: Option<Uuid>,
+        thread: Option<Uuid>,
+        annotations: Option<String>,
+        trail: Option<String>,
+        client: Option<String>,
+        info: Option<String>,
+    }
 }
 
 impl EventRow {
@@ -73,17 +75,18 @@ impl EventRow {
     }
 }
 
-/// A row that says what a key was used for.
-#[derive(sqlx::FromRow)]
-pub(crate) struct KeyRow {
-    room: String,
-    sender: String,
-    key: String,
-    id: Uuid,
-    epoch: i64,
-    seq: i64,
-    digest: String,
-    at: i64,
+from_row! {
+    /// A row that says what a key was used for.
+    pub(crate) struct KeyRow {
+        room: String,
+        sender: String,
+        key: String,
+        id: Uuid,
+        epoch: i64,
+        seq: i64,
+        digest: String,
+        at: i64,
+    }
 }
 
 impl KeyRow {

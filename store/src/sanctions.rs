@@ -2,6 +2,7 @@
 //!
 //! Every change has a version, higher than all before it and seen in its order, so that hubs read only what is new to them.
 
+use crate::columns::from_row;
 use crate::row::{name, number, time};
 use crate::store::{on_reader, on_transaction, on_writer};
 use crate::{Error, Store};
@@ -119,16 +120,17 @@ impl Keeps {
     }
 }
 
-#[derive(sqlx::FromRow)]
-struct SanctionRow {
-    kind: String,
-    room: String,
-    person: String,
-    until: i64,
-    reason: String,
-    said_by: String,
-    at: i64,
-    version: i64,
+from_row! {
+    struct SanctionRow {
+        kind: String,
+        room: String,
+        person: String,
+        until: i64,
+        reason: String,
+        said_by: String,
+        at: i64,
+        version: i64,
+    }
 }
 
 impl SanctionRow {

@@ -1,6 +1,7 @@
 //! What a batch asks of the store, and what it leaves there.
 
 use crate::Entry;
+use crate::columns::from_row;
 use crate::fold::{Fate, Projections, place, trail_text};
 use crate::row::{UNREADABLE, annotations_text, number};
 use crate::span::Span;
@@ -19,33 +20,36 @@ pub(crate) struct Touched {
 /// The spans of the (room, epoch)s that a batch touches, in the order in which they are locked.
 pub(crate) type Spans = BTreeMap<(Room, i64), Span>;
 
-/// A row of `events` as the store knows it: where an id was seen and what stands for it.
-#[derive(sqlx::FromRow)]
-pub(crate) struct IdRow {
-    pub room: String,
-    pub epoch: i64,
-    pub seq: i64,
-    pub id: Uuid,
-    pub stands: Uuid,
-    pub unreadable: bool,
+from_row! {
+    /// A row of `events` as the store knows it: where an id was seen and what stands for it.
+    pub(crate) struct IdRow {
+        pub room: String,
+        pub epoch: i64,
+        pub seq: i64,
+        pub id: Uuid,
+        pub stands: Uuid,
+        pub unreadable: bool,
+    }
 }
 
-/// A key that was used.
-#[derive(sqlx::FromRow)]
-pub(crate) struct UsedKeyRow {
-    pub room: String,
-    pub sender: String,
-    pub key: String,
-    pub id: Uuid,
+from_row! {
+    /// A key that was used.
+    pub(crate) struct UsedKeyRow {
+        pub room: String,
+        pub sender: String,
+        pub key: String,
+        pub id: Uuid,
+    }
 }
 
-/// How far a (room, epoch) is known.
-#[derive(sqlx::FromRow)]
-pub(crate) struct SpanRow {
-    pub room: String,
-    pub epoch: i64,
-    pub through: i64,
-    pub top: i64,
+from_row! {
+    /// How far a (room, epoch) is known.
+    pub(crate) struct SpanRow {
+        pub room: String,
+        pub epoch: i64,
+        pub through: i64,
+        pub top: i64,
+    }
 }
 
 /// A row of `events` on its way in.

@@ -1,36 +1,39 @@
 //! One message, or one reaction, as it comes together from its events.
 
+use crate::columns::from_row;
 use crate::row::{annotations_text, number, text};
 use confab_protocol::Record;
 use uuid::Uuid;
 
-/// A row of `messages`: the current state, and which place wrote each part of it.
-///
-/// The parts are the message's own (`seq` and what was said with it), the newest edit, the delete, and the body, which is
-/// the newest edit's, else the message's, and gone for ever after a delete. Each rule looks only at places, so events may
-/// come in any order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
-pub(crate) struct MessageRow {
-    pub room: String,
-    pub id: Uuid,
-    pub epoch: Option<i64>,
-    pub seq: Option<i64>,
-    pub sender: Option<String>,
-    pub client: Option<String>,
-    pub info: Option<String>,
-    pub key: Option<String>,
-    pub at: Option<i64>,
-    pub thread: Option<Uuid>,
-    pub body: Option<String>,
-    pub annotations: Option<String>,
-    pub edit_epoch: Option<i64>,
-    pub edit_seq: Option<i64>,
-    pub edited_at: Option<i64>,
-    pub delete_epoch: Option<i64>,
-    pub delete_seq: Option<i64>,
-    /// It differs from what the store has.
-    #[sqlx(skip)]
-    pub changed: bool,
+from_row! {
+    /// A row of `messages`: the current state, and which place wrote each part of it.
+    ///
+    /// The parts are the message's own (`seq` and what was said with it), the newest edit, the delete, and the body, which is
+    /// the newest edit's, else the message's, and gone for ever after a delete. Each rule looks only at places, so events may
+    /// come in any order.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub(crate) struct MessageRow {
+        pub room: String,
+        pub id: Uuid,
+        pub epoch: Option<i64>,
+        pub seq: Option<i64>,
+        pub sender: Option<String>,
+        pub client: Option<String>,
+        pub info: Option<String>,
+        pub key: Option<String>,
+        pub at: Option<i64>,
+        pub thread: Option<Uuid>,
+        pub body: Option<String>,
+        pub annotations: Option<String>,
+        pub edit_epoch: Option<i64>,
+        pub edit_seq: Option<i64>,
+        pub edited_at: Option<i64>,
+        pub delete_epoch: Option<i64>,
+        pub delete_seq: Option<i64>,
+    } besides {
+        /// It differs from what the store has.
+        pub changed: bool,
+    }
 }
 
 /// The columns of [`MessageRow`], in its order.
@@ -124,19 +127,21 @@ impl MessageRow {
     }
 }
 
-/// A row of `reactions`: the last word of one user on one reaction to one event.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
-pub(crate) struct ReactionRow {
-    pub room: String,
-    pub target: Uuid,
-    pub user_id: String,
-    pub reaction: String,
-    pub epoch: i64,
-    pub seq: i64,
-    pub present: bool,
-    /// It differs from what the store has.
-    #[sqlx(skip)]
-    pub changed: bool,
+from_row! {
+    /// A row of `reactions`: the last word of one user on one reaction to one event.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub(crate) struct ReactionRow {
+        pub room: String,
+        pub target: Uuid,
+        pub user_id: String,
+        pub reaction: String,
+        pub epoch: i64,
+        pub seq: i64,
+        pub present: bool,
+    } besides {
+        /// It differs from what the store has.
+        pub changed: bool,
+    }
 }
 
 impl ReactionRow {
