@@ -31,7 +31,7 @@ pub struct Config {
     /// Where operators connect: `/metrics`, `/healthz`, `/readyz` and the admin API. Keep it off the public network.
     #[serde(with = "address")]
     pub admin: SocketAddr,
-    /// The folder of the embedded hub's files (`confab.db`). The cluster profile writes nothing here.
+    /// The embedded hub's folder (`confab.db`), which only its user may read. The cluster profile writes nothing here.
     pub data: PathBuf,
     /// The folder where compiled plugins are kept, which must be the hub's own: what lies there is run as native code. Not
     /// given: `confab/plugins` in the user's cache folder.

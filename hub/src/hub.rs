@@ -52,8 +52,8 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// The folder for the embedded hub's files cannot be made.
-    #[error("could not make the folder {path} (`data`)")]
+    /// The folder for the embedded hub's files cannot be used.
+    #[error("could not use the folder {path} (`data`)")]
     Data {
         /// Where.
         path: std::path::PathBuf,

@@ -24,6 +24,7 @@ pub mod outbox;
 pub mod people;
 pub mod plugin;
 pub mod presence;
+mod private_file;
 pub mod publish;
 pub mod recover;
 pub mod review;

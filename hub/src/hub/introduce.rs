@@ -4,6 +4,7 @@ use super::{Error, Keeping};
 use crate::journal::{self, Journal, Kafka, Sqlite};
 use crate::kv::{self, Kv};
 use crate::people::{Here, People};
+use crate::private_file;
 use crate::room::Rooms;
 use crate::sanctions::{PutOut, Sanctions};
 use crate::timeline::{
@@ -17,6 +18,7 @@ use futures_util::FutureExt;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -51,12 +53,21 @@ pub(super) async fn open(config: &Config, keeping: Keeping, waits_for: &WaitsFor
 pub(super) async fn store(config: &Config) -> Result<Store, Error> {
     match &config.store.postgres {
         Some(postgres) => Ok(Store::postgres(&postgres_options(postgres)?)?),
-        None => {
-            let path = &config.data;
-            std::fs::create_dir_all(path).map_err(|source| Error::Data { path: path.clone(), source })?;
-            Ok(Store::sqlite(&path.join("confab.db")).await?)
-        }
+        None => Ok(Store::sqlite(&database(&config.data)?).await?),
     }
+}
+
+/// Where the embedded store's file is. What people said is in it, and in the files that SQLite makes beside it, which get
+/// its permissions; those of an earlier hub may have wider ones.
+fn database(data: &Path) -> Result<PathBuf, Error> {
+    let failed = |source| Error::Data { path: data.to_owned(), source };
+    private_file::folder(data).map_err(failed)?;
+    let file = data.join("confab.db");
+    private_file::open(&file).map_err(failed)?;
+    for beside in ["confab.db-wal", "confab.db-shm", "confab.db-journal"] {
+        private_file::tighten(&data.join(beside));
+    }
+    Ok(file)
 }
 
 fn postgres_options(postgres: &PostgresConfig) -> Result<PostgresOptions, Error> {
@@ -307,12 +318,39 @@ mod tests {
     use crate::session::Dialect;
     use confab_protocol::UserId;
     use confab_store::Keeps;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
 
     fn queued(outbox: &Outbox) -> Vec<String> {
         let mut frames = Vec::new();
         assert!(matches!(outbox.drain(&mut frames), Drained::Frames));
         let text = |frame| if let Frame::Text(text) = frame { text.to_string() } else { panic!("JSON is text") };
         frames.into_iter().map(text).collect()
+    }
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[tokio::test]
+    async fn other_users_cannot_read_what_an_embedded_hub_keeps_nor_what_an_earlier_one_left_open() {
+        let place = tempfile::tempdir().unwrap();
+        let data = place.path().join("confab-data");
+        let config = Config { data: data.clone(), ..Config::default() };
+        for _new_then_old in 0..2 {
+            let store = store(&config).await.unwrap();
+            store.migrate().await.unwrap();
+            let files = ["confab.db", "confab.db-wal", "confab.db-shm"].map(|name| data.join(name));
+            let modes = files.each_ref().map(|file| mode(file));
+            assert_eq!((mode(&data), modes), (0o700, [0o600; 3]));
+            store.close().await;
+            // As hubs made them until now, with what one that died leaves beside the file.
+            std::fs::set_permissions(&data, Permissions::from_mode(0o755)).unwrap();
+            for file in &files {
+                let file = std::fs::File::options().write(true).create(true).truncate(false).open(file).unwrap();
+                file.set_permissions(Permissions::from_mode(0o644)).unwrap();
+            }
+        }
     }
 
     /// Whatever the session is busy with, such as a client that reads slowly: it is not asked.

@@ -4,6 +4,7 @@ use super::args::Lock;
 use super::candidate::Candidate;
 use super::{Done, Failure, load};
 use crate::cli::{Exit, Screen, SettingsArgs};
+use crate::private_file;
 use confab_config::{Diagnostic, Loaded};
 use std::path::{Path, PathBuf};
 use toml_edit::{DocumentMut, value};
@@ -69,8 +70,6 @@ pub(super) fn read(file: &Path) -> Result<DocumentMut, Failure> {
 
 /// Writes it back, whole or not at all: a hub may be watching it.
 pub(super) fn write(file: &Path, document: &DocumentMut) -> Result<(), Failure> {
-    let unfinished = file.with_extension(format!("toml.{}", std::process::id()));
-    std::fs::write(&unfinished, document.to_string())
-        .and_then(|()| std::fs::rename(&unfinished, file))
+    private_file::replace(file, document.to_string().as_bytes())
         .map_err(|error| confab_plugin_kit::Error::file("write", file, &error).into())
 }
