@@ -1,10 +1,10 @@
 //! The admin port, on a runtime thread of its own: it answers even while the hub's threads are busy.
 
+use crate::dialect::command::Since;
 use crate::hub::Hub;
 use crate::plugin::Origin;
 use crate::publish::{Sending, Turn};
 use crate::recover::Asked;
-use crate::session::command::Since;
 use crate::session::verb;
 use crate::timeline::WaitsFor;
 use axum::extract::{Query, Request, State};

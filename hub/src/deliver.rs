@@ -118,10 +118,10 @@ impl Deliverer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::Dialect;
     use crate::journal;
     use crate::outbox::{Drained, Outbox};
     use crate::room::{Newcomer, Standing};
-    use crate::session::Dialect;
     use crate::timeline::{Appended, Commit, Entry, Failure, Memory, MemoryOptions, Past};
     use confab_protocol::{Annotations, Body, Event, EventId, Key, Kind, Millis, Room, Sender, Trail, UserId};
     use confab_store::KeyUse;

@@ -2,8 +2,9 @@
 
 pub mod engineio;
 
+use crate::dialect::{Dialect, SUBPROTOCOL_JSON, SUBPROTOCOL_PROTOBUF};
 use crate::session::engineio::Engine;
-use crate::session::{self, Dialect, Door, SUBPROTOCOL_JSON, SUBPROTOCOL_PROTOBUF, Socket};
+use crate::session::{self, Door, Socket};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};

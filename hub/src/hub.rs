@@ -3,6 +3,7 @@
 use crate::admin;
 use crate::auth::Auth;
 use crate::deliver::Deliverer;
+use crate::dialect::socketio::Mapping;
 use crate::http::{self, Http};
 use crate::journal::{self, Journal};
 use crate::kv::Kv;
@@ -17,7 +18,6 @@ use crate::room::shelf::Weight;
 use crate::sanctions::Sanctions;
 use crate::session::Door;
 use crate::session::engineio::{self, Engine};
-use crate::session::socketio::Mapping;
 use crate::telemetry::Telemetry;
 use crate::timeline::{Relay, Timeline};
 use arc_swap::ArcSwap;

@@ -8,7 +8,7 @@
 //! 3  http, admin → session        the doors and the guest
 //! 2  publish  deliver  recover    the way in, the way out, the way back
 //! 1  plugin  timeline  journal  room  people  sanctions  auth
-//! 0  outbox  telemetry  kv
+//! 0  outbox  dialect  telemetry  kv
 //! ```
 
 pub mod admin;
@@ -16,6 +16,7 @@ pub mod auth;
 mod brief;
 pub mod cli;
 pub mod deliver;
+pub mod dialect;
 pub mod http;
 pub mod hub;
 pub mod journal;

@@ -11,6 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+/// One socket's number, unique in this process.
+pub type SessionId = u64;
+
 /// Bytes for a client, encoded once and shared by every listener that speaks the same dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {

@@ -1,8 +1,8 @@
 //! Who is connected to this hub, by user: the way to tell one person something, wherever they listen.
 
+use crate::dialect::Dialect;
 use crate::outbox::Outbox;
-use crate::room::SessionId;
-use crate::session::Dialect;
+use crate::outbox::SessionId;
 use confab_protocol::{Body, UserId};
 use parking_lot::Mutex;
 use std::collections::HashMap;

@@ -4,7 +4,7 @@
 //! is lost on the way (a full queue, a timeline that is away) is mended by saying again, every [`SAY_AGAIN`], who
 //! listens here. An entry that no hub says again ends by itself, so a hub that died leaves nobody behind.
 
-use crate::room::SessionId;
+use crate::outbox::SessionId;
 use crate::timeline::{Attendance, LISTENING_FOR, Timeline};
 use confab_config::Rooms as RoomRules;
 use confab_protocol::{Passage, Present, Refusal, Room};

@@ -7,9 +7,10 @@ mod pages;
 
 pub use catch_up::Joining;
 
+use crate::dialect::command::Since;
+use crate::outbox::SessionId;
+use crate::room::Rooms;
 use crate::room::shelf::Weight;
-use crate::room::{Rooms, SessionId};
-use crate::session::command::Since;
 use crate::telemetry::Telemetry;
 use crate::timeline::{Range, Timeline, Window};
 use confab_config::{Limits, Rooms as RoomRules};

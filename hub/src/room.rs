@@ -3,8 +3,8 @@
 mod listeners;
 pub mod shelf;
 
-use crate::outbox::{Frame, Outbox};
-use crate::session::{Dialect, Unsubscribed};
+use crate::dialect::{Dialect, Unsubscribed};
+use crate::outbox::{Frame, Outbox, SessionId};
 use confab_protocol::{Close, Cursor, Kind, Passage, Record, Room, Typing};
 use listeners::Listeners;
 use parking_lot::Mutex;
@@ -12,9 +12,6 @@ use shelf::{Shelf, weigh};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use uuid::Uuid;
-
-/// One socket's number, unique in this process.
-pub type SessionId = u64;
 
 /// The most events of a room that are kept at hand while somebody joins; older ones are read from the timeline.
 const RECENT_EVENTS_MAX: usize = 256;

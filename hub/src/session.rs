@@ -5,35 +5,29 @@
 //! under way, then stops reading: that is the back-pressure.
 
 mod clock;
-pub mod command;
-mod dialect;
 pub mod engineio;
 mod errand;
 mod farewell;
 mod introduction;
 mod joins;
 pub mod link;
-mod native;
 mod review;
 mod socket;
-pub mod socketio;
 mod typing;
 pub mod verb;
 
-pub use dialect::Dialect;
-pub use native::{SUBPROTOCOL_JSON, SUBPROTOCOL_PROTOBUF, Unsubscribed};
 pub use socket::{Socket, Wire};
 
 use crate::auth::{Auth, Identity};
-use crate::outbox::{Drained, FRAMES_PER_FLUSH, Outbox};
+use crate::dialect::command::{Command, Done, NO_ANSWER, Numbered, Reply};
+use crate::dialect::{Dialect, Reader, socketio};
+use crate::outbox::{Drained, FRAMES_PER_FLUSH, Outbox, SessionId};
 use crate::presence::Presence;
 use crate::publish::{Publisher, Turns};
 use crate::recover::Recoverer;
 use crate::review::Reviewer;
-use crate::room::SessionId;
 use crate::telemetry::Telemetry;
 use clock::Clock;
-use command::{Command, Done, NO_ANSWER, Numbered, Reply};
 use confab_config::Limits;
 use confab_protocol::{Close, Refusal, Room};
 use futures_util::FutureExt;
@@ -84,7 +78,7 @@ pub struct Door {
 struct Session {
     door: Arc<Door>,
     dialect: Dialect,
-    reader: dialect::Reader,
+    reader: Reader,
     id: SessionId,
     uuid: Uuid,
     client: String,

@@ -1,6 +1,6 @@
 //! What the hub counts and times, declared in one place and served at `/metrics`.
 
-use crate::session::command::Recovery;
+use crate::dialect::command::Recovery;
 use confab_protocol::{Close, Refusal};
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;

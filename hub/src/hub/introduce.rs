@@ -313,9 +313,9 @@ pub(super) fn checker(limits: &Limits) -> Arc<crate::plugin::Check> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::Dialect;
     use crate::outbox::{Drained, Frame, Outbox};
     use crate::room::{Newcomer, Standing};
-    use crate::session::Dialect;
     use confab_protocol::UserId;
     use confab_store::Keeps;
     use std::fs::Permissions;

@@ -6,11 +6,12 @@
 
 use super::pages::Next;
 use super::{Asked, Recoverer};
+use crate::dialect::Dialect;
+use crate::dialect::command::{Joined, Recovery, Since};
+use crate::outbox::SessionId;
 use crate::outbox::{Frame, Outbox};
 use crate::room::shelf::weigh;
-use crate::room::{LocalRoom, Newcomer, SessionId, Standing, Ticket};
-use crate::session::Dialect;
-use crate::session::command::{Joined, Recovery, Since};
+use crate::room::{LocalRoom, Newcomer, Standing, Ticket};
 use confab_protocol::{Cursor, Refusal, Room};
 use std::sync::Arc;
 

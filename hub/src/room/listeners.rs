@@ -1,6 +1,7 @@
 //! A room's listeners: found by their session, told one after the other, and counted while they join.
 
-use super::{Listener, SessionId, Stage, Ticket};
+use super::{Listener, Stage, Ticket};
+use crate::outbox::SessionId;
 use std::collections::HashMap;
 
 /// Listeners, one for each session. Their order means nothing.
@@ -80,8 +81,8 @@ impl Listener {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::Dialect;
     use crate::outbox::Outbox;
-    use crate::session::Dialect;
     use confab_protocol::Cursor;
     use std::sync::Arc;
     use uuid::Uuid;

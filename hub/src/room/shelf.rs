@@ -3,8 +3,8 @@
 //! A page that is being read is waited for by everyone who wants it; one that was read stays for a moment, since clients
 //! that lost the same hub come back one after another. A deletion empties the shelf, so that no body outlives it here.
 
+use crate::dialect::Dialect;
 use crate::outbox::Frame;
-use crate::session::Dialect;
 use confab_protocol::{Cursor, Epoch, Record, Refusal};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};

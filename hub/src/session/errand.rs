@@ -1,10 +1,10 @@
 //! What a session has done beside its loop: sends, reads, and who is here. The answer goes into the outbox when it is
 //! there, so that a slow one holds up nothing.
 
-use super::command::{Done, Reply, Since};
 use super::joins::origin;
 use super::{Session, verb};
 use crate::auth::Identity;
+use crate::dialect::command::{Done, Reply, Since};
 use crate::publish::{Sending, Turn};
 use crate::recover::Asked;
 use confab_protocol::{Body, Draft, Key, Kind, Present, Refusal, Sender};

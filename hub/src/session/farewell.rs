@@ -1,7 +1,7 @@
 //! When a draining hub ends a session.
 
 use super::Door;
-use crate::room::SessionId;
+use crate::outbox::SessionId;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;

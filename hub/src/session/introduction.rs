@@ -1,9 +1,9 @@
 //! Who a session belongs to: its first command, and the tokens that keep it open.
 
-use super::command::{Reply, Since};
 use super::joins::No;
 use super::{Session, clock};
 use crate::auth::{Denied, Identity};
+use crate::dialect::command::{Reply, Since};
 use confab_protocol::{Body, Close, Refusal};
 
 impl Session {

@@ -1,8 +1,9 @@
 //! A session's rooms: who may join, by which token, for how long, and how the session leaves.
 
-use super::command::{self, Joined, Recovery, Reply, Since, Wish};
-use super::{Dialect, Session, Unsubscribed, clock};
+use super::{Session, clock};
 use crate::auth::{Denied, Identity, NoGrant};
+use crate::dialect::command::{self, Joined, Recovery, Reply, Since, Wish};
+use crate::dialect::{Dialect, Unsubscribed};
 use crate::outbox::Frame;
 use crate::plugin::Origin;
 use crate::publish::Entered;

@@ -2,8 +2,8 @@
 //! not be, where.
 
 use super::Session;
-use super::command::{Reply, room};
 use crate::auth::Identity;
+use crate::dialect::command::{Reply, room};
 use crate::review::{Error, Flagged, Listed, MODERATOR, Reviewer, Sanctioned, Sentence};
 use confab_protocol::{Body, EventId, HeldState, Refusal, Room, UserId};
 use confab_store::{Keeps, Which};

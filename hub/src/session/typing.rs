@@ -1,9 +1,9 @@
 //! The verb `typing`, and how often a session may call it.
 
 use super::Session;
-use super::command::Reply;
 use super::joins::origin;
 use crate::auth::Identity;
+use crate::dialect::command::Reply;
 use confab_protocol::{Body, Refusal, Room};
 use std::time::Duration;
 use tokio::time::Instant;

@@ -1,6 +1,6 @@
 //! The chat verbs that travel as remote procedure calls, the same for every dialect.
 
-use super::command::{Since, room};
+use crate::dialect::command::{Since, room};
 use crate::recover::{Asked, History};
 use confab_config::Limits;
 use confab_protocol::{Body, Cursor, Draft, Epoch, EventId, Key, Kind, Record, Refusal, Room};

@@ -2,10 +2,10 @@
 //! made of them holds. `fuzz/` feeds them what a fuzzer finds; `corpus.rs` what is kept of it.
 
 use confab_hub::auth::Auth;
+use confab_hub::dialect::Dialect;
+use confab_hub::dialect::socketio::{Assembler, Bounds, Mapping};
 use confab_hub::outbox::Frame;
-use confab_hub::session::Dialect;
 use confab_hub::session::engineio::{Packet as Carried, decode_payload, encode_payload};
-use confab_hub::session::socketio::{Assembler, Bounds, Mapping};
 use confab_protocol::{Cursor, Record};
 use std::sync::Arc;
 

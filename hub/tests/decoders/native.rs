@@ -1,10 +1,10 @@
 //! Commands of the native dialect, in JSON and in Protobuf: both say the same.
 
 use crate::{damaged, frame};
+use confab_hub::dialect::Dialect;
+use confab_hub::dialect::command::Numbered;
+use confab_hub::dialect::socketio::Mapping;
 use confab_hub::outbox::Frame;
-use confab_hub::session::Dialect;
-use confab_hub::session::command::Numbered;
-use confab_hub::session::socketio::Mapping;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::sync::Arc;

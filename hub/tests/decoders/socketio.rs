@@ -1,9 +1,9 @@
 //! Packets of Socket.IO, and the attachments that follow them.
 
 use crate::{damaged, frame, json};
+use confab_hub::dialect::Dialect;
+use confab_hub::dialect::socketio::{Assembler, Bounds, Kind, Mapping, Packet};
 use confab_hub::outbox::Frame;
-use confab_hub::session::Dialect;
-use confab_hub::session::socketio::{Assembler, Bounds, Kind, Mapping, Packet};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! From answers and events to packets, as Engine.IO messages.
 
+use crate::dialect::Unsubscribed;
+use crate::dialect::command::{Joined, NO_ANSWER, Recovery, Reply};
 use crate::outbox::Frame;
-use crate::session::Unsubscribed;
-use crate::session::command::{Joined, NO_ANSWER, Recovery, Reply};
 use confab_protocol::{Body, Close, Cursor, Present, Record, Refusal, Room, Typing};
 use serde::Serialize;
 

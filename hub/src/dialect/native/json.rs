@@ -1,8 +1,8 @@
 //! The JSON encoding of the native dialect. Several JSON objects may share a frame, divided by line feeds.
 
 use super::{Malformed, TYPING, Unsubscribed, of_stream, oldest, refused, since, tags, wish};
+use crate::dialect::command::{Command, Done, Joined, Numbered, Recovery, Reply, Since};
 use crate::outbox::Frame;
-use crate::session::command::{Command, Done, Joined, Numbered, Recovery, Reply, Since};
 use confab_protocol::{Body, Present, Record, Room, Typing, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -1,10 +1,15 @@
 //! The wire formats that a session can speak. A session knows none of them; it talks to this face.
 
-use super::command::{Numbered, Reply};
-use super::native::{self, Unsubscribed, json, protobuf};
-use super::socketio;
+pub mod command;
+mod native;
+pub mod socketio;
+
+pub use native::{SUBPROTOCOL_JSON, SUBPROTOCOL_PROTOBUF, Unsubscribed};
+
 use crate::outbox::Frame;
+use command::{Numbered, Reply};
 use confab_protocol::{Body, Close, Present, Record, Room, Typing};
+use native::{json, protobuf};
 use std::sync::Arc;
 
 /// A wire format.

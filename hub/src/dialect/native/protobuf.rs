@@ -5,8 +5,8 @@
 //! no JSON is refused as a bad request (107). So a room sounds the same whichever encoding its listeners speak.
 
 use super::{Malformed, TYPING, Unsubscribed, of_stream, oldest, refused, since, tags, wire, wish};
+use crate::dialect::command::{Command, Done, Joined, Numbered, Recovery, Reply};
 use crate::outbox::Frame;
-use crate::session::command::{Command, Done, Joined, Numbered, Recovery, Reply};
 use bytes::{Buf, Bytes};
 use confab_protocol::{Body, Present, Record, Room, Sender, Typing};
 use prost::Message;

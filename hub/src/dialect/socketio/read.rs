@@ -3,8 +3,8 @@
 use super::assemble::{Assembler, Bounds};
 use super::mapping::Mapping;
 use super::packet::{Kind, Malformed, Packet};
+use crate::dialect::command::{Command, NO_ANSWER, Numbered, Since, Wish};
 use crate::outbox::Frame;
-use crate::session::command::{Command, NO_ANSWER, Numbered, Since, Wish};
 use confab_protocol::{Body, Epoch, Refusal};
 use serde::Deserialize;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The Protobuf encoding against bytes written by hand from the protocol's public definitions.
 
 use super::*;
-use crate::session::command::{Since, Wish};
+use crate::dialect::command::{Since, Wish};
 use confab_protocol::{Annotations, Cursor, Epoch, Event, EventId, Key, Kind, Refusal, Trail, UserId};
 
 /// A field of a message: its number, and its bytes with their length in front.
