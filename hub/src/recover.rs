@@ -133,7 +133,8 @@ impl Recoverer {
         if last.is_none() && page.next.is_none() {
             let reaches = window.records.first().is_some_and(|r| r.cursor == Cursor { epoch: top.epoch, offset: 1 });
             return match (since, top.offset) {
-                (None, 0) => Ok(page_of(Vec::new(), top, limit)),
+                // Nothing has happened in this epoch, and the store knows nothing more of those before it.
+                (_, 0) => Ok(page_of(Vec::new(), top, limit)),
                 // Nothing is stored yet, and the window still has the room from its beginning.
                 (None, _) if reaches => Ok(page_of(window.records, top, limit)),
                 _ => Err(Refusal::HistoryBehind),
@@ -159,9 +160,11 @@ impl Recoverer {
             let query = Query { since: Some(reached), reverse: true, limit: limit - records.len() };
             let page = self.page(room, query).await?;
             let nearest = furthest(&page, true);
-            let continues = nearest.map_or(reached.offset == 1 || page.next.is_some(), |place| {
-                // In an epoch that is over a hole stays one: what was lost with its generation.
-                reached.epoch < top.epoch || place.epoch < reached.epoch || place.offset + 1 == reached.offset
+            // Offset 0 is where an epoch begins: nothing comes before it, nor before the first event. An epoch that is over
+            // keeps its holes (what was lost with its generation), once the store has the rows of a later one.
+            let is_over = page.through.is_some_and(|through| through.epoch > reached.epoch);
+            let continues = nearest.map_or(reached.offset <= 1 || page.next.is_some() || is_over, |event| {
+                reached.epoch < top.epoch || event.epoch < reached.epoch || event.offset + 1 == reached.offset
             });
             if !continues {
                 // The store has not caught up to where the window begins: what the window holds is still true.
@@ -212,3 +215,7 @@ fn page_of(records: Vec<Arc<Record>>, top: Cursor, limit: usize) -> History {
     let next = last.filter(|last| records.len() == limit && *last < top);
     History { records, next, top }
 }
+
+#[cfg(test)]
+#[path = "recover/tests.rs"]
+mod tests;

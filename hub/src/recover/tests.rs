@@ -1,0 +1,187 @@
+//! The edges of every range: before the first event, after the last, in an epoch in which nothing has happened, from the
+//! hot window and from the store.
+
+use super::*;
+use crate::journal;
+use crate::timeline::{Commit, Entry, Failure, Memory, MemoryOptions, Past};
+use confab_protocol::{Annotations, Body, Epoch, Event, EventId, Key, Kind, Millis, Sender, Trail, UserId};
+use confab_store::KeyUse;
+use futures_util::future::BoxFuture;
+use std::future::ready;
+use std::time::Duration;
+
+/// The epoch that is over, and the one that goes on.
+const OLD: u64 = 3;
+const NEW: u64 = 5;
+
+/// A timeline that keeps nothing by itself, begins every room anew, and a store that is given what it is to have.
+struct Nothing;
+
+impl Commit for Nothing {
+    fn commit(&self, _: Vec<Arc<Record>>) -> BoxFuture<'_, Result<(), Arc<journal::Error>>> {
+        Box::pin(ready(Ok(())))
+    }
+}
+
+impl Past for Nothing {
+    fn top<'a>(&'a self, _: &'a Room) -> BoxFuture<'a, Result<Option<Cursor>, Failure>> {
+        Box::pin(ready(Ok(None)))
+    }
+    fn window<'a>(&'a self, _: &'a Room, _: usize) -> BoxFuture<'a, Result<Vec<Record>, Failure>> {
+        Box::pin(ready(Ok(Vec::new())))
+    }
+    fn keys<'a>(&'a self, _: &'a Room, _: Millis) -> BoxFuture<'a, Result<Vec<KeyUse>, Failure>> {
+        Box::pin(ready(Ok(Vec::new())))
+    }
+}
+
+struct World {
+    recoverer: Recoverer,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::sqlite(&folder.path().join("store.db")).await.unwrap();
+        store.migrate().await.unwrap();
+        let options = MemoryOptions { epoch: NEW, ..MemoryOptions::default() };
+        let (timeline, _) = Memory::open(options, Arc::new(Nothing), Arc::new(Nothing));
+        let recoverer = Recoverer {
+            timeline,
+            store,
+            rooms: Arc::default(),
+            limits: Limits::default(),
+            rules: RoomRules::default(),
+            telemetry: Arc::default(),
+            weight: Weight::default(),
+            bringing: Arc::new(Semaphore::new(BRINGING_AT_ONCE)),
+        };
+        Self { recoverer, _folder: folder }
+    }
+
+    /// So many events of the epoch that is over, in the store.
+    async fn stored(&self, count: u64) {
+        let entries: Vec<_> = (1..=count).map(|n| record(Cursor::new(OLD, n))).map(Arc::new).collect();
+        let entries: Vec<_> = entries.into_iter().map(confab_store::Entry::Record).collect();
+        self.recoverer.store.apply(&entries, &[]).await.unwrap();
+    }
+
+    /// So many events now; the window keeps two, and the store has those before them.
+    async fn said(&self, count: u64) {
+        for n in 1..=count {
+            let record = record(Cursor::new(NEW, n));
+            let entry = Entry {
+                event: record.event.clone(),
+                trail: Trail::default(),
+                window_events: 2,
+                window_age: Duration::from_secs(60),
+            };
+            self.recoverer.timeline.append(&entry).await.unwrap();
+            if n + 2 <= count {
+                self.recoverer.store.apply(&[confab_store::Entry::Record(Arc::new(record))], &[]).await.unwrap();
+            }
+        }
+    }
+
+    /// The places of a page, or why there is none; and where to go on.
+    async fn page(&self, since: Option<(u64, u64)>, reverse: bool, limit: usize) -> (Vec<(u64, u64)>, Option<Cursor>) {
+        let since = since.map(|(epoch, offset)| Since { epoch: Some(Epoch(epoch)), offset });
+        let page = self.recoverer.history(&room(), Asked { since, reverse, limit }).await;
+        let page = page.unwrap_or_else(|refusal| panic!("{since:?}, reverse: {reverse}: {refusal:?}"));
+        (page.records.iter().map(|one| (one.cursor.epoch.0, one.cursor.offset)).collect(), page.next)
+    }
+
+    /// Everything before or after a place, page by page.
+    async fn all(&self, since: Option<(u64, u64)>, reverse: bool, limit: usize) -> Vec<(u64, u64)> {
+        let (mut since, mut all) = (since, Vec::new());
+        for _ in 0..100 {
+            let (places, next) = self.page(since, reverse, limit).await;
+            all.extend(places);
+            match next {
+                Some(next) => since = Some((next.epoch.0, next.offset)),
+                None => return all,
+            }
+        }
+        panic!("paging does not end: {all:?}");
+    }
+}
+
+fn room() -> Room {
+    Room::new("lobby").unwrap()
+}
+
+fn record(cursor: Cursor) -> Record {
+    let event = Event {
+        kind: Kind::Message,
+        id: EventId::fresh(),
+        room: room(),
+        sender: Sender { user: UserId::new("ada").unwrap(), client: None, info: None },
+        key: Key::fresh(),
+        digest: "d".into(),
+        at: 1,
+        body: Body::of(&cursor.offset),
+        target: None,
+        thread: None,
+        annotations: Annotations::new(),
+    };
+    Record { event, cursor, trail: Trail::default() }
+}
+
+fn places(epoch: u64, offsets: impl IntoIterator<Item = u64>) -> Vec<(u64, u64)> {
+    offsets.into_iter().map(|offset| (epoch, offset)).collect()
+}
+
+#[tokio::test]
+async fn an_empty_room_has_empty_pages_both_ways() {
+    let world = World::new().await;
+    for reverse in [false, true] {
+        for since in [None, Some((NEW, 0)), Some((OLD, 0)), Some((OLD, 7)).filter(|_| !reverse)] {
+            for limit in [0, 1, 50] {
+                assert_eq!(world.page(since, reverse, limit).await, (vec![], None), "{since:?} {reverse} {limit}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_comes_before_the_first_event_nor_after_the_last() {
+    let world = World::new().await;
+    for said in [1, 2, 6] {
+        let world = World::new().await;
+        world.said(said).await;
+        assert_eq!(world.page(Some((NEW, 0)), true, 50).await, (vec![], None));
+        assert_eq!(world.page(Some((NEW, 1)), true, 50).await, (vec![], None));
+        assert_eq!(world.page(Some((NEW, said)), false, 50).await, (vec![], None));
+        for limit in [1, 2, 3, 50] {
+            assert_eq!(world.all(None, true, limit).await, places(NEW, (1..=said).rev()), "{limit}");
+            assert_eq!(world.all(Some((NEW, said)), true, limit).await, places(NEW, (1..said).rev()), "{limit}");
+            assert_eq!(world.all(Some((NEW, 0)), false, limit).await, places(NEW, 1..=said), "{limit}");
+        }
+    }
+    world.said(3).await;
+    let past = Asked { since: Some(Since { epoch: None, offset: 4 }), reverse: true, limit: 5 };
+    assert_eq!(world.recoverer.history(&room(), past).await.unwrap_err(), Refusal::UnrecoverablePosition);
+}
+
+#[tokio::test]
+async fn an_epoch_that_is_over_lies_before_one_in_which_nothing_or_something_has_happened() {
+    for (stored, said) in [(0, 0), (4, 0), (4, 1), (4, 5)] {
+        let world = World::new().await;
+        world.stored(stored).await;
+        world.said(said).await;
+        let old = places(OLD, 1..=stored);
+        let whole: Vec<_> = old.iter().copied().chain(places(NEW, 1..=said)).collect();
+        let back: Vec<_> = whole.iter().rev().copied().collect();
+        for limit in [1, 3, 50] {
+            assert_eq!(world.all(None, true, limit).await, back, "{stored} {said} {limit}");
+            assert_eq!(world.all(Some((NEW, 0)), true, limit).await, old.iter().rev().copied().collect::<Vec<_>>());
+            for edge in [(OLD, 0), (OLD, 1)] {
+                assert_eq!(world.all(Some(edge), true, limit).await, [], "{edge:?}");
+            }
+            if said != 1 {
+                assert_eq!(world.all(Some((OLD, 0)), false, limit).await, whole, "{stored} {said} {limit}");
+            }
+        }
+    }
+}
