@@ -145,7 +145,7 @@ pub struct Limits {
     pub sessions: usize,
     /// The largest frame from a client.
     pub frame: Size,
-    /// The largest body of an event.
+    /// The largest body of an event, without white space between its parts and with characters as UTF-8.
     pub body: Size,
     /// The deepest nesting of a body's JSON.
     pub json_depth: usize,

@@ -74,6 +74,15 @@ pub struct Sending {
     pub origin: Origin,
 }
 
+impl Sending {
+    /// With its body in the compact form, in which it is measured, judged and kept: however a client's library writes JSON,
+    /// the same value takes the same room.
+    fn compact(mut self) -> Self {
+        self.draft.body = self.draft.body.compact();
+        self
+    }
+}
+
 /// How far a send has come.
 #[derive(Debug)]
 enum Stage {
@@ -167,6 +176,7 @@ impl Publisher {
 
     async fn walk(self: Arc<Self>, sending: Sending, mut turn: Turn) -> Result<Receipt, Refusal> {
         let begun = Instant::now();
+        let sending = sending.compact();
         let _place = self.admit(&sending).await?;
         let Sending { sender, draft, keyed, origin } = sending;
         let event = stamp(sender, draft);
@@ -212,11 +222,8 @@ impl Publisher {
     }
 
     /// Answers a draft of somebody who may not use its room any more, with this refusal or with its receipt.
-    pub async fn refuse(
-        &self,
-        Sending { sender, draft, keyed, .. }: Sending,
-        refusal: Refusal,
-    ) -> Result<Receipt, Refusal> {
+    pub async fn refuse(&self, sending: Sending, refusal: Refusal) -> Result<Receipt, Refusal> {
+        let Sending { sender, draft, keyed, .. } = sending.compact();
         let answer = self.only_known(&stamp(sender, draft), keyed, refusal).await;
         self.telemetry.sent(answer.as_ref().err());
         answer

@@ -1,12 +1,14 @@
 //! A JSON value kept as the very text it arrived in.
 
+mod compact;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-/// A JSON value kept as text, so that what was sent is what is served, byte for byte. Cheap to clone.
+/// A JSON value kept as text, so that what was judged is what is served, byte for byte. Cheap to clone.
 ///
 /// Holding one means only that the text is well-formed JSON; depth, size, NUL and number range are checked in the
 /// hub's `admit`.
@@ -40,6 +42,15 @@ impl Body {
     /// Whether this is the JSON `null`.
     pub fn is_null(&self) -> bool {
         self.as_str() == "null"
+    }
+
+    /// The same value in its compact form: without white space between its parts, and with characters as UTF-8 where they
+    /// need no escape. Numbers and the order of members stay as they are written.
+    pub fn compact(self) -> Self {
+        match compact::compact(self.as_str()).map(Self::parse) {
+            Some(Ok(compact)) => compact,
+            _ => self,
+        }
     }
 
     /// Reads the value into `T`.

@@ -4,6 +4,7 @@
 mod author;
 mod away;
 mod bans;
+mod bodies;
 mod cluster;
 mod docs;
 mod embedded;
