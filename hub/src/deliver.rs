@@ -122,7 +122,7 @@ mod tests {
     use crate::journal;
     use crate::outbox::{Drained, Outbox};
     use crate::room::{Newcomer, Standing};
-    use crate::timeline::{Appended, Commit, Entry, Failure, Memory, MemoryOptions, Past};
+    use crate::timeline::{Appended, BoxError, Commit, Entry, Memory, MemoryOptions, Past};
     use confab_protocol::{Annotations, Body, Event, EventId, Key, Kind, Millis, Room, Sender, Trail, UserId};
     use confab_store::KeyUse;
     use futures_util::FutureExt;
@@ -140,13 +140,13 @@ mod tests {
     }
 
     impl Past for Nothing {
-        fn top<'a>(&'a self, _: &'a Room) -> BoxFuture<'a, Result<Option<Cursor>, Failure>> {
+        fn top<'a>(&'a self, _: &'a Room) -> BoxFuture<'a, Result<Option<Cursor>, BoxError>> {
             async { Ok(None) }.boxed()
         }
-        fn window<'a>(&'a self, _: &'a Room, _: usize) -> BoxFuture<'a, Result<Vec<Record>, Failure>> {
+        fn window<'a>(&'a self, _: &'a Room, _: usize) -> BoxFuture<'a, Result<Vec<Record>, BoxError>> {
             async { Ok(Vec::new()) }.boxed()
         }
-        fn keys<'a>(&'a self, _: &'a Room, _: Millis) -> BoxFuture<'a, Result<Vec<KeyUse>, Failure>> {
+        fn keys<'a>(&'a self, _: &'a Room, _: Millis) -> BoxFuture<'a, Result<Vec<KeyUse>, BoxError>> {
             async { Ok(Vec::new()) }.boxed()
         }
     }

@@ -8,7 +8,7 @@ mod memory;
 mod redis;
 
 pub use memory::Memory;
-pub use redis::{Connection, Dial, Redis};
+pub use redis::{Dial, Redis};
 
 use std::time::Duration;
 

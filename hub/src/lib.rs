@@ -8,7 +8,7 @@
 //! 3  http, admin → session        the doors and the guest
 //! 2  publish  deliver  recover    the way in, the way out, the way back
 //! 1  plugin  timeline  journal  room  people  sanctions  auth
-//! 0  outbox  dialect  telemetry  kv
+//! 0  outbox  dialect  telemetry  kv  redis
 //! ```
 
 pub mod admin;
@@ -28,6 +28,7 @@ pub mod presence;
 mod private_file;
 pub mod publish;
 pub mod recover;
+pub mod redis;
 pub mod review;
 pub mod room;
 pub mod sanctions;

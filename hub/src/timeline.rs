@@ -9,7 +9,7 @@ mod relays;
 
 pub use counters::Counters;
 pub use memory::{Commit, Memory, MemoryOptions, Past};
-pub use redis::{Dialer as RedisDialer, Redis, RedisOptions, SentinelOptions, Truth, WaitsFor};
+pub use redis::{JournalAccess, Redis, RedisOptions, WaitsFor};
 
 use confab_protocol::{
     Body, Cursor, Event, EventId, Key, Kind, Passage, Present, Record, Refusal, Room, Trail, Typing, UserId,
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What went wrong with something that the timeline was given to work with (journal or store).
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The back-ends of the timeline. Cheap to clone; every clone is the same timeline.
 #[derive(Clone)]

@@ -5,11 +5,11 @@ use crate::journal::{self, Journal, Kafka, Sqlite};
 use crate::kv::{self, Kv};
 use crate::people::{Here, People};
 use crate::private_file;
+use crate::redis::{Dialer, SentinelOptions};
 use crate::room::Rooms;
 use crate::sanctions::{PutOut, Sanctions};
 use crate::timeline::{
-    Commit, Failure, Memory, MemoryOptions, Past, Redis, RedisDialer, RedisOptions, Relay, SentinelOptions, Timeline,
-    Truth, WaitsFor,
+    self, BoxError, Commit, JournalAccess, Memory, MemoryOptions, Past, Redis, RedisOptions, Relay, Timeline, WaitsFor,
 };
 use confab_config::{Config, KafkaConfig, Limits, OnOutage, PostgresConfig, Profile, RedisConfig};
 use confab_protocol::{Body, Close, Cursor, Millis, Record, Room};
@@ -116,15 +116,15 @@ async fn cluster(config: &Config, waits_for: WaitsFor) -> Result<Parts, Error> {
         sweep_margin: SWEEP_MARGIN + patience(kafka),
         ..reach(redis, &hub_id)?
     };
-    let truth = Arc::new(Journaled { kafka: journal.clone(), hub_id });
-    let (timeline, relay) = Redis::connect(options, truth).await?;
+    let access = Arc::new(Journaled { kafka: journal.clone(), hub_id });
+    let (timeline, relay) = Redis::connect(options, access).await?;
     Ok(Parts { timeline, relay, journal: Journal::Kafka(journal), store })
 }
 
 /// Where plugins remember: in this process, or in Redis. Nobody waits for Redis here.
 pub(super) fn kv(config: &Config) -> Result<Kv, Error> {
     let Some(redis) = &config.timeline.redis else { return Ok(Kv::default()) };
-    let dialer = RedisDialer::new(&reach(redis, "plugins")?)?;
+    let dialer = Dialer::new(&reach(redis, "plugins")?.servers()).map_err(timeline::Error::from)?;
     let dial = move || {
         let dialer = dialer.clone();
         async move { dialer.connect("kv").await.map_err(|error| error.to_string()) }.boxed()
@@ -238,11 +238,11 @@ impl Commit for Forgetful {
 struct Stored(Store);
 
 impl Past for Stored {
-    fn top<'a>(&'a self, room: &'a Room) -> BoxFuture<'a, Result<Option<Cursor>, Failure>> {
+    fn top<'a>(&'a self, room: &'a Room) -> BoxFuture<'a, Result<Option<Cursor>, BoxError>> {
         Box::pin(async move { Ok(self.0.tops(room).await?) })
     }
 
-    fn window<'a>(&'a self, room: &'a Room, count: usize) -> BoxFuture<'a, Result<Vec<Record>, Failure>> {
+    fn window<'a>(&'a self, room: &'a Room, count: usize) -> BoxFuture<'a, Result<Vec<Record>, BoxError>> {
         Box::pin(async move {
             let query = Query { since: None, reverse: true, limit: count };
             let mut records = self.0.page(room, query).await?.records;
@@ -251,7 +251,7 @@ impl Past for Stored {
         })
     }
 
-    fn keys<'a>(&'a self, room: &'a Room, since: Millis) -> BoxFuture<'a, Result<Vec<KeyUse>, Failure>> {
+    fn keys<'a>(&'a self, room: &'a Room, since: Millis) -> BoxFuture<'a, Result<Vec<KeyUse>, BoxError>> {
         Box::pin(async move {
             let used = self.0.recent_keys(Some(room), since).await?;
             Ok(used.into_iter().map(|(_, key)| key).collect())
@@ -265,16 +265,16 @@ struct Journaled {
     hub_id: String,
 }
 
-impl Truth for Journaled {
-    fn open_generation(&self) -> BoxFuture<'_, Result<u64, Failure>> {
+impl JournalAccess for Journaled {
+    fn open_generation(&self) -> BoxFuture<'_, Result<u64, BoxError>> {
         Box::pin(async move { Ok(self.kafka.open_generation(&self.hub_id).await?) })
     }
 
-    fn newest_generation(&self) -> BoxFuture<'_, Result<u64, Failure>> {
+    fn newest_generation(&self) -> BoxFuture<'_, Result<u64, BoxError>> {
         Box::pin(async move { Ok(self.kafka.newest_generation().await?) })
     }
 
-    fn tail(&self, since: Millis) -> BoxStream<'_, Result<(Room, KeyUse), Failure>> {
+    fn tail(&self, since: Millis) -> BoxStream<'_, Result<(Room, KeyUse), BoxError>> {
         let (keys, read) = mpsc::channel(TAIL_QUEUE);
         let (kafka, last) = (self.kafka.clone(), keys.clone());
         tokio::spawn(async move {
@@ -287,7 +287,7 @@ impl Truth for Journaled {
         futures_util::stream::unfold(read, |mut read| async move { read.recv().await.map(|next| (next, read)) }).boxed()
     }
 
-    fn append<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), Failure>> {
+    fn append<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), BoxError>> {
         Box::pin(async move { Ok(self.kafka.append(record).await?) })
     }
 }

@@ -4,20 +4,20 @@
 //! beside the values lie `ends`, when each key ends, and `sizes`, how large each is; they are what the limits are kept by.
 //! Every name expires.
 
-mod way;
+mod shared_connection;
 
-pub use way::{Connection, Dial};
+pub use shared_connection::Dial;
 
 use super::{COUNTER_BYTES, Error, Space};
 use ::redis::Script;
+use shared_connection::SharedConnection;
 use std::sync::Arc;
 use std::time::Duration;
-use way::Way;
 
 /// What plugins remember, in Redis. Cheap to clone.
 #[derive(Clone)]
 pub struct Redis {
-    way: Arc<Way>,
+    connection: Arc<SharedConnection>,
     prefix: Arc<str>,
     scripts: Arc<Scripts>,
 }
@@ -37,13 +37,13 @@ impl Redis {
             increment: script(include_str!("redis/increment.lua")),
             delete: script(include_str!("redis/delete.lua")),
         };
-        Self { way: Arc::new(Way::new(dial)), prefix: prefix.into(), scripts: Arc::new(scripts) }
+        Self { connection: Arc::new(SharedConnection::new(dial)), prefix: prefix.into(), scripts: Arc::new(scripts) }
     }
 
     pub(super) async fn get(&self, space: &Space, key: &str) -> Result<Option<Vec<u8>>, Error> {
         let mut get = ::redis::cmd("GET");
         get.arg(self.name(space, &format!("key:{key}")));
-        self.way.ask(|mut connection| async move { get.query_async(&mut connection).await }).await
+        self.connection.ask(|mut connection| async move { get.query_async(&mut connection).await }).await
     }
 
     pub(super) async fn set(&self, space: &Space, key: &str, value: Vec<u8>, life: Duration) -> Result<(), Error> {
@@ -52,7 +52,7 @@ impl Redis {
         self.names(space, key, &mut set);
         set.arg(key).arg(size).arg(millis(life)).arg(space.keys).arg(space.bytes).arg(value);
         let answer: String =
-            self.way.ask(|mut connection| async move { set.invoke_async(&mut connection).await }).await?;
+            self.connection.ask(|mut connection| async move { set.invoke_async(&mut connection).await }).await?;
         match answer.as_str() {
             "ok" => Ok(()),
             "full" => Err(Error::Full),
@@ -64,7 +64,9 @@ impl Redis {
         let mut delete = self.scripts.delete.prepare_invoke();
         self.names(space, key, &mut delete);
         delete.arg(key);
-        self.way.ask(|mut connection| async move { delete.invoke_async::<String>(&mut connection).await }).await?;
+        self.connection
+            .ask(|mut connection| async move { delete.invoke_async::<String>(&mut connection).await })
+            .await?;
         Ok(())
     }
 
@@ -74,7 +76,7 @@ impl Redis {
         let size = key.len() + COUNTER_BYTES;
         increment.arg(key).arg(size).arg(millis(life)).arg(space.keys).arg(space.bytes).arg(by);
         let answer: (String, Option<i64>) =
-            self.way.ask(|mut connection| async move { increment.invoke_async(&mut connection).await }).await?;
+            self.connection.ask(|mut connection| async move { increment.invoke_async(&mut connection).await }).await?;
         match answer {
             (word, Some(sum)) if word == "ok" => Ok(sum),
             (word, _) if word == "full" => Err(Error::Full),

@@ -8,7 +8,7 @@ mod refusals;
 mod writer;
 
 use super::relays::Relays;
-use super::{Appended, Counters, Entry, Error, Failure, Known, Outcome, Range, Relay, Window};
+use super::{Appended, BoxError, Counters, Entry, Error, Known, Outcome, Range, Relay, Window};
 use crate::journal;
 use confab_protocol::{Cursor, EventId, Key, Millis, Present, Record, Refusal, Room, Typing, UserId};
 use confab_store::KeyUse;
@@ -33,11 +33,11 @@ pub trait Commit: Send + Sync + 'static {
 /// What was committed before, so that a restart goes on where the last process ended.
 pub trait Past: Send + Sync + 'static {
     /// The room's last place, in its newest epoch.
-    fn top<'a>(&'a self, room: &'a Room) -> BoxFuture<'a, Result<Option<Cursor>, Failure>>;
+    fn top<'a>(&'a self, room: &'a Room) -> BoxFuture<'a, Result<Option<Cursor>, BoxError>>;
     /// The newest `count` records of the room's newest epoch, in order.
-    fn window<'a>(&'a self, room: &'a Room, count: usize) -> BoxFuture<'a, Result<Vec<Record>, Failure>>;
+    fn window<'a>(&'a self, room: &'a Room, count: usize) -> BoxFuture<'a, Result<Vec<Record>, BoxError>>;
     /// The keys used in the room since then.
-    fn keys<'a>(&'a self, room: &'a Room, since: Millis) -> BoxFuture<'a, Result<Vec<KeyUse>, Failure>>;
+    fn keys<'a>(&'a self, room: &'a Room, since: Millis) -> BoxFuture<'a, Result<Vec<KeyUse>, BoxError>>;
 }
 
 /// How the embedded timeline is set up.
@@ -260,7 +260,7 @@ impl Rooms {
     }
 
     async fn bring_back(&self, room: &Room) -> Result<Mutex<Line>, Error> {
-        let failed = |failure: Failure| Error::Unavailable(format!("past of room `{room}`: {failure}"));
+        let failed = |error: BoxError| Error::Unavailable(format!("past of room `{room}`: {error}"));
         let window = self.options.dedupe_window;
         let Some(top) = self.past.top(room).await.map_err(failed)? else {
             return Ok(Mutex::new(Line::new(Cursor::new(self.options.epoch, 0), window)));

@@ -11,57 +11,42 @@
 //! generation.
 //!
 //! **A key that a lost generation left pending** (its dedupe entry survived a failover, its record may or may not be in
-//! the journal) counts as new: `lookup` does not know it, and `append` gives it a place in the new generation, but
+//! the journal) counts as new: `lookup` does not know it, and `append` gives it an offset in the new generation, but
 //! under the id that it had, if the draft is the same, so that copies in the journal are copies of one event. With
-//! another draft, `append` answers that it is known, with its old place, pending. A refusal does not replace it either.
+//! another draft, `append` answers that it is known, with its old cursor, pending. A refusal does not replace it either.
 
 mod answer;
-mod ear;
-mod face;
+mod client;
+mod failure;
 mod fence;
 mod generation;
+mod journal_access;
 mod keys;
-mod link;
-mod nodes;
 mod options;
 mod presence;
+mod primaries;
+mod receipt_lease;
 mod refusal;
 mod scripts;
-mod sentinel;
 mod server;
-mod shards;
+mod steps;
+mod subscriber;
 mod sweep;
-mod tenure;
 
+pub use journal_access::JournalAccess;
 pub use options::{RedisOptions, WaitsFor};
-pub use sentinel::SentinelOptions;
-pub use server::Dialer;
 
 use super::relays::Relays;
-use super::{Counters, Error, Failure, Relay, Timeline};
-use confab_protocol::{Millis, Record, Room};
-use confab_store::KeyUse;
-use ear::Ear;
-use futures_util::future::BoxFuture;
-use futures_util::stream::BoxStream;
+use super::{Counters, Error, Relay, Timeline};
+use crate::redis::{self, Dialer};
+use client::Client;
+use confab_protocol::Room;
 use keys::Keys;
-use link::Link;
 use std::sync::Arc;
+use subscriber::Subscriber;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
-
-/// The journal, as the timeline needs it.
-pub trait Truth: Send + Sync + 'static {
-    /// Opens a generation: one record in the journal, whose place is the number. Numbers only rise.
-    fn open_generation(&self) -> BoxFuture<'_, Result<u64, Failure>>;
-    /// The number of the newest generation that was ever opened; 0 before the first. The journal is given a second to tell.
-    fn newest_generation(&self) -> BoxFuture<'_, Result<u64, Failure>>;
-    /// The keys of records that were journaled since then, in the journal's order. More than that does no harm.
-    fn tail(&self, since: Millis) -> BoxStream<'_, Result<(Room, KeyUse), Failure>>;
-    /// Writes a record down; returns when it is durable. A copy of one that is there already does no harm.
-    fn append<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), Failure>>;
-}
 
 /// The timeline in Redis. Cheap to clone.
 #[derive(Clone)]
@@ -72,13 +57,22 @@ pub struct Redis {
 struct Inner {
     options: Arc<RedisOptions>,
     keys: Keys,
-    link: Link,
-    ear: Ear,
+    client: Client,
+    subscriber: Subscriber,
     counters: Arc<Counters>,
     tasks: TaskTracker,
     stop: CancellationToken,
     /// Ends the tasks even if nobody closes the timeline.
     _stop_on_drop: DropGuard,
+}
+
+impl From<redis::Error> for Error {
+    fn from(error: redis::Error) -> Self {
+        match error {
+            redis::Error::Unavailable(reason) => Self::Unavailable(reason),
+            redis::Error::Refused(reason) => Self::Refused(reason),
+        }
+    }
 }
 
 impl Redis {
@@ -93,35 +87,35 @@ impl Redis {
     /// buckets, a wrong password or certificate.
     pub async fn connect(
         options: RedisOptions,
-        truth: Arc<dyn Truth>,
+        journal: Arc<dyn JournalAccess>,
     ) -> Result<(Timeline, mpsc::Receiver<Relay>), Error> {
         let options = Arc::new(options);
         let counters = Arc::<Counters>::default();
         let (relays, heard) = Relays::new(options.relay_queue, counters.clone());
         let keys = Keys::new(&options)?;
-        let dialer = Dialer::new(&options)?;
+        let dialer = Dialer::new(&options.servers())?;
         let (dial, hears, counts) = (dialer.clone(), relays.clone(), counters.clone());
-        let link = Link::new(options.clone(), keys.clone(), dial, truth.clone(), hears, counts);
-        let ear = Ear::new(link.clone(), dialer, relays.clone());
+        let client = Client::new(options.clone(), keys.clone(), dial, journal.clone(), hears, counts);
+        let subscriber = Subscriber::new(client.clone(), dialer, relays.clone());
 
-        link.begin().await?;
-        ear.begin().await?;
+        client.begin().await?;
+        subscriber.begin().await?;
 
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let _stop_on_drop = stop.clone().drop_guard();
         tasks.spawn(relays.run(stop.clone()));
-        tasks.spawn(link.clone().keep(stop.clone()));
-        tasks.spawn(link.clone().beat(stop.clone()));
-        tasks.spawn(link.tenure.clone().keep(truth.clone(), stop.clone()));
-        tasks.spawn(ear.clone().listen(stop.clone()));
-        tasks.spawn(sweep::run(link.clone(), truth, stop.clone()));
+        tasks.spawn(client.clone().keep(stop.clone()));
+        tasks.spawn(client.clone().beat(stop.clone()));
+        tasks.spawn(client.receipt_lease.clone().keep(journal.clone(), stop.clone()));
+        tasks.spawn(subscriber.clone().listen(stop.clone()));
+        tasks.spawn(sweep::run(client.clone(), journal, stop.clone()));
         tasks.close();
-        let inner = Inner { options, keys, link, ear, counters, tasks, stop, _stop_on_drop };
+        let inner = Inner { options, keys, client, subscriber, counters, tasks, stop, _stop_on_drop };
         Ok((Timeline::Redis(Self { inner: Arc::new(inner) }), heard))
     }
 
     pub(super) fn healthy(&self) -> bool {
-        self.inner.link.standing().is_some() && self.inner.ear.hears()
+        self.inner.client.standing().is_some() && self.inner.subscriber.hears()
     }
 
     pub(super) fn counters(&self) -> &Counters {
@@ -129,16 +123,16 @@ impl Redis {
     }
 
     pub(super) async fn subscribe(&self, room: &Room) -> Result<(), Error> {
-        self.inner.ear.subscribe(room).await
+        self.inner.subscriber.subscribe(room).await
     }
 
     pub(super) async fn unsubscribe(&self, room: &Room) {
-        self.inner.ear.unsubscribe(room).await;
+        self.inner.subscriber.unsubscribe(room).await;
     }
 
     pub(super) async fn close(&self) {
         self.inner.stop.cancel();
         self.inner.tasks.wait().await;
-        self.inner.link.leave().await;
+        self.inner.client.leave().await;
     }
 }

@@ -4,7 +4,8 @@ use crate::servers::{nobody_at, silent};
 use crate::support::{World, reach, try_world_with, whole};
 use crate::waiting;
 use confab_hub::kv::{Error, Kv, Redis, Space};
-use confab_hub::timeline::{RedisDialer, RedisOptions};
+use confab_hub::redis::Dialer;
+use confab_hub::timeline::RedisOptions;
 use futures_util::FutureExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ fn redis_at(url: &str, prefix: &str) -> Kv {
 }
 
 fn redis_with(options: &RedisOptions, prefix: &str) -> Kv {
-    let dialer = RedisDialer::new(options).unwrap();
+    let dialer = Dialer::new(&options.servers()).unwrap();
     let dial = move || {
         let dialer = dialer.clone();
         async move { dialer.connect("kv").await.map_err(|error| error.to_string()) }.boxed()

@@ -1,7 +1,7 @@
 //! A journal in memory: what commits, what was committed, and what generations are opened in.
 
 use confab_hub::journal;
-use confab_hub::timeline::{Commit, Failure, Past, Truth};
+use confab_hub::timeline::{BoxError, Commit, JournalAccess, Past};
 use confab_protocol::{Cursor, Millis, Record, Room};
 use confab_store::KeyUse;
 use futures_util::future::BoxFuture;
@@ -98,11 +98,11 @@ impl Commit for Ledger {
 }
 
 impl Past for Ledger {
-    fn top<'a>(&'a self, room: &'a Room) -> BoxFuture<'a, Result<Option<Cursor>, Failure>> {
+    fn top<'a>(&'a self, room: &'a Room) -> BoxFuture<'a, Result<Option<Cursor>, BoxError>> {
         Box::pin(async move { Ok(self.of_room(room).iter().map(|record| record.cursor).max()) })
     }
 
-    fn window<'a>(&'a self, room: &'a Room, count: usize) -> BoxFuture<'a, Result<Vec<Record>, Failure>> {
+    fn window<'a>(&'a self, room: &'a Room, count: usize) -> BoxFuture<'a, Result<Vec<Record>, BoxError>> {
         Box::pin(async move {
             let mut records = self.of_room(room);
             records.sort_by_key(|record| record.cursor);
@@ -110,23 +110,23 @@ impl Past for Ledger {
         })
     }
 
-    fn keys<'a>(&'a self, room: &'a Room, since: Millis) -> BoxFuture<'a, Result<Vec<KeyUse>, Failure>> {
+    fn keys<'a>(&'a self, room: &'a Room, since: Millis) -> BoxFuture<'a, Result<Vec<KeyUse>, BoxError>> {
         Box::pin(
             async move { Ok(self.of_room(room).iter().filter(|record| record.event.at >= since).map(used).collect()) },
         )
     }
 }
 
-impl Truth for Ledger {
-    fn open_generation(&self) -> BoxFuture<'_, Result<u64, Failure>> {
+impl JournalAccess for Ledger {
+    fn open_generation(&self) -> BoxFuture<'_, Result<u64, BoxError>> {
         Box::pin(async move { Ok(self.generations.fetch_add(1, Ordering::SeqCst)) })
     }
 
-    fn newest_generation(&self) -> BoxFuture<'_, Result<u64, Failure>> {
+    fn newest_generation(&self) -> BoxFuture<'_, Result<u64, BoxError>> {
         Box::pin(async move { Ok(self.opened()) })
     }
 
-    fn tail(&self, since: Millis) -> BoxStream<'_, Result<(Room, KeyUse), Failure>> {
+    fn tail(&self, since: Millis) -> BoxStream<'_, Result<(Room, KeyUse), BoxError>> {
         if self.tail_is_away.load(Ordering::SeqCst) {
             return futures_util::stream::iter([Err("the journal is away".into())]).boxed();
         }
@@ -135,7 +135,7 @@ impl Truth for Ledger {
         futures_util::stream::iter(records).map(|record| Ok((record.event.room.clone(), used(&record)))).boxed()
     }
 
-    fn append<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), Failure>> {
+    fn append<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), BoxError>> {
         Box::pin(async move {
             self.keep(record);
             Ok(())

@@ -2,7 +2,8 @@
 
 use crate::server::RedisServer;
 use crate::world::{DEADLINE, World, entry, eventually, journaled, options_for, room};
-use confab_hub::timeline::{Appended, RedisOptions, Relay, SentinelOptions};
+use confab_hub::redis::SentinelOptions;
+use confab_hub::timeline::{Appended, RedisOptions, Relay};
 use confab_protocol::{Key, Record};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};

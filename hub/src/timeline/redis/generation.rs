@@ -1,17 +1,20 @@
-//! Generations: who the server is decides which one stands; whoever finds none opens one, and gives it its keys back.
+//! Generations: the identity of the servers decides which one is valid; a hub that finds none opens one, and refills its
+//! dedupe keys from the journal.
 //!
 //! A generation is written into every bucket first, as `refilling`, and then named as the newest: a hub that finds it
 //! named finds it everywhere. While it is refilling, keys that may be older than it are not taken. If the hub that
 //! refills dies, another does it again; what is there already stays.
 
-use super::super::{Counters, Error, Failure};
+use super::super::{BoxError, Counters, Error};
 use super::answer::{Answer, damaged};
-use super::fence::{Fence, Footing, Ground};
-use super::link::{Link, Pause};
-use super::nodes;
+use super::client::{Client, Pause};
+use super::failure::failed;
+use super::fence::Fence;
+use super::primaries::{Primaries, Primary};
+use super::receipt_lease::LEASE_WAIT;
 use super::scripts::{Script, Scripts};
-use super::server::{Server, failed};
-use super::tenure::NOTICE;
+use super::server::Server;
+use crate::redis::primaries_agree;
 use confab_protocol::Room;
 use confab_store::KeyUse;
 use futures_util::StreamExt;
@@ -31,36 +34,36 @@ const NUMBERS_MAX: usize = 16;
 /// How many keys are given back in one pipeline.
 const REFILL_CHUNK: usize = 1000;
 
-impl Link {
+impl Client {
     /// Finds the servers, checks them, loads the scripts, and adopts or opens their generation.
     pub(super) async fn establish(&self) -> Result<Fence, Error> {
         let connections = self.dialer.dial("commands", || None).await?;
         let in_cluster = self.dialer.is_cluster();
         if in_cluster {
-            nodes::agree(&connections).await?;
+            primaries_agree(&connections).await?;
         }
-        let footings = connections.all().iter().map(|shard| footing(shard.it.clone(), in_cluster));
-        let footings = try_join_all(footings).await?;
-        let ground = connections.with(footings);
-        self.agree_on_buckets(&ground).await?;
-        if !ground.is_unchanged().await? {
+        let primaries = connections.all().iter().map(|shard| primary(shard.it.clone(), in_cluster));
+        let primaries = try_join_all(primaries).await?;
+        let primaries = connections.with(primaries);
+        self.agree_on_buckets(&primaries).await?;
+        if !primaries.is_unchanged().await? {
             return Err(Error::Unavailable("a server changed while it was looked at".into()));
         }
-        self.tenure.ask(&*self.truth).await;
-        let generation = self.generation(&ground).await?;
-        self.tenure.learn(generation);
-        self.show_life(&ground).await?;
-        Ok(Fence { ground, generation, since: Instant::now() })
+        self.receipt_lease.ask(&*self.journal).await;
+        let generation = self.generation(&primaries).await?;
+        self.receipt_lease.learn(generation);
+        self.show_life(&primaries).await?;
+        Ok(Fence { primaries, generation, since: Instant::now() })
     }
 
-    async fn agree_on_buckets(&self, ground: &Ground) -> Result<(), Error> {
+    async fn agree_on_buckets(&self, primaries: &Primaries) -> Result<(), Error> {
         let (name, ours) = (self.keys.bucket_count(), self.options.buckets);
         let mut claim = redis::cmd("SET");
         claim.arg(&name).arg(ours).arg("NX");
-        ground.send(ground.slot(&name), &[claim]).await.map_err(|error| failed(&error))?;
+        primaries.send(primaries.slot(&name), &[claim]).await.map_err(|error| failed(&error))?;
         let mut ask = redis::cmd("GET");
         ask.arg(&name);
-        let theirs = ground.ask::<u64>(&name, ask).await.map_err(|error| failed(&error))?;
+        let theirs = primaries.ask::<u64>(&name, ask).await.map_err(|error| failed(&error))?;
         if theirs != u64::from(ours) {
             let hint = "every hub of a deployment must have the same number";
             return Err(Error::Refused(format!("redis holds {theirs} buckets, this hub is set to {ours}; {hint}")));
@@ -69,12 +72,12 @@ impl Link {
     }
 
     /// The generation of these servers: the one that stands, or a new one.
-    async fn generation(&self, ground: &Ground) -> Result<u64, Error> {
+    async fn generation(&self, primaries: &Primaries) -> Result<u64, Error> {
         loop {
-            if let Some(number) = self.found(ground).await? {
+            if let Some(number) = self.found(primaries).await? {
                 return Ok(number);
             }
-            if let Some(number) = self.while_leading(ground, self.open(ground)).await? {
+            if let Some(number) = self.while_leading(primaries, self.open(primaries)).await? {
                 return Ok(number);
             }
             sleep(Duration::from_millis(50)).await;
@@ -83,21 +86,21 @@ impl Link {
 
     /// The generation that stands for these servers, if it is named and every bucket has it.
     ///
-    /// One below another that was opened does not count: meanwhile another server had its turn, and this one (a primary of
-    /// yesterday that the sentinels name again, say) knows nothing of what happened there.
-    async fn found(&self, ground: &Ground) -> Result<Option<u64>, Error> {
+    /// One below another that was opened does not count: meanwhile another server had its turn, and this one (a former
+    /// primary that the sentinels name again, say) knows nothing of what happened there.
+    async fn found(&self, primaries: &Primaries) -> Result<Option<u64>, Error> {
         let buckets = self.keys.buckets().map(|bucket| self.keys.generation(bucket));
         let asking = std::iter::once(self.keys.newest()).chain(buckets).map(|name| async move {
             let mut ask = redis::cmd("HMGET");
             ask.arg(&name).arg(&["generation", "identity"]);
-            ground.ask::<(Option<u64>, Option<String>)>(&name, ask).await
+            primaries.ask::<(Option<u64>, Option<String>)>(&name, ask).await
         });
         let found = try_join_all(asking).await.map_err(|error| failed(&error))?;
         let Some((Some(number), Some(identity))) = found.first() else { return Ok(None) };
         let everywhere = found.iter().all(|(there, _)| *there == Some(*number));
-        let ours = everywhere && *identity == ground.identity();
-        if ours && *number < self.tenure.newest() {
-            return match self.tenure.is_news() {
+        let ours = everywhere && *identity == primaries.identity();
+        if ours && *number < self.receipt_lease.newest() {
+            return match self.receipt_lease.is_recent() {
                 true => Err(Error::Unavailable("a newer generation was opened at another server".into())),
                 false => Ok(None),
             };
@@ -106,22 +109,22 @@ impl Link {
     }
 
     /// Opens a generation above all that stand, and names it, once no hub answers for an older one.
-    async fn open(&self, ground: &Ground) -> Result<u64, Error> {
-        if let Some(number) = self.found(ground).await? {
+    async fn open(&self, primaries: &Primaries) -> Result<u64, Error> {
+        if let Some(number) = self.found(primaries).await? {
             return Ok(number);
         }
         let mut known = 0;
         for _ in 0..WRITES_MAX {
             let number = self.number_above(known).await?;
             if number > 1 {
-                sleep(NOTICE).await;
+                sleep(LEASE_WAIT).await;
             }
-            let opened_at = ground.now_ms(&self.keys.newest()).await?;
-            match self.write(ground, number, opened_at, "refilling").await? {
+            let opened_at = primaries.now_ms(&self.keys.newest()).await?;
+            match self.write(primaries, number, opened_at, "refilling").await? {
                 None => {
                     Counters::add(&self.counters.generations_opened);
-                    let servers = ground.all().len();
-                    tracing::info!(number, server = ground.identity(), servers, "generation opened");
+                    let servers = primaries.all().len();
+                    tracing::info!(number, server = primaries.identity(), servers, "generation opened");
                     return Ok(number);
                 }
                 Some(higher) => {
@@ -136,8 +139,8 @@ impl Link {
     /// Opens generations in the journal until one is above that.
     async fn number_above(&self, known: u64) -> Result<u64, Error> {
         for _ in 0..NUMBERS_MAX {
-            let number = self.truth.open_generation().await.map_err(journal("open a generation"))?;
-            self.tenure.learn(number);
+            let number = self.journal.open_generation().await.map_err(journal("open a generation"))?;
+            self.receipt_lease.learn(number);
             if number > known {
                 return Ok(number);
             }
@@ -146,14 +149,20 @@ impl Link {
     }
 
     /// Writes a generation into every bucket, then names it. Answers a higher number that stands somewhere.
-    async fn write(&self, ground: &Ground, number: u64, opened_at: u64, state: &str) -> Result<Option<u64>, Error> {
-        let args: Vec<Vec<u8>> = [&number.to_string(), &ground.identity(), &opened_at.to_string(), state]
+    async fn write(
+        &self,
+        primaries: &Primaries,
+        number: u64,
+        opened_at: u64,
+        state: &str,
+    ) -> Result<Option<u64>, Error> {
+        let args: Vec<Vec<u8>> = [&number.to_string(), &primaries.identity(), &opened_at.to_string(), state]
             .map(|arg| arg.as_bytes().to_vec())
             .into();
         let buckets: Vec<String> = self.keys.buckets().map(|bucket| self.keys.generation(bucket)).collect();
         for names in [buckets, vec![self.keys.newest()]] {
             let calls: Vec<_> = names.into_iter().map(|name| (Script::Open, vec![name], args.clone())).collect();
-            for value in ground.run_all(&calls).await.map_err(|error| failed(&error))? {
+            for value in primaries.run_all(&calls).await.map_err(|error| failed(&error))? {
                 let mut answer = Answer::of(value)?;
                 if answer.text()? == "lower" {
                     return Ok(Some(answer.parse()?));
@@ -166,17 +175,17 @@ impl Link {
     /// Does `work` while holding the lease for it; `None` if somebody else holds it.
     async fn while_leading<T>(
         &self,
-        ground: &Ground,
+        primaries: &Primaries,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<Option<T>, Error> {
         let (lease, hub) = (self.keys.opening(), self.options.hub_id.as_str());
-        if !ground.lease(&lease, hub, LEASE).await? {
+        if !primaries.lease(&lease, hub, LEASE).await? {
             return Ok(None);
         }
         let renewals = async {
             loop {
                 sleep(LEASE / 5).await;
-                match ground.lease(&lease, hub, LEASE).await {
+                match primaries.lease(&lease, hub, LEASE).await {
                     Ok(true) => {}
                     Ok(false) => return Error::Unavailable("another hub has taken over".into()),
                     Err(error) => return error,
@@ -187,8 +196,8 @@ impl Link {
             done = work => done,
             lost = renewals => Err(lost),
         };
-        if let Err(error) = ground.lease(&lease, hub, Duration::ZERO).await {
-            tracing::debug!(%error, "lease not given back, it runs out by itself");
+        if let Err(error) = primaries.lease(&lease, hub, Duration::ZERO).await {
+            tracing::debug!(%error, "could not give a lease back, it expires by itself");
         }
         done.map(Some)
     }
@@ -201,7 +210,7 @@ impl Link {
                 Ok(true) => return,
                 Ok(false) => sleep(Duration::from_millis(50)).await,
                 Err(error) => {
-                    tracing::warn!(%error, generation = fence.generation, "keys are not given back yet");
+                    tracing::warn!(%error, generation = fence.generation, "could not refill dedupe keys yet, trying again");
                     pause.wait().await;
                 }
             }
@@ -211,28 +220,28 @@ impl Link {
     async fn refilled(&self, fence: &Fence) -> Result<bool, Error> {
         let mut ask = redis::cmd("HMGET");
         ask.arg(self.keys.newest()).arg(&["generation", "state", "opened_at"]);
-        let asked = fence.ground.ask::<(Option<u64>, Option<String>, Option<u64>)>(&self.keys.newest(), ask).await;
+        let asked = fence.primaries.ask::<(Option<u64>, Option<String>, Option<u64>)>(&self.keys.newest(), ask).await;
         let (generation, state, opened_at) = asked.map_err(|error| failed(&error))?;
         if generation != Some(fence.generation) || state.as_deref() == Some("open") {
             return Ok(true);
         }
         let opened_at = opened_at.ok_or_else(|| damaged("a generation without a time"))?;
-        Ok(self.while_leading(&fence.ground, self.refill(fence, opened_at)).await?.is_some())
+        Ok(self.while_leading(&fence.primaries, self.refill(fence, opened_at)).await?.is_some())
     }
 
     /// Gives the generation the keys that the journal's tail knows, and opens it for all keys.
     async fn refill(&self, fence: &Fence, opened_at: u64) -> Result<(), Error> {
-        let now = fence.ground.now_ms(&self.keys.newest()).await?;
+        let now = fence.primaries.now_ms(&self.keys.newest()).await?;
         let window = self.options.dedupe_window.as_millis() as u64;
-        let mut tail = self.truth.tail(now.saturating_sub(window)).chunks(REFILL_CHUNK);
+        let mut tail = self.journal.tail(now.saturating_sub(window)).chunks(REFILL_CHUNK);
         let mut given = 0;
         while let Some(chunk) = tail.next().await {
             let used = chunk.into_iter().collect::<Result<Vec<_>, _>>().map_err(journal("read the journal's tail"))?;
             given += used.len();
             self.give_back(fence, used, now, window).await?;
         }
-        self.write(&fence.ground, fence.generation, opened_at, "open").await?;
-        tracing::info!(generation = fence.generation, keys = given, "keys given back from the journal");
+        self.write(&fence.primaries, fence.generation, opened_at, "open").await?;
+        tracing::info!(generation = fence.generation, keys = given, "dedupe keys refilled from the journal");
         Ok(())
     }
 
@@ -259,7 +268,7 @@ impl Link {
             }
         }
         let calls: Vec<_> = calls.into_values().map(|(keys, args)| (Script::Refill, keys, args)).collect();
-        for value in fence.ground.run_all(&calls).await.map_err(|error| failed(&error))? {
+        for value in fence.primaries.run_all(&calls).await.map_err(|error| failed(&error))? {
             if Answer::of(value)?.text()? == "stale" {
                 return Err(Error::Unavailable("another generation has begun".into()));
             }
@@ -269,13 +278,13 @@ impl Link {
 }
 
 /// Looks who a server is and whether it may be used, and gives it its scripts.
-async fn footing(mut connection: MultiplexedConnection, in_cluster: bool) -> Result<Footing, Error> {
+async fn primary(mut connection: MultiplexedConnection, in_cluster: bool) -> Result<Primary, Error> {
     let server = Server::check(&mut connection, in_cluster).await?;
     let loaded = Scripts::load(&mut connection, &server.identity).await;
     let scripts = loaded.map_err(|error| failed(&error))?;
-    Ok(Footing { server, connection, scripts })
+    Ok(Primary { server, connection, scripts })
 }
 
-fn journal(doing: &'static str) -> impl Fn(Failure) -> Error {
+fn journal(doing: &'static str) -> impl Fn(BoxError) -> Error {
     move |failure| Error::Unavailable(format!("could not {doing}: {failure}"))
 }

@@ -1,7 +1,7 @@
 //! The names of everything in Redis. All names of a bucket share its hash tag, so that one script may touch them.
 
 use super::super::Error;
-use super::RedisOptions;
+use super::options::RedisOptions;
 use confab_protocol::{Key, Room, UserId};
 use std::sync::Arc;
 use uuid::Uuid;

@@ -1,6 +1,6 @@
 //! How the timeline in Redis is set up.
 
-use super::sentinel::SentinelOptions;
+use crate::redis::{SentinelOptions, Servers};
 use parking_lot::Mutex;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -74,6 +74,18 @@ impl RedisOptions {
             relay_queue: 4096,
             hub_id: hub_id.into(),
             waits_for: WaitsFor::default(),
+        }
+    }
+
+    /// Where the servers are and how they are reached.
+    pub fn servers(&self) -> Servers {
+        Servers {
+            url: self.url.clone(),
+            sentinel: self.sentinel.clone(),
+            cluster: self.cluster.clone(),
+            ca_file: self.ca_file.clone(),
+            timeout: self.timeout,
+            hub_id: self.hub_id.clone(),
         }
     }
 }

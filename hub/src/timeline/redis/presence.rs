@@ -6,8 +6,8 @@
 use super::super::{Attendance, Error, LISTENING_FOR};
 use super::Redis;
 use super::answer::damaged;
+use super::failure::failed;
 use super::fence::Fence;
-use super::server::failed;
 use confab_protocol::{Present, Room, Typing};
 use futures_util::future::try_join_all;
 use redis::Cmd;
@@ -30,11 +30,11 @@ impl Redis {
         let mut by_slot: BTreeMap<u16, Vec<Cmd>> = BTreeMap::new();
         for change in changes {
             let listeners = self.inner.keys.listeners(&change.passage.room);
-            let commands = by_slot.entry(fence.ground.slot(&listeners)).or_default();
+            let commands = by_slot.entry(fence.primaries.slot(&listeners)).or_default();
             commands.extend(self.noting(change, &listeners));
             commands.extend(self.announcing(change));
         }
-        let sending = by_slot.iter().map(|(slot, commands)| fence.ground.send(*slot, commands));
+        let sending = by_slot.iter().map(|(slot, commands)| fence.primaries.send(*slot, commands));
         try_join_all(sending).await.map(drop).map_err(|error| failed(&error))
     }
 
@@ -65,7 +65,7 @@ impl Redis {
     pub(in crate::timeline) async fn listeners(&self, room: &Room) -> Result<Vec<Present>, Error> {
         let (name, mut ask) = (self.inner.keys.listeners(room), redis::cmd("EVAL"));
         ask.arg(LISTENERS).arg(1).arg(&name);
-        let shown = self.fence()?.ground.ask::<Vec<Vec<u8>>>(&name, ask).await.map_err(|error| failed(&error))?;
+        let shown = self.fence()?.primaries.ask::<Vec<Vec<u8>>>(&name, ask).await.map_err(|error| failed(&error))?;
         let read = |shown: &Vec<u8>| serde_json::from_slice(shown);
         shown.iter().map(read).collect::<Result<_, _>>().map_err(|error| damaged(format!("a listener: {error}")))
     }
@@ -83,10 +83,10 @@ impl Redis {
     async fn tell(&self, channel: &str, said: &[u8]) -> Result<(), Error> {
         let (fence, mut tell) = (self.fence()?, redis::cmd("SPUBLISH"));
         tell.arg(channel).arg(said);
-        fence.ground.send(fence.ground.slot(channel), &[tell]).await.map_err(|error| failed(&error))
+        fence.primaries.send(fence.primaries.slot(channel), &[tell]).await.map_err(|error| failed(&error))
     }
 
     fn fence(&self) -> Result<Arc<Fence>, Error> {
-        self.inner.link.standing().ok_or_else(|| Error::Unavailable("redis is away".into()))
+        self.inner.client.standing().ok_or_else(|| Error::Unavailable("redis is unavailable".into()))
     }
 }

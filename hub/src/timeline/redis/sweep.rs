@@ -2,12 +2,12 @@
 //! journaled by another hub. Copies are harmless; a record that nobody writes down is not.
 
 use super::super::{Counters, Error};
-use super::Truth;
 use super::answer::{Answer, damaged};
-use super::fence::{Fate, Fence};
-use super::link::{Link, Question};
+use super::client::{Client, ScriptCall};
+use super::failure::{Failure, failed};
+use super::fence::Fence;
+use super::journal_access::JournalAccess;
 use super::scripts::Script;
-use super::server::failed;
 use confab_protocol::{Cursor, Record};
 use futures_util::future::try_join_all;
 use parking_lot::Mutex;
@@ -32,10 +32,10 @@ const BUCKETS: usize = 256;
 const AT_ONCE: usize = 256;
 
 /// Sweeps until `stop`.
-pub(super) async fn run(link: Link, truth: Arc<dyn Truth>, stop: CancellationToken) {
+pub(super) async fn run(client: Client, journal: Arc<dyn JournalAccess>, stop: CancellationToken) {
     let mut sweeper = Sweeper {
-        link,
-        truth,
+        client,
+        journal,
         starts: HashMap::new(),
         dead: BTreeSet::new(),
         in_hand: Arc::default(),
@@ -49,9 +49,9 @@ pub(super) async fn run(link: Link, truth: Arc<dyn Truth>, stop: CancellationTok
             () = stop.cancelled() => break,
         }
         while sweeper.jobs.try_join_next().is_some() {}
-        let Some(fence) = sweeper.link.standing() else { continue };
+        let Some(fence) = sweeper.client.standing() else { continue };
         if let Some(Err(error)) = stop.run_until_cancelled(sweeper.look(&fence)).await {
-            tracing::warn!(%error, "could not sweep");
+            tracing::warn!(%error, "could not look for pending events to sweep");
         }
     }
     // What is cut off here is still pending: another hub finds it.
@@ -59,8 +59,8 @@ pub(super) async fn run(link: Link, truth: Arc<dyn Truth>, stop: CancellationTok
 }
 
 struct Sweeper {
-    link: Link,
-    truth: Arc<dyn Truth>,
+    client: Client,
+    journal: Arc<dyn JournalAccess>,
     /// Where the next look at a bucket begins, if it is not the beginning.
     starts: HashMap<u16, String>,
     /// The hubs without a sign of life at the last look.
@@ -81,16 +81,16 @@ struct Due {
 impl Sweeper {
     async fn look(&mut self, fence: &Arc<Fence>) -> Result<(), Error> {
         // Other hubs lost their leases when Redis was away, just as this one did: they get the time to come back.
-        if fence.since.elapsed() < self.link.options.hub_lease {
+        if fence.since.elapsed() < self.client.options.hub_lease {
             self.dead.clear();
         }
-        let buckets: Vec<u16> = self.link.keys.buckets().collect();
+        let buckets: Vec<u16> = self.client.keys.buckets().collect();
         let mut hubs = BTreeSet::new();
         for buckets in buckets.chunks(BUCKETS) {
             for (bucket, value) in buckets.iter().zip(self.ask(fence, buckets).await) {
                 let value = match value {
                     Ok(value) => value,
-                    Err(error) if Fate::of(&error) == Fate::Moving => continue, // its next look is soon enough
+                    Err(error) if Failure::of(&error) == Failure::Moving => continue, // its next look is soon enough
                     Err(error) => return Err(failed(&error)),
                 };
                 for due in self.read(*bucket, value, &mut hubs)? {
@@ -103,7 +103,7 @@ impl Sweeper {
     }
 
     async fn ask(&self, fence: &Fence, buckets: &[u16]) -> Vec<RedisResult<Value>> {
-        let (keys, options) = (&self.link.keys, &self.link.options);
+        let (keys, options) = (&self.client.keys, &self.client.options);
         let mut calls = Vec::new();
         for bucket in buckets {
             let names = vec![keys.generation(*bucket), keys.sweeper(*bucket), keys.pending(*bucket)];
@@ -121,7 +121,7 @@ impl Sweeper {
             args.extend(self.dead.iter().map(|hub| hub.clone().into_bytes()));
             calls.push((Script::Sweep, names, args));
         }
-        fence.ground.run_each(&calls).await
+        fence.primaries.run_each(&calls).await
     }
 
     /// Reads a look at one bucket: which hubs have something there, and what is due.
@@ -153,14 +153,14 @@ impl Sweeper {
 
     /// Which of these hubs give no sign of life.
     async fn without_life(&self, fence: &Fence, hubs: BTreeSet<String>) -> Result<BTreeSet<String>, Error> {
-        let others: Vec<String> = hubs.into_iter().filter(|hub| *hub != self.link.options.hub_id).collect();
+        let others: Vec<String> = hubs.into_iter().filter(|hub| *hub != self.client.options.hub_id).collect();
         if others.is_empty() {
             return Ok(BTreeSet::new());
         }
         let asking = others.iter().map(|hub| async {
-            let (name, mut ask) = (self.link.keys.hub(hub), redis::cmd("EXISTS"));
+            let (name, mut ask) = (self.client.keys.hub(hub), redis::cmd("EXISTS"));
             ask.arg(&name);
-            fence.ground.ask::<bool>(&name, ask).await
+            fence.primaries.ask::<bool>(&name, ask).await
         });
         let asked = try_join_all(asking).await;
         let alive = asked.map_err(|error| failed(&error))?;
@@ -172,15 +172,15 @@ impl Sweeper {
         if self.jobs.len() >= AT_ONCE || !self.in_hand.lock().insert(name.clone()) {
             return; // it is in hand already, or the next look finds it again
         }
-        let (link, truth, in_hand) = (self.link.clone(), self.truth.clone(), self.in_hand.clone());
+        let (client, journal, in_hand) = (self.client.clone(), self.journal.clone(), self.in_hand.clone());
         self.jobs.spawn(async move {
-            match journal(&link, &*truth, &due).await {
+            match journal_and_settle(&client, &*journal, &due).await {
                 Ok(()) => {
-                    Counters::add(&link.counters.swept);
+                    Counters::add(&client.counters.swept);
                     let (id, room) = (due.record.event.id, &due.record.event.room);
                     tracing::info!(%id, %room, "journaled an event that its hub left pending");
                 }
-                Err(error) => tracing::warn!(%error, id = %due.record.event.id, "could not sweep an event"),
+                Err(error) => tracing::warn!(%error, id = %due.record.event.id, "could not journal a pending event"),
             }
             in_hand.lock().remove(&name);
         });
@@ -188,22 +188,22 @@ impl Sweeper {
 }
 
 /// Writes the record down, then takes it off the pending stream.
-async fn journal(link: &Link, truth: &dyn Truth, due: &Due) -> Result<(), Error> {
+async fn journal_and_settle(client: &Client, journal: &dyn JournalAccess, due: &Due) -> Result<(), Error> {
     let failure = |failure| Error::Unavailable(format!("could not journal it: {failure}"));
-    truth.append(&due.record).await.map_err(failure)?;
+    journal.append(&due.record).await.map_err(failure)?;
     let event = &due.record.event;
-    let question = Question {
+    let call = ScriptCall {
         script: Script::Settle,
         keys: vec![
-            link.keys.generation(due.bucket),
-            link.keys.pending(due.bucket),
-            link.keys.dedupe(&event.room, &event.sender.user, &event.key),
+            client.keys.generation(due.bucket),
+            client.keys.pending(due.bucket),
+            client.keys.dedupe(&event.room, &event.sender.user, &event.key),
         ],
         args: vec![due.entry.clone().into_bytes(), due.generation.to_string().into_bytes()],
         generation: None,
         changes: true,
     };
-    match link.ask(&question).await?.word.as_str() {
+    match client.call(&call).await?.word.as_str() {
         "done" => Ok(()),
         other => Err(damaged(format!("a script answers `{other}`"))),
     }

@@ -1,61 +1,62 @@
-//! The ear: connections of its own, one to each server, on which this hub hears the rooms it listens to.
+//! The subscriber: connections of its own, one to each server, over which this hub hears the rooms that it is subscribed to.
 //!
 //! What it hears goes through a bounded queue; whatever is lost on the way (a full queue, a broken or deaf connection, a
 //! room that moved to another server of a cluster) ends in one [`super::super::Relay::Compare`], told only when every
 //! subscription is live again.
 
-mod line;
+mod subscription;
 
 use super::super::{Counters, Error};
-use super::RedisOptions;
+use super::client::{Client, Pause};
+use super::failure::failed;
 use super::keys::Keys;
-use super::link::{Link, Pause};
+use super::options::RedisOptions;
 use super::presence::{NEWS, PASSAGE, TYPING};
-use super::server::{Dialer, failed};
+use crate::redis::Dialer;
 use crate::timeline::relays::Relays;
 use confab_protocol::{Cursor, Passage, Record, Room, Typing};
 use futures_util::future::try_join_all;
-use line::{Line, Readers, Wires};
 use parking_lot::Mutex;
 use redis::{PushInfo, PushKind, RedisResult, Value};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use subscription::{Connections, Readers, Subscription};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// How much is taken from the queue, or subscribed, at once.
 const PUSHES_AT_ONCE: usize = 256;
-/// How often the ear speaks to itself.
+/// How often the subscriber speaks to itself.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long a connection that hears nothing, not even itself, counts as alive.
 const DEAF: Duration = Duration::from_secs(3);
-/// How many rooms may be joined and left at the same time.
-const DOORS: usize = 64;
+/// How many rooms may be subscribed and unsubscribed at the same time.
+const LOCKS: usize = 64;
 
-/// The ear. Cheap to clone.
+/// The subscriber. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Ear {
+pub(super) struct Subscriber {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    /// The hub's own link: whether the ear hears the server that the hub speaks to is what matters.
-    link: Link,
+    /// The hub's own client: whether the subscriber hears the server that the hub speaks to is what matters.
+    client: Client,
     options: Arc<RedisOptions>,
     keys: Keys,
     dialer: Dialer,
     relays: Relays,
     counters: Arc<Counters>,
     wanted: Mutex<Wanted>,
-    /// The line on which every wanted room is subscribed; `None` while there is none.
-    line: watch::Sender<Option<Arc<Wires>>>,
-    /// The line made by [`Ear::begin`], until [`Ear::listen`] takes it.
-    first: Mutex<Option<Line>>,
-    /// One door a room (or a few): joining and leaving it never overtake one another.
-    doors: [tokio::sync::Mutex<()>; DOORS],
+    /// The connections on which every wanted room is subscribed; `None` while there are none.
+    connections: watch::Sender<Option<Arc<Connections>>>,
+    /// What [`Subscriber::begin`] made, until [`Subscriber::listen`] takes it.
+    first: Mutex<Option<Subscription>>,
+    /// One lock a room (or a few): subscribing and unsubscribing it never overtake one another.
+    locks: [tokio::sync::Mutex<()>; LOCKS],
 }
 
 #[derive(Default)]
@@ -77,42 +78,42 @@ impl Wanted {
     }
 }
 
-impl Ear {
-    pub(super) fn new(link: Link, dialer: Dialer, relays: Relays) -> Self {
-        let (options, keys, counters) = (link.options.clone(), link.keys.clone(), link.counters.clone());
+impl Subscriber {
+    pub(super) fn new(client: Client, dialer: Dialer, relays: Relays) -> Self {
+        let (options, keys, counters) = (client.options.clone(), client.keys.clone(), client.counters.clone());
         let inner = Inner {
-            link,
+            client,
             options,
             keys,
             dialer,
             relays,
             counters,
             wanted: Mutex::default(),
-            line: watch::Sender::new(None),
+            connections: watch::Sender::new(None),
             first: Mutex::default(),
-            doors: std::array::from_fn(|_| tokio::sync::Mutex::new(())),
+            locks: std::array::from_fn(|_| tokio::sync::Mutex::new(())),
         };
         Self { inner: Arc::new(inner) }
     }
 
-    /// Whether there is a line on which every wanted room is subscribed.
+    /// Whether every wanted room is subscribed.
     pub(super) fn hears(&self) -> bool {
-        self.inner.line.borrow().is_some()
+        self.inner.connections.borrow().is_some()
     }
 
-    /// The first line. Waits for servers that are away, not for those that cannot be used.
+    /// Subscribes for the first time. Waits for servers that are away, not for those that cannot be used.
     pub(super) async fn begin(&self) -> Result<(), Error> {
         let mut pause = Pause::default();
         loop {
             match self.connect().await {
-                Ok(line) => {
-                    self.inner.line.send_replace(Some(line.wires.clone()));
-                    *self.inner.first.lock() = Some(line);
+                Ok(subscription) => {
+                    self.inner.connections.send_replace(Some(subscription.connections.clone()));
+                    *self.inner.first.lock() = Some(subscription);
                     return Ok(());
                 }
                 Err(refused @ Error::Refused(_)) => return Err(refused),
                 Err(error) => {
-                    tracing::warn!(%error, "redis relays nothing yet, trying again");
+                    tracing::warn!(%error, "could not subscribe to the relay, trying again");
                     self.inner.options.waits_for.note(&error);
                     pause.wait().await;
                 }
@@ -123,69 +124,69 @@ impl Ear {
     /// Listens until `stop`, connecting anew as often as it must.
     pub(super) async fn listen(self, stop: CancellationToken) {
         stop.run_until_cancelled(self.listen_on()).await;
-        self.inner.line.send_replace(None);
+        self.inner.connections.send_replace(None);
     }
 
     async fn listen_on(&self) {
         let mut pause = Pause::default();
-        let mut line = self.inner.first.lock().take();
+        let mut subscription = self.inner.first.lock().take();
         loop {
-            if let Some(line) = line.take() {
+            if let Some(subscription) = subscription.take() {
                 pause = Pause::default();
-                let reason = self.hear(line).await;
-                self.inner.line.send_replace(None);
+                let reason = self.hear(subscription).await;
+                self.inner.connections.send_replace(None);
                 tracing::warn!(reason, "relay connection lost");
             }
             match self.connect().await {
                 Ok(live) => {
-                    self.inner.line.send_replace(Some(live.wires.clone()));
+                    self.inner.connections.send_replace(Some(live.connections.clone()));
                     Counters::add(&self.inner.counters.resubscriptions);
                     tracing::info!("relay connection is back, every room will be compared");
                     self.inner.relays.compare();
-                    line = Some(live);
+                    subscription = Some(live);
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "redis relays nothing at the moment");
+                    tracing::warn!(%error, "could not subscribe to the relay, trying again");
                     pause.wait().await;
                 }
             }
         }
     }
 
-    /// A line on which every wanted room is subscribed already.
-    async fn connect(&self) -> Result<Line, Error> {
+    /// Connections on which every wanted room is subscribed already.
+    async fn connect(&self) -> Result<Subscription, Error> {
         let inner = &*self.inner;
         let (mut readers, pushes) = Readers::new();
         let connections = inner.dialer.dial("relay", || readers.add()).await?;
-        let wires = readers.of(connections);
+        let connections = readers.of(connections);
         let rooms: Vec<Room> = {
             let mut wanted = inner.wanted.lock();
             wanted.leaving.clear();
             wanted.rooms.iter().cloned().collect()
         };
-        let beats = self.begin_beats(&wires).await?;
+        let beats = self.begin_beats(&connections).await?;
         for beat in &beats {
-            let heard = self.beat(beat).query_async::<u64>(&mut wires.connection(beat)).await;
+            let heard = self.beat(beat).query_async::<u64>(&mut connections.connection(beat)).await;
             heard.map_err(|error| failed(&error))?;
         }
         for rooms in rooms.chunks(PUSHES_AT_ONCE) {
             let channels: Vec<String> = rooms.iter().map(|room| inner.keys.relay(room)).collect();
-            try_join_all(channels.iter().map(|channel| wires.subscribe(channel))).await?;
+            try_join_all(channels.iter().map(|channel| connections.subscribe(channel))).await?;
         }
-        Ok(Line { wires, pushes, beats })
+        Ok(Subscription { connections, pushes, beats })
     }
 
     /// Subscribes what is not a room's: news, and the channels on which the hub hears itself, which are returned: one at each
     /// server that serves a bucket.
-    async fn begin_beats(&self, wires: &Wires) -> Result<Vec<String>, Error> {
-        let (keys, mut beats) = (&self.inner.keys, vec![None; wires.len()]);
+    async fn begin_beats(&self, connections: &Connections) -> Result<Vec<String>, Error> {
+        let (keys, mut beats) = (&self.inner.keys, vec![None; connections.len()]);
         for bucket in keys.buckets() {
             let channel = keys.heartbeat(bucket, &self.inner.options.hub_id);
-            beats[wires.place(&channel)].get_or_insert(channel);
+            beats[connections.index(&channel)].get_or_insert(channel);
         }
         let beats: Vec<String> = beats.into_iter().flatten().collect();
-        try_join_all(beats.iter().map(|beat| wires.subscribe(beat))).await?;
-        wires.subscribe(&keys.news()).await?;
+        try_join_all(beats.iter().map(|beat| connections.subscribe(beat))).await?;
+        connections.subscribe(&keys.news()).await?;
         Ok(beats)
     }
 
@@ -196,18 +197,18 @@ impl Ear {
         beat
     }
 
-    /// Passes on what the line brings; returns why it must be given up.
-    async fn hear(&self, mut line: Line) -> &'static str {
+    /// Passes on what the subscription brings; returns why it must be given up.
+    async fn hear(&self, mut subscription: Subscription) -> &'static str {
         let mut beats = interval(HEARTBEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut taken = Vec::with_capacity(PUSHES_AT_ONCE);
         loop {
             tokio::select! {
-                count = line.pushes.recv_many(&mut taken, PUSHES_AT_ONCE) => {
+                count = subscription.pushes.recv_many(&mut taken, PUSHES_AT_ONCE) => {
                     if count == 0 {
                         return "the connection broke";
                     }
-                    if line.beats.iter().all(|beat| line.wires.silent_for(beat) < 2 * HEARTBEAT) {
+                    if subscription.beats.iter().all(|beat| subscription.connections.silent_for(beat) < 2 * HEARTBEAT) {
                         self.inner.counters.relay_heard();
                     }
                     let mut ended = HashSet::new();
@@ -217,20 +218,20 @@ impl Ear {
                             None => self.pass_on(&push),
                         }
                     }
-                    if line.wires.state.overflowed.swap(false, Ordering::AcqRel) {
+                    if subscription.connections.state.overflowed.swap(false, Ordering::AcqRel) {
                         self.inner.relays.overflowed();
                     }
-                    if !ended.is_empty() && !self.moved_over(&mut line, &ended).await {
+                    if !ended.is_empty() && !self.moved_over(&mut subscription, &ended).await {
                         return "the server ended a subscription";
                     }
                 }
-                () = line.wires.state.gone.notified() => return "the connection broke",
+                () = subscription.connections.state.gone.notified() => return "the connection broke",
                 _ = beats.tick() => {
-                    if line.beats.iter().any(|beat| line.wires.silent_for(beat) > DEAF) {
+                    if subscription.beats.iter().any(|beat| subscription.connections.silent_for(beat) > DEAF) {
                         return "the connection is deaf";
                     }
-                    for beat in &line.beats {
-                        if self.say(&line, beat).await.is_err() {
+                    for beat in &subscription.beats {
+                        if self.say(&subscription, beat).await.is_err() {
                             return "the connection takes nothing";
                         }
                     }
@@ -239,37 +240,37 @@ impl Ear {
         }
     }
 
-    /// Speaks to itself where the hub appends, so that an ear at another server (a primary of yesterday) is deaf.
-    async fn say(&self, line: &Line, channel: &str) -> RedisResult<()> {
+    /// Speaks to itself where the hub appends, so that a subscriber at another server (a former primary) is deaf.
+    async fn say(&self, subscription: &Subscription, channel: &str) -> RedisResult<()> {
         let mut beat = self.beat(channel);
         beat.set_no_response(true);
-        let Some(fence) = self.inner.link.standing() else {
-            return beat.exec_async(&mut line.wires.connection(channel)).await;
+        let Some(fence) = self.inner.client.standing() else {
+            return beat.exec_async(&mut subscription.connections.connection(channel)).await;
         };
-        let ground = &fence.ground;
-        let mut connection = ground.of(ground.slot(channel)).it.connection.clone();
-        // If that link is broken its own keeper will see it; what counts here is what is heard.
+        let primaries = &fence.primaries;
+        let mut connection = primaries.of(primaries.slot(channel)).it.connection.clone();
+        // If that connection is broken the client notices; what counts here is what is heard.
         drop(beat.exec_async(&mut connection).await);
         Ok(())
     }
 
     /// Subscribes again, at the servers that have them now, what a cluster's servers ended because slots moved. `false`: it
-    /// takes a new line.
-    async fn moved_over(&self, line: &mut Line, ended: &HashSet<Vec<u8>>) -> bool {
-        if !line.wires.clustered() {
+    /// takes new connections.
+    async fn moved_over(&self, subscription: &mut Subscription, ended: &HashSet<Vec<u8>>) -> bool {
+        if !subscription.connections.clustered() {
             return false;
         }
-        let (inner, wires) = (&*self.inner, line.wires.clone());
+        let (inner, connections) = (&*self.inner, subscription.connections.clone());
         let wanted: Vec<Room> = inner.wanted.lock().rooms.iter().cloned().collect();
         let channels: Vec<String> = wanted.iter().map(|room| inner.keys.relay(room)).collect();
         let moved: Vec<&String> = channels.iter().filter(|channel| ended.contains(channel.as_bytes())).collect();
         for some in moved.chunks(PUSHES_AT_ONCE) {
-            if try_join_all(some.iter().map(|channel| wires.subscribe(channel))).await.is_err() {
+            if try_join_all(some.iter().map(|channel| connections.subscribe(channel))).await.is_err() {
                 return false;
             }
         }
-        let Ok(beats) = self.begin_beats(&wires).await else { return false };
-        line.beats = beats;
+        let Ok(beats) = self.begin_beats(&connections).await else { return false };
+        subscription.beats = beats;
         Counters::add(&inner.counters.resubscriptions);
         tracing::info!(channels = moved.len(), "rooms moved to other servers, every room will be compared");
         inner.relays.compare();
@@ -287,7 +288,7 @@ impl Ear {
         if let [first @ (PASSAGE | TYPING), said @ ..] = &payload[..] {
             if let Err(error) = self.pass_on_passing(*first, said) {
                 Counters::add(&self.inner.counters.unreadable_relays);
-                tracing::error!(%error, "relayed passage is unreadable");
+                tracing::error!(%error, "relayed signal is unreadable");
             }
             return;
         }
@@ -331,20 +332,20 @@ impl Ear {
 
     pub(super) async fn subscribe(&self, room: &Room) -> Result<(), Error> {
         let inner = &*self.inner;
-        let _door = self.door(room).lock().await;
+        let _lock = self.lock(room).lock().await;
         let channel = inner.keys.relay(room);
         let mut unwanted = Unwanted { wanted: &inner.wanted, room: Some(room) };
         inner.wanted.lock().rooms.insert(room.clone());
         let live = async {
-            let mut lines = inner.line.subscribe();
+            let mut changes = inner.connections.subscribe();
             loop {
-                let line = lines.wait_for(Option::is_some).await.ok().and_then(|line| line.clone());
-                let Some(line) = line else { return };
-                match line.subscribe(&channel).await {
+                let current = changes.wait_for(Option::is_some).await.ok().and_then(|current| current.clone());
+                let Some(connections) = current else { return };
+                match connections.subscribe(&channel).await {
                     Ok(()) => return,
                     Err(error) => tracing::debug!(%error, %room, "subscription waits for another connection"),
                 }
-                if lines.changed().await.is_err() {
+                if changes.changed().await.is_err() {
                     return;
                 }
             }
@@ -358,9 +359,9 @@ impl Ear {
 
     pub(super) async fn unsubscribe(&self, room: &Room) {
         let inner = &*self.inner;
-        let _door = self.door(room).lock().await;
+        let _lock = self.lock(room).lock().await;
         let channel = inner.keys.relay(room);
-        let Some(line) = inner.line.borrow().clone() else {
+        let Some(connections) = inner.connections.borrow().clone() else {
             inner.wanted.lock().rooms.remove(room);
             return;
         };
@@ -371,16 +372,16 @@ impl Ear {
             }
             *wanted.leaving.entry(channel.clone().into_bytes()).or_default() += 1;
         }
-        let left = redis::cmd("SUNSUBSCRIBE").arg(&channel).exec_async(&mut line.connection(&channel)).await;
+        let left = redis::cmd("SUNSUBSCRIBE").arg(&channel).exec_async(&mut connections.connection(&channel)).await;
         if let Err(error) = left {
-            // The next line does not subscribe it; until then what it brings is not passed on.
+            // New connections do not subscribe it; until then what it brings is not passed on.
             inner.wanted.lock().left(channel.as_bytes());
-            tracing::debug!(%error, %room, "room not left on this connection");
+            tracing::debug!(%error, %room, "room not unsubscribed on this connection");
         }
     }
 
-    fn door(&self, room: &Room) -> &tokio::sync::Mutex<()> {
-        &self.inner.doors[usize::from(self.inner.keys.bucket(room)) % DOORS]
+    fn lock(&self, room: &Room) -> &tokio::sync::Mutex<()> {
+        &self.inner.locks[usize::from(self.inner.keys.bucket(room)) % LOCKS]
     }
 }
 

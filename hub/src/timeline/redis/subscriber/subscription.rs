@@ -1,8 +1,8 @@
-//! A line: the connections on which every wanted room is subscribed, one for each server.
+//! A subscription: the connections on which every wanted room is subscribed, one for each server.
 
 use super::super::super::Error;
-use super::super::server::{PushTo, failed};
-use super::super::shards::{Redirect, Shard, Shards};
+use super::super::failure::failed;
+use crate::redis::{PushSender, Redirect, Shard, Shards};
 use redis::aio::{AsyncPushSender, MultiplexedConnection, SendError};
 use redis::{PushInfo, PushKind, Value};
 use std::sync::Arc;
@@ -11,30 +11,30 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::sleep;
 
-/// The bound of the queue between the connections' readers and the ear.
+/// The bound of the queue between the connections' readers and the subscriber.
 const PUSHES: usize = 4096;
 /// How often a subscription follows a room that moves among servers, and how much longer it waits each time.
 const MOVES: u32 = 5;
 const MOVE_PAUSE: Duration = Duration::from_millis(5);
 
-/// A live line, and what it brings.
-pub(super) struct Line {
-    pub(super) wires: Arc<Wires>,
+/// A live subscription, and what it brings.
+pub(super) struct Subscription {
+    pub(super) connections: Arc<Connections>,
     pub(super) pushes: mpsc::Receiver<PushInfo>,
     /// The channels on which the hub speaks to itself: one for each server that relays anything to it.
     pub(super) beats: Vec<String>,
 }
 
-/// The connections of a line.
-pub(super) struct Wires {
+/// The connections of a subscription.
+pub(super) struct Connections {
     shards: Shards<MultiplexedConnection>,
     /// When each of them last brought anything.
     heard: Vec<Arc<Heard>>,
-    pub(super) state: Arc<LineState>,
+    pub(super) state: Arc<ConnectionState>,
 }
 
 #[derive(Default)]
-pub(super) struct LineState {
+pub(super) struct ConnectionState {
     /// Pushes were left out because the queue was full.
     pub(super) overflowed: AtomicBool,
     /// A connection is gone, or leads to servers that are not all there are.
@@ -60,7 +60,7 @@ impl Heard {
 /// Where a connection's reader puts what it reads. It never waits.
 struct Pushes {
     queue: mpsc::Sender<PushInfo>,
-    state: Arc<LineState>,
+    state: Arc<ConnectionState>,
     heard: Arc<Heard>,
 }
 
@@ -75,17 +75,17 @@ impl AsyncPushSender for Pushes {
         if self.queue.try_send(push).is_err() {
             self.state.overflowed.store(true, Ordering::Release);
             if ends {
-                self.state.gone.notify_one(); // whatever ended there must not stay so: a new line has it
+                self.state.gone.notify_one(); // whatever ended there must not stay so: new connections have it
             }
         }
         Ok(())
     }
 }
 
-/// The readers of a line that is being made.
+/// The readers of connections that are being made.
 pub(super) struct Readers {
     queue: mpsc::Sender<PushInfo>,
-    state: Arc<LineState>,
+    state: Arc<ConnectionState>,
     heard: Vec<Arc<Heard>>,
 }
 
@@ -97,19 +97,19 @@ impl Readers {
     }
 
     /// One for the next connection.
-    pub(super) fn add(&mut self) -> Option<PushTo> {
+    pub(super) fn add(&mut self) -> Option<PushSender> {
         let heard = Arc::new(Heard { since: Instant::now(), millis: AtomicU64::new(0) });
         self.heard.push(heard.clone());
         Some(Arc::new(Pushes { queue: self.queue.clone(), state: self.state.clone(), heard }))
     }
 
     /// The connections that they read.
-    pub(super) fn of(self, shards: Shards<MultiplexedConnection>) -> Arc<Wires> {
-        Arc::new(Wires { shards, heard: self.heard, state: self.state })
+    pub(super) fn of(self, shards: Shards<MultiplexedConnection>) -> Arc<Connections> {
+        Arc::new(Connections { shards, heard: self.heard, state: self.state })
     }
 }
 
-impl Wires {
+impl Connections {
     /// Whether rooms may move from one of these connections to another.
     pub(super) fn clustered(&self) -> bool {
         self.shards.clustered()
@@ -125,8 +125,8 @@ impl Wires {
     }
 
     /// Which of the connections a channel is heard on.
-    pub(super) fn place(&self, channel: &str) -> usize {
-        self.shards.place(self.shards.slot(channel))
+    pub(super) fn index(&self, channel: &str) -> usize {
+        self.shards.index(self.shards.slot(channel))
     }
 
     /// How many connections there are.
@@ -136,7 +136,7 @@ impl Wires {
 
     /// How long ago the connection of a channel brought anything.
     pub(super) fn silent_for(&self, channel: &str) -> Duration {
-        self.heard[self.place(channel)].ago()
+        self.heard[self.index(channel)].ago()
     }
 
     /// Subscribes a channel where it is relayed, wherever that is by now. One at a time: the client takes a second
@@ -150,7 +150,7 @@ impl Wires {
             let Err(error) = asked else { return Ok(()) };
             let Some(redirect) = Redirect::of(&error, shard.at.as_ref()) else { return Err(failed(&error)) };
             if !self.shards.moved(slot, &redirect.to) {
-                // A server that nobody here listens to: only a new line has it.
+                // A server that nobody here listens to: only new connections have it.
                 self.state.gone.notify_one();
                 return Err(failed(&error));
             }

@@ -1,11 +1,11 @@
-//! The steps of the timeline, each one question to a script.
+//! The steps of the timeline, each one call of a script.
 
 use super::super::{
     Appended, Counters, Entry, Error, Known, Outcome, Pending, Placed, Range, Settled, Window, blanked, deletes, edits,
 };
 use super::answer::{Answer, damaged};
+use super::client::{ScriptCall, ScriptReply};
 use super::keys::born;
-use super::link::{Question, Said};
 use super::scripts::Script;
 use super::{Redis, refusal};
 use confab_protocol::{Cursor, Event, EventId, Key, Record, Refusal, Room, UserId};
@@ -19,10 +19,10 @@ impl Redis {
         key: &Key,
     ) -> Result<Option<Known>, Error> {
         let keys = vec![self.generation_of(room), self.inner.keys.dedupe(room, sender, key)];
-        let mut said = self.ask(Script::Lookup, keys, vec![number(born(key))], false).await?;
-        match said.word.as_str() {
+        let mut reply = self.call(Script::Lookup, keys, vec![number(born(key))], false).await?;
+        match reply.word.as_str() {
             "none" => Ok(None),
-            "known" => self.known(&mut said).await.map(Some),
+            "known" => self.known(&mut reply).await.map(Some),
             other => Err(unexpected(other)),
         }
     }
@@ -31,22 +31,22 @@ impl Redis {
         let mut event = entry.event.clone();
         // The second round is for a draft that a lost generation knew by another id.
         for _ in 0..2 {
-            let (keys, args) = self.append_question(entry, &event);
-            let mut said = self.ask(Script::Append, keys, args, true).await?;
-            match said.word.as_str() {
-                "placed" => return self.placed(entry, event, &mut said.answer).map(Appended::Placed),
+            let (keys, args) = self.append_call(entry, &event);
+            let mut reply = self.call(Script::Append, keys, args, true).await?;
+            match reply.word.as_str() {
+                "placed" => return self.placed(entry, event, &mut reply.answer).map(Appended::Placed),
                 "known" => {
                     Counters::add(&self.inner.counters.known_keys);
-                    return self.known(&mut said).await.map(Appended::Known);
+                    return self.known(&mut reply).await.map(Appended::Known);
                 }
-                "first" => event.id = said.answer.parse()?,
+                "first" => event.id = reply.answer.parse()?,
                 other => return Err(unexpected(other)),
             }
         }
         Err(damaged("a key has a new first id each time"))
     }
 
-    fn append_question(&self, entry: &Entry, event: &Event) -> (Vec<String>, Vec<Vec<u8>>) {
+    fn append_call(&self, entry: &Entry, event: &Event) -> (Vec<String>, Vec<Vec<u8>>) {
         let (names, room, options) = (&self.inner.keys, &event.room, &self.inner.options);
         let keys = vec![
             self.generation_of(room),
@@ -91,7 +91,7 @@ impl Redis {
 
     pub(in crate::timeline) async fn settle(&self, pending: &Pending) -> Result<Settled, Error> {
         let names = &self.inner.keys;
-        let question = Question {
+        let call = ScriptCall {
             script: Script::Settle,
             keys: vec![
                 names.generation(pending.bucket),
@@ -102,7 +102,7 @@ impl Redis {
             generation: Some(pending.generation),
             changes: true,
         };
-        match self.inner.link.ask(&question).await?.word.as_str() {
+        match self.inner.client.call(&call).await?.word.as_str() {
             "done" if self.confirm(pending.generation).await? => Ok(Settled::Done),
             "done" | "stale" => Ok(Settled::Stale),
             other => Err(unexpected(other)),
@@ -121,10 +121,10 @@ impl Redis {
         let keys = vec![self.generation_of(room), self.inner.keys.dedupe(room, sender, key)];
         let window = (self.inner.options.dedupe_window.as_millis() as u64).max(1);
         let args = vec![digest.as_bytes().to_vec(), refusal.into_bytes(), number(window), number(born(key))];
-        let mut said = self.ask(Script::Remember, keys, args, true).await?;
-        match said.word.as_str() {
+        let mut reply = self.call(Script::Remember, keys, args, true).await?;
+        match reply.word.as_str() {
             "kept" => Ok(None),
-            "known" => self.known(&mut said).await.map(Some),
+            "known" => self.known(&mut reply).await.map(Some),
             other => Err(unexpected(other)),
         }
     }
@@ -140,7 +140,7 @@ impl Redis {
             (true, Some(since)) => ("-".into(), format!("{}-0", since.saturating_sub(1)), "reverse"),
         };
         let args = vec![first.into(), last.into(), direction.into(), number(range.limit.min(1 << 31) as u64)];
-        let Said { word, mut answer, .. } = self.ask(Script::Read, keys, args, false).await?;
+        let ScriptReply { word, mut answer, .. } = self.call(Script::Read, keys, args, false).await?;
         if word != "window" {
             return Err(unexpected(&word));
         }
@@ -161,7 +161,8 @@ impl Redis {
             names.index(room),
             names.deleted(room),
         ];
-        let Said { word, mut answer, .. } = self.ask(Script::Find, keys, vec![id.to_string().into()], false).await?;
+        let ScriptReply { word, mut answer, .. } =
+            self.call(Script::Find, keys, vec![id.to_string().into()], false).await?;
         match word.as_str() {
             "none" => Ok(None),
             "found" => {
@@ -173,29 +174,35 @@ impl Redis {
     }
 
     /// What a key is known for, if this hub may answer for the generation that says so.
-    async fn known(&self, said: &mut Said) -> Result<Known, Error> {
-        let known = said.answer.known()?;
-        if matches!(known.outcome, Outcome::Journaled { .. }) && !self.confirm(said.generation).await? {
+    async fn known(&self, reply: &mut ScriptReply) -> Result<Known, Error> {
+        let known = reply.answer.known()?;
+        if matches!(known.outcome, Outcome::Journaled { .. }) && !self.confirm(reply.generation).await? {
             return Err(Error::Unavailable("another generation has begun".into()));
         }
         Ok(known)
     }
 
     async fn confirm(&self, generation: u64) -> Result<bool, Error> {
-        self.inner.link.tenure.confirm(generation, self.inner.options.timeout).await
+        self.inner.client.receipt_lease.confirm(generation, self.inner.options.timeout).await
     }
 
     /// Whether a receipt may be given for an event whose record is in the journal, though Redis does not answer.
     pub(in crate::timeline) fn may_answer_for(&self, pending: &Pending) -> bool {
-        self.inner.link.tenure.holds(pending.generation)
+        self.inner.client.receipt_lease.holds(pending.generation)
     }
 
     fn generation_of(&self, room: &Room) -> String {
         self.inner.keys.generation(self.inner.keys.bucket(room))
     }
 
-    async fn ask(&self, script: Script, keys: Vec<String>, args: Vec<Vec<u8>>, changes: bool) -> Result<Said, Error> {
-        self.inner.link.ask(&Question { script, keys, args, generation: None, changes }).await
+    async fn call(
+        &self,
+        script: Script,
+        keys: Vec<String>,
+        args: Vec<Vec<u8>>,
+        changes: bool,
+    ) -> Result<ScriptReply, Error> {
+        self.inner.client.call(&ScriptCall { script, keys, args, generation: None, changes }).await
     }
 }
 

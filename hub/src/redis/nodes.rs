@@ -1,8 +1,7 @@
 //! Redis Cluster: which primaries it has and who serves which slot, asked of any of its nodes.
 
-use super::super::Error;
-use super::sentinel::Address;
-use super::server::{Dialer, failed};
+use super::connector::{Address, Connector};
+use super::error::{Error, failed};
 use super::shards::{Map, SLOTS, Shards};
 use futures_util::future::try_join_all;
 use parking_lot::Mutex;
@@ -34,13 +33,13 @@ impl Nodes {
     }
 
     /// The map, as the first node sees it that answers.
-    pub(super) async fn map(&self, dialer: &Dialer) -> Result<Map, Error> {
+    pub(super) async fn map(&self, connector: &Connector) -> Result<Map, Error> {
         let mut candidates = self.found.lock().clone();
         candidates.extend(self.named.iter().filter(|at| !candidates.contains(at)).cloned().collect::<Vec<_>>());
         let mut reason = String::from("none is given");
         for at in candidates {
-            let asking = async { map(&mut dialer.open_at(&at, "topology").await?, &at).await };
-            match timeout(dialer.timeout(), asking).await {
+            let asking = async { map(&mut connector.open_at(&at, "topology", None).await?, &at).await };
+            match timeout(connector.timeout(), asking).await {
                 Ok(Ok(map)) => {
                     self.found.lock().clone_from(&map.primaries);
                     return Ok(map);
@@ -49,7 +48,11 @@ impl Nodes {
                 Ok(Err(error)) => reason = error.to_string(),
                 Err(_) => reason = "it did not answer in time".into(),
             }
-            tracing::debug!(node = format!("{}:{}", at.0, at.1), reason, "asked a node of the cluster in vain");
+            tracing::debug!(
+                node = format!("{}:{}", at.0, at.1),
+                reason,
+                "cluster node did not answer, asking the next"
+            );
         }
         Err(Error::Unavailable(format!("no node of the cluster says who serves what; the last: {reason}")))
     }
@@ -64,7 +67,7 @@ pub(super) async fn map(connection: &mut MultiplexedConnection, asked: &Address)
 
 /// Looks whether all primaries know of the same primaries. While they do not, two hubs that ask different ones would
 /// begin generations against each other.
-pub(super) async fn agree(primaries: &Shards<MultiplexedConnection>) -> Result<(), Error> {
+pub(crate) async fn primaries_agree(primaries: &Shards<MultiplexedConnection>) -> Result<(), Error> {
     let asking = primaries.all().iter().map(|shard| async {
         let at = shard.at.as_ref().ok_or_else(|| Error::Unavailable("a node without an address".into()))?;
         Ok::<_, Error>(primaries.follow(&map(&mut shard.it.clone(), at).await?))
@@ -93,12 +96,12 @@ fn read(answer: Value, asked: &Address) -> Option<Map> {
         let Value::Array(range) = range else { continue };
         let [Value::Int(first), Value::Int(last), Value::Array(primary), ..] = &range[..] else { continue };
         let Some(at) = address(primary, asked) else { continue };
-        let place = map.primaries.iter().position(|known| *known == at).unwrap_or_else(|| {
+        let index = map.primaries.iter().position(|known| *known == at).unwrap_or_else(|| {
             map.primaries.push(at);
             map.primaries.len() - 1
         });
         let (first, last) = (usize::try_from(*first).ok()?, usize::try_from(*last).ok()?);
-        map.owners.get_mut(first..=last)?.fill(place as u16);
+        map.owners.get_mut(first..=last)?.fill(index as u16);
     }
     (!map.primaries.is_empty()).then_some(map)
 }

@@ -1,40 +1,43 @@
-//! The hub's link to Redis: keeps a fence standing, and asks questions through it until they are answered.
+//! The hub's client of Redis: keeps a fence, and calls scripts through it until they are answered.
 
 use super::super::relays::Relays;
 use super::super::{Counters, Error};
 use super::answer::Answer;
-use super::fence::{Fate, Fence, Ground};
+use super::failure::{Failure, failed};
+use super::fence::Fence;
+use super::journal_access::JournalAccess;
 use super::keys::Keys;
+use super::options::RedisOptions;
+use super::primaries::Primaries;
+use super::receipt_lease::ReceiptLease;
 use super::scripts::Script;
-use super::server::{Dialer, failed};
-use super::tenure::Tenure;
-use super::{RedisOptions, Truth};
+use crate::redis::Dialer;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// How often one question is asked: another server, a new generation and a broken connection are each worth a retry.
+/// How often one script is called: another server, a new generation and a broken connection are each worth a retry.
 const TRIES: usize = 4;
 
-/// The link. Cheap to clone.
+/// The client. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Link {
+pub(super) struct Client {
     pub(super) options: Arc<RedisOptions>,
     pub(super) keys: Keys,
     pub(super) dialer: Dialer,
-    pub(super) truth: Arc<dyn Truth>,
+    pub(super) journal: Arc<dyn JournalAccess>,
     pub(super) counters: Arc<Counters>,
     relays: Relays,
-    /// The fence that stands; `None` while another is sought.
+    /// The fence; `None` while servers and generation are looked for.
     fence: watch::Sender<Option<Arc<Fence>>>,
     /// What is known of the newest generation.
-    pub(super) tenure: Tenure,
+    pub(super) receipt_lease: ReceiptLease,
 }
 
-/// One run of a script. Asking twice is harmless: every script that changes something finds its own traces.
-pub(super) struct Question {
+/// One call of a script. Calling twice is harmless: every script that changes something finds its own traces.
+pub(super) struct ScriptCall {
     pub(super) script: Script,
     pub(super) keys: Vec<String>,
     /// What comes after the generation.
@@ -46,7 +49,7 @@ pub(super) struct Question {
 }
 
 /// What a script answered.
-pub(super) struct Said {
+pub(super) struct ScriptReply {
     pub(super) word: String,
     /// What comes after the word.
     pub(super) answer: Answer,
@@ -54,20 +57,20 @@ pub(super) struct Said {
     pub(super) generation: u64,
 }
 
-impl Link {
+impl Client {
     pub(super) fn new(
         options: Arc<RedisOptions>,
         keys: Keys,
         dialer: Dialer,
-        truth: Arc<dyn Truth>,
+        journal: Arc<dyn JournalAccess>,
         relays: Relays,
         counters: Arc<Counters>,
     ) -> Self {
-        let (fence, tenure) = (watch::Sender::new(None), Tenure::default());
-        Self { options, keys, dialer, truth, counters, relays, fence, tenure }
+        let (fence, receipt_lease) = (watch::Sender::new(None), ReceiptLease::default());
+        Self { options, keys, dialer, journal, counters, relays, fence, receipt_lease }
     }
 
-    /// The first fence. Waits for servers that are away, not for those that cannot be used.
+    /// Looks for the first fence. Waits for servers that are away, not for those that cannot be used.
     pub(super) async fn begin(&self) -> Result<(), Error> {
         let mut pause = Pause::default();
         loop {
@@ -78,7 +81,7 @@ impl Link {
                 }
                 Err(refused @ Error::Refused(_)) => return Err(refused),
                 Err(error) => {
-                    tracing::warn!(%error, "redis is not there yet, trying again");
+                    tracing::warn!(%error, "could not connect to redis, trying again");
                     self.options.waits_for.note(&error);
                     pause.wait().await;
                 }
@@ -86,7 +89,7 @@ impl Link {
         }
     }
 
-    /// Keeps a fence standing until `stop`, and sees to it that a new generation gets its keys back.
+    /// Keeps a fence until `stop`, and sees to it that a new generation gets its keys back.
     pub(super) async fn keep(self, stop: CancellationToken) {
         let work = async {
             let mut pause = Pause::default();
@@ -100,7 +103,7 @@ impl Link {
                     }
                     tokio::select! {
                         () = self.until_gone(&fence) => {}
-                        () = self.tenure.until_newer(fence.generation) => {
+                        () = self.receipt_lease.until_newer(fence.generation) => {
                             self.discard(&fence, "a newer generation was opened");
                         }
                         () = async { self.see_refilled(&fence).await; std::future::pending().await } => {}
@@ -109,15 +112,15 @@ impl Link {
                 }
                 match self.establish().await {
                     Ok(fence) => {
-                        tracing::info!(generation = fence.generation, "redis is back");
+                        tracing::info!(generation = fence.generation, "connected to redis again");
                         self.fence.send_replace(Some(Arc::new(fence)));
                     }
                     Err(error @ Error::Refused(_)) => {
-                        tracing::error!(%error, "redis cannot be used any more");
+                        tracing::error!(%error, "redis cannot be used as it is configured, trying again");
                         pause.wait().await;
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "redis is away");
+                        tracing::warn!(%error, "redis unavailable, trying again");
                         pause.wait().await;
                     }
                 }
@@ -134,14 +137,14 @@ impl Link {
             loop {
                 ticks.tick().await;
                 let Some(fence) = self.standing() else { continue };
-                let unchanged = match self.show_life(&fence.ground).await {
-                    Ok(()) => fence.ground.is_unchanged().await,
+                let unchanged = match self.show_life(&fence.primaries).await {
+                    Ok(()) => fence.primaries.is_unchanged().await,
                     Err(error) => Err(error),
                 };
                 match unchanged {
                     Ok(true) => {
                         // A primary that the others have given up may not know it yet.
-                        if self.dialer.has_moved(&fence.ground).await {
+                        if fence.primaries.have_moved(&self.dialer).await {
                             self.discard(&fence, "there is another primary");
                         }
                     }
@@ -153,10 +156,10 @@ impl Link {
         stop.run_until_cancelled(work).await;
     }
 
-    pub(super) async fn show_life(&self, ground: &Ground) -> Result<(), Error> {
+    pub(super) async fn show_life(&self, primaries: &Primaries) -> Result<(), Error> {
         let (name, mut sign) = (self.keys.hub(&self.options.hub_id), redis::cmd("SET"));
         sign.arg(&name).arg("1").arg("PX").arg(self.options.hub_lease.as_millis() as u64);
-        ground.send(ground.slot(&name), &[sign]).await.map_err(|error| failed(&error))
+        primaries.send(primaries.slot(&name), &[sign]).await.map_err(|error| failed(&error))
     }
 
     /// Gives the hub's sign of life back: what it left pending is swept at once.
@@ -164,13 +167,13 @@ impl Link {
         let Some(fence) = self.standing() else { return };
         let (name, mut gone) = (self.keys.hub(&self.options.hub_id), redis::cmd("DEL"));
         gone.arg(&name);
-        if let Err(error) = fence.ground.send(fence.ground.slot(&name), &[gone]).await {
-            tracing::debug!(%error, "left without saying so, the lease runs out by itself");
+        if let Err(error) = fence.primaries.send(fence.primaries.slot(&name), &[gone]).await {
+            tracing::debug!(%error, "could not give this hub's lease back, it expires by itself");
         }
         self.fence.send_replace(None);
     }
 
-    /// The fence that stands at this moment.
+    /// The fence that there is at this moment.
     pub(super) fn standing(&self) -> Option<Arc<Fence>> {
         self.fence.borrow().clone()
     }
@@ -182,12 +185,12 @@ impl Link {
         }
         let mut fence = self.fence.subscribe();
         match timeout(self.options.timeout, fence.wait_for(Option::is_some)).await {
-            Ok(Ok(found)) => found.clone().ok_or_else(|| Error::Unavailable("redis is away".into())),
-            _ => Err(Error::Unavailable("redis is away".into())),
+            Ok(Ok(found)) => found.clone().ok_or_else(|| Error::Unavailable("redis is unavailable".into())),
+            _ => Err(Error::Unavailable("redis is unavailable".into())),
         }
     }
 
-    /// The fence has fallen: another is sought, once, whoever noticed it first.
+    /// Gives the fence up, once, whoever noticed it first; [`Self::keep`] looks for another.
     pub(super) fn discard(&self, fence: &Arc<Fence>, reason: &str) {
         let fell = self.fence.send_if_modified(|standing| {
             let same = standing.as_ref().is_some_and(|standing| Arc::ptr_eq(standing, fence));
@@ -197,7 +200,7 @@ impl Link {
             same
         });
         if fell {
-            tracing::warn!(reason, generation = fence.generation, "the fence to redis has fallen");
+            tracing::warn!(reason, generation = fence.generation, "redis fence lost");
         }
     }
 
@@ -207,15 +210,15 @@ impl Link {
         drop(standing.wait_for(gone).await);
     }
 
-    /// Asks until there is an answer: its first word and the rest.
+    /// Calls a script until there is an answer: its first word and the rest.
     ///
-    /// A fallen fence is no answer, because nothing was done. A broken connection is worth another try, because the
-    /// same question finds its own traces; only if that cannot be asked either is the outcome unknown. A time-out is
-    /// unknown at once: what was asked may happen yet. A cluster that rearranges itself is waited for, as long as a command
+    /// A lost fence is no answer, because nothing was done. A broken connection is worth another try, because the
+    /// same call finds its own traces; only if that fails too is the outcome unknown. A time-out is unknown at once:
+    /// the script may run yet. A cluster that rearranges itself is waited for, as long as a command
     /// may take.
-    pub(super) async fn ask(&self, question: &Question) -> Result<Said, Error> {
+    pub(super) async fn call(&self, call: &ScriptCall) -> Result<ScriptReply, Error> {
         let mut doubt: Option<String> = None;
-        let mut reason = String::from("the fence to redis fell again and again");
+        let mut reason = String::from("the fence to redis was lost again and again");
         let (until, mut pause) = (Instant::now() + self.options.timeout, Pause::short());
         let mut tries = 0..TRIES;
         while tries.next().is_some() {
@@ -223,10 +226,10 @@ impl Link {
                 Ok(fence) => fence,
                 Err(error) => return Err(doubt.map_or(error, Error::Unknown)),
             };
-            let generation = question.generation.unwrap_or(fence.generation);
+            let generation = call.generation.unwrap_or(fence.generation);
             let mut args = vec![generation.to_string().into_bytes()];
-            args.extend_from_slice(&question.args);
-            let error = match fence.ground.run(question.script, &question.keys, &args).await {
+            args.extend_from_slice(&call.args);
+            let error = match fence.primaries.run(call.script, &call.keys, &args).await {
                 Ok(value) => {
                     let mut answer = Answer::of(value)?;
                     let word = answer.text()?;
@@ -234,8 +237,8 @@ impl Link {
                         // This server did nothing; the one before it may have.
                         return Err(Error::Unknown(doubt.clone()));
                     }
-                    if word != "stale" || question.generation.is_some() {
-                        return Ok(Said { word, answer, generation });
+                    if word != "stale" || call.generation.is_some() {
+                        return Ok(ScriptReply { word, answer, generation });
                     }
                     self.stale(&fence, "another generation has begun");
                     continue;
@@ -243,20 +246,20 @@ impl Link {
                 Err(error) => error,
             };
             reason = error.to_string();
-            match Fate::of(&error) {
-                Fate::Elsewhere => self.stale(&fence, "another server answers"),
-                Fate::Moving if Instant::now() < until => {
+            match Failure::of(&error) {
+                Failure::Elsewhere => self.stale(&fence, "another server answers"),
+                Failure::Moving if Instant::now() < until => {
                     pause.wait().await;
                     tries = 0..TRIES;
                 }
-                Fate::Untouched | Fate::Moving => break,
-                Fate::Broken => {
+                Failure::Untouched | Failure::Moving => break,
+                Failure::Broken => {
                     self.discard(&fence, &reason);
-                    doubt = question.changes.then(|| reason.clone());
+                    doubt = call.changes.then(|| reason.clone());
                 }
-                Fate::Late | Fate::Failed if question.changes => return Err(Error::Unknown(reason)),
-                Fate::Late => break,
-                Fate::Failed => return Err(Error::Damaged(reason)),
+                Failure::Late | Failure::Failed if call.changes => return Err(Error::Unknown(reason)),
+                Failure::Late => break,
+                Failure::Failed => return Err(Error::Damaged(reason)),
             }
         }
         Err(doubt.map_or(Error::Unavailable(reason), Error::Unknown))

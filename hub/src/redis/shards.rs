@@ -1,112 +1,112 @@
 //! Who serves what: one server everything, or each primary of a Redis Cluster its slots.
 
-use super::sentinel::Address;
+use super::connector::Address;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// How many slots a Redis Cluster has.
-pub(super) const SLOTS: u16 = 16_384;
+pub(crate) const SLOTS: u16 = 16_384;
 
 /// The slot of a key or a relay channel: it follows from what stands between the first braces, if anything does.
-pub(super) fn slot(name: &str) -> u16 {
+pub(crate) fn slot(name: &str) -> u16 {
     let tag = name.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
     let hashed = tag.filter(|tag| !tag.is_empty()).unwrap_or(name);
     crc16::State::<crc16::XMODEM>::calculate(hashed.as_bytes()) % SLOTS
 }
 
 /// One thing for each server, and which server serves a slot at this moment.
-pub(super) struct Shards<T> {
+pub(crate) struct Shards<T> {
     all: Vec<Shard<T>>,
-    /// The place in `all` of each slot's server. Empty: there is one server, and it serves all of them.
+    /// The index in `all` of each slot's server. Empty: there is one server, and it serves all of them.
     owners: Vec<AtomicU16>,
 }
 
-/// A server, as far as its place goes.
-pub(super) struct Shard<T> {
+/// A server, as far as its address goes.
+pub(crate) struct Shard<T> {
     /// Where it is, if sentinels or a cluster said so.
-    pub(super) at: Option<Address>,
+    pub(crate) at: Option<Address>,
     /// What there is for it.
-    pub(super) it: T,
+    pub(crate) it: T,
 }
 
 /// Which primaries a cluster has, and which of them serves each slot, as one of its nodes sees it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Map {
-    pub(super) primaries: Vec<Address>,
-    /// The places in `primaries`. A slot that nobody serves is asked for at the first, which says so.
-    pub(super) owners: Vec<u16>,
+pub(crate) struct Map {
+    pub(crate) primaries: Vec<Address>,
+    /// Indexes into `primaries`. A slot that nobody serves is asked for at the first, which says so.
+    pub(crate) owners: Vec<u16>,
 }
 
 impl<T> Shards<T> {
     /// One server for everything.
-    pub(super) fn one(at: Option<Address>, it: T) -> Self {
+    pub(crate) fn one(at: Option<Address>, it: T) -> Self {
         Self { all: vec![Shard { at, it }], owners: Vec::new() }
     }
 
     /// The primaries of a map, with one thing for each in their order.
-    pub(super) fn many(map: Map, things: Vec<T>) -> Self {
+    pub(crate) fn many(map: Map, things: Vec<T>) -> Self {
         let all = map.primaries.into_iter().zip(things).map(|(at, it)| Shard { at: Some(at), it });
         Self { all: all.collect(), owners: map.owners.into_iter().map(AtomicU16::new).collect() }
     }
 
-    /// The same places with other things.
-    pub(super) fn with<U>(self, things: Vec<U>) -> Shards<U> {
+    /// The same servers with other things.
+    pub(crate) fn with<U>(self, things: Vec<U>) -> Shards<U> {
         let all = self.all.into_iter().zip(things).map(|(shard, it)| Shard { at: shard.at, it });
         Shards { all: all.collect(), owners: self.owners }
     }
 
     /// Whether this is a cluster.
-    pub(super) fn clustered(&self) -> bool {
+    pub(crate) fn clustered(&self) -> bool {
         !self.owners.is_empty()
     }
 
     /// All of them, each once.
-    pub(super) fn all(&self) -> &[Shard<T>] {
+    pub(crate) fn all(&self) -> &[Shard<T>] {
         &self.all
     }
 
     /// The slot of a name, where that makes a difference.
-    pub(super) fn slot(&self, name: &str) -> u16 {
+    pub(crate) fn slot(&self, name: &str) -> u16 {
         if self.clustered() { slot(name) } else { 0 }
     }
 
-    /// The place in [`Self::all`] of a slot's server.
-    pub(super) fn place(&self, slot: u16) -> usize {
+    /// The index in [`Self::all`] of a slot's server.
+    pub(crate) fn index(&self, slot: u16) -> usize {
         self.owners.get(usize::from(slot)).map_or(0, |owner| usize::from(owner.load(Ordering::Relaxed)))
     }
 
     /// A slot's server.
-    pub(super) fn of(&self, slot: u16) -> &Shard<T> {
-        &self.all[self.place(slot)]
+    pub(crate) fn of(&self, slot: u16) -> &Shard<T> {
+        &self.all[self.index(slot)]
     }
 
     /// The server at an address, if it is one of these.
-    pub(super) fn at(&self, address: &Address) -> Option<&Shard<T>> {
+    pub(crate) fn at(&self, address: &Address) -> Option<&Shard<T>> {
         self.all.iter().find(|shard| shard.at.as_ref() == Some(address))
     }
 
     /// Notes that a slot is served somewhere else now. `false`: that server is none of these.
-    pub(super) fn moved(&self, slot: u16, to: &Address) -> bool {
-        let Some(place) = self.all.iter().position(|shard| shard.at.as_ref() == Some(to)) else { return false };
+    pub(crate) fn moved(&self, slot: u16, to: &Address) -> bool {
+        let Some(index) = self.all.iter().position(|shard| shard.at.as_ref() == Some(to)) else { return false };
         if let Some(owner) = self.owners.get(usize::from(slot)) {
-            owner.store(place as u16, Ordering::Relaxed);
+            owner.store(index as u16, Ordering::Relaxed);
         }
         true
     }
 
     /// Takes over what a newer map says of every slot. `false`: it names other servers.
-    pub(super) fn follow(&self, map: &Map) -> bool {
+    pub(crate) fn follow(&self, map: &Map) -> bool {
         if map.primaries.len() != self.all.len() {
             return false; // one of them serves nothing any more
         }
-        let places: Option<Vec<u16>> = map
+        let indexes: Option<Vec<u16>> = map
             .primaries
             .iter()
-            .map(|at| self.all.iter().position(|shard| shard.at.as_ref() == Some(at)).map(|place| place as u16))
+            .map(|at| self.all.iter().position(|shard| shard.at.as_ref() == Some(at)).map(|index| index as u16))
             .collect();
-        let Some(places) = places else { return false };
+        let Some(indexes) = indexes else { return false };
         for (owner, now) in self.owners.iter().zip(&map.owners) {
-            owner.store(places[usize::from(*now)], Ordering::Relaxed);
+            owner.store(indexes[usize::from(*now)], Ordering::Relaxed);
         }
         true
     }
@@ -114,15 +114,15 @@ impl<T> Shards<T> {
 
 /// "Not here": where a server of a cluster sends whoever asks.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Redirect {
-    pub(super) to: Address,
+pub(crate) struct Redirect {
+    pub(crate) to: Address,
     /// Only this one question belongs there: the slot is on its way.
-    pub(super) once: bool,
+    pub(crate) once: bool,
 }
 
 impl Redirect {
     /// What an error says of it, asked of the server at `asked`.
-    pub(super) fn of(error: &RedisError, asked: Option<&Address>) -> Option<Self> {
+    pub(crate) fn of(error: &RedisError, asked: Option<&Address>) -> Option<Self> {
         let (to, _) = error.redirect_node()?;
         let (host, port) = to.rsplit_once(':')?;
         let host = if host.is_empty() { asked?.0.clone() } else { host.to_owned() };

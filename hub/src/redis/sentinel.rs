@@ -1,16 +1,13 @@
 //! Redis Sentinel: who is the primary at this moment. Which server one then has, the fence finds out by itself.
 
-use super::super::Error;
-use super::server::{failed, open};
+use super::connector::{Address, client};
+use super::error::{Error, failed};
 use parking_lot::Mutex;
 use redis::{AsyncConnectionConfig, Client};
 use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::timeout;
-
-/// Where a server is: host and port.
-pub(super) type Address = (String, u16);
 
 /// How the primary is found through Redis Sentinel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,7 +29,7 @@ impl Sentinels {
     pub(super) fn new(options: &SentinelOptions, ca_file: Option<&Path>, timeout: Duration) -> Result<Self, Error> {
         let client = |node: &String| {
             let url = if node.contains("://") { node.clone() } else { format!("redis://{node}") };
-            open(&url, ca_file)
+            client(&url, ca_file)
         };
         let nodes = options.nodes.iter().map(client).collect::<Result<_, _>>()?;
         Ok(Self { master: options.master.clone(), nodes: Mutex::new(nodes), timeout })
@@ -53,7 +50,7 @@ impl Sentinels {
                 Ok(Err(error)) => reason = error.to_string(),
                 Err(_) => reason = "it did not answer in time".into(),
             }
-            tracing::debug!(sentinel = %node.get_connection_info().addr(), reason, "asked a sentinel in vain");
+            tracing::debug!(sentinel = %node.get_connection_info().addr(), reason, "sentinel did not say who the primary is, asking the next");
         }
         Err(Error::Unavailable(format!("no sentinel says where `{}` is; the last: {reason}", self.master)))
     }

@@ -1,0 +1,19 @@
+//! What the timeline in Redis asks of the journal.
+
+use super::super::BoxError;
+use confab_protocol::{Millis, Record, Room};
+use confab_store::KeyUse;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+
+/// The journal, as the timeline in Redis needs it.
+pub trait JournalAccess: Send + Sync + 'static {
+    /// Opens a generation: one record in the journal, whose offset in the journal is the number. Numbers only rise.
+    fn open_generation(&self) -> BoxFuture<'_, Result<u64, BoxError>>;
+    /// The number of the newest generation that was ever opened; 0 before the first. It has a second to answer.
+    fn newest_generation(&self) -> BoxFuture<'_, Result<u64, BoxError>>;
+    /// The keys of records that were journaled since then, in the journal's order. More than that does no harm.
+    fn tail(&self, since: Millis) -> BoxStream<'_, Result<(Room, KeyUse), BoxError>>;
+    /// Appends a record; returns when it is durable. Appending one again does no harm.
+    fn append<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), BoxError>>;
+}
