@@ -1,9 +1,13 @@
-//! Durations, sizes and addresses as people write them: `"250ms"`, `"64 KiB"`, `"127.0.0.1:8000"`.
+//! Durations, sizes and addresses as people write them, `"250ms"`, `"64 KiB"`, `"127.0.0.1:8000"`, and secrets as they may
+//! be shown.
 
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::time::Duration;
+
+/// What is printed in a secret's place.
+pub const HIDDEN: &str = "********";
 
 /// Serde for a [`Duration`] written like `"250ms"`, `"10s"`, `"24h"` or `"7d"`.
 pub mod duration {

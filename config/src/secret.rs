@@ -1,12 +1,10 @@
 //! Secrets: where they are read from, and how they are kept out of everything that is printed.
 
+use crate::human::HIDDEN;
 use crate::settings::{Config, PostgresConfig, RedisConfig};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-
-/// What is printed in a secret's place.
-pub const HIDDEN: &str = "********";
 
 /// A secret's text. It prints itself as stars; [`Secret::expose`] gives it away.
 #[derive(Clone, PartialEq, Eq)]

@@ -12,8 +12,7 @@ pub use rooms::*;
 pub use services::*;
 pub use socketio::*;
 
-use crate::human::{Size, address, duration};
-use crate::secret::HIDDEN;
+use crate::human::{HIDDEN, Size, address, duration};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;

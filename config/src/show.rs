@@ -1,10 +1,11 @@
 //! The settings in force, as `confab config show` prints them: without secrets, and with the origin of each value.
 
 use crate::document::Document;
+use crate::human::HIDDEN;
 use crate::load::Loaded;
 use crate::origin::Origin;
 use crate::path::Path;
-use crate::secret::{HIDDEN, hide_options, hide_table, hide_url};
+use crate::secret::{hide_options, hide_table, hide_url};
 use crate::settings::Config;
 
 /// A setting in force.

@@ -8,7 +8,7 @@ mod ledger;
 
 use crate::timeline::Timeline;
 use confab_protocol::{Event, Kind, Millis, Refusal, Room, UserId};
-use confab_store::{Error, Keeps, Sanction, Store, Weight};
+use confab_store::{Error, Keeps, Precedence, Sanction, Store};
 use ledger::Ledger;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Mutex, Notify};
@@ -90,7 +90,7 @@ impl Sanctions {
     /// # Errors
     /// The store's; it holds on this hub alone then, if it was [`hushed`](Self::hush).
     pub async fn keep(&self, mute: &Sanction) -> Result<(), Error> {
-        if self.store.sanction(mute, Weight::Extends).await? {
+        if self.store.sanction(mute, Precedence::Extends).await? {
             self.heard();
             self.tell_others().await;
         }
@@ -102,7 +102,7 @@ impl Sanctions {
     /// # Errors
     /// The store's: nothing has changed.
     pub async fn set(&self, sanction: &Sanction) -> Result<(), Error> {
-        self.store.sanction(sanction, Weight::Replaces).await?;
+        self.store.sanction(sanction, Precedence::Replaces).await?;
         self.take_in().await;
         self.tell_others().await;
         Ok(())

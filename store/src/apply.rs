@@ -2,11 +2,9 @@
 
 mod fence;
 mod fresh;
-mod rows;
-
-pub(crate) use rows::{Changes, IdRow, NewRow, SpanRow, Spans, Touched, UsedKeyRow};
 
 use self::fresh::Cut;
+use crate::changes::{Changes, IdRow, NewRow, SpanRow, Spans, Touched, UsedKeyRow};
 use crate::fold::{Fate, Known, MessageName, MessageRow, Projections, ReactionRow, Wanted};
 use crate::row::{cursor, name, number};
 use crate::span::Span;

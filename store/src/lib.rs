@@ -9,6 +9,7 @@
 //! never past a hole ([`Store::page`]), or the current state by id ([`Store::message`]).
 
 mod apply;
+mod changes;
 mod columns;
 mod error;
 mod flags;
@@ -30,7 +31,7 @@ pub use error::Error;
 pub use flags::{Closed, Flag};
 pub use held::Decided;
 pub use page::PAGE_RECORDS_MAX;
-pub use sanctions::{Keeps, Sanction, Weight, Which};
+pub use sanctions::{Keeps, Precedence, Sanction, Which};
 pub use store::{PostgresOptions, Store};
 
 use confab_protocol::{Annotations, Body, Cursor, EventId, Key, Millis, Record, Room, Sender, UserId};

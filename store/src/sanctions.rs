@@ -45,7 +45,7 @@ impl Sanction {
 
 /// Whether a sanction may end an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weight {
+pub enum Precedence {
     /// It counts only where it lasts longer: a plugin's.
     Extends,
     /// It is the last word: a moderator's.
@@ -153,10 +153,10 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the database does not answer.
-    pub async fn sanction(&self, sanction: &Sanction, weight: Weight) -> Result<bool, Error> {
+    pub async fn sanction(&self, sanction: &Sanction, precedence: Precedence) -> Result<bool, Error> {
         let Sanction { keeps, room, user, until, reason, by, at } = sanction;
         let Statements { extend, replace, .. } = keeps.statements();
-        let statement = if weight == Weight::Extends { *extend } else { *replace };
+        let statement = if precedence == Precedence::Extends { *extend } else { *replace };
         self.within(async {
             let failed = |error| Error::sort("keep somebody from something", error);
             let mut transaction = self.begin().await?;

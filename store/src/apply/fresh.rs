@@ -1,7 +1,7 @@
 //! The part of a batch that looks like messages nobody has heard of, as most of it is: it can be written without asking
 //! what is known. The indexes say whether it was so; if not, nothing of it has happened, and the batch goes the long way.
 
-use super::NewRow;
+use crate::changes::NewRow;
 use crate::fold::Fate;
 use crate::store::Transaction;
 use crate::{Entry, Error, postgres};

@@ -1,6 +1,6 @@
 //! What a batch needs to know of the store, in PostgreSQL.
 
-use crate::apply::{IdRow, SpanRow, Spans, Touched, UsedKeyRow};
+use crate::changes::{IdRow, SpanRow, Spans, Touched, UsedKeyRow};
 use crate::fold::{MessageName, MessageRow, ReactionRow, Wanted, message_columns};
 use confab_protocol::{EventId, Room};
 use sqlx::PgConnection;

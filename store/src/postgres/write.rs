@@ -2,7 +2,7 @@
 
 use super::load::names;
 use crate::Advance;
-use crate::apply::{Changes, NewRow, Spans};
+use crate::changes::{Changes, NewRow, Spans};
 use crate::fold::{MessageRow, Projections, ReactionRow};
 use crate::row::number;
 use confab_protocol::{Cursor, EventId, Room};

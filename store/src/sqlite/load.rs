@@ -2,7 +2,7 @@
 //! values, then the index.
 
 use super::values::{Bound, pieces, statement};
-use crate::apply::{IdRow, SpanRow, Spans, Touched, UsedKeyRow};
+use crate::changes::{IdRow, SpanRow, Spans, Touched, UsedKeyRow};
 use crate::fold::{MessageName, MessageRow, ReactionRow, Wanted, message_columns};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, SqliteConnection};

@@ -4,7 +4,7 @@
 
 use super::Sqlite;
 use super::values::{Bound, pieces, statement, table};
-use crate::apply::NewRow;
+use crate::changes::NewRow;
 use crate::fold::Fate;
 use crate::{Entry, Error};
 use confab_protocol::{Kind, Record};

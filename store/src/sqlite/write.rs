@@ -1,7 +1,7 @@
 //! What a batch leaves in SQLite.
 
 use super::values::{pieces, statement};
-use crate::apply::{Changes, NewRow, Spans};
+use crate::changes::{Changes, NewRow, Spans};
 use crate::fold::{MessageRow, Projections, ReactionRow};
 use crate::row::number;
 use sqlx::SqliteConnection;

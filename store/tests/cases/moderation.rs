@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use confab_protocol::{Body, Millis, Room, UserId};
-use confab_store::{Flag, Keeps, Sanction, Store, Weight, Which};
+use confab_store::{Flag, Keeps, Precedence, Sanction, Store, Which};
 
 fn mute(user: &str, until: Millis) -> Sanction {
     let (reason, by, until) = ("enough".to_owned(), "plugin:flood-guard".to_owned(), Some(until));
@@ -28,8 +28,8 @@ async fn bans(store: &Store, now: Millis, which: Which<'_>) -> Vec<Sanction> {
 }
 
 pub async fn a_mute_is_read_by_its_version_and_ends_by_itself(store: Store) {
-    assert!(store.sanction(&mute("ada", 5000), Weight::Extends).await.unwrap());
-    assert!(store.sanction(&mute("bob", 4000), Weight::Extends).await.unwrap());
+    assert!(store.sanction(&mute("ada", 5000), Precedence::Extends).await.unwrap());
+    assert!(store.sanction(&mute("bob", 4000), Precedence::Extends).await.unwrap());
     assert_eq!(since(&store, 0).await, [(1, "ada".into(), Some(5000)), (2, "bob".into(), Some(4000))]);
     assert_eq!(since(&store, 1).await, [(2, "bob".into(), Some(4000))]);
     assert_eq!(store.sanctions_since(0, 1).await.unwrap(), [(1, mute("ada", 5000))]);
@@ -42,11 +42,11 @@ pub async fn a_mute_is_read_by_its_version_and_ends_by_itself(store: Store) {
 }
 
 pub async fn a_plugin_lengthens_a_mute_and_only_a_moderator_shortens_it(store: Store) {
-    assert!(store.sanction(&mute("ada", 5000), Weight::Extends).await.unwrap());
-    assert!(!store.sanction(&mute("ada", 4000), Weight::Extends).await.unwrap());
+    assert!(store.sanction(&mute("ada", 5000), Precedence::Extends).await.unwrap());
+    assert!(!store.sanction(&mute("ada", 4000), Precedence::Extends).await.unwrap());
     assert_eq!(since(&store, 0).await, [(1, "ada".into(), Some(5000))], "nothing has changed");
-    assert!(store.sanction(&mute("ada", 6000), Weight::Extends).await.unwrap());
-    assert!(store.sanction(&mute("ada", 2000), Weight::Replaces).await.unwrap());
+    assert!(store.sanction(&mute("ada", 6000), Precedence::Extends).await.unwrap());
+    assert!(store.sanction(&mute("ada", 2000), Precedence::Replaces).await.unwrap());
     assert_eq!(mutes(&store, 0, Which::default()).await, [mute("ada", 2000)]);
 }
 
@@ -55,7 +55,7 @@ pub async fn mutes_and_bans_at_once_are_all_seen_in_the_order_of_their_versions(
         let store = store.clone();
         let (user, place) = (format!("u{n}"), (n % 3 == 0).then(room));
         let one = if n % 2 == 0 { mute(&user, 5000) } else { ban(&user, place, None) };
-        tokio::spawn(async move { store.sanction(&one, Weight::Extends).await.unwrap() })
+        tokio::spawn(async move { store.sanction(&one, Precedence::Extends).await.unwrap() })
     });
     let setting: Vec<_> = setting.collect();
     // Whoever reads on from the last version that they saw misses nobody.
@@ -77,7 +77,7 @@ pub async fn a_lifted_mute_is_news(store: Store) {
     let (ada, place) = (UserId::new("ada").unwrap(), room());
     let lift = async |by, now| store.lift_sanction(Keeps::FromSpeaking, Some(&place), &ada, by, now).await.unwrap();
     assert!(!lift("mia", 2000).await, "there is none");
-    store.sanction(&mute("ada", 5000), Weight::Extends).await.unwrap();
+    store.sanction(&mute("ada", 5000), Precedence::Extends).await.unwrap();
     let (last, ..) = since(&store, 0).await[0];
     assert!(lift("mia", 2000).await);
     assert!(!lift("noor", 2001).await, "it has ended");
@@ -90,7 +90,7 @@ pub async fn a_ban_is_of_one_room_or_of_all_and_lasts_for_good_unless_it_has_an_
     let (here, ada) = (Some(room()), UserId::new("ada").unwrap());
     let (of_one, of_all) = (ban("ada", here.clone(), Some(5000)), ban("ada", None, None));
     for one in [&mute("ada", 3000), &of_one, &of_all] {
-        assert!(store.sanction(one, Weight::Replaces).await.unwrap());
+        assert!(store.sanction(one, Precedence::Replaces).await.unwrap());
     }
     let news: Vec<_> = store.sanctions_since(0, 10).await.unwrap().into_iter().map(|(_, one)| one).collect();
     assert_eq!(news, [mute("ada", 3000), of_one.clone(), of_all.clone()], "mutes and bans, in one order");
@@ -101,7 +101,7 @@ pub async fn a_ban_is_of_one_room_or_of_all_and_lasts_for_good_unless_it_has_an_
     assert!(store.lift_sanction(Keeps::Out, None, &ada, "noor", 2000).await.unwrap());
     assert!(!store.lift_sanction(Keeps::Out, None, &ada, "noor", 2000).await.unwrap());
     assert_eq!(bans(&store, 2000, Which { user: Some("ada"), room: None }).await, [of_one]);
-    assert!(store.sanction(&of_all, Weight::Replaces).await.unwrap(), "and once more");
+    assert!(store.sanction(&of_all, Precedence::Replaces).await.unwrap(), "and once more");
     assert_eq!(store.forget_sanctions(Millis::MAX >> 2).await.unwrap(), 2);
     assert_eq!(bans(&store, 2000, Which::default()).await, [of_all], "what has no end is never forgotten");
 }
@@ -137,8 +137,8 @@ pub async fn flags_are_listed_until_they_are_closed(store: Store) {
 }
 
 pub async fn what_is_old_is_forgotten(store: Store) {
-    store.sanction(&mute("ada", 5000), Weight::Extends).await.unwrap();
-    store.sanction(&mute("bob", 6000), Weight::Extends).await.unwrap();
+    store.sanction(&mute("ada", 5000), Precedence::Extends).await.unwrap();
+    store.sanction(&mute("bob", 6000), Precedence::Extends).await.unwrap();
     assert_eq!(store.forget_sanctions(5001).await.unwrap(), 1);
     assert_eq!(since(&store, 0).await, [(2, "bob".into(), Some(6000))]);
     for n in 1..=5 {

@@ -8,6 +8,7 @@ mod measure;
 mod own;
 mod plot;
 mod plugins;
+mod report;
 mod serving;
 mod subject;
 mod table;

@@ -1,8 +1,9 @@
 //! `cargo xtask bench hostile`: rooms without plugins, while a plugin beside them misbehaves a hundred times a second.
 #![expect(clippy::print_stdout, reason = "the table is what the command is for")]
 
-use super::measure::{generator, report_of};
+use super::measure::generator;
 use super::own::Own;
+use super::report::report_of;
 use super::serving::Programs;
 use crate::{cargo, cli};
 use anyhow::{Context, Result};

@@ -1,9 +1,9 @@
 //! From Kafka into PostgreSQL: our consumer, the same into one table, and Kafka Connect with the Debezium JDBC sink. All
 //! have the whole machine, and a PostgreSQL that waits for its disk.
 
-use super::measure::report_of;
-use super::serving::{Programs, Services, migrate};
-use super::subject::{Needs, SECRET, Subject};
+use super::report::report_of;
+use super::serving::{Needs, Programs, SECRET, Services, migrate};
+use super::subject::Subject;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::path::{Path, PathBuf};

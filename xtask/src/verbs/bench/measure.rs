@@ -2,9 +2,10 @@
 
 use super::intake;
 use super::matrix::{Figure, SCENARIOS, Scenario};
-use super::serving::{Programs, Serving, pinned};
-use super::subject::{SERVER, Subject};
-use crate::{cargo, cli};
+use super::report::report_of;
+use super::serving::{Programs, SERVER, Serving, pinned};
+use super::subject::Subject;
+use crate::cli;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::path::Path;
@@ -87,12 +88,6 @@ pub fn generator(scenario: &str, dialect: &str, programs: &Programs, arguments: 
     command.args(["drive", scenario, "--dialect", dialect]);
     command.args(["--seconds", &arguments.seconds.to_string(), "--scale", &arguments.scale.to_string()]);
     command
-}
-
-/// What the generator, or another part of `confab-bench`, prints.
-pub fn report_of(command: &mut Command) -> Result<Value> {
-    let text = cargo::output_of(command).map_err(|_| anyhow::anyhow!("it failed, see above"))?;
-    serde_json::from_str(text.trim()).context("its report is not JSON")
 }
 
 impl Run {

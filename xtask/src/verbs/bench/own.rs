@@ -1,8 +1,7 @@
 //! A hub of ours whose hub.toml is another now and then.
 
-use super::measure::report_of;
-use super::serving::{self, Programs};
-use super::subject::{SECRET, SERVER};
+use super::report::report_of;
+use super::serving::{self, Programs, SECRET, SERVER};
 use crate::verbs::up;
 use anyhow::{Context, Result};
 use serde_json::Value;

@@ -1,8 +1,8 @@
 //! `cargo xtask bench plugins`: what plugins cost, beside what they should.
 #![expect(clippy::print_stdout, reason = "the table is what the command is for")]
 
-use super::measure::report_of;
 use super::own::Own;
+use super::report::report_of;
 use super::serving::Programs;
 use crate::cli;
 use anyhow::{Context, Result};

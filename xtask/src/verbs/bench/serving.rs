@@ -1,6 +1,5 @@
 //! What is started for a run: services and servers, alone on the first processor.
 
-use super::subject::{Needs, SECRET, SERVER};
 use anyhow::{Context, Result, bail};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -9,6 +8,10 @@ use std::time::{Duration, Instant};
 use xtask::services::port::Port;
 use xtask::services::{Kafka, Life, Postgres, Process, Redis, kafka, postgres, redis};
 
+/// The processor of everything that is measured.
+pub const SERVER: &str = "0";
+/// What all tokens are signed with.
+pub const SECRET: &str = "a secret of the bench, known to all";
 /// How long a server may take to serve.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -62,6 +65,18 @@ impl Serving {
     pub fn beside(&self) -> Option<u32> {
         self.services.kafka.as_ref().and_then(Kafka::pid)
     }
+}
+
+/// What a subject needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    pub redis: bool,
+    pub kafka: bool,
+    pub postgres: bool,
+    /// A server that is asked about each message, and lets all pass.
+    pub hook: bool,
+    /// They may run on any processor, and PostgreSQL waits for its disk.
+    pub whole_machine: bool,
 }
 
 /// What subjects stand on.

@@ -1,15 +1,10 @@
 //! Who is measured, and how each is started.
 
-use super::serving::{Programs, Services, Serving, alone, launch, pinned, token};
+use super::serving::{Needs, Programs, SECRET, SERVER, Services, Serving, alone, launch, pinned, token};
 use anyhow::Result;
 use std::path::Path;
 use std::process::Command;
 use xtask::services::port::Port;
-
-/// The processor of everything that is measured.
-pub const SERVER: &str = "0";
-/// What all tokens are signed with.
-pub const SECRET: &str = "a secret of the bench, known to all";
 
 /// Somebody who is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,18 +47,6 @@ pub enum Subject {
     ConfabOneTable,
     /// Kafka Connect with the Debezium JDBC sink: from Kafka into one table.
     KafkaConnect,
-}
-
-/// What a subject stands on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Needs {
-    pub redis: bool,
-    pub kafka: bool,
-    pub postgres: bool,
-    /// A server that is asked about each message, and lets all pass.
-    pub hook: bool,
-    /// They may run on any processor, and PostgreSQL waits for its disk.
-    pub whole_machine: bool,
 }
 
 impl Subject {
