@@ -2,6 +2,7 @@
 
 use crate::outbox::Frame;
 use confab_protocol::{Body, Cursor, Epoch, Present, Record, Refusal, Room};
+use serde::{Deserialize, Deserializer};
 use std::sync::Arc;
 
 /// The number of an answer that nobody waits for.
@@ -220,6 +221,15 @@ pub enum Recovery {
         /// The oldest place, if anything can be read.
         oldest: Option<Cursor>,
     },
+}
+
+/// Reads a member that may be left out: `null` is as if it were not there.
+pub fn nullable<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// Checks a room's name against what a room can be called and the hub's own limit.

@@ -1,6 +1,6 @@
 //! The chat verbs that travel as remote procedure calls, the same for every dialect.
 
-use crate::dialect::command::{Since, room};
+use crate::dialect::command::{Since, nullable, room};
 use crate::recover::{Asked, History};
 use confab_config::Limits;
 use confab_protocol::{Body, Cursor, Draft, Epoch, EventId, Key, Kind, Record, Refusal, Room};
@@ -86,7 +86,7 @@ struct TypingIn {
 struct HistoryIn {
     room: String,
     since: Option<SinceIn>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     reverse: bool,
     limit: Option<usize>,
 }

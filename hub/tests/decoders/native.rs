@@ -149,3 +149,31 @@ proptest! {
         prop_assert!(commands.map_or(0, |commands| commands.len()) <= length);
     }
 }
+
+/// Whatever writes a member out as `null` where it has nothing to say.
+#[test]
+fn a_member_that_is_null_is_as_if_it_were_not_there() {
+    let read = |method: &str, arguments: Value| {
+        let frame = Frame::from(json!({"id": 1, method: arguments}).to_string());
+        read(&Dialect::NativeJson, &frame).unwrap_or_else(|| panic!("{frame:?}"))
+    };
+    for (method, members) in [
+        ("connect", "token data subs name version"),
+        ("subscribe", "channel token recover epoch offset flag type join_leave data positioned recoverable delta"),
+        ("unsubscribe", "channel"),
+        ("publish", "channel data type"),
+        ("rpc", "method data"),
+        ("history", "channel limit since reverse"),
+        ("presence", "channel"),
+        ("presence_stats", "channel"),
+        ("refresh", "token"),
+        ("sub_refresh", "channel token"),
+    ] {
+        let nulls: serde_json::Map<String, Value> =
+            members.split(' ').map(|member| (member.to_owned(), Value::Null)).collect();
+        assert_eq!(read(method, nulls.into()), read(method, json!({})), "{method}");
+    }
+    let empty = json!({"channel": "a", "since": {"offset": null, "epoch": null}});
+    assert_eq!(read("history", empty), read("history", json!({"channel": "a", "since": {}})));
+    assert_eq!(read("connect", json!({"subs": {"a": null}})), read("connect", json!({})));
+}

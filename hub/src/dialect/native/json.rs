@@ -1,7 +1,7 @@
 //! The JSON encoding of the native dialect. Several JSON objects may share a frame, divided by line feeds.
 
 use super::{Malformed, TYPING, Unsubscribed, of_stream, oldest, refused, since, tags, wish};
-use crate::dialect::command::{Command, Done, Joined, Numbered, Recovery, Reply, Since};
+use crate::dialect::command::{Command, Done, Joined, Numbered, Recovery, Reply, Since, nullable};
 use crate::outbox::Frame;
 use confab_protocol::{Body, Present, Record, Room, Typing, UserId};
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 #[derive(Deserialize)]
 struct CommandIn {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     id: u32,
     connect: Option<ConnectIn>,
     subscribe: Option<SubscribeIn>,
@@ -27,85 +27,85 @@ struct CommandIn {
 
 #[derive(Deserialize)]
 struct ConnectIn {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     token: String,
     data: Option<Body>,
-    #[serde(default)]
-    subs: BTreeMap<String, SubscribeIn>,
+    #[serde(default, deserialize_with = "nullable")]
+    subs: BTreeMap<String, Option<SubscribeIn>>,
 }
 
 #[derive(Deserialize)]
 struct SubscribeIn {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     channel: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     token: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     join_leave: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     r#type: i32,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     recover: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     epoch: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     offset: u64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     flag: i64,
 }
 
 #[derive(Deserialize)]
 struct ChannelIn {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     channel: String,
 }
 
 #[derive(Deserialize)]
 struct PublishIn {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     channel: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     r#type: i32,
     data: Option<Body>,
 }
 
 #[derive(Deserialize)]
 struct RpcIn {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     method: String,
     data: Option<Body>,
 }
 
 #[derive(Deserialize)]
 struct HistoryIn {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     channel: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     limit: i64,
     since: Option<SinceIn>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     reverse: bool,
 }
 
 #[derive(Deserialize)]
 struct SinceIn {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     offset: u64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     epoch: String,
 }
 
 #[derive(Deserialize)]
 struct RefreshIn {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     token: String,
 }
 
 #[derive(Deserialize)]
 struct SubRefreshIn {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     channel: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     token: String,
 }
 
@@ -141,7 +141,8 @@ impl CommandIn {
         if let Some(connect) = self.connect {
             let mut subs = Vec::new();
             for (room, sub) in connect.subs {
-                subs.extend(sub.since()?.map(|since| (room, since)));
+                let since = sub.map(|sub| sub.since()).transpose()?.flatten();
+                subs.extend(since.map(|since| (room, since)));
             }
             found.push(Command::Connect { token: connect.token, data: connect.data, subs });
         }

@@ -3,7 +3,7 @@
 use super::assemble::{Assembler, Bounds};
 use super::mapping::Mapping;
 use super::packet::{Kind, Malformed, Packet};
-use crate::dialect::command::{Command, NO_ANSWER, Numbered, Since, Wish};
+use crate::dialect::command::{Command, NO_ANSWER, Numbered, Since, Wish, nullable};
 use crate::outbox::Frame;
 use confab_protocol::{Body, Epoch, Refusal};
 use serde::Deserialize;
@@ -23,7 +23,7 @@ pub struct Reader {
 
 #[derive(Deserialize)]
 struct AuthIn {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     token: String,
 }
 
@@ -32,7 +32,7 @@ struct AuthIn {
 struct JoinIn {
     room: String,
     since: Option<SinceIn>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     token: String,
 }
 
@@ -179,6 +179,13 @@ mod tests {
         for bad in [r#"21["join"]"#, r#"21["join",{"rom":"a"}]"#, r#"21["join",1]"#, r#"21["send",1,2]"#] {
             assert!(matches!(one(bad), (Some(1), Command::Refused(Refusal::BadRequest(_)))), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_member_that_is_null_is_as_if_it_were_not_there() {
+        let nulls = r#"21["join",{"room":"a","since":null,"token":null}]"#;
+        assert_eq!(one(nulls), one(r#"21["join",{"room":"a"}]"#));
+        assert_eq!(one(r#"0{"token":null,"user":"ada"}"#).0, Some(CONNECT));
     }
 
     #[test]
