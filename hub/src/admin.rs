@@ -85,6 +85,7 @@ fn router(opening: Opening, main: Handle) -> Router {
         .route("/api/v1/mutes/lift", post(moderation::lift_mute))
         .route("/api/v1/bans", get(moderation::bans).post(moderation::ban))
         .route("/api/v1/bans/lift", post(moderation::lift_ban))
+        .route("/api/v1/tokens/revoke", post(moderation::revoke_tokens))
         .route("/api/v1/chain", get(chain::status))
         .route("/api/v1/reload", post(chain::reload))
         .route("/api/v1/send", post(send))

@@ -6,7 +6,7 @@
 mod moderate;
 mod tell;
 
-pub use moderate::{Flagged, Sanctioned, Sentence};
+pub use moderate::{Flagged, RevokedTokens, Sanctioned, Sentence};
 
 use crate::people::People;
 use crate::publish::{Publisher, Receipt};

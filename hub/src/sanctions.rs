@@ -1,15 +1,17 @@
-//! Who may not speak, and who may not be, where, as far as this hub knows: the store is the authority, and every hub has
-//! in memory what stands.
+//! Who may not speak, and who may not be, where, and whose tokens are revoked, as far as this hub knows: the store is the
+//! authority, and every hub has in memory what stands.
 //!
 //! Whoever is muted or banned here is refused from that moment on. Other hubs are told over the timeline that there is
 //! news, and read it from the store; should they not hear it, they find it there within [`LOOK`].
 
 mod ledger;
+mod revoked;
 
 use crate::timeline::Timeline;
 use confab_protocol::{Event, Kind, Millis, Refusal, Room, UserId};
-use confab_store::{Error, Keeps, Precedence, Sanction, Store};
+use confab_store::{Change, Error, Keeps, Precedence, Revocation, Sanction, Store};
 use ledger::Ledger;
+use revoked::Revoked;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Mutex, Notify};
 use tokio::time::{Instant, timeout};
@@ -26,16 +28,17 @@ const KEPT_MS: Millis = 24 * 3600 * 1000;
 const CLOSED_FLAGS_MS: Millis = 30 * 24 * 3600 * 1000;
 const OPEN_FLAGS_MAX: usize = 10_000;
 
-/// Takes whoever is banned out of where they are on this hub.
-pub type PutOut = Box<dyn Fn(&Sanction) + Send + Sync>;
+/// Takes whoever is banned out of where they are on this hub, and has sessions look whether their token was revoked.
+pub type PutOut = Box<dyn Fn(&Change) + Send + Sync>;
 
-/// The mutes and bans that stand.
+/// The mutes, bans and revocations that stand.
 pub struct Sanctions {
     store: Store,
     timeline: Timeline,
     put_out: PutOut,
     mutes: Ledger,
     bans: Ledger,
+    revoked: Revoked,
     /// The last version that was read. Held while news are taken in, so that an older word never overtakes a newer one.
     version: Mutex<u64>,
     news: Notify,
@@ -44,8 +47,16 @@ pub struct Sanctions {
 impl Sanctions {
     /// Nobody is kept from anything, until [`Self::look`].
     pub fn new(store: Store, timeline: Timeline, put_out: PutOut) -> Self {
-        let (mutes, bans, version) = (Ledger::default(), Ledger::default(), Mutex::default());
-        Self { store, timeline, put_out, mutes, bans, version, news: Notify::new() }
+        Self {
+            store,
+            timeline,
+            put_out,
+            mutes: Ledger::default(),
+            bans: Ledger::default(),
+            revoked: Revoked::default(),
+            version: Mutex::default(),
+            news: Notify::new(),
+        }
     }
 
     /// The refusal that an event meets, if its sender may not be or speak in its room. Taking something back is not
@@ -77,6 +88,24 @@ impl Sanctions {
     /// Whether a person may not be somewhere, or might not have been until lately.
     pub fn knows_ban(&self, user: &UserId) -> bool {
         self.bans.knows(user)
+    }
+
+    /// The time before which a user's tokens are revoked, if one issued at this time is among them; one that does not say when
+    /// it was issued is. Times are in milliseconds since 1970.
+    pub fn revoked(&self, user: &UserId, issued: Option<Millis>) -> Option<Millis> {
+        self.revoked.of(user, issued)
+    }
+
+    /// Revokes a user's tokens of before a time: kept in the store, in force on this hub, and told to the others.
+    ///
+    /// # Errors
+    /// The store's: nothing has changed.
+    pub async fn revoke(&self, revocation: &Revocation) -> Result<(), Error> {
+        if self.store.revoke_tokens(revocation).await? {
+            self.take_in().await;
+            self.tell_others().await;
+        }
+        Ok(())
     }
 
     /// Mutes somebody on this hub at once, unless a longer mute stands. [`Self::keep`] makes it last, and known to the
@@ -133,25 +162,36 @@ impl Sanctions {
             *last = 0;
             self.mutes.forget_kept();
             self.bans.forget_kept();
+            self.revoked.clear();
         }
         loop {
-            let news = self.store.sanctions_since(*last, AT_ONCE).await?;
+            let news = self.store.changes_since(*last, AT_ONCE).await?;
             let (count, now) = (news.len(), now_ms());
-            for (version, sanction) in news {
+            for (version, change) in news {
                 *last = version.max(*last);
-                let ledger = self.ledger(sanction.keeps);
-                if sanction.stands(now) {
-                    ledger.replace(&sanction);
-                    if sanction.keeps == Keeps::Out {
-                        (self.put_out)(&sanction); // after it is known: nobody comes in any more
-                    }
-                } else {
-                    ledger.forget(&sanction.user, sanction.room.as_ref());
-                }
+                self.take(&change, now);
             }
             if count < AT_ONCE {
                 return Ok(());
             }
+        }
+    }
+
+    fn take(&self, change: &Change, now: Millis) {
+        let sanction = match change {
+            Change::Sanction(sanction) => sanction,
+            Change::Revocation(Revocation { user, before, .. }) => {
+                self.revoked.set(user, *before);
+                return (self.put_out)(change);
+            }
+        };
+        let ledger = self.ledger(sanction.keeps);
+        if !sanction.stands(now) {
+            return ledger.forget(&sanction.user, sanction.room.as_ref());
+        }
+        ledger.replace(sanction);
+        if sanction.keeps == Keeps::Out {
+            (self.put_out)(change); // after it is known: nobody comes in any more
         }
     }
 

@@ -1,4 +1,4 @@
-//! Who may not speak, and who may not be, where, and until when.
+//! Who may not speak, and who may not be, where, and until when; and whose tokens are revoked.
 //!
 //! Every change has a version, higher than all before it and seen in its order, so that hubs read only what is new to them.
 
@@ -43,6 +43,28 @@ impl Sanction {
     }
 }
 
+/// A user's tokens of before a time are good no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// Whose.
+    pub user: UserId,
+    /// Those issued before this time, and those that do not say when they were.
+    pub before: Millis,
+    /// Who said so.
+    pub by: String,
+    /// When.
+    pub at: Millis,
+}
+
+/// What hubs follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A sanction came, changed or ended.
+    Sanction(Sanction),
+    /// Tokens were revoked.
+    Revocation(Revocation),
+}
+
 /// Whether a sanction may end an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precedence {
@@ -69,7 +91,14 @@ const SINCE: &str =
     "select 'mute' as kind, room, person, until, reason, said_by, at, version from mutes where version > $1
      union all
      select 'ban', room, person, until, reason, said_by, at, version from bans where version > $1
+     union all
+     select 'revocation', '', person, before, '', said_by, at, version from token_revocations where version > $1
      order by version limit $2";
+
+/// An earlier time never takes a later one's place: what was revoked stays so.
+const REVOKE: &str = "insert into token_revocations (person, before, said_by, at, version) values ($1, $2, $3, $4, $5)
+     on conflict (person) do update set before = excluded.before, said_by = excluded.said_by, at = excluded.at,
+         version = excluded.version where excluded.before > token_revocations.before";
 
 /// What is said of one table.
 struct Statements {
@@ -134,6 +163,15 @@ from_row! {
 }
 
 impl SanctionRow {
+    fn change(self) -> Result<(u64, Change), Error> {
+        if self.kind == "revocation" {
+            let (user, before, at) = (name(UserId::new(self.person))?, time(self.until), time(self.at));
+            let revocation = Revocation { user, before, by: self.said_by, at };
+            return Ok((time(self.version), Change::Revocation(revocation)));
+        }
+        self.sanction().map(|(version, sanction)| (version, Change::Sanction(sanction)))
+    }
+
     fn sanction(self) -> Result<(u64, Sanction), Error> {
         let keeps = if self.kind == "ban" { Keeps::Out } else { Keeps::FromSpeaking };
         let room = if self.room.is_empty() { None } else { Some(name(Room::new(&self.room))?) };
@@ -214,11 +252,32 @@ impl Store {
         Ok(time(current))
     }
 
+    /// Revokes a user's tokens of before a time. False where those of an even later time are revoked already.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn revoke_tokens(&self, revocation: &Revocation) -> Result<bool, Error> {
+        let Revocation { user, before, by, at } = revocation;
+        self.within(async {
+            let failed = |error| Error::sort("revoke tokens", error);
+            let mut transaction = self.begin().await?;
+            let done = on_transaction!(&mut transaction, connection => {
+                let version: (i64,) = sqlx::query_as(NEXT).fetch_one(&mut *connection).await.map_err(failed)?;
+                let row = sqlx::query(REVOKE).bind(user.as_str()).bind(number(*before)).bind(by);
+                let row = row.bind(number(*at)).bind(version.0);
+                row.execute(&mut *connection).await.map_err(failed)?.rows_affected()
+            });
+            transaction.commit().await.map_err(failed)?;
+            Ok(done > 0)
+        })
+        .await
+    }
+
     /// The next `limit` changes after this version, each with its own; also those that have ended.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the database does not answer.
-    pub async fn sanctions_since(&self, version: u64, limit: usize) -> Result<Vec<(u64, Sanction)>, Error> {
+    pub async fn changes_since(&self, version: u64, limit: usize) -> Result<Vec<(u64, Change)>, Error> {
         let rows: Vec<SanctionRow> = self
             .within(async {
                 on_reader!(self, pool => {
@@ -227,7 +286,7 @@ impl Store {
                 .map_err(|error| Error::sort("read who is kept from what", error))
             })
             .await?;
-        rows.into_iter().map(SanctionRow::sanction).collect()
+        rows.into_iter().map(SanctionRow::change).collect()
     }
 
     /// Up to `limit` sanctions that stand at this time; those that end first come first.

@@ -90,6 +90,7 @@ contract! {
         mutes_and_bans_at_once_are_all_seen_in_the_order_of_their_versions,
         a_lifted_mute_is_news,
         a_ban_is_of_one_room_or_of_all_and_lasts_for_good_unless_it_has_an_end,
+        what_was_revoked_stays_so_and_is_news_among_the_others,
         flags_are_listed_until_they_are_closed,
         what_is_old_is_forgotten;
 }

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use std::time::Duration;
 
-const ALL: [&str; 7] = [
+const ALL: [&str; 8] = [
     "0001 history",
     "0002 hub",
     "0003 review",
@@ -15,6 +15,7 @@ const ALL: [&str; 7] = [
     "0005 bans",
     "0006 held words",
     "0007 what is new comes last",
+    "0009 token revocations",
 ];
 /// What a later program would leave behind.
 const LATER: &str = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
@@ -38,7 +39,7 @@ async fn a_newer_schema_is_refused_by_sqlite() {
     let mut connection =
         SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&path)).await.expect("the file opens");
     sqlx::raw_sql(AssertSqlSafe(LATER.replace("{}", "x''"))).execute(&mut connection).await.unwrap();
-    is_refused(&store, 7).await;
+    is_refused(&store, 9).await;
 }
 
 #[tokio::test]
@@ -50,7 +51,7 @@ async fn a_newer_schema_is_refused_by_postgres() {
     assert_eq!(store.pending_migrations().await.unwrap(), Vec::<String>::new());
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(LATER.replace("{}", "''"))).execute(&mut connection).await.unwrap();
-    is_refused(&store, 7).await;
+    is_refused(&store, 9).await;
     store.close().await;
     database.drop().await;
 }

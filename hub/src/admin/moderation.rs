@@ -1,4 +1,4 @@
-//! The admin API's part about flags, mutes and bans.
+//! The admin API's part about flags, mutes, bans and revoked tokens.
 
 use super::held::{OPERATOR, decide, on_main};
 use super::{Shared, problem};
@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use confab_protocol::{EventId, Room, UserId};
+use confab_protocol::{EventId, Millis, Room, UserId};
 use confab_store::{Keeps, Which};
 use serde::Deserialize;
 use serde_json::json;
@@ -120,4 +120,19 @@ pub(super) async fn ban(State(shared): State<Shared>, Json(ban): Json<SentenceIn
 /// Lets somebody be there again.
 pub(super) async fn lift_ban(State(shared): State<Shared>, Json(lift): Json<LiftIn>) -> Response {
     lifted(shared, lift, Keeps::Out).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RevokeIn {
+    user: UserId,
+    /// In milliseconds since 1970.
+    before: Option<Millis>,
+}
+
+/// Revokes a user's tokens of before a time.
+pub(super) async fn revoke_tokens(State(shared): State<Shared>, Json(revoke): Json<RevokeIn>) -> Response {
+    let RevokeIn { user, before } = revoke;
+    let reviewer = shared.hub().reviewer().clone();
+    on_main(&shared, async move { reviewer.revoke_tokens(user, before, OPERATOR).await }).await
 }

@@ -13,7 +13,7 @@ use crate::timeline::{
 };
 use confab_config::{Config, KafkaConfig, Limits, OnOutage, PostgresConfig, Profile, RedisConfig};
 use confab_protocol::{Body, Close, Cursor, Millis, Record, Room};
-use confab_store::{KeyUse, PostgresOptions, Query, Sanction, Store};
+use confab_store::{Change, KeyUse, PostgresOptions, Query, Revocation, Sanction, Store};
 use futures_util::FutureExt;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -191,14 +191,17 @@ struct BanOut<'a> {
 }
 
 /// Takes whoever is banned out of the room, or off the hub: from here on they hear nothing more there, whatever their
-/// sessions are busy with; those leave as soon as they look up.
+/// sessions are busy with; those leave as soon as they look up. Sessions of users whose tokens were revoked look at theirs.
 pub(super) fn doorkeeper(people: Arc<People>, rooms: Arc<Rooms>) -> PutOut {
-    Box::new(move |ban| {
-        let Sanction { room, user, until, reason, .. } = ban;
+    Box::new(move |change| {
+        let (Change::Sanction(Sanction { user, .. }) | Change::Revocation(Revocation { user, .. })) = change;
         let sessions = people.of(user);
         if sessions.is_empty() {
             return;
         }
+        let Change::Sanction(Sanction { room, until, reason, .. }) = change else {
+            return sessions.iter().for_each(|(_, here)| here.outbox.summon());
+        };
         let room = room.as_ref();
         let message = Body::of(&BanOut { r#type: "ban", room, until: *until, reason });
         for (session, Here { outbox, dialect, .. }) in &sessions {
@@ -371,14 +374,14 @@ mod tests {
         let put_out = doorkeeper(people, rooms);
         let (reason, by) = ("enough".to_owned(), "mia".to_owned());
         let ban = Sanction { keeps: Keeps::Out, room: Some(lobby), user: ada, until: Some(9), reason, by, at: 0 };
-        put_out(&ban);
+        put_out(&Change::Sanction(ban.clone()));
         assert!(!local.knows(1) && local.listeners() == 0);
         assert!(outbox.summoned() && !outbox.summoned());
         let told = queued(&outbox);
         let message = r#"{"type":"ban","room":"lobby","until":9,"reason":"enough"}"#;
         assert!(told.len() == 1 && told[0].contains(message), "{told:?}");
 
-        put_out(&Sanction { room: None, until: None, ..ban });
+        put_out(&Change::Sanction(Sanction { room: None, until: None, ..ban }));
         outbox.push("anything".to_owned().into());
         assert!(queued(&outbox)[0].contains(r#"{"type":"ban","reason":"enough"}"#));
         assert!(matches!(outbox.drain(&mut Vec::new()), Drained::Close(Close::ForceDisconnect)));

@@ -2,8 +2,8 @@
 
 use super::{Error, Reviewer, check};
 use crate::sanctions::now_ms;
-use confab_protocol::{Body, EventId, Record, Room, UserId};
-use confab_store::{Flag, Keeps, Sanction, Which};
+use confab_protocol::{Body, EventId, Millis, Record, Room, UserId};
+use confab_store::{Flag, Keeps, Revocation, Sanction, Which};
 use serde::Serialize;
 
 /// How long somebody may be muted, or banned where it is not for good, in seconds: up to a year.
@@ -61,6 +61,15 @@ impl From<Sanction> for Sanctioned {
         let Sanction { room, user, until, reason, by, at, .. } = sanction;
         Self { room, user, until, reason, by, at }
     }
+}
+
+/// Whose tokens were revoked.
+#[derive(Debug, Serialize)]
+pub struct RevokedTokens {
+    /// Whose.
+    pub user: UserId,
+    /// Those issued before this time, in milliseconds since 1970, and those that do not say when.
+    pub before: u64,
 }
 
 /// What a moderator asks for.
@@ -170,6 +179,22 @@ impl Reviewer {
         tracing::info!(room, %user, by, seconds, reason, "somebody was {what}");
         self.telemetry.reviewed(what);
         Ok(sanction.into())
+    }
+
+    /// Revokes a user's tokens issued before a time, in milliseconds since 1970: before now, if none is given.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing has changed.
+    pub async fn revoke_tokens(&self, user: UserId, before: Option<Millis>, by: &str) -> Result<RevokedTokens, Error> {
+        let at = now_ms();
+        let before = before.unwrap_or(at);
+        if before > at {
+            return Err(Error::Sentence("tokens are revoked that were issued before a time in the past"));
+        }
+        self.sanctions.revoke(&Revocation { user: user.clone(), before, by: by.to_owned(), at }).await?;
+        tracing::info!(%user, before, by, "tokens revoked");
+        self.telemetry.reviewed("tokens_revoked");
+        Ok(RevokedTokens { user, before })
     }
 
     /// Lets somebody speak, or be there, again.

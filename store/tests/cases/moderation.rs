@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use confab_protocol::{Body, Millis, Room, UserId};
-use confab_store::{Flag, Keeps, Precedence, Sanction, Store, Which};
+use confab_store::{Change, Flag, Keeps, Precedence, Revocation, Sanction, Store, Which};
 
 fn mute(user: &str, until: Millis) -> Sanction {
     let (reason, by, until) = ("enough".to_owned(), "plugin:flood-guard".to_owned(), Some(until));
@@ -14,8 +14,18 @@ fn ban(user: &str, room: Option<Room>, until: Option<Millis>) -> Sanction {
     Sanction { keeps: Keeps::Out, room, until, by: "mia".into(), ..mute(user, 0) }
 }
 
+/// The mutes and bans that changed after a version.
+async fn sanctions_since(store: &Store, version: u64, limit: usize) -> Vec<(u64, Sanction)> {
+    let changes = store.changes_since(version, limit).await.unwrap();
+    let sanction = |(version, change)| match change {
+        Change::Sanction(sanction) => (version, sanction),
+        Change::Revocation(other) => panic!("{other:?}"),
+    };
+    changes.into_iter().map(sanction).collect()
+}
+
 async fn since(store: &Store, version: u64) -> Vec<(u64, String, Option<Millis>)> {
-    let changes = store.sanctions_since(version, 100).await.unwrap();
+    let changes = sanctions_since(store, version, 100).await;
     changes.into_iter().map(|(version, one)| (version, one.user.to_string(), one.until)).collect()
 }
 
@@ -32,7 +42,7 @@ pub async fn a_mute_is_read_by_its_version_and_ends_by_itself(store: Store) {
     assert!(store.sanction(&mute("bob", 4000), Precedence::Extends).await.unwrap());
     assert_eq!(since(&store, 0).await, [(1, "ada".into(), Some(5000)), (2, "bob".into(), Some(4000))]);
     assert_eq!(since(&store, 1).await, [(2, "bob".into(), Some(4000))]);
-    assert_eq!(store.sanctions_since(0, 1).await.unwrap(), [(1, mute("ada", 5000))]);
+    assert_eq!(sanctions_since(&store, 0, 1).await, [(1, mute("ada", 5000))]);
     assert_eq!(mutes(&store, 3999, Which::default()).await, [mute("bob", 4000), mute("ada", 5000)]);
     let room = room();
     let here = Which { room: Some(room.as_str()), user: None };
@@ -81,7 +91,7 @@ pub async fn a_lifted_mute_is_news(store: Store) {
     let (last, ..) = since(&store, 0).await[0];
     assert!(lift("mia", 2000).await);
     assert!(!lift("noor", 2001).await, "it has ended");
-    let news = store.sanctions_since(last, 10).await.unwrap();
+    let news = sanctions_since(&store, last, 10).await;
     assert_eq!((news.len(), news[0].1.until, news[0].1.by.as_str()), (1, Some(2000), "mia"));
     assert_eq!(mutes(&store, 2000, Which::default()).await, []);
 }
@@ -92,7 +102,7 @@ pub async fn a_ban_is_of_one_room_or_of_all_and_lasts_for_good_unless_it_has_an_
     for one in [&mute("ada", 3000), &of_one, &of_all] {
         assert!(store.sanction(one, Precedence::Replaces).await.unwrap());
     }
-    let news: Vec<_> = store.sanctions_since(0, 10).await.unwrap().into_iter().map(|(_, one)| one).collect();
+    let news: Vec<_> = sanctions_since(&store, 0, 10).await.into_iter().map(|(_, one)| one).collect();
     assert_eq!(news, [mute("ada", 3000), of_one.clone(), of_all.clone()], "mutes and bans, in one order");
     assert_eq!(store.sanctions_version().await.unwrap(), 3);
     assert_eq!(bans(&store, 4999, Which::default()).await, [of_one.clone(), of_all.clone()]);
@@ -104,6 +114,19 @@ pub async fn a_ban_is_of_one_room_or_of_all_and_lasts_for_good_unless_it_has_an_
     assert!(store.sanction(&of_all, Precedence::Replaces).await.unwrap(), "and once more");
     assert_eq!(store.forget_sanctions(Millis::MAX >> 2).await.unwrap(), 2);
     assert_eq!(bans(&store, 2000, Which::default()).await, [of_all], "what has no end is never forgotten");
+}
+
+pub async fn what_was_revoked_stays_so_and_is_news_among_the_others(store: Store) {
+    let revocation =
+        |user: &str, before| Revocation { user: UserId::new(user).unwrap(), before, by: "mia".into(), at: 9 };
+    assert!(store.revoke_tokens(&revocation("ada", 2000)).await.unwrap());
+    assert!(store.sanction(&mute("bob", 5000), Precedence::Extends).await.unwrap());
+    assert!(!store.revoke_tokens(&revocation("ada", 1000)).await.unwrap(), "an earlier time takes nothing back");
+    assert!(store.revoke_tokens(&revocation("ada", 3000)).await.unwrap());
+    let news: Vec<_> = store.changes_since(0, 10).await.unwrap().into_iter().map(|(_, change)| change).collect();
+    assert_eq!(news, [Change::Sanction(mute("bob", 5000)), Change::Revocation(revocation("ada", 3000))]);
+    store.forget_sanctions(Millis::MAX >> 2).await.unwrap();
+    assert_eq!(store.changes_since(0, 10).await.unwrap().len(), 1, "a token may be good for ever");
 }
 
 fn flag(n: u128, which: u32) -> Flag {
