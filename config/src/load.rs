@@ -15,8 +15,9 @@ use std::path::{Path, PathBuf};
 pub const FILE: &str = "hub.toml";
 
 /// Settings that can be given as they are or as the name of a file that holds them.
-const TWINS: [(&str, &str); 3] = [
+const TWINS: [(&str, &str); 4] = [
     ("auth.hmac_secret", "auth.hmac_secret_file"),
+    ("auth.hmac_secret_previous", "auth.hmac_secret_previous_file"),
     ("timeline.redis.url", "timeline.redis.url_file"),
     ("store.postgres.url", "store.postgres.url_file"),
 ];
@@ -173,7 +174,14 @@ impl Loaded {
             return;
         }
         resolve(Place::of("data"), &mut config.data);
-        config.auth.hmac_secret_file.iter_mut().for_each(|path| resolve(Place::of("auth.hmac_secret_file"), path));
+        let auth = &mut config.auth;
+        auth.hmac_secret_file.iter_mut().for_each(|path| resolve(Place::of("auth.hmac_secret_file"), path));
+        let previous = Place::of("auth.hmac_secret_previous_file");
+        auth.hmac_secret_previous_file.iter_mut().for_each(|path| resolve(previous.clone(), path));
+        auth.jwks_ca_file.iter_mut().for_each(|path| resolve(Place::of("auth.jwks_ca_file"), path));
+        for (at, path) in auth.public_key_files.iter_mut().enumerate() {
+            resolve(Place::of("auth.public_key_files").index(at), path);
+        }
         if let Some(redis) = &mut config.timeline.redis {
             redis.url_file.iter_mut().for_each(|path| resolve(Place::of("timeline.redis.url_file"), path));
             redis.ca_file.iter_mut().for_each(|path| resolve(Place::of("timeline.redis.ca_file"), path));

@@ -156,10 +156,14 @@ fn has_default(section: &Section, setting: &Setting) -> bool {
 }
 
 /// Settings without a default: what stands in the reference is an example. A test compares the list with the code.
-pub const EXAMPLES: [&str; 21] = [
+pub const EXAMPLES: [&str; 25] = [
     "plugin_cache",
     "auth.hmac_secret",
     "auth.hmac_secret_file",
+    "auth.hmac_secret_previous",
+    "auth.hmac_secret_previous_file",
+    "auth.jwks_url",
+    "auth.jwks_ca_file",
     "timeline.redis.url",
     "timeline.redis.url_file",
     "timeline.redis.ca_file",

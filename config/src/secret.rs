@@ -62,6 +62,13 @@ impl Config {
     pub fn hmac_secret(&self) -> Result<Option<Secret>, Error> {
         resolve("auth.hmac_secret_file", self.auth.hmac_secret.as_deref(), self.auth.hmac_secret_file.as_deref())
     }
+
+    /// The secret before, with which HS256 tokens may still be signed. `None` if there is none.
+    pub fn hmac_secret_previous(&self) -> Result<Option<Secret>, Error> {
+        let auth = &self.auth;
+        let file = auth.hmac_secret_previous_file.as_deref();
+        resolve("auth.hmac_secret_previous_file", auth.hmac_secret_previous.as_deref(), file)
+    }
 }
 
 impl RedisConfig {

@@ -1,18 +1,20 @@
 //! The settings themselves. `Default` is the documentation: hub.toml prints it, and a test compares the two.
 
+mod auth;
 mod capabilities;
 mod plugins;
 mod rooms;
 mod services;
 mod socketio;
 
+pub use auth::*;
 pub use capabilities::*;
 pub use plugins::*;
 pub use rooms::*;
 pub use services::*;
 pub use socketio::*;
 
-use crate::human::{HIDDEN, Size, address, duration};
+use crate::human::{Size, address, duration};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -86,53 +88,6 @@ impl Default for Config {
             socketio: Vec::new(),
             test: Vec::new(),
         }
-    }
-}
-
-/// Who may connect.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Auth {
-    /// The secret of HS256 tokens. Prefer `hmac_secret_file` or the environment.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hmac_secret: Option<String>,
-    /// A file that holds the secret of HS256 tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hmac_secret_file: Option<PathBuf>,
-    /// Development only: anyone may connect without a token, and say who they are in `connect.data.user`.
-    pub insecure: bool,
-    /// Whether a token without a `sub` lets in a guest, who has a name of its own for each session.
-    pub anonymous: bool,
-    /// After a token's end, a connection's or a room's, the client has this long to bring a new one.
-    #[serde(with = "duration")]
-    pub refresh_grace: Duration,
-    /// The exact `Origin`s of pages that may connect. Empty: only pages served by this hub itself.
-    pub allowed_origins: Vec<String>,
-}
-
-impl Default for Auth {
-    fn default() -> Self {
-        Self {
-            hmac_secret: None,
-            hmac_secret_file: None,
-            insecure: false,
-            anonymous: false,
-            refresh_grace: Duration::from_secs(25),
-            allowed_origins: Vec::new(),
-        }
-    }
-}
-
-impl fmt::Debug for Auth {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Auth")
-            .field("hmac_secret", &self.hmac_secret.as_ref().map(|_| HIDDEN))
-            .field("hmac_secret_file", &self.hmac_secret_file)
-            .field("insecure", &self.insecure)
-            .field("anonymous", &self.anonymous)
-            .field("refresh_grace", &self.refresh_grace)
-            .field("allowed_origins", &self.allowed_origins)
-            .finish()
     }
 }
 

@@ -24,8 +24,11 @@ impl Config {
     #[must_use]
     pub fn hide_secrets(&self) -> Self {
         let mut shown = self.clone();
-        if let Some(secret) = &mut shown.auth.hmac_secret {
+        for secret in [&mut shown.auth.hmac_secret, &mut shown.auth.hmac_secret_previous].into_iter().flatten() {
             *secret = HIDDEN.into();
+        }
+        if let Some(url) = &mut shown.auth.jwks_url {
+            *url = hide_url(url);
         }
         if let Some(url) = shown.timeline.redis.as_mut().and_then(|redis| redis.url.as_mut()) {
             *url = hide_url(url);

@@ -85,7 +85,7 @@ pub enum Command {
     /// Make, build, test, try and install plugins.
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
-    /// Make and check the tokens that clients connect with.
+    /// Make, check and revoke the tokens that clients connect with.
     #[command(subcommand)]
     Token(TokenCommand),
     /// Create or update tables, topics and whatever else the services need. Safe to repeat.
@@ -211,18 +211,32 @@ pub struct TryChain {
     pub json: bool,
 }
 
-/// Make and check the tokens that clients connect with.
+/// Make, check and revoke the tokens that clients connect with.
 #[derive(Clone, Debug, Subcommand)]
 pub enum TokenCommand {
     /// Make a token with the secret of the settings, and print it.
     Create(CreateToken),
-    /// Say whether a token is valid now, for whom, and until when.
+    /// Say whether a token is valid now, for whom, and until when; or at which claim it fails, and why. What was revoked, only a
+    /// running hub knows.
     Verify {
         /// The token; `-` reads it from standard input, where no list of processes shows it.
         token: String,
         /// Print JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Revoke a user's tokens that were issued before a time, on every hub: their sessions end, and come back only with a newer
+    /// token. Those that do not say when they were issued (the claim `iat`) are revoked, too.
+    Revoke {
+        /// The user's id (the claim `sub`).
+        #[arg(value_parser = user)]
+        user: UserId,
+        /// Those issued before this time, such as `2030-01-31T12:00:00Z` [default: now].
+        #[arg(long, value_name = "TIME")]
+        before: Option<jiff::Timestamp>,
+        /// Which hub to ask, and how to print its answer.
+        #[command(flatten)]
+        answer: AnswerArgs,
     },
 }
 

@@ -2,6 +2,7 @@
 
 use crate::admin;
 use crate::auth::Auth;
+use crate::brief::Brief;
 use crate::deliver::Deliverer;
 use crate::dialect::socketio::Mapping;
 use crate::http::{self, Http};
@@ -73,6 +74,9 @@ pub enum Error {
     /// The journal cannot be opened.
     #[error("could not open the journal")]
     Journal(#[from] journal::Error),
+    /// The keys that check tokens cannot be had.
+    #[error("could not read the keys that check tokens (`auth`)")]
+    Auth(#[from] crate::auth::Error),
     /// The plugins cannot be loaded.
     #[error("could not load the plugins")]
     Plugins(#[from] crate::plugin::Error),
@@ -197,7 +201,7 @@ pub async fn run_keeping(
     let _closed_on_error = closed.clone().drop_guard();
     let parts = introduce::open(config, keeping, &opening.waits_for).await?;
     let rules = RoomRules::new(config);
-    let secret = config.hmac_secret().map_err(|error| Error::Setting(error.to_string()))?;
+    let auth = Arc::new(Auth::of(config)?);
 
     let draining = CancellationToken::new();
     let rooms = Arc::new(Rooms::default());
@@ -239,6 +243,10 @@ pub async fn run_keeping(
         let (presence, closing) = (presence.clone(), closing.clone());
         async move { presence.run(changes, closing).await }
     });
+    let following = tokio::spawn({
+        let (auth, closing) = (auth.clone(), closing.clone());
+        async move { auth.follow(closing).await }
+    });
     let reviewer = Reviewer::new(parts.store.clone(), publisher.clone(), people, sanctions.clone(), telemetry.clone());
     let reviewer = Arc::new(reviewer);
     tokio::spawn({
@@ -254,11 +262,8 @@ pub async fn run_keeping(
         reviewer: reviewer.clone(),
         publisher: publisher.clone(),
         recoverer: recoverer.clone(),
-        auth: Auth::new(
-            secret.as_ref().map(|secret| secret.expose().as_bytes()),
-            config.auth.insecure,
-            config.auth.anonymous,
-        ),
+        auth: auth.clone(),
+        refused_tokens: Brief::default(),
         refresh_grace: config.auth.refresh_grace,
         limits: config.limits.clone(),
         mapping: Arc::new(Mapping::new(&config.socketio)),
@@ -316,6 +321,7 @@ pub async fn run_keeping(
     }
     closing.cancel();
     let _ = telling.await; // a panic in it has been logged
+    let _ = following.await; // as well
     hub.timeline.close().await;
     deliver.abort();
     hub.journal.close(FLUSH_TIMEOUT).await;

@@ -35,3 +35,4 @@ pub mod sanctions;
 pub mod session;
 pub mod telemetry;
 pub mod timeline;
+mod tls;

@@ -19,6 +19,7 @@ pub mod verb;
 pub use socket::{Socket, Wire};
 
 use crate::auth::{Auth, Identity};
+use crate::brief::Brief;
 use crate::dialect::command::{Command, Done, NO_ANSWER, Numbered, Reply};
 use crate::dialect::{Dialect, Reader, socketio};
 use crate::outbox::{Drained, FRAMES_PER_FLUSH, Outbox, SessionId};
@@ -60,7 +61,9 @@ pub struct Door {
     /// What moderators can do, and who is connected here.
     pub reviewer: Arc<Reviewer>,
     /// Who may come in.
-    pub auth: Auth,
+    pub auth: Arc<Auth>,
+    /// Bounds what is said of refused tokens.
+    pub refused_tokens: Brief,
     /// After a token's end the client has this long to bring a new one.
     pub refresh_grace: Duration,
     /// What one session may do.
@@ -205,7 +208,7 @@ impl Session {
     /// Sends what is queued, as much as leaves in one flush. `Some`: the session ends.
     async fn flush(&mut self, link: &mut impl Link, outbox: &Outbox) -> Option<Option<Close>> {
         if outbox.summoned() {
-            Box::pin(self.leave_banned()).await;
+            Box::pin(self.look_at_user()).await;
         }
         let mut frames = Vec::with_capacity(FRAMES_PER_FLUSH.min(8));
         match outbox.drain(&mut frames) {
@@ -319,10 +322,10 @@ impl Session {
                 self.answer(number, &Reply::Empty(Done::Unsubscribe));
             }
             Command::SubRefresh { room, token } => {
-                let done = self.sub_refresh(&identity, &room, &token).map(|reply| self.answer(number, &reply));
-                self.or_no(number, done)?;
+                let done = Box::pin(self.sub_refresh(&identity, &room, &token)).await;
+                self.or_no(number, done.map(|reply| self.answer(number, &reply)))?;
             }
-            Command::Refresh { token } => self.refresh(number, &identity, &token)?,
+            Command::Refresh { token } => Box::pin(self.refresh(number, &identity, &token)).await?,
             Command::Publish { room, data } => self.publish(number, &identity, &room, data).await,
             Command::Rpc { method, data } => self.rpc(number, &identity, &method, data).await,
             Command::History { room, since, reverse, limit } => {

@@ -68,6 +68,7 @@ pub struct Telemetry {
     pub plugins: Arc<Plugins>,
     reloads: Family<[(&'static str, &'static str); 1], Counter>,
     reviews: Family<[(&'static str, &'static str); 1], Counter>,
+    refused_tokens: Family<[(&'static str, &'static str); 1], Counter>,
     occasions: Family<[(&'static str, &'static str); 2], Counter>,
     chain: Family<[(&'static str, String); 1], Gauge>,
     sampled: std::sync::Mutex<std::collections::BTreeMap<&'static str, Sampled>>,
@@ -127,6 +128,7 @@ impl Telemetry {
             plugins: Arc::default(),
             reloads: Family::default(),
             reviews: Family::default(),
+            refused_tokens: Family::default(),
             occasions: Family::default(),
             chain: Family::default(),
             sampled: std::sync::Mutex::default(),
@@ -164,6 +166,7 @@ impl Telemetry {
         }
         t.plugins.register(&mut registry);
         registry.register("reloads", "Reloads, by what became of them", t.reloads.clone());
+        registry.register("refused_tokens", "Tokens refused, by reason", t.refused_tokens.clone());
         registry.register("reviews", "Held events decided, by decision", t.reviews.clone());
         registry.register("occasions", "Judged joins and leavings, and typing", t.occasions.clone());
         registry.register("chain", "The version of the chain that judges: always 1", t.chain.clone());
@@ -218,6 +221,11 @@ impl Telemetry {
     /// Counts a reload by its result.
     pub fn reloaded(&self, result: &'static str) {
         self.reloads.get_or_create(&[("result", result)]).inc();
+    }
+
+    /// Counts a token that was refused.
+    pub fn token_refused(&self, reason: &'static str) {
+        self.refused_tokens.get_or_create(&[("reason", reason)]).inc();
     }
 
     /// Counts a decision on a held event.

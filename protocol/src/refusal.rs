@@ -32,7 +32,7 @@ pub enum Refusal {
     NotAvailable,
     /// The token ran out: get another.
     TokenExpired,
-    /// What was asked for ran out.
+    /// The token for a room, brought to refresh a membership, ran out itself: bring another.
     Expired,
     /// Too fast.
     TooManyRequests,
@@ -80,6 +80,8 @@ pub enum Refusal {
         /// What whoever said so gave for it.
         reason: String,
     },
+    /// The keys that could check the token cannot be read at the moment.
+    KeysUnavailable,
     /// A plugin refused the event, with a code of its own (400–1999).
     Plugin {
         /// The plugin's code.
@@ -123,6 +125,7 @@ impl Refusal {
             Self::UnknownTarget => 209,
             Self::Muted { .. } => 210,
             Self::Banned { .. } => 211,
+            Self::KeysUnavailable => 212,
             Self::Plugin { code, .. } => *code,
         }
     }
@@ -132,6 +135,7 @@ impl Refusal {
         matches!(
             self,
             Self::Internal { .. }
+                | Self::Expired
                 | Self::TooManyRequests
                 | Self::HistoryBehind
                 | Self::Unknown
@@ -140,6 +144,7 @@ impl Refusal {
                 | Self::StoreUnavailable
                 | Self::PluginFault { .. }
                 | Self::Draining
+                | Self::KeysUnavailable
         )
     }
 
@@ -171,6 +176,7 @@ impl Refusal {
             Self::UnknownTarget => "unknown_target",
             Self::Muted { .. } => "muted",
             Self::Banned { .. } => "banned",
+            Self::KeysUnavailable => "keys_unavailable",
             Self::Plugin { .. } => "plugin",
         }
     }
@@ -204,6 +210,7 @@ impl Refusal {
             Self::Muted { seconds, reason } => format!("muted here for {seconds} s more: {reason}").into(),
             Self::Banned { seconds: Some(seconds), reason } => format!("banned for {seconds} s more: {reason}").into(),
             Self::Banned { seconds: None, reason } => format!("banned: {reason}").into(),
+            Self::KeysUnavailable => "the keys to check the token with are unavailable: ask again".into(),
             Self::Plugin { reason, .. } => reason.as_str().into(),
         }
     }

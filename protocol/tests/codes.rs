@@ -37,6 +37,7 @@ fn refusals() -> Vec<Refusal> {
         | Refusal::UnknownTarget
         | Refusal::Muted { .. }
         | Refusal::Banned { .. }
+        | Refusal::KeysUnavailable
         | Refusal::Plugin { .. } => {}
     }
     vec![
@@ -65,6 +66,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::UnknownTarget,
         Refusal::Muted { seconds: 1, reason: String::new() },
         Refusal::Banned { seconds: None, reason: String::new() },
+        Refusal::KeysUnavailable,
     ]
 }
 

@@ -19,6 +19,8 @@ pub fn service(variable: &str) -> Result<String> {
 pub struct Plan {
     /// How many hubs.
     pub hubs: usize,
+    /// More of `[auth]`.
+    pub auth: String,
     /// More of hub.toml, after the services.
     pub more: String,
     /// Its own Redis and Kafka, by address, instead of the shared ones.
@@ -41,6 +43,7 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             hubs: 2,
+            auth: String::new(),
             more: String::new(),
             redis: None,
             kafka: None,
@@ -91,11 +94,11 @@ impl Cluster {
         let folder = TempDir::with_prefix("confab-")?;
         let text = |redis: &str, listen: &str, admin: &str| {
             format!(
-                "listen = \"{listen}\"\nadmin = \"{admin}\"\n{ROOT}\n[auth]\ninsecure = true\n\
+                "listen = \"{listen}\"\nadmin = \"{admin}\"\n{ROOT}\n[auth]\ninsecure = true\n{}\n\
                  [timeline.redis]\nurl = \"{redis}\"\nprefix = \"{prefix}\"\nbuckets = 8\ntimeout = \"1s\"\nhub_lease = \"2s\"\n{}\n\
                  [journal.kafka]\nbrokers = [\"{kafka}\"]\ntopic_prefix = \"{prefix}\"\npartitions = 4\nreplication = 1\n\
                  delivery_timeout = \"{}\"\n{}\n[store.postgres]\nurl = \"{postgres}\"\ntimeout = \"2s\"\n[consumer]\nadmin = \"{admin}\"\n{}",
-                plan.timeline, plan.delivery_timeout, plan.journal, plan.more
+                plan.auth, plan.timeline, plan.delivery_timeout, plan.journal, plan.more
             )
         };
         let mut hubs = Vec::new();

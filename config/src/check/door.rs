@@ -8,12 +8,10 @@ use crate::settings::{Auth, Config, Limits};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// HS256 is as strong as its secret; one shorter than the hash can be guessed offline from a single token.
-const SECRET_BYTES_MIN: usize = 32;
-
 pub(super) fn check(config: &Config, found: &mut Findings) {
     addresses(config, found);
-    auth(&config.auth, config.listen, found);
+    super::auth::check(&config.auth, config.listen, found);
+    origins(&config.auth, found);
     limits(&config.limits, found);
     if config.data.as_os_str().is_empty() {
         found.text("data", "");
@@ -41,33 +39,7 @@ fn addresses(config: &Config, found: &mut Findings) {
     }
 }
 
-fn auth(auth: &Auth, listen: SocketAddr, found: &mut Findings) {
-    let secret = Path::of("auth.hmac_secret");
-    let insecure = Path::of("auth.insecure");
-    if auth.hmac_secret.is_some() && auth.hmac_secret_file.is_some() {
-        found.add(twins(&secret));
-    }
-    if let Some(text) = &auth.hmac_secret {
-        weak(&secret, text, found);
-    }
-    if auth.insecure && !listen.ip().is_loopback() {
-        found.add(
-            Problem::error(&insecure, "`auth.insecure` opens this hub to everybody who can reach it")
-                .label(format!("and `listen` is {listen}, which other machines can reach"))
-                .note("with `insecure`, clients say themselves who they are, moderators included")
-                .help("for development, write `listen = \"127.0.0.1:8000\"`")
-                .help("for others, take `insecure` out, set `auth.hmac_secret_file`, and make tokens with `confab token create`")
-                .rests_on(&Path::of("listen")),
-        );
-    }
-    let grace = Path::of("auth.refresh_grace");
-    found.duration(&grace, auth.refresh_grace, Duration::from_secs(1), Duration::from_secs(3600));
-    if auth.insecure && (auth.hmac_secret.is_some() || auth.hmac_secret_file.is_some()) {
-        found.add(
-            Problem::warning(&insecure, "`auth.insecure` makes the secret useless: clients without a token are let in")
-                .label("take this out to ask for tokens"),
-        );
-    }
+fn origins(auth: &Auth, found: &mut Findings) {
     for (at, origin) in auth.allowed_origins.iter().enumerate() {
         let path = Path::of("auth.allowed_origins").index(at);
         if let Err((why, advice)) = origin_of_a_page(origin) {
@@ -147,35 +119,10 @@ pub(super) fn twins(path: &Path) -> Problem {
         .help("keep the one with `_file`, and take this line out")
 }
 
-fn weak(path: &Path, secret: &str, found: &mut Findings) {
-    if secret.trim().is_empty() {
-        found.add(Problem::error(path, format!("`{path}` is empty")).help("`openssl rand -hex 32` prints a good one"));
-    } else if secret.len() < SECRET_BYTES_MIN {
-        found.add(
-            Problem::warning(path, format!("`{path}` is shorter than {SECRET_BYTES_MIN} bytes"))
-                .label("whoever has one token can guess it")
-                .help("`openssl rand -hex 32` prints a good one"),
-        );
-    }
-}
-
 /// What only a process that serves clients needs. Reads the files of secrets and looks for those of plugins.
 pub(crate) fn serving(config: &Config) -> Vec<Problem> {
     let mut found = Findings::default();
-    let auth = Path::of("auth");
-    let secret_file = auth.key("hmac_secret_file");
-    match config.hmac_secret() {
-        Ok(None) if !config.auth.insecure => found.add(
-            Problem::error(&auth, "nobody could connect: there is no secret to check tokens with")
-                .at_name()
-                .label("neither `hmac_secret_file` nor `insecure` is set")
-                .help("for development on this machine, set `auth.insecure = true`")
-                .help("for others: `openssl rand -hex 32 > confab.secret`, and set `auth.hmac_secret_file = \"confab.secret\"`"),
-        ),
-        Ok(Some(secret)) if config.auth.hmac_secret_file.is_some() => weak(&secret_file, secret.expose(), &mut found),
-        Ok(_) => {}
-        Err(error) => found.add(unreadable(&secret_file, &error)),
-    }
+    super::auth::serving(config, &mut found);
     if let Some(Err(error)) = config.timeline.redis.as_ref().map(|redis| redis.read_url()) {
         found.add(unreadable(&Path::of("timeline.redis.url_file"), &error));
     }
@@ -186,7 +133,7 @@ pub(crate) fn serving(config: &Config) -> Vec<Problem> {
     found.problems
 }
 
-fn unreadable(path: &Path, error: &crate::secret::Error) -> Problem {
+pub(super) fn unreadable(path: &Path, error: &crate::secret::Error) -> Problem {
     let problem = Problem::error(path, error.to_string());
     match std::error::Error::source(error) {
         Some(cause) => problem.label(cause.to_string()),

@@ -14,13 +14,10 @@ pub(super) fn check(config: &Config, found: &mut Findings) {
         if *rule == (RoomRule { r#match: rule.r#match.clone(), ..RoomRule::default() }) {
             found.add(Problem::warning(&here, "the rule changes nothing").label("it has nothing but `match`"));
         }
-        if rule.join == Some(JoinRule::Token)
-            && config.auth.hmac_secret.is_none()
-            && config.auth.hmac_secret_file.is_none()
-        {
+        if rule.join == Some(JoinRule::Token) && !config.auth.has_keys() {
             found.add(
                 Problem::warning(&here.key("join"), "nobody can join these rooms")
-                    .label("tokens cannot be checked without a secret")
+                    .label("tokens cannot be checked without a key")
                     .help("set `auth.hmac_secret_file`"),
             );
         }

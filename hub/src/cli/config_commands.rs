@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn warnings_fail_only_when_they_are_denied() {
-        let text = "[auth]\nhmac_secret = 'short'\n";
+        let text = "[auth]\ninsecure = true\nhmac_secret = 'short'\n";
         assert_eq!(with(text, CHECK).exit, Exit::Done);
         let strict = ConfigCommand::Check { deny_warnings: true, json: true };
         let said = with(text, strict);

@@ -43,6 +43,7 @@ pub fn run(settings: &SettingsArgs, run: &Run) -> Exit {
             }
             match error {
                 hub::Error::Setting(_)
+                | hub::Error::Auth(_)
                 | hub::Error::Plugins(_)
                 | hub::Error::Timeline(timeline::Error::Refused(_))
                 | hub::Error::Journal(journal::Error::Settings(_)) => Exit::Configuration,

@@ -119,11 +119,13 @@ pub enum Unsubscribed {
     Expired,
     /// The user may not be in this room.
     Banned,
+    /// The connection's token gave the room, and its new one does not name it.
+    NotGiven,
 }
 
 impl Unsubscribed {
     /// Every reason, for documentation.
-    pub const ALL: [Self; 3] = [Self::Banned, Self::InsufficientState, Self::Expired];
+    pub const ALL: [Self; 4] = [Self::NotGiven, Self::Banned, Self::InsufficientState, Self::Expired];
 
     /// The protocol's number.
     pub fn code(self) -> u32 {
@@ -131,6 +133,7 @@ impl Unsubscribed {
             Self::InsufficientState => 2500,
             Self::Expired => 2501,
             Self::Banned => 2100,
+            Self::NotGiven => 2000,
         }
     }
 
@@ -140,6 +143,7 @@ impl Unsubscribed {
             Self::InsufficientState => "insufficient state",
             Self::Expired => "subscription expired",
             Self::Banned => "banned",
+            Self::NotGiven => "server unsubscribe",
         }
     }
 }

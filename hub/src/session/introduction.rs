@@ -2,9 +2,9 @@
 
 use super::joins::No;
 use super::{Session, clock};
-use crate::auth::{Denied, Identity};
+use crate::auth::{Denied, Identity, Invalid, Issued};
 use crate::dialect::command::{Reply, Since};
-use confab_protocol::{Body, Close, Refusal};
+use confab_protocol::{Body, Close, Refusal, UserId};
 
 impl Session {
     pub(super) async fn connect(
@@ -32,7 +32,7 @@ impl Session {
         data: Option<&Body>,
         places: &[(String, Since)],
     ) -> Result<(), No> {
-        let identity = self.door.auth.identify(token, data, &self.client)?;
+        let identity = self.identify(token, data).await?;
         if let Some(banned) = self.door.publisher.sanctions.shut_out(&identity.user) {
             return Err(banned.into());
         }
@@ -52,8 +52,8 @@ impl Session {
             self.outbox.clone(),
             self.dialect.clone(),
         );
-        if self.door.publisher.sanctions.knows_ban(&identity.user) {
-            self.outbox.summon(); // a ban that came while this session was coming did not find it
+        if self.door.publisher.sanctions.knows_ban(&identity.user) || self.revoked(&identity).is_some() {
+            self.outbox.summon(); // what came while this session was coming did not find it
         }
         let subs = joined.iter().map(|(room, entrance)| (room.clone(), entrance.joining.joined.clone())).collect();
         self.answer(number, &Reply::Connected { client, ping_s, ttl, subs });
@@ -64,25 +64,70 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn refresh(&mut self, number: u32, identity: &Identity, token: &str) -> Result<(), Close> {
+    /// Who the client is: by its token, or, on a hub for development, as it says itself.
+    async fn identify(&self, token: &str, data: Option<&Body>) -> Result<Identity, No> {
+        let auth = &self.door.auth;
+        if !token.is_empty() {
+            let identity = self.bearer(token).await;
+            return identity.map_err(|invalid| self.token_refused(&invalid).denied().into());
+        }
+        if !auth.insecure() {
+            return Err(self.token_refused(&Invalid::Missing).denied().into());
+        }
+        Ok(auth.introduced(data, &self.client)?)
+    }
+
+    /// Who the bearer of a connection's token is.
+    async fn bearer(&self, token: &str) -> Result<Identity, Invalid> {
+        let identity = self.door.auth.identify(token, &self.client).await?;
+        self.revoked(&identity).map_or(Ok(identity), Err)
+    }
+
+    /// That the token behind an identity was revoked.
+    pub(super) fn revoked(&self, identity: &Identity) -> Option<Invalid> {
+        self.revoked_since(&identity.user, identity.token?)
+    }
+
+    /// That a user's token, issued at this time, was revoked.
+    pub(super) fn revoked_since(&self, user: &UserId, issued: Issued) -> Option<Invalid> {
+        let before = self.door.publisher.sanctions.revoked(user, issued)?;
+        Some(Invalid::Revoked { before })
+    }
+
+    pub(super) async fn refresh(&mut self, number: u32, identity: &Identity, token: &str) -> Result<(), Close> {
         if token.is_empty() {
             return Err(Close::BadRequest);
         }
-        match self.door.auth.verify(token, &self.client) {
-            Ok(fresh) if fresh.user != identity.user => Err(Close::InvalidToken),
-            Ok(fresh) => {
-                let ttl = fresh.ttl();
-                self.clock.expires_at = clock::deadline(ttl, self.door.refresh_grace);
-                self.identity = Some(fresh);
-                self.answer(number, &Reply::Refreshed { client: self.client.clone(), ttl });
-                Ok(())
-            }
-            Err(Denied::Refused(Refusal::TokenExpired)) => Err(Close::Expired),
-            Err(Denied::Refused(refusal)) => {
-                self.answer(number, &Reply::Refused(refusal));
-                Ok(())
-            }
-            Err(Denied::Closed(close)) => Err(close),
+        let fresh = match self.bearer(token).await {
+            Ok(fresh) => fresh,
+            Err(invalid) => match self.token_refused(&invalid).denied() {
+                Denied::Refused(Refusal::TokenExpired) => return Err(Close::Expired),
+                Denied::Refused(refusal) => {
+                    self.answer(number, &Reply::Refused(refusal));
+                    return Ok(());
+                }
+                Denied::Closed(close) => return Err(close),
+            },
+        };
+        if fresh.user != identity.user {
+            self.token_refused(&Invalid::another("sub", fresh.user.as_str(), identity.user.as_str()));
+            return Err(Close::InvalidToken);
         }
+        let ttl = fresh.ttl();
+        self.clock.expires_at = clock::deadline(ttl, self.door.refresh_grace);
+        self.leave_not_given(&fresh).await;
+        self.identity = Some(fresh);
+        self.answer(number, &Reply::Refreshed { client: self.client.clone(), ttl });
+        Ok(())
+    }
+
+    /// Counts a token that is refused, and tells the operator why: the client hears no more than a number.
+    pub(super) fn token_refused<'i>(&self, invalid: &'i Invalid) -> &'i Invalid {
+        let reason = invalid.reason();
+        self.door.telemetry.token_refused(reason);
+        if let Some(left_out) = self.door.refused_tokens.may_write() {
+            tracing::warn!(client = self.client, reason, why = %invalid, left_out, "token refused");
+        }
+        invalid
     }
 }

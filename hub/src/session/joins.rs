@@ -1,7 +1,7 @@
 //! A session's rooms: who may join, by which token, for how long, and how the session leaves.
 
 use super::{Session, clock};
-use crate::auth::{Denied, Identity, NoGrant};
+use crate::auth::{Denied, Grant, Identity, Issued};
 use crate::dialect::command::{self, Joined, Recovery, Reply, Since, Wish};
 use crate::dialect::{Dialect, Unsubscribed};
 use crate::outbox::Frame;
@@ -16,10 +16,22 @@ use tokio::time::Instant;
 /// One of a session's rooms.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Membership {
-    /// The right to listen came with a token for this room, which may be refreshed.
-    by_token: bool,
+    /// What the right to listen came with.
+    by: By,
     /// The token must have been refreshed by then.
     expires_at: Option<Instant>,
+}
+
+/// What a right to listen comes with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum By {
+    /// The room is open to the user.
+    #[default]
+    Itself,
+    /// A token for this room, which may be refreshed.
+    RoomToken(Issued),
+    /// The connection's token, which names the room.
+    ConnectionToken,
 }
 
 /// Why a command about a room came to nothing.
@@ -106,13 +118,9 @@ impl Session {
         let mut membership = Membership::default();
         let mut ttl = None;
         if !wish.token.is_empty() {
-            let grant = self.door.auth.grant(&wish.token, &room, identity).map_err(|no| match no {
-                NoGrant::Expired => No::Refused(Refusal::TokenExpired),
-                NoGrant::Invalid => No::Refused(Refusal::PermissionDenied),
-                NoGrant::Foreign => No::Closed(Close::InvalidToken),
-            })?;
+            let grant = self.grant(&wish.token, &room, identity).await?;
             ttl = grant.ttl();
-            membership = Membership { by_token: true, expires_at: clock::deadline(ttl, self.door.refresh_grace) };
+            membership = self.granted(grant);
         } else if !self.everybody_may(&room, identity) {
             return Err(Refusal::PermissionDenied.into());
         }
@@ -223,7 +231,7 @@ impl Session {
         for room in rooms {
             match self.join_one(identity, room, places).await {
                 Ok(entrance) => {
-                    self.rooms.insert(room.clone(), Membership::default());
+                    self.rooms.insert(room.clone(), Membership { by: By::ConnectionToken, expires_at: None });
                     joined.push((room.clone(), entrance));
                 }
                 Err(refusal) => {
@@ -249,22 +257,35 @@ impl Session {
         Ok(Entrance { joining, entered })
     }
 
+    /// What a room's token gives this user.
+    async fn grant(&self, token: &str, room: &Room, identity: &Identity) -> Result<Grant, Refusal> {
+        let granted = self.door.auth.grant(token, room, identity).await;
+        let granted = granted.and_then(|grant| self.revoked_since(&identity.user, grant.issued).map_or(Ok(grant), Err));
+        granted.map_err(|invalid| self.token_refused(&invalid).refusal())
+    }
+
+    fn granted(&self, grant: Grant) -> Membership {
+        let expires_at = clock::deadline(grant.ttl(), self.door.refresh_grace);
+        Membership { by: By::RoomToken(grant.issued), expires_at }
+    }
+
     /// Takes a new token for a room.
-    pub(super) fn sub_refresh(&mut self, identity: &Identity, name: &str, token: &str) -> Result<Reply, No> {
+    pub(super) async fn sub_refresh(&mut self, identity: &Identity, name: &str, token: &str) -> Result<Reply, No> {
         let room = command::room(name, self.door.limits.room_name_bytes)?;
         self.not_banned(&room, identity)?;
-        let Some(membership) = self.rooms.get_mut(&room) else { return Err(Refusal::PermissionDenied.into()) };
-        if !membership.by_token {
+        let membership = self.rooms.get(&room).ok_or(Refusal::PermissionDenied)?;
+        if !matches!(membership.by, By::RoomToken(_)) {
             return Err(No::Closed(Close::BadRequest)); // there is nothing to refresh
         }
         if token.is_empty() {
             return Err(Refusal::BadRequest("a token is needed".into()).into());
         }
-        let grant = self.door.auth.grant(token, &room, identity).map_err(|no| match no {
-            NoGrant::Expired => No::Refused(Refusal::Expired),
-            NoGrant::Invalid | NoGrant::Foreign => No::Closed(Close::InvalidToken),
+        let grant = self.grant(token, &room, identity).await.map_err(|refusal| match refusal {
+            Refusal::TokenExpired => Refusal::Expired, // stock clients bring another only if this may pass
+            refusal => refusal,
         })?;
-        membership.expires_at = clock::deadline(grant.ttl(), self.door.refresh_grace);
+        let membership = self.granted(grant);
+        self.rooms.insert(room, membership);
         self.wind();
         Ok(Reply::SubRefreshed { ttl: grant.ttl() })
     }
@@ -286,17 +307,33 @@ impl Session {
         self.take_out(rooms, Unsubscribed::Expired).await;
     }
 
-    /// Leaves the rooms that the user is banned from, or was, and was put out of; ends, if that is everywhere.
-    pub(super) async fn leave_banned(&mut self) {
+    /// Something was decided about the user: leaves the rooms that they are banned from, or were, and were put out of, and those
+    /// whose token was revoked; ends, if they are banned everywhere, or the connection's token was revoked.
+    pub(super) async fn look_at_user(&mut self) {
         let Some(identity) = &self.identity else { return };
+        if let Some(invalid) = self.revoked(identity) {
+            tracing::info!(client = self.client, user = %identity.user, why = %invalid, "closing a session whose token was revoked");
+            return self.outbox.close(Close::Expired);
+        }
         if self.door.publisher.sanctions.shut_out(&identity.user).is_some() {
             return self.outbox.close(Close::ForceDisconnect);
         }
         let rooms = &self.door.recoverer.rooms;
         let put_out = |room: &Room| !rooms.get(room).is_some_and(|local| local.knows(self.id));
         let banned = |room: &&Room| self.not_banned(room, identity).is_err() || put_out(room);
-        let rooms = self.rooms.keys().filter(banned).cloned().collect();
+        let rooms: Vec<Room> = self.rooms.keys().filter(banned).cloned().collect();
+        let revoked = |by| matches!(by, By::RoomToken(issued) if self.revoked_since(&identity.user, issued).is_some());
+        let of_token = self.rooms.iter().filter(|(room, of)| revoked(of.by) && !rooms.contains(room));
+        let of_token = of_token.map(|(room, _)| room.clone()).collect();
         self.take_out(rooms, Unsubscribed::Banned).await;
+        self.take_out(of_token, Unsubscribed::Expired).await;
+    }
+
+    /// Leaves the rooms that the connection's token gave and that its new one does not name.
+    pub(super) async fn leave_not_given(&mut self, fresh: &Identity) {
+        let given = self.rooms.iter().filter(|(_, of)| of.by == By::ConnectionToken).map(|(room, _)| room);
+        let gone = given.filter(|room| !fresh.rooms.contains(room)).cloned().collect();
+        self.take_out(gone, Unsubscribed::NotGiven).await;
     }
 
     /// Ends memberships, and tells the client why.

@@ -1,7 +1,7 @@
 //! Every decoder of bytes from outside as a target for a fuzzer: whatever the bytes are, reading them ends, and what was
 //! made of them holds. `fuzz/` feeds them what a fuzzer finds; `corpus.rs` what is kept of it.
 
-use confab_hub::auth::Auth;
+use confab_hub::auth::{Auth, Keys, Rules};
 use confab_hub::dialect::Dialect;
 use confab_hub::dialect::socketio::{Assembler, Bounds, Mapping};
 use confab_hub::outbox::Frame;
@@ -100,7 +100,8 @@ pub fn socketio(bytes: &[u8]) {
 /// Tokens: nobody has signed these.
 pub fn token(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let auth = Auth::new(Some(b"a secret that no fuzzer knows, and long enough"), false, true);
+    let fixed = vec![Keys::secret(b"a secret that no fuzzer knows, and long enough")];
+    let auth = Auth::new(Keys { fixed, published: None }, Rules { anonymous: true, ..Rules::default() });
     assert!(auth.verify(text, "session").is_err(), "nobody is let in by {text:?}");
 }
 

@@ -59,13 +59,22 @@ async fn a_room_that_needs_a_token_is_closed_to_those_without_and_tells_them_not
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_for_somebody_else_or_somewhere_else_ends_the_session() -> Result<()> {
+async fn a_rooms_token_for_somebody_else_or_somewhere_else_opens_nothing_and_the_session_goes_on() -> Result<()> {
     let world = world("").await?;
-    for claims in [json!({"sub": "ada", "channel": "closed:1"}), json!({"sub": "eve", "channel": "closed:2"})] {
-        let mut eve = connected(&world, json!({"sub": "eve"})).await?;
-        eve.raw(&json!({"id": 9, "subscribe": {"channel": "closed:1", "token": token(claims)?}}).to_string())?;
-        assert_eq!(eve.close_code().await?, 3500);
+    let eve = connected(&world, json!({"sub": "eve"})).await?;
+    let foreign = [json!({"sub": "ada", "channel": "closed:1"}), json!({"sub": "eve", "channel": "closed:2"})];
+    for claims in foreign.clone() {
+        assert_eq!(code(subscribe(&eve, "closed:1", claims).await?), 103);
     }
+    subscribe(&eve, "closed:1", json!({"sub": "eve", "channel": "closed:1", "exp": now_s() + 600})).await?.unwrap();
+    for claims in foreign {
+        let refresh = json!({"channel": "closed:1", "token": token(claims)?});
+        assert_eq!(code(eve.ask("sub_refresh", refresh).await?), 103);
+    }
+    eve.say("closed:1", "k", "still here").await?.unwrap();
+    let said = world.hub.said();
+    assert!(said.contains(r#"claim `channel`: it is for "closed:2", and "closed:1" is meant"#), "{said}");
+    assert!(said.contains(r#"claim `sub`: it is for "ada", and "eve" is meant"#), "{said}");
     let mut eve = Client::open(&world.hub.listen).await?;
     let of_a_room = token(json!({"sub": "eve", "channel": "closed:1"}))?;
     eve.raw(&json!({"id": 1, "connect": {"token": of_a_room}}).to_string())?;
@@ -152,7 +161,8 @@ async fn a_rooms_token_that_is_not_refreshed_in_time_ends_the_stay_but_not_the_s
     let refresh =
         async |claims: Value| ada.ask("sub_refresh", json!({"channel": "closed:1", "token": token(claims)?})).await;
     let expired = json!({"sub": "ada", "channel": "closed:1", "exp": now_s() - 60});
-    assert_eq!(code(refresh(expired).await?), 110);
+    let refused = refresh(expired).await?.unwrap_err();
+    assert_eq!((&refused["code"], &refused["temporary"]), (&json!(110), &json!(true)), "stock clients bring another");
     assert_eq!(code(ada.ask("sub_refresh", json!({"channel": "closed:1"})).await?), 107);
     assert_eq!(code(ada.ask("sub_refresh", json!({"channel": "never joined", "token": "x"})).await?), 103);
     let refreshed = refresh(claims(2)).await?.unwrap();
@@ -191,5 +201,71 @@ async fn a_connection_lives_as_long_as_its_token_is_refreshed() -> Result<()> {
     let forever = Client::open(&world.hub.listen).await?;
     let reply = forever.ask("connect", json!({"token": token(json!({"sub": "ada"}))?})).await?.unwrap();
     assert_eq!((reply.get("expires"), reply.get("ttl")), (None, None));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_whose_new_token_names_a_room_no_more_leaves_it() -> Result<()> {
+    let world = world("").await?;
+    let claims = |rooms: Value| json!({"sub": "ada", "exp": now_s() + 600, "channels": rooms});
+    let mut ada = connected(&world, claims(json!(["closed:1", "closed:2"]))).await?;
+    ada.subscribe("open", None).await?.unwrap();
+    ada.ask("refresh", json!({"token": token(claims(json!(["closed:2", "closed:3"])))?})).await?.unwrap();
+    let push = ada.push().await?;
+    assert_eq!(push["channel"], "closed:1");
+    assert_eq!(push["unsubscribe"], json!({"code": 2000, "reason": "server unsubscribe"}));
+    for (room, may) in [("closed:1", false), ("closed:2", true), ("closed:3", false), ("open", true)] {
+        assert_eq!(ada.say(room, "k", "may I?").await?.is_ok(), may, "{room}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_lasts_longer_than_integers_of_clients_is_said_to_last_a_year() -> Result<()> {
+    let world = world("").await?;
+    let client = Client::open(&world.hub.listen).await?;
+    let exp = now_s() + (1 << 33);
+    let connected = client.ask("connect", json!({"token": token(json!({"sub": "ada", "exp": exp}))?})).await?.unwrap();
+    assert_eq!(connected["ttl"], 31_536_000);
+    let joined =
+        subscribe(&client, "closed:1", json!({"sub": "ada", "channel": "closed:1", "exp": exp})).await?.unwrap();
+    assert_eq!(joined["ttl"], 31_536_000);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_hub_for_development_a_name_that_cannot_be_one_is_refused_by_name() -> Result<()> {
+    let world = world("").await?;
+    for user in [json!("a".repeat(256)), json!("a\nb"), json!(""), json!(5), json!("plugin:x")] {
+        let client = Client::open(&world.hub.listen).await?;
+        let refused = client.ask("connect", json!({"data": {"user": user}})).await?.unwrap_err();
+        assert_eq!(refused["code"], 107, "{user}");
+        assert!(refused["message"].as_str().is_some_and(|said| said.contains("`data.user`")), "{refused}");
+        client.ask("connect", json!({"data": {"user": "ada"}})).await?.unwrap();
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_tokens_are_counted_and_fill_no_log() -> Result<()> {
+    let world = world("issuer = [\"me\"]").await?;
+    for n in 0..40 {
+        let mut client = Client::open(&world.hub.listen).await?;
+        let claims = json!({"sub": format!("user-{n}"), "iss": "somebody\nelse"});
+        client.raw(&json!({"id": 1, "connect": {"token": token(claims)?}}).to_string())?;
+        assert_eq!(client.close_code().await?, 3500);
+    }
+    assert_eq!(world.hub.metric("confab_refused_tokens_total{reason=\"claim\"}").await?, 40.0);
+    let said = world.hub.said();
+    let lines: Vec<&str> = said.lines().filter(|line| line.contains("token refused")).collect();
+    assert!((1..=20).contains(&lines.len()), "{said}");
+    assert!(lines[0].contains("claim `iss`: it is"), "{}", lines[0]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stock_client_whose_rooms_token_came_too_late_brings_another_and_stays() -> Result<()> {
+    let world = world("").await?;
+    confab_tests::stock::node_with("room-token.mjs", &[&world.hub.listen], &["--secret", SECRET]).await?;
     Ok(())
 }

@@ -71,7 +71,7 @@ pub fn unsubscribed(room: &Room, why: Unsubscribed) -> Frame {
         reason: &'static str,
     }
     match why {
-        Unsubscribed::Banned => event("removed", &Out { room, reason: why.reason() }),
+        Unsubscribed::Banned | Unsubscribed::NotGiven => event("removed", &Out { room, reason: why.reason() }),
         // The dialect has no tokens for rooms that could end.
         Unsubscribed::InsufficientState | Unsubscribed::Expired => {
             event("rejoin", &Out { room, reason: Unsubscribed::InsufficientState.reason() })

@@ -5,6 +5,7 @@
 use super::request;
 use super::resolve::{self, Lookup, Resolver};
 use crate::plugin::contract::host_http::{Error, Request, Response};
+use crate::tls;
 use bytes::Bytes;
 use confab_config::HttpGrant;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -12,7 +13,7 @@ use hyper::header::HeaderValue;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{self, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
+use rustls::RootCertStore;
 use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,21 +37,15 @@ pub struct Client {
 impl Client {
     /// A client that trusts the well-known authorities, and asks the system where servers are.
     pub fn new(plugin: &str, grant: HttpGrant) -> Self {
-        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        Self::with(plugin, grant, roots, Arc::new(resolve::system))
+        Self::with(plugin, grant, tls::well_known(), Arc::new(resolve::system))
     }
 
     fn with(plugin: &str, grant: HttpGrant, roots: RootCertStore, lookup: Arc<Lookup>) -> Self {
         let mut tcp = HttpConnector::new_with_resolver(Resolver::new(lookup, grant.private));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("the provider knows the versions that are compiled in")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let connector =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+        let https = HttpsConnectorBuilder::new().with_tls_config(tls::client(roots)).https_or_http();
+        let connector = https.enable_http1().wrap_connector(tcp);
         let concurrency = usize::try_from(grant.concurrency).unwrap_or(Semaphore::MAX_PERMITS);
         let http = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())

@@ -4,6 +4,7 @@ use super::*;
 use confab_config::HttpOrigin;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Mutex;
