@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::journal;
-use crate::timeline::{Commit, Entry, Failure, Memory, MemoryOptions, Past};
+use crate::timeline::{BoxError, Commit, Entry, Memory, MemoryOptions, Past};
 use confab_protocol::{Annotations, Body, Epoch, Event, EventId, Key, Kind, Millis, Sender, Trail, UserId};
 use confab_store::KeyUse;
 use futures_util::future::BoxFuture;
@@ -24,13 +24,13 @@ impl Commit for Nothing {
 }
 
 impl Past for Nothing {
-    fn top<'a>(&'a self, _: &'a Room) -> BoxFuture<'a, Result<Option<Cursor>, Failure>> {
+    fn top<'a>(&'a self, _: &'a Room) -> BoxFuture<'a, Result<Option<Cursor>, BoxError>> {
         Box::pin(ready(Ok(None)))
     }
-    fn window<'a>(&'a self, _: &'a Room, _: usize) -> BoxFuture<'a, Result<Vec<Record>, Failure>> {
+    fn window<'a>(&'a self, _: &'a Room, _: usize) -> BoxFuture<'a, Result<Vec<Record>, BoxError>> {
         Box::pin(ready(Ok(Vec::new())))
     }
-    fn keys<'a>(&'a self, _: &'a Room, _: Millis) -> BoxFuture<'a, Result<Vec<KeyUse>, Failure>> {
+    fn keys<'a>(&'a self, _: &'a Room, _: Millis) -> BoxFuture<'a, Result<Vec<KeyUse>, BoxError>> {
         Box::pin(ready(Ok(Vec::new())))
     }
 }
