@@ -2,13 +2,14 @@
 
 use crate::batch::{Batch, place};
 use crate::run::Consumer;
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use confab_store::{Advance, Applied, Entry, Error as StoreError};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 /// How long to wait before the store, or the dead letters, are tried again: from, to.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// What the store made of a batch.
 enum Answer {
@@ -71,7 +72,7 @@ impl Consumer {
     async fn apply(&mut self, part: &Batch) -> Answer {
         let Some(held) = &self.held else { return Answer::Abandoned };
         let (advances, revoked) = (part.advances(&self.topic, &held.positions), held.revoked.clone());
-        let mut back_off = BackOff::default();
+        let mut backoff = Backoff::default();
         // A connection that broke may have broken after the commit: then the position is where we would have moved it.
         let mut in_doubt = false;
         loop {
@@ -105,7 +106,7 @@ impl Consumer {
             }
             self.metrics.store_retries.inc();
             self.ill("store", &chain(&error));
-            if !back_off.wait(&revoked, &self.stop).await {
+            if !backoff.wait(&revoked, &self.stop).await {
                 return Answer::Abandoned;
             }
         }
@@ -150,7 +151,7 @@ impl Consumer {
         revoked: &CancellationToken,
         attempt: impl Fn() -> F,
     ) -> Option<T> {
-        let mut back_off = BackOff::default();
+        let mut backoff = Backoff::default();
         loop {
             match attempt().await {
                 Ok(done) => {
@@ -159,7 +160,7 @@ impl Consumer {
                 }
                 Err(error) => self.ill(doing, &chain(&error)),
             }
-            if !back_off.wait(revoked, &self.stop).await {
+            if !backoff.wait(revoked, &self.stop).await {
                 return None;
             }
         }
@@ -183,20 +184,22 @@ fn moved(advances: &[Advance], partition: i32, found: Option<i64>) -> bool {
     advances.iter().any(|advance| advance.partition == partition && Some(advance.next) == found)
 }
 
-/// Waits that grow.
-struct BackOff(Duration);
+/// Growing waits between attempts, half of each left to chance: consumers that lost the store together do not come back to
+/// it together.
+struct Backoff(ExponentialBackoff);
 
-impl Default for BackOff {
+impl Default for Backoff {
     fn default() -> Self {
-        Self(BACK_OFF.0)
+        // The jitter is added to each wait, up to that wait again.
+        let delays = ExponentialBuilder::new().with_min_delay(BACKOFF.0 / 2).with_max_delay(BACKOFF.1 / 2);
+        Self(delays.with_jitter().without_max_times().build())
     }
 }
 
-impl BackOff {
+impl Backoff {
     /// Waits. False: do not try again.
     async fn wait(&mut self, revoked: &CancellationToken, stop: &CancellationToken) -> bool {
-        let wait = self.0;
-        self.0 = (wait * 2).min(BACK_OFF.1);
+        let wait = self.0.next().unwrap_or(BACKOFF.1);
         tokio::select! {
             biased;
             () = revoked.cancelled() => false,

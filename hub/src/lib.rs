@@ -13,6 +13,7 @@
 
 pub mod admin;
 pub mod auth;
+mod backoff;
 mod brief;
 pub mod cli;
 pub mod deliver;

@@ -21,6 +21,7 @@ pub use outage::{Outages, Place};
 pub use speak::Speech;
 pub use turn::{Turn, Turns};
 
+use crate::backoff::Backoff;
 use crate::journal::Journal;
 use crate::people::People;
 use crate::plugin::{Approved, Chain, Circumstances, Consequence, Judged, Origin};
@@ -37,6 +38,7 @@ use follow::Fate;
 use futures_util::FutureExt;
 use serde::Serialize;
 use std::any::Any;
+use std::ops::RangeInclusive;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -131,10 +133,10 @@ pub struct Publisher {
 }
 
 /// How long a send in another hub's hands is asked after again, at first and at most.
-const ASK_AGAIN: std::ops::Range<Duration> = Duration::from_millis(3)..Duration::from_millis(100);
+const ASK_AGAIN: RangeInclusive<Duration> = Duration::from_millis(3)..=Duration::from_millis(100);
 
-/// The longest pause between two tries to journal a buffered event.
-const JOURNAL_PAUSE_MAX: Duration = Duration::from_secs(2);
+/// The waits between attempts to write something down that may be away for longer: an event, or what plugins asked for.
+const WRITE_AGAIN: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(2);
 
 impl Publisher {
     /// Carries a draft in and answers with its receipt. Past the send deadline the answer is "unknown", and the send
@@ -292,7 +294,8 @@ impl Publisher {
             window_events: window.events,
             window_age: window.age,
         };
-        let (mut pause, mut doubt) = (ASK_AGAIN.start, false);
+        let mut backoff = Backoff::new(ASK_AGAIN);
+        let mut doubt = false;
         loop {
             match self.timeline.append_in_turn(&entry, || drop(turn.take())).await {
                 Ok(Appended::Placed(placed)) => {
@@ -330,8 +333,7 @@ impl Publisher {
                         tracing::warn!(%room, %id, why, left_out, "append unanswered, asking again");
                     }
                     doubt = true;
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(ASK_AGAIN.end);
+                    backoff.wait().await;
                     if self.tasks.is_closed() {
                         return Err(Refusal::Unknown);
                     }
@@ -345,7 +347,8 @@ impl Publisher {
 
     #[tracing::instrument(level = "trace", skip_all)]
     async fn write_down(&self, placed: Placed) -> Result<Stage, Refusal> {
-        let (begun, mut pause) = (Instant::now(), ASK_AGAIN.end);
+        let begun = Instant::now();
+        let mut backoff = Backoff::new(WRITE_AGAIN);
         loop {
             let Err(error) = self.journal.append(&placed.record).await else { return Ok(Stage::Journaled(placed)) };
             let (room, id) = (&placed.record.event.room, placed.record.event.id);
@@ -353,8 +356,7 @@ impl Publisher {
                 if let Some(left_out) = self.complaints.journal.may_write() {
                     tracing::warn!(%room, %id, %error, left_out, "could not journal an event yet, trying again");
                 }
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(JOURNAL_PAUSE_MAX);
+                backoff.wait().await;
                 continue;
             }
             // It has a place and has been heard, so there is no refusing it any more. Its pending entry stays, and the
@@ -382,7 +384,8 @@ impl Publisher {
     /// Answers a retry with what became of the first send, waiting while that is not known to stand. It waits no longer than
     /// its sender does: nothing is to be carried on, and through a long outage retries would only gather.
     async fn resolve(&self, mut known: Known, event: &Event) -> Result<Receipt, Refusal> {
-        let (begun, mut pause) = (Instant::now(), ASK_AGAIN.start);
+        let begun = Instant::now();
+        let mut backoff = Backoff::new(ASK_AGAIN);
         loop {
             if known.digest != event.digest {
                 return Err(Refusal::KeyConflict);
@@ -392,8 +395,7 @@ impl Publisher {
                 Outcome::Journaled { id, cursor } => return Ok(self.first_receipt(event, id, cursor).await),
                 Outcome::Pending { .. } if begun.elapsed() > self.limits.send_deadline => return Err(Refusal::Unknown),
                 Outcome::Pending { .. } => {
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(ASK_AGAIN.end);
+                    backoff.wait().await;
                     let asked = self.timeline.lookup(&event.room, &event.sender.user, &event.key).await;
                     known = asked.ok().flatten().ok_or(Refusal::Unknown)?;
                 }

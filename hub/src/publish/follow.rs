@@ -3,7 +3,8 @@
 //! It is done beside the answer, once, by the hub whose append won, or whose refusal is the one that is remembered. Nothing
 //! of it can fail an event: what cannot be done is counted and logged.
 
-use super::{ASK_AGAIN, Publisher};
+use super::{Publisher, WRITE_AGAIN};
+use crate::backoff::Backoff;
 use crate::plugin::{Consequence, Effect, Said};
 use crate::sanctions::now_ms;
 use confab_protocol::{Body, Event, EventId, Key, Record, Room, Trail, Words};
@@ -15,8 +16,6 @@ use tokio::time::Instant;
 
 /// How long the store is asked again to keep a mute or a flag.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The longest pause between two tries.
-const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// What became of the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +105,8 @@ impl Publisher {
 
     /// Puts it into the store, which may be away for a while.
     async fn keep(&self, plugin: &str, later: &Later) {
-        let (begun, mut pause) = (Instant::now(), ASK_AGAIN.end);
+        let begun = Instant::now();
+        let mut backoff = Backoff::new(WRITE_AGAIN);
         let (name, room, id) = later.names();
         loop {
             let kept = match later {
@@ -117,8 +117,7 @@ impl Publisher {
                 Ok(()) => return self.telemetry.plugins.effect(plugin, name, "done"),
                 Err(error) if error.temporary() && begun.elapsed() < PATIENCE && !self.tasks.is_closed() => {
                     tracing::debug!(plugin, %error, "could not keep what a plugin asked for yet");
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(PAUSE_MAX);
+                    backoff.wait().await;
                 }
                 Err(error) => {
                     self.telemetry.plugins.effect(plugin, name, "failed");

@@ -1,15 +1,17 @@
 //! The last step of a send: its pending entry is removed, in the generation in which it was placed.
 
-use super::{ASK_AGAIN, Publisher, Stage, Turn, receipt};
+use super::{Publisher, Stage, Turn, receipt};
+use crate::backoff::Backoff;
 use crate::plugin::Approved;
 use crate::timeline::{Placed, Settled};
 use confab_protocol::Refusal;
 use futures_util::future::BoxFuture;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long the longest pause is between two tries to settle an event.
-const SEE_THROUGH_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// The waits between attempts to settle an event.
+const SETTLE_AGAIN: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(5);
 
 impl Publisher {
     #[tracing::instrument(level = "trace", skip_all)]
@@ -45,12 +47,11 @@ impl Publisher {
     fn see_through(self: Arc<Self>, placed: Placed) -> BoxFuture<'static, ()> {
         Box::pin(async move {
             let Some(pending) = placed.pending.as_ref() else { return };
-            let mut pause = ASK_AGAIN.end;
+            let mut backoff = Backoff::new(SETTLE_AGAIN);
             let stale = loop {
-                if self.draining.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                if self.draining.run_until_cancelled(backoff.wait()).await.is_none() {
                     return;
                 }
-                pause = (pause * 2).min(SEE_THROUGH_PAUSE_MAX);
                 match self.timeline.settle(pending).await {
                     Ok(Settled::Done) => return,
                     Ok(Settled::Stale) => break placed.record.as_ref().clone(),

@@ -1,7 +1,8 @@
 //! Plugins' own messages: said once the event stands that they are about, and judged like everyone's.
 
-use super::{ASK_AGAIN, Publisher, Sending, Turn, Turns};
+use super::{Publisher, Sending, Turn, Turns, WRITE_AGAIN};
 use crate::auth::PLUGIN_USER;
+use crate::backoff::Backoff;
 use crate::brief::Brief;
 use crate::plugin::{Origin, Said};
 use confab_protocol::{Draft, EventId, Key, Kind, Refusal, Sender, UserId};
@@ -16,8 +17,6 @@ use tokio::time::Instant;
 const SPEAKING_MAX: usize = 1024;
 /// How long a message that was refused for the moment is tried again.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The longest pause between two tries.
-const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// What plugins of this hub are about to say.
 pub struct Speech {
@@ -102,7 +101,8 @@ impl Publisher {
     }
 
     async fn say(self: &Arc<Self>, sending: Sending, turn: Turn) -> Result<EventId, Refusal> {
-        let (begun, mut pause) = (Instant::now(), ASK_AGAIN.end);
+        let begun = Instant::now();
+        let mut backoff = Backoff::new(WRITE_AGAIN);
         let mut answer = self.publish(sending.clone(), turn).await;
         loop {
             match answer {
@@ -112,8 +112,7 @@ impl Publisher {
                 }
                 Err(_) => {}
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSE_MAX);
+            backoff.wait().await;
             answer = self.publish(sending.clone(), Turn::free()).await;
         }
     }

@@ -11,15 +11,21 @@ use super::options::RedisOptions;
 use super::primaries::Primaries;
 use super::receipt_lease::ReceiptLease;
 use super::scripts::Script;
+use crate::backoff::Backoff;
 use crate::redis::Dialer;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// How often one script is called: another server, a new generation and a broken connection are each worth a retry.
 const TRIES: usize = 4;
+/// The waits between attempts to find servers that can be used.
+pub(super) const CONNECT_AGAIN: RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(2);
+/// The waits of a call while a cluster rearranges itself: a sender waits, too.
+const CALL_AGAIN: RangeInclusive<Duration> = Duration::from_millis(2)..=Duration::from_millis(50);
 
 /// The client. Cheap to clone.
 #[derive(Clone)]
@@ -72,7 +78,7 @@ impl Client {
 
     /// Looks for the first fence. Waits for servers that are away, not for those that cannot be used.
     pub(super) async fn begin(&self) -> Result<(), Error> {
-        let mut pause = Pause::default();
+        let mut backoff = Backoff::new(CONNECT_AGAIN);
         loop {
             match self.establish().await {
                 Ok(fence) => {
@@ -83,7 +89,7 @@ impl Client {
                 Err(error) => {
                     tracing::warn!(%error, "could not connect to redis, trying again");
                     self.options.waits_for.note(&error);
-                    pause.wait().await;
+                    backoff.wait().await;
                 }
             }
         }
@@ -92,11 +98,11 @@ impl Client {
     /// Keeps a fence until `stop`, and sees to it that a new generation gets its keys back.
     pub(super) async fn keep(self, stop: CancellationToken) {
         let work = async {
-            let mut pause = Pause::default();
+            let mut backoff = Backoff::new(CONNECT_AGAIN);
             let mut generation = None;
             loop {
                 if let Some(fence) = self.standing() {
-                    pause = Pause::default();
+                    backoff = Backoff::new(CONNECT_AGAIN);
                     if generation.replace(fence.generation).is_some_and(|before| before != fence.generation) {
                         // Every room begins anew, even if the relay never noticed anything.
                         self.relays.compare();
@@ -117,11 +123,11 @@ impl Client {
                     }
                     Err(error @ Error::Refused(_)) => {
                         tracing::error!(%error, "redis cannot be used as it is configured, trying again");
-                        pause.wait().await;
+                        backoff.wait().await;
                     }
                     Err(error) => {
                         tracing::warn!(%error, "redis unavailable, trying again");
-                        pause.wait().await;
+                        backoff.wait().await;
                     }
                 }
             }
@@ -219,7 +225,8 @@ impl Client {
     pub(super) async fn call(&self, call: &ScriptCall) -> Result<ScriptReply, Error> {
         let mut doubt: Option<String> = None;
         let mut reason = String::from("the fence to redis was lost again and again");
-        let (until, mut pause) = (Instant::now() + self.options.timeout, Pause::short());
+        let until = Instant::now() + self.options.timeout;
+        let mut backoff = Backoff::new(CALL_AGAIN);
         let mut tries = 0..TRIES;
         while tries.next().is_some() {
             let fence = match self.fence().await {
@@ -249,7 +256,7 @@ impl Client {
             match Failure::of(&error) {
                 Failure::Elsewhere => self.stale(&fence, "another server answers"),
                 Failure::Moving if Instant::now() < until => {
-                    pause.wait().await;
+                    backoff.wait().await;
                     tries = 0..TRIES;
                 }
                 Failure::Untouched | Failure::Moving => break,
@@ -268,29 +275,5 @@ impl Client {
     fn stale(&self, fence: &Arc<Fence>, reason: &str) {
         Counters::add(&self.counters.stale_appends);
         self.discard(fence, reason);
-    }
-}
-
-/// The growing pause between attempts, doubled each time up to a longest: 50 ms to 2 s, if nothing else is said.
-pub(super) struct Pause {
-    next: Duration,
-    longest: Duration,
-}
-
-impl Default for Pause {
-    fn default() -> Self {
-        Self { next: Duration::from_millis(50), longest: Duration::from_secs(2) }
-    }
-}
-
-impl Pause {
-    /// While a sender waits: 2 ms to 50 ms.
-    pub(super) fn short() -> Self {
-        Self { next: Duration::from_millis(2), longest: Duration::from_millis(50) }
-    }
-
-    pub(super) async fn wait(&mut self) {
-        sleep(self.next).await;
-        self.next = (self.next * 2).min(self.longest);
     }
 }

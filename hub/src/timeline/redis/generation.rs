@@ -7,13 +7,14 @@
 
 use super::super::{BoxError, Counters, Error};
 use super::answer::{Answer, damaged};
-use super::client::{Client, Pause};
+use super::client::{CONNECT_AGAIN, Client};
 use super::failure::failed;
 use super::fence::Fence;
 use super::primaries::{Primaries, Primary};
 use super::receipt_lease::LEASE_WAIT;
 use super::scripts::{Script, Scripts};
 use super::server::Server;
+use crate::backoff::Backoff;
 use crate::redis::primaries_agree;
 use confab_protocol::Room;
 use confab_store::KeyUse;
@@ -204,14 +205,14 @@ impl Client {
 
     /// Returns when the generation has its keys back, whoever does it.
     pub(super) async fn see_refilled(&self, fence: &Fence) {
-        let mut pause = Pause::default();
+        let mut backoff = Backoff::new(CONNECT_AGAIN);
         loop {
             match self.refilled(fence).await {
                 Ok(true) => return,
                 Ok(false) => sleep(Duration::from_millis(50)).await,
                 Err(error) => {
                     tracing::warn!(%error, generation = fence.generation, "could not refill dedupe keys yet, trying again");
-                    pause.wait().await;
+                    backoff.wait().await;
                 }
             }
         }

@@ -7,11 +7,12 @@
 mod subscription;
 
 use super::super::{Counters, Error};
-use super::client::{Client, Pause};
+use super::client::{CONNECT_AGAIN, Client};
 use super::failure::failed;
 use super::keys::Keys;
 use super::options::RedisOptions;
 use super::presence::{NEWS, PASSAGE, TYPING};
+use crate::backoff::Backoff;
 use crate::redis::Dialer;
 use crate::timeline::relays::Relays;
 use confab_protocol::{Cursor, Passage, Record, Room, Typing};
@@ -103,7 +104,7 @@ impl Subscriber {
 
     /// Subscribes for the first time. Waits for servers that are away, not for those that cannot be used.
     pub(super) async fn begin(&self) -> Result<(), Error> {
-        let mut pause = Pause::default();
+        let mut backoff = Backoff::new(CONNECT_AGAIN);
         loop {
             match self.connect().await {
                 Ok(subscription) => {
@@ -115,7 +116,7 @@ impl Subscriber {
                 Err(error) => {
                     tracing::warn!(%error, "could not subscribe to the relay, trying again");
                     self.inner.options.waits_for.note(&error);
-                    pause.wait().await;
+                    backoff.wait().await;
                 }
             }
         }
@@ -128,11 +129,11 @@ impl Subscriber {
     }
 
     async fn listen_on(&self) {
-        let mut pause = Pause::default();
+        let mut backoff = Backoff::new(CONNECT_AGAIN);
         let mut subscription = self.inner.first.lock().take();
         loop {
             if let Some(subscription) = subscription.take() {
-                pause = Pause::default();
+                backoff = Backoff::new(CONNECT_AGAIN);
                 let reason = self.hear(subscription).await;
                 self.inner.connections.send_replace(None);
                 tracing::warn!(reason, "relay connection lost");
@@ -147,7 +148,7 @@ impl Subscriber {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "could not subscribe to the relay, trying again");
-                    pause.wait().await;
+                    backoff.wait().await;
                 }
             }
         }
