@@ -1,5 +1,7 @@
 //! Settings from the environment: `CONFAB_` and the path, `__` between its keys, `-` and `.` written as `_`.
 
+mod service;
+
 use crate::diagnostic::Diagnostic;
 use crate::path::Path;
 use crate::schema::{self, ANY_KEY, ELEMENT, Kind};
@@ -33,9 +35,11 @@ pub(crate) fn read(
     variables: impl Iterator<Item = (String, String)>,
     table: &toml::Table,
 ) -> (Vec<Found>, Vec<Diagnostic>) {
-    let (mut found, mut errors) = (Vec::new(), Vec::new());
+    let mut found = Vec::new();
+    let mut errors = Vec::new();
     let mut ours: Vec<(String, String)> = variables.filter(|(name, _)| name.starts_with(PREFIX)).collect();
     ours.sort();
+    let (services, ours): (Vec<_>, Vec<_>) = ours.into_iter().partition(|(name, text)| service::sets(name, text));
     for (name, text) in ours {
         if is_reserved(&name) {
             continue;
@@ -45,6 +49,7 @@ pub(crate) fn read(
             Err(error) => errors.push(*error),
         }
     }
+    errors.extend(service::passed_over(&services));
     (found, errors)
 }
 

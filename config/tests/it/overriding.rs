@@ -97,6 +97,46 @@ fn names_for_tests_and_tools_are_no_settings() {
     assert!(load_with("", &env, &[]).is_ok());
 }
 
+/// Of a Service called `confab`, and of one called `confab-hub`, with a named port and over IPv6.
+#[test]
+fn what_kubernetes_sets_for_a_service_of_our_name_is_passed_over_in_one_line() {
+    let env = [
+        ("CONFAB_PORT", "tcp://10.96.3.7:8000"),
+        ("CONFAB_PORT_8000_TCP", "tcp://10.96.3.7:8000"),
+        ("CONFAB_PORT_8000_TCP_ADDR", "10.96.3.7"),
+        ("CONFAB_PORT_8000_TCP_PORT", "8000"),
+        ("CONFAB_PORT_8000_TCP_PROTO", "tcp"),
+        ("CONFAB_SERVICE_HOST", "10.96.3.7"),
+        ("CONFAB_SERVICE_PORT", "8000"),
+        ("CONFAB_SERVICE_PORT_HTTP", "8000"),
+        ("CONFAB_HUB_PORT", "udp://[fd00::7]:9000"),
+        ("CONFAB_HUB_SERVICE_HOST", "fd00::7"),
+        ("CONFAB_LIMITS__FRAME", "128 KiB"),
+    ];
+    let loaded = load_with("", &env, &[]).unwrap();
+    assert_eq!(loaded.config.limits.frame, Size::kib(128));
+    let said: Vec<String> = loaded.warnings.iter().map(|warning| warning.to_string()).collect();
+    let of_them: Vec<&String> = said.iter().filter(|line| line.contains("Kubernetes")).collect();
+    assert_eq!(of_them.len(), 1, "{said:?}");
+    assert!(of_them[0].contains("`CONFAB_HUB_PORT` and 9 more"), "{of_them:?}");
+}
+
+#[test]
+fn what_only_looks_like_it_is_still_an_error() {
+    for (name, value) in [
+        ("CONFAB_PORT", "8000"),
+        ("CONFAB_PORT", "tcp://confab:8000"),
+        ("CONFAB_SERVICE_HOST", "confab.example.com"),
+        ("CONFAB_SERVICE_PORT", "http"),
+        ("CONFAB_PORT_8000_TCP_PROTO", "http"),
+        ("CONFAB_PORT_8000_TCP_NAME", "x"),
+        ("CONFAB_LISTEN_PORT", "8000"),
+    ] {
+        let message = refusal("", &[(name, value)], &[]);
+        assert!(message.contains(&format!("`{name}` names no setting")), "{name}={value}: {message}");
+    }
+}
+
 #[test]
 fn a_bad_value_from_the_environment_names_the_variable() {
     let message = refusal("", &[("CONFAB_LIMITS__FRAME", "64")], &[]);
