@@ -123,9 +123,9 @@ struct Drive {
     /// Which share of the scenario's connections is made
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
-    /// The admin port of a hub, whose reads are counted in a recover-storm
+    /// Where a hub's metrics are (`metrics` of its hub.toml): its reads are counted in a recover-storm
     #[arg(long)]
-    admin: Option<SocketAddr>,
+    metrics: Option<SocketAddr>,
     /// Says something beside it, in the room of this number
     #[arg(long)]
     feed_room: Option<u32>,
@@ -188,7 +188,7 @@ fn measure(drive: &Drive) -> Result<()> {
     let report = match drive.scenario {
         Scenario::Idle => opening::idle(plan, target, &mut server, measured)?,
         Scenario::Connect => opening::connect(plan, target, &mut server, measured)?,
-        Scenario::RecoverStorm => storm::run(plan, target, &mut server, measured, drive.admin)?,
+        Scenario::RecoverStorm => storm::run(plan, target, &mut server, measured, drive.metrics)?,
         scenario => {
             let timing = Timing { warm_up: WARM_UP, measured };
             let mut beside = Processes::new(drive.beside.into_iter().collect());

@@ -32,9 +32,9 @@ impl Reads {
     }
 }
 
-/// Asks a hub's admin port for its reads.
-pub fn reads(admin: SocketAddr) -> Result<Reads> {
-    let page = get(admin).with_context(|| format!("could not read the metrics at {admin}"))?;
+/// Asks a hub for its reads, at its `metrics` address.
+pub fn reads(address: SocketAddr) -> Result<Reads> {
+    let page = get(address).with_context(|| format!("could not read the metrics at {address}"))?;
     Ok(Reads {
         window: sum(&page, "confab_window_reads_total")?,
         store: sum(&page, "confab_store_reads_total")?,

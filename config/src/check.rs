@@ -1,5 +1,6 @@
 //! What the settings must be to make sense together. Every check adds to one list, so that all mistakes are named at once.
 
+mod admin;
 mod auth;
 mod capabilities;
 mod door;

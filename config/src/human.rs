@@ -9,6 +9,41 @@ use std::time::Duration;
 /// What is printed in a secret's place.
 pub const HIDDEN: &str = "********";
 
+/// A secret's text. It prints itself as stars; [`Secret::expose`] gives it away.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps the text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself: for the library that needs it, never for a log line.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+// In hub.toml it is plain text; what is shown of the settings is masked (`secret::hide_table`).
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(HIDDEN)
+    }
+}
+
 /// Serde for a [`Duration`] written like `"250ms"`, `"10s"`, `"24h"` or `"7d"`.
 pub mod duration {
     use super::*;
@@ -97,6 +132,25 @@ pub mod address {
             let port = text.rsplit(':').next().and_then(|port| port.parse::<u16>().ok()).unwrap_or(8000);
             format!("`{text}` is not an address with a port: write it like \"127.0.0.1:{port}\" or \"0.0.0.0:{port}\"")
         })
+    }
+}
+
+/// Serde for the address of a socket that may be left out.
+pub mod optional_address {
+    use super::*;
+    use std::net::SocketAddr;
+
+    /// Writes `address:port`.
+    pub fn serialize<S: Serializer>(value: &Option<SocketAddr>, serializer: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => address::serialize(value, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    /// Reads `address:port`.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+        address::deserialize(deserializer).map(Some)
     }
 }
 

@@ -3,7 +3,9 @@
 //! [`load()`] reads the file, the environment and the flags, one over the other, and remembers where every value came
 //! from. What is wrong is returned all at once, as [`Diagnostics`] that show the place, the cause, and what to type next.
 
+mod access;
 pub mod address;
+pub mod admin_tokens;
 mod check;
 mod diagnostic;
 mod document;
@@ -25,6 +27,7 @@ mod show;
 mod structure;
 mod suggest;
 
+pub use access::{AdminAccess, admin_access};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, wants_colour};
 pub use human::Size;
 pub use load::{FILE, Loaded, Recipe, assignment, load, load_text, process_environment};

@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 pub const FILE: &str = "hub.toml";
 
 /// Settings that can be given as they are or as the name of a file that holds them.
-const TWINS: [(&str, &str); 4] = [
+const TWINS: [(&str, &str); 5] = [
+    ("admin_token", "admin_token_file"),
     ("auth.hmac_secret", "auth.hmac_secret_file"),
     ("auth.hmac_secret_previous", "auth.hmac_secret_previous_file"),
     ("timeline.redis.url", "timeline.redis.url_file"),
@@ -74,17 +75,43 @@ pub fn load(
 ) -> Result<Loaded, Diagnostics> {
     let env: Vec<(String, String)> = env.filter(|(name, _)| name.starts_with(environment::PREFIX)).collect();
     let recipe = Recipe { path: path.map(Path::to_owned), env: env.clone(), flags: flags.clone() };
-    let named = env.iter().find(|(name, value)| name == "CONFAB_CONFIG" && !value.is_empty());
-    let file = match (path, named) {
-        (Some(path), _) => Some(path.to_owned()),
-        (None, Some((_, path))) => Some(PathBuf::from(path)),
-        (None, None) => Some(PathBuf::from(FILE)).filter(|path| path.exists()),
-    };
+    let file = file_of(path, &env);
     let (document, table) = match &file {
         Some(path) => read_file(path).map(|(document, table)| (Some(document), table))?,
         None => (None, toml::Table::new()),
     };
     assemble(document, table, recipe, file)
+}
+
+/// Reads only the settings at the top that have these names. `broken_file`: a file that is no TOML is as good as none.
+pub(crate) fn load_only(
+    names: &[&str],
+    path: Option<&Path>,
+    mut env: Vec<(String, String)>,
+    mut flags: Vec<(String, toml::Value)>,
+    broken_file: bool,
+) -> Option<Loaded> {
+    let file = file_of(path, &env);
+    let mut table = match file.as_deref().map(read_file) {
+        Some(Ok((_, table))) => table,
+        Some(Err(_)) if !broken_file => return None,
+        Some(Err(_)) | None => toml::Table::new(),
+    };
+    table.retain(|name, _| names.contains(&name));
+    env.retain(|(variable, _)| names.iter().any(|name| *variable == environment::name_of(&[name])));
+    flags.retain(|(setting, _)| names.contains(&setting.as_str()));
+    let recipe = Recipe { path: path.map(Path::to_owned), env, flags };
+    assemble(None, table, recipe, file).ok()
+}
+
+/// The file that is read.
+fn file_of(path: Option<&Path>, env: &[(String, String)]) -> Option<PathBuf> {
+    let named = env.iter().find(|(name, value)| name == "CONFAB_CONFIG" && !value.is_empty());
+    match (path, named) {
+        (Some(path), _) => Some(path.to_owned()),
+        (None, Some((_, path))) => Some(PathBuf::from(path)),
+        (None, None) => Some(PathBuf::from(FILE)).filter(|path| path.exists()),
+    }
 }
 
 /// Reads settings from a text, as if it were the only thing that says any.
@@ -174,6 +201,7 @@ impl Loaded {
             return;
         }
         resolve(Place::of("data"), &mut config.data);
+        config.admin_token_file.iter_mut().for_each(|path| resolve(Place::of("admin_token_file"), path));
         let auth = &mut config.auth;
         auth.hmac_secret_file.iter_mut().for_each(|path| resolve(Place::of("auth.hmac_secret_file"), path));
         let previous = Place::of("auth.hmac_secret_previous_file");

@@ -156,7 +156,10 @@ fn has_default(section: &Section, setting: &Setting) -> bool {
 }
 
 /// Settings without a default: what stands in the reference is an example. A test compares the list with the code.
-pub const EXAMPLES: [&str; 25] = [
+pub const EXAMPLES: [&str; 28] = [
+    "admin_token",
+    "admin_token_file",
+    "metrics",
     "plugin_cache",
     "auth.hmac_secret",
     "auth.hmac_secret_file",

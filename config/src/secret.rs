@@ -1,32 +1,11 @@
 //! Secrets: where they are read from, and how they are kept out of everything that is printed.
 
+pub use crate::human::Secret;
+
 use crate::human::HIDDEN;
 use crate::settings::{Config, PostgresConfig, RedisConfig};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
-
-/// A secret's text. It prints itself as stars; [`Secret::expose`] gives it away.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Keeps the text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself: for the library that needs it, never for a log line.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(HIDDEN)
-    }
-}
 
 /// A secret that cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -180,7 +159,8 @@ fn value_after(text: &str, from: usize) -> std::ops::Range<usize> {
     start..start + rest.find(['\n', '\r']).unwrap_or(rest.len())
 }
 
-/// Where passwords of urls lie: `scheme://user:PASSWORD@host` and `?password=PASSWORD`.
+/// Where the secrets of urls lie: `scheme://user:PASSWORD@host`, `https://TOKEN@host`, and `?password=PASSWORD` or any other
+/// parameter whose name says that it is one.
 fn passwords(text: &str) -> Vec<std::ops::Range<usize>> {
     let mut places = Vec::new();
     for (at, _) in text.match_indices("://") {
@@ -188,18 +168,36 @@ fn passwords(text: &str) -> Vec<std::ops::Range<usize>> {
         let end = start + text[start..].find(['"', '\'', ' ', '\n', '\r']).unwrap_or(text.len() - start);
         let url = &text[start..end];
         let host = url.rfind('@').map_or(0, |at| at + 1);
-        if host > 0
-            && let Some(colon) = url[..host].find(':')
-        {
-            places.push(start + colon + 1..start + host - 1);
+        let user = &url[..host.saturating_sub(1)];
+        match user.find(':') {
+            Some(colon) => places.push(start + colon + 1..start + user.len()),
+            // A database's user is a name; who names one to a web server alone gives it a token.
+            None if !user.is_empty() && is_web(&text[..at]) => {
+                places.push(start..start + user.len());
+            }
+            None => {}
         }
-        if let Some(parameter) = url[host..].find("password=") {
-            let from = host + parameter + "password=".len();
-            let to = from + url[from..].find('&').unwrap_or(url.len() - from);
-            places.push(start + from..start + to);
+        let Some(query) = url[host..].find('?').map(|mark| host + mark + 1) else { continue };
+        let mut from = query;
+        for pair in url[query..].split(['&', '#']) {
+            if let Some((name, value)) = pair.split_once('=')
+                && is_secret_parameter(name)
+            {
+                let value_at = start + from + name.len() + 1;
+                places.push(value_at..value_at + value.len());
+            }
+            from += pair.len() + 1;
         }
     }
     places
+}
+
+fn is_web(scheme: &str) -> bool {
+    scheme.ends_with("http") || scheme.ends_with("https")
+}
+
+fn is_secret_parameter(name: &str) -> bool {
+    is_secret_key(name) || ["key", "sig", "signature", "auth"].contains(&name.to_ascii_lowercase().as_str())
 }
 
 #[cfg(test)]
@@ -214,7 +212,14 @@ mod tests {
             hide_url("postgres://h/db?sslmode=require&password=x"),
             "postgres://h/db?sslmode=require&password=********"
         );
-        for plain in ["redis://host:6379", "https://chat.example.com", "postgres://user@host/db", "no url"] {
+        assert_eq!(hide_url("https://t0ken@h/x"), "https://********@h/x");
+        assert_eq!(
+            hide_url("https://h/x?a=1&api_key=x&b=2&sig=y"),
+            "https://h/x?a=1&api_key=********&b=2&sig=********"
+        );
+        for plain in
+            ["redis://host:6379", "https://chat.example.com", "postgres://user@host/db", "https://h/?a=b", "no url"]
+        {
             assert_eq!(hide_url(plain), plain);
         }
     }
@@ -242,6 +247,7 @@ mod tests {
         assert_eq!(format!("{:?}", Secret::new("x")), HIDDEN);
         let mut config = Config::default();
         config.auth.hmac_secret = Some("s3cret".into());
+        config.admin_token = Some(Secret::new("s3cret"));
         config.timeline.redis = Some(RedisConfig { url: Some("redis://:s3cret@h".into()), ..RedisConfig::default() });
         config.store.postgres =
             Some(PostgresConfig { url: Some("postgres://u:s3cret@h/d".into()), ..Default::default() });

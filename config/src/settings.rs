@@ -14,7 +14,7 @@ pub use rooms::*;
 pub use services::*;
 pub use socketio::*;
 
-use crate::human::{Size, address, duration};
+use crate::human::{Secret, Size, address, duration, optional_address};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,10 +29,26 @@ pub struct Config {
     /// Where clients connect: WebSocket, and the page at `/`.
     #[serde(with = "address")]
     pub listen: SocketAddr,
-    /// Where operators connect: `/metrics`, `/healthz`, `/readyz` and the admin API. Keep it off the public network.
+    /// Where operators connect: the admin API, `/metrics`, `/healthz` and `/readyz`. All but the last two ask for a token.
     #[serde(with = "address")]
     pub admin: SocketAddr,
-    /// The embedded hub's folder (`confab.db`), which only its user may read. The cluster profile writes nothing here.
+    /// The token that the admin API asks for, that of an operator called `admin`. Prefer `admin_token_file`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_token: Option<Secret>,
+    /// A file of operators' tokens, one `name:token` a line; `confab admin-token create` writes it. Not given: `admin-tokens` in
+    /// `data`, which is made at the first start; enough where `admin` is a loopback address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_token_file: Option<PathBuf>,
+    /// The host names under which operators reach `admin`, besides `localhost` and its address.
+    pub admin_hosts: Vec<String>,
+    /// Where `/metrics`, `/healthz` and `/readyz` are served without a token, and nothing else is. Not given: nowhere.
+    #[serde(with = "optional_address", skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<SocketAddr>,
+    /// How long the audit log is kept: what operators and moderators did.
+    #[serde(with = "duration")]
+    pub audit_retention: Duration,
+    /// The hub's own folder, which only its user may read: `confab.db` of an embedded hub, and `admin-tokens` where no
+    /// `admin_token_file` is given.
     pub data: PathBuf,
     /// The folder where compiled plugins are kept, which must be the hub's own: what lies there is run as native code. Not
     /// given: `confab/plugins` in the user's cache folder.
@@ -72,6 +88,11 @@ impl Default for Config {
         Self {
             listen: ([127, 0, 0, 1], 8000).into(),
             admin: ([127, 0, 0, 1], 9000).into(),
+            admin_token: None,
+            admin_token_file: None,
+            admin_hosts: Vec::new(),
+            metrics: None,
+            audit_retention: Duration::from_secs(365 * 24 * 3600),
             data: "confab-data".into(),
             plugin_cache: None,
             drain_timeout: Duration::from_secs(30),

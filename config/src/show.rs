@@ -1,11 +1,10 @@
 //! The settings in force, as `confab config show` prints them: without secrets, and with the origin of each value.
 
 use crate::document::Document;
-use crate::human::HIDDEN;
 use crate::load::Loaded;
 use crate::origin::Origin;
 use crate::path::Path;
-use crate::secret::{hide_options, hide_table, hide_url};
+use crate::secret::hide_table;
 use crate::settings::Config;
 
 /// A setting in force.
@@ -23,24 +22,11 @@ impl Config {
     /// The same settings with stars in place of secrets.
     #[must_use]
     pub fn hide_secrets(&self) -> Self {
-        let mut shown = self.clone();
-        for secret in [&mut shown.auth.hmac_secret, &mut shown.auth.hmac_secret_previous].into_iter().flatten() {
-            *secret = HIDDEN.into();
-        }
-        if let Some(url) = &mut shown.auth.jwks_url {
-            *url = hide_url(url);
-        }
-        if let Some(url) = shown.timeline.redis.as_mut().and_then(|redis| redis.url.as_mut()) {
-            *url = hide_url(url);
-        }
-        if let Some(url) = shown.store.postgres.as_mut().and_then(|postgres| postgres.url.as_mut()) {
-            *url = hide_url(url);
-        }
-        if let Some(kafka) = &mut shown.journal.kafka {
-            kafka.options = hide_options(&kafka.options);
-        }
-        shown.plugin.values_mut().for_each(|plugin| hide_table(&mut plugin.settings));
-        shown
+        // Through a table, so that every setting is looked at, also those that nobody thought of here: a secret is known by its
+        // key, and a url with a password by what it is.
+        let Ok(mut table) = toml::Table::try_from(self) else { return Self::default() };
+        hide_table(&mut table);
+        table.try_into().unwrap_or_default()
     }
 
     /// The settings as TOML, without secrets.

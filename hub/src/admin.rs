@@ -1,27 +1,33 @@
 //! The admin port, on a runtime thread of its own: it answers even while the hub's threads are busy.
 
-use crate::dialect::command::Since;
+use crate::audit;
 use crate::hub::Hub;
-use crate::plugin::Origin;
-use crate::publish::{Sending, Turn};
-use crate::recover::Asked;
-use crate::session::verb;
+use crate::telemetry::Telemetry;
 use crate::timeline::WaitsFor;
-use axum::extract::{Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use confab_protocol::{Draft, Epoch, Key, Kind, Refusal, Room, Sender, UserId};
+use confab_config::Config;
+use confab_protocol::Refusal;
+use confab_store::Act;
+use gate::{Gate, Operator};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, OnceLock};
+use tokens::Tokens;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+mod acts;
 mod chain;
+mod gate;
 mod held;
 mod moderation;
+mod rooms;
+mod serve;
+mod tokens;
 
 /// A hub on its way: until it is there, only its health can be asked for, and what it waits for. Cheap to clone.
 #[derive(Clone, Default)]
@@ -38,19 +44,43 @@ impl Opening {
     }
 }
 
-/// Serves the admin port from a thread of its own until `stop`.
+/// Where operators, and what watches the hub, connect.
+pub struct Listeners {
+    /// The admin port: everything, for whoever has a token.
+    pub admin: std::net::TcpListener,
+    /// Health and metrics alone, for anybody who reaches it.
+    pub metrics: Option<std::net::TcpListener>,
+}
+
+/// Serves them from a thread of its own until `stop`. Reads the operators' tokens, or makes the first one.
+///
+/// # Errors
+/// The system's: no thread, or a listener that has no address.
 pub fn spawn(
-    listener: std::net::TcpListener,
+    listeners: Listeners,
+    config: &Config,
     opening: Opening,
+    telemetry: Arc<Telemetry>,
     stop: CancellationToken,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
-    let main = Handle::current();
+    let bound = listeners.admin.local_addr()?.ip();
+    let gate = Gate::new(Tokens::open(config), bound, config.admin_hosts.clone(), telemetry);
+    if !bound.is_loopback() {
+        tracing::info!(admin = %bound, "other machines can reach the admin API: it asks them for a token");
+    }
+    let shared = Shared { opening, main: Handle::current() };
     std::thread::Builder::new().name("admin".into()).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let served = runtime.and_then(|runtime| {
             runtime.block_on(async {
-                let listener = tokio::net::TcpListener::from_std(listener)?;
-                axum::serve(listener, router(opening, main)).with_graceful_shutdown(stop.cancelled_owned()).await
+                let admin = tokio::net::TcpListener::from_std(listeners.admin)?;
+                let metrics = listeners.metrics.map(tokio::net::TcpListener::from_std).transpose()?;
+                let admin = serve::serve(admin, router(shared.clone(), gate), stop.clone());
+                match metrics {
+                    Some(metrics) => _ = tokio::join!(admin, serve::serve(metrics, watching(shared), stop)),
+                    None => admin.await,
+                }
+                Ok(())
             })
         });
         if let Err(error) = served {
@@ -69,10 +99,21 @@ impl Shared {
     fn hub(&self) -> &Arc<Hub> {
         self.opening.hub.get().expect("what needs the hub is not asked before it is there")
     }
+
+    /// Writes down what an operator did, or was refused. The store's connections belong to the hub's runtime.
+    async fn audit(&self, act: Act, done: Result<(), String>) {
+        let act = Act { result: done.err().unwrap_or_else(|| audit::OK.to_owned()), ..act };
+        let audit = self.hub().audit().clone();
+        let _ = self.main.spawn(async move { audit.record(act).await }).await; // a panic in it has been logged
+    }
 }
 
-fn router(opening: Opening, main: Handle) -> Router {
-    let shared = Shared { opening, main };
+/// What an operator does, with all that the audit log may want to know besides.
+fn act(Operator(name): &Operator, verb: &str) -> Act {
+    Act { by: name.to_string(), via: "admin-api".into(), verb: verb.into(), ..Act::default() }
+}
+
+fn router(shared: Shared, gate: Gate) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .route("/readyz", get(ready))
@@ -86,10 +127,22 @@ fn router(opening: Opening, main: Handle) -> Router {
         .route("/api/v1/bans", get(moderation::bans).post(moderation::ban))
         .route("/api/v1/bans/lift", post(moderation::lift_ban))
         .route("/api/v1/tokens/revoke", post(moderation::revoke_tokens))
+        .route("/api/v1/audit", get(acts::list))
         .route("/api/v1/chain", get(chain::status))
         .route("/api/v1/reload", post(chain::reload))
-        .route("/api/v1/send", post(send))
-        .route("/api/v1/history", get(history))
+        .route("/api/v1/send", post(rooms::send))
+        .route("/api/v1/history", get(rooms::history))
+        .route_layer(middleware::from_fn_with_state(shared.clone(), once_opened))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .layer(middleware::from_fn_with_state(Arc::new(gate), gate::gate))
+        .with_state(shared)
+}
+
+/// Health and metrics: what Prometheus and probes ask for.
+fn watching(shared: Shared) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/readyz", get(ready))
         .route_layer(middleware::from_fn_with_state(shared.clone(), once_opened))
         .route("/healthz", get(|| async { "ok\n" }))
         .with_state(shared)
@@ -131,51 +184,12 @@ fn problem(status: StatusCode, error: impl Into<String>) -> Response {
     (status, Json(Problem { error: error.into() })).into_response()
 }
 
-/// Reads a body that may be left out, whatever the request calls it.
+/// Reads a body that may be left out.
 fn optional<T: for<'a> Deserialize<'a> + Default>(body: &[u8]) -> Result<T, Box<Response>> {
     if body.is_empty() {
         return Ok(T::default());
     }
     serde_json::from_slice(body).map_err(|error| Box::new(problem(StatusCode::BAD_REQUEST, error.to_string())))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SendIn {
-    room: Room,
-    user: UserId,
-    key: Option<Key>,
-    body: confab_protocol::Body,
-}
-
-/// An operator speaks in a room: the same way in as every client's, plugins included.
-async fn send(State(shared): State<Shared>, Json(send): Json<SendIn>) -> Response {
-    let (keyed, key) = (send.key.is_some(), send.key.unwrap_or_else(Key::fresh));
-    let draft = Draft { kind: Kind::Message, room: send.room, key, body: send.body, target: None, thread: None };
-    let sender = Sender { user: send.user, client: None, info: None };
-    let publisher = shared.hub().publisher().clone();
-    let sending = Sending { sender, draft, keyed, origin: Origin::default() };
-    answer(shared.main.spawn(async move { publisher.publish(sending, Turn::free()).await }).await, |receipt| {
-        Json(receipt).into_response()
-    })
-}
-
-#[derive(Deserialize)]
-struct HistoryQuery {
-    room: Room,
-    limit: Option<usize>,
-    epoch: Option<Epoch>,
-    offset: Option<u64>,
-}
-
-/// The newest events of a room, or those before a place.
-async fn history(State(shared): State<Shared>, Query(query): Query<HistoryQuery>) -> Response {
-    let since = query.offset.map(|offset| Since { epoch: query.epoch, offset });
-    let asked = Asked { since, reverse: true, limit: query.limit.unwrap_or(50).min(1000) };
-    let recoverer = shared.hub().recoverer().clone();
-    answer(shared.main.spawn(async move { recoverer.history(&query.room, asked).await }).await, |page| {
-        Json(verb::history(&page)).into_response()
-    })
 }
 
 fn answer<T>(done: Result<Result<T, Refusal>, tokio::task::JoinError>, tell: impl FnOnce(T) -> Response) -> Response {

@@ -1,5 +1,7 @@
 //! The command line, `confab`: its verbs and what they take. What a verb does stands in a file of its own.
 
+pub mod admin_token;
+pub mod audit;
 pub mod chain;
 pub mod config_commands;
 pub mod exit;
@@ -15,12 +17,13 @@ pub mod screen;
 mod tests_support;
 pub mod token;
 
+pub use audit::Audit;
 pub use exit::Exit;
 pub use moderate::{BanCommand, FlagCommand, HeldCommand, MuteCommand};
 pub use screen::Screen;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use confab_config::{Diagnostic, Diagnostics, JudgedKind, Loaded};
+use confab_config::{AdminAccess, Diagnostic, Diagnostics, JudgedKind, Loaded};
 use confab_protocol::UserId;
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -64,6 +67,12 @@ pub struct SettingsArgs {
 }
 
 impl SettingsArgs {
+    /// How to ask the hub of these settings; `address_known`: its address is not needed.
+    pub fn admin_access(&self, address_known: bool) -> Result<AdminAccess, Diagnostics> {
+        let environment = confab_config::process_environment();
+        confab_config::admin_access(self.config.as_deref(), environment, self.set.clone(), address_known)
+    }
+
     /// Loads the settings, with those of a verb's own flags over all others.
     pub fn load(&self, flags: Vec<(String, toml::Value)>) -> Result<Loaded, Diagnostics> {
         let flags = self.set.iter().cloned().chain(flags).collect();
@@ -104,6 +113,11 @@ pub enum Command {
     Ban(BanCommand),
     /// Let a running hub read hub.toml and its plugins again: all of it, or, where anything is wrong, nothing.
     Reload(Reload),
+    /// See what operators and moderators did, and what they were refused.
+    Audit(Audit),
+    /// Make, list and revoke the tokens with which operators come in at the admin port.
+    #[command(subcommand)]
+    AdminToken(admin_token::AdminTokenCommand),
     /// Say something in a room, as any client would, through a running hub.
     Send(Send),
     /// Read what was said in a room, through a running hub.
@@ -277,6 +291,10 @@ pub struct HubArgs {
     /// The hub's admin API [default: `http://` and `admin` of the settings].
     #[arg(long, value_name = "URL", env = "CONFAB_ADMIN_URL", hide_env_values = true)]
     pub admin_url: Option<String>,
+    /// A file with the admin token to bring [default: `admin_token` or `admin_token_file` of the settings, else the token that
+    /// the hub of these settings made for this machine].
+    #[arg(long, value_name = "FILE")]
+    pub admin_token_file: Option<PathBuf>,
 }
 
 /// Which running hub to ask, and how to print what it answers.

@@ -1,6 +1,7 @@
 //! The hub: builds everyone, introduces them to each other, and ends them in order.
 
 use crate::admin;
+use crate::audit::Audit;
 use crate::auth::Auth;
 use crate::brief::Brief;
 use crate::deliver::Deliverer;
@@ -97,6 +98,7 @@ pub struct Hub {
     reloader: Arc<Reloader>,
     reviewer: Arc<Reviewer>,
     sanctions: Arc<Sanctions>,
+    audit: Arc<Audit>,
     draining: CancellationToken,
 }
 
@@ -107,6 +109,11 @@ impl Hub {
     /// What moderators can do.
     pub fn reviewer(&self) -> &Arc<Reviewer> {
         &self.reviewer
+    }
+
+    /// Where it is written down what operators and moderators do.
+    pub fn audit(&self) -> &Arc<Audit> {
+        &self.audit
     }
 
     /// The way in.
@@ -182,6 +189,8 @@ pub async fn run_keeping(
     let public = http::bind(config.listen).map_err(|source| listen("listen", config.listen, source))?;
     let private = std::net::TcpListener::bind(config.admin).map_err(|source| listen("admin", config.admin, source))?;
     private.set_nonblocking(true).map_err(|source| listen("admin", config.admin, source))?;
+    let watched = config.metrics.map(|address| watched(address).map_err(|source| listen("metrics", address, source)));
+    let listeners = admin::Listeners { admin: private, metrics: watched.transpose()? };
 
     let mut telemetry = Telemetry::new();
     telemetry.sampled(&sampled::METRICS.map(|metric| (metric.name, metric.kind, metric.help)));
@@ -195,8 +204,8 @@ pub async fn run_keeping(
     }
     // The admin port answers from here on, also while the services of the profile are waited for.
     let (opening, closed) = (admin::Opening::default(), CancellationToken::new());
-    let private_address = private.local_addr().map_err(|source| listen("admin", config.admin, source))?;
-    let admin = admin::spawn(private, opening.clone(), closed.clone())
+    let private_address = listeners.admin.local_addr().map_err(|source| listen("admin", config.admin, source))?;
+    let admin = admin::spawn(listeners, config, opening.clone(), telemetry.clone(), closed.clone())
         .map_err(|source| listen("admin", config.admin, source))?;
     let _closed_on_error = closed.clone().drop_guard();
     let parts = introduce::open(config, keeping, &opening.waits_for).await?;
@@ -247,6 +256,9 @@ pub async fn run_keeping(
         let (auth, closing) = (auth.clone(), closing.clone());
         async move { auth.follow(closing).await }
     });
+    let (audit, writer) = Audit::new(parts.store.clone(), config.audit_retention, telemetry.clone());
+    let (audit, audited) = (Arc::new(audit), CancellationToken::new());
+    let auditing = tokio::spawn(writer.run(audited.clone()));
     let reviewer = Reviewer::new(parts.store.clone(), publisher.clone(), people, sanctions.clone(), telemetry.clone());
     let reviewer = Arc::new(reviewer);
     tokio::spawn({
@@ -287,6 +299,7 @@ pub async fn run_keeping(
         reloader: reloader.clone(),
         reviewer: reviewer.clone(),
         sanctions,
+        audit,
         draining: draining.clone(),
     });
     let deliver = deliver(&hub, parts.relay);
@@ -325,6 +338,8 @@ pub async fn run_keeping(
     hub.timeline.close().await;
     deliver.abort();
     hub.journal.close(FLUSH_TIMEOUT).await;
+    audited.cancel();
+    let _ = auditing.await; // a panic in it has been logged
     hub.store.close().await;
     closed.cancel();
     // The admin thread ends with its token; a panic in it has been logged by its own runtime.
@@ -366,6 +381,13 @@ fn deliver(hub: &Arc<Hub>, relay: mpsc::Receiver<Relay>) -> JoinHandle<()> {
         telemetry: hub.telemetry.clone(),
     };
     tokio::spawn(deliverer.run(relay))
+}
+
+/// A listener for the admin thread, beside its own.
+fn watched(address: std::net::SocketAddr) -> std::io::Result<std::net::TcpListener> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }
 
 fn listen(setting: &'static str, address: std::net::SocketAddr, source: std::io::Error) -> Error {

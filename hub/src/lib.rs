@@ -12,6 +12,7 @@
 //! ```
 
 pub mod admin;
+pub mod audit;
 pub mod auth;
 mod backoff;
 mod brief;

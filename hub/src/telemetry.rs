@@ -69,6 +69,10 @@ pub struct Telemetry {
     reloads: Family<[(&'static str, &'static str); 1], Counter>,
     reviews: Family<[(&'static str, &'static str); 1], Counter>,
     refused_tokens: Family<[(&'static str, &'static str); 1], Counter>,
+    audited: Family<[(&'static str, &'static str); 1], Counter>,
+    /// Acts that are missing from the audit log.
+    pub audit_lost: Counter,
+    admin_refused: Family<[(&'static str, &'static str); 1], Counter>,
     occasions: Family<[(&'static str, &'static str); 2], Counter>,
     chain: Family<[(&'static str, String); 1], Gauge>,
     sampled: std::sync::Mutex<std::collections::BTreeMap<&'static str, Sampled>>,
@@ -129,6 +133,9 @@ impl Telemetry {
             reloads: Family::default(),
             reviews: Family::default(),
             refused_tokens: Family::default(),
+            audited: Family::default(),
+            audit_lost: Counter::default(),
+            admin_refused: Family::default(),
             occasions: Family::default(),
             chain: Family::default(),
             sampled: std::sync::Mutex::default(),
@@ -168,6 +175,9 @@ impl Telemetry {
         registry.register("reloads", "Reloads, by what became of them", t.reloads.clone());
         registry.register("refused_tokens", "Tokens refused, by reason", t.refused_tokens.clone());
         registry.register("reviews", "Held events decided, by decision", t.reviews.clone());
+        registry.register("audited", "Acts of operators and moderators, by result", t.audited.clone());
+        registry.register("audit_lost", "Acts that are missing from the audit log", t.audit_lost.clone());
+        registry.register("admin_refused", "Requests refused at the admin port, by reason", t.admin_refused.clone());
         registry.register("occasions", "Judged joins and leavings, and typing", t.occasions.clone());
         registry.register("chain", "The version of the chain that judges: always 1", t.chain.clone());
         Self { registry, ..telemetry }
@@ -231,6 +241,16 @@ impl Telemetry {
     /// Counts a decision on a held event.
     pub fn reviewed(&self, decision: &'static str) {
         self.reviews.get_or_create(&[("decision", decision)]).inc();
+    }
+
+    /// Counts an act of an operator or a moderator by its result.
+    pub fn audited(&self, result: &'static str) {
+        self.audited.get_or_create(&[("result", result)]).inc();
+    }
+
+    /// Counts a request that the admin port refused.
+    pub fn admin_refused(&self, reason: &'static str) {
+        self.admin_refused.get_or_create(&[("reason", reason)]).inc();
     }
 
     /// Counts a join, a leaving, or that somebody is typing, by what became of it.

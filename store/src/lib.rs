@@ -9,6 +9,7 @@
 //! never past a hole ([`Store::page`]), or the current state by id ([`Store::message`]).
 
 mod apply;
+mod audit;
 mod changes;
 mod columns;
 mod error;
@@ -27,6 +28,7 @@ mod storable;
 mod store;
 
 pub use apply::Applied;
+pub use audit::{Act, WhichActs};
 pub use error::Error;
 pub use flags::{Closed, Flag};
 pub use held::Decided;

@@ -24,6 +24,7 @@ static SQLITE: LazyLock<Migrator> = migrator! {
     "0005_bans",
     "0006_held_words",
     "0007_what_is_new_comes_last",
+    "0008_audit",
     "0009_token_revocations",
 };
 static POSTGRES: LazyLock<Migrator> = migrator! {
@@ -35,6 +36,7 @@ static POSTGRES: LazyLock<Migrator> = migrator! {
     "0005_bans",
     "0006_held_words",
     "0007_what_is_new_comes_last",
+    "0008_audit",
     "0009_token_revocations",
 };
 

@@ -2,6 +2,7 @@
 
 #[path = "cases"]
 mod cases {
+    pub mod auditing;
     pub mod folding;
     pub mod hub;
     pub mod moderation;
@@ -33,6 +34,10 @@ macro_rules! contract {
 }
 
 contract! {
+    auditing:
+        an_act_is_kept_as_it_was_with_all_that_is_known_of_it,
+        acts_are_found_by_whom_what_where_and_since_when_page_by_page,
+        what_is_old_or_too_much_of_the_audit_log_goes;
     paging:
         pages_follow_one_another_both_ways,
         a_reader_never_passes_a_hole,

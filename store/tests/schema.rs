@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use std::time::Duration;
 
-const ALL: [&str; 8] = [
+const ALL: [&str; 9] = [
     "0001 history",
     "0002 hub",
     "0003 review",
@@ -15,6 +15,7 @@ const ALL: [&str; 8] = [
     "0005 bans",
     "0006 held words",
     "0007 what is new comes last",
+    "0008 audit",
     "0009 token revocations",
 ];
 /// What a later program would leave behind.

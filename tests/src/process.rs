@@ -200,6 +200,14 @@ impl Running {
         Ok(std::fs::rename(beside, &self.config)?)
     }
 
+    /// Its admin port, with the token that it made itself where it has made one.
+    pub fn admin_api(&self) -> Admin {
+        let environment = self.environment.iter().cloned();
+        let access = confab_config::admin_access(Some(&self.config), environment, Vec::new(), true);
+        let token = access.ok().and_then(|access| access.token.ok());
+        Admin { address: self.admin.clone(), token: token.map(|token| token.expose().to_owned()) }
+    }
+
     /// Its process id.
     pub fn pid(&self) -> Option<u32> {
         self.process.as_ref().map(Process::pid)
@@ -207,9 +215,41 @@ impl Running {
 
     /// The value of a metric, `name` with its labels as it is exposed; 0 where it has not been counted yet.
     pub async fn metric(&self, name: &str) -> Result<f64> {
-        let (_, text) = get(&format!("http://{}/metrics", self.admin)).await?;
+        let (_, text) = self.admin_api().get("/metrics").await?;
         let line = text.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
         Ok(line.and_then(|line| line.rsplit(' ').next()).map_or(Ok(0.0), str::parse)?)
+    }
+}
+
+/// The admin port of one of our programs.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// Where it is.
+    pub address: String,
+    /// The token to bring.
+    pub token: Option<String>,
+}
+
+impl Admin {
+    /// Fetches what stands at a path: status and text.
+    pub async fn get(&self, path: &str) -> Result<(u16, String)> {
+        exchange(self.request("GET", path).body(Full::default())?, Duration::from_secs(5)).await
+    }
+
+    /// Posts JSON to a path and reads the answer as JSON.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<(u16, Value)> {
+        let request = self.request("POST", path).header("content-type", "application/json");
+        let (status, text) = exchange(request.body(body.to_string().into())?, crate::PATIENCE).await?;
+        Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+    }
+
+    /// A request with the token.
+    pub fn request(&self, method: &str, path: &str) -> hyper::http::request::Builder {
+        let request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        match &self.token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request,
+        }
     }
 }
 
@@ -218,14 +258,8 @@ pub async fn get(url: &str) -> Result<(u16, String)> {
     exchange(Request::get(url).body(Full::default())?, Duration::from_secs(5)).await
 }
 
-/// Posts JSON and reads the answer as JSON.
-pub async fn post(url: &str, body: &Value) -> Result<(u16, Value)> {
-    let request = Request::post(url).header("content-type", "application/json");
-    let (status, text) = exchange(request.body(body.to_string().into())?, crate::PATIENCE).await?;
-    Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
-}
-
-async fn exchange(request: Request<Full<Bytes>>, patience: Duration) -> Result<(u16, String)> {
+/// Sends a request and reads the answer: status and text.
+pub async fn exchange(request: Request<Full<Bytes>>, patience: Duration) -> Result<(u16, String)> {
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let answer = tokio::time::timeout(patience, client.request(request)).await;
     let response = answer.with_context(|| format!("no answer in {patience:?}"))??;

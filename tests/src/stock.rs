@@ -28,6 +28,15 @@ pub async fn browser(script: &str, hub: &str) -> Result<String> {
     run(command, &[folder.join(script)], &[hub], &[]).await
 }
 
+/// Runs a script of `clients/node` that drives a real browser, with flags of the script's own and no hub's address.
+pub async fn browser_with(script: &str, flags: &[&str]) -> Result<String> {
+    let chromium = tokio::task::spawn_blocking(xtask::install::browser).await??;
+    let folder = PathBuf::from(service("CONFAB_TEST_NODE")?);
+    let mut command = Command::new("node");
+    command.env("CHROMIUM", chromium);
+    run(command, &[folder.join(script)], &[], flags).await
+}
+
 /// Runs a script of `clients/node` that drives a real browser through a front end written for another server: `page`
 /// of `tests/fixtures`, served at `port` of this machine.
 pub async fn front_end(script: &str, hub: &str, page: &str, port: &Port) -> Result<String> {

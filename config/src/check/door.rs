@@ -1,6 +1,6 @@
 //! Checks of the door: where clients connect, who may, and what one session may do.
 
-use super::Findings;
+use super::{Findings, admin};
 use crate::human::{Size, duration};
 use crate::path::Path;
 use crate::problem::Problem;
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 pub(super) fn check(config: &Config, found: &mut Findings) {
     addresses(config, found);
+    admin::check(config, found);
     super::auth::check(&config.auth, config.listen, found);
     origins(&config.auth, found);
     limits(&config.limits, found);
@@ -28,15 +29,28 @@ pub(super) fn check(config: &Config, found: &mut Findings) {
 
 fn addresses(config: &Config, found: &mut Findings) {
     let (listen, admin) = (config.listen, config.admin);
-    let any = |address: SocketAddr| address.ip().is_unspecified();
-    if listen.port() == admin.port() && listen.port() != 0 && (listen.ip() == admin.ip() || any(listen) || any(admin)) {
+    if same_place(listen, admin) {
         found.add(
             Problem::error(&Path::of("admin"), "`listen` and `admin` are the same place")
                 .label(format!("`listen` has port {} as well", listen.port()))
-                .note("clients reach `listen`; what is under `admin` is for operators only and asks for no password")
+                .note("clients reach `listen`; what is under `admin` is for operators only")
                 .help(format!("write `admin = \"{}:{}\"`", admin.ip(), listen.port().wrapping_add(1000).max(1024))),
         );
     }
+    let Some(metrics) = config.metrics else { return };
+    for (name, other) in [("listen", listen), ("admin", admin)] {
+        if same_place(metrics, other) {
+            let why = format!("`{name}` and `metrics` are the same place");
+            let taken = format!("`{name}` has port {} as well", other.port());
+            found.add(Problem::error(&Path::of("metrics"), why).label(taken));
+        }
+    }
+}
+
+/// Whether both cannot be had on one machine.
+fn same_place(one: SocketAddr, other: SocketAddr) -> bool {
+    let any = |address: SocketAddr| address.ip().is_unspecified();
+    one.port() == other.port() && one.port() != 0 && (one.ip() == other.ip() || any(one) || any(other))
 }
 
 fn origins(auth: &Auth, found: &mut Findings) {
@@ -129,6 +143,7 @@ pub(crate) fn serving(config: &Config) -> Vec<Problem> {
     if let Some(Err(error)) = config.store.postgres.as_ref().map(|postgres| postgres.read_url()) {
         found.add(unreadable(&Path::of("store.postgres.url_file"), &error));
     }
+    admin::serving(config, &mut found);
     super::plugins::modules(config, &mut found);
     found.problems
 }

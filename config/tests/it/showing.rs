@@ -32,6 +32,33 @@ fn secrets_are_stars_and_the_rest_stands() {
     }
 }
 
+/// By what a value is: the key of a url need not be called `url`.
+#[test]
+fn a_url_with_a_password_is_hidden_wherever_it_stands() {
+    let text = r#"
+admin_token = "hunter2-hunter2-hunter2"
+[timeline.redis]
+url = "redis://a"
+sentinel = { master = "m", nodes = ["redis://confab:hunter2@one:26379"] }
+[journal.kafka]
+brokers = ["kafka:9092"]
+options = { "sasl.oauthbearer.token.endpoint.url" = "https://me:hunter2@idp/", "client.id" = "https://h/?access_token=hunter2" }
+[store.postgres]
+url = "postgres://a"
+[plugin.score]
+module = "/score.wasm"
+settings = { webhook = "https://hunter2@hooks.example.com/x", list = [{ to = "amqp://u:hunter2@mq" }] }
+"#;
+    let config: confab_config::Config = toml::from_str(text).unwrap();
+    let shown = config.show().unwrap();
+    assert!(!shown.contains("hunter2"), "{shown}");
+    for kept in ["redis://confab:********@one:26379", "amqp://u:********@mq", "https://********@hooks.example.com/x"] {
+        assert!(shown.contains(kept), "{kept}: {shown}");
+    }
+    let plain: confab_config::Config = toml::from_str("admin_hosts = ['a']\n[[room]]\nmatch = ['x']").unwrap();
+    assert_eq!(plain.hide_secrets(), plain, "nothing else changes");
+}
+
 #[test]
 fn every_line_says_where_its_value_came_from() {
     let env = [("CONFAB_LIMITS__FRAME", "128 KiB")];

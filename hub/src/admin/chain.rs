@@ -1,12 +1,14 @@
 //! The admin API's part about the chain.
 
-use super::{Shared, optional, problem};
+use super::gate::Operator;
+use super::{Shared, act, optional, problem};
 use crate::hub::reload::{Cause, Refused};
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use confab_store::Act;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -22,13 +24,26 @@ pub(super) struct ReloadIn {
 }
 
 /// Reads hub.toml and the plugins again.
-pub(super) async fn reload(State(shared): State<Shared>, asked: Bytes) -> Response {
+pub(super) async fn reload(
+    State(shared): State<Shared>,
+    Extension(operator): Extension<Operator>,
+    asked: Bytes,
+) -> Response {
     let ReloadIn { dry_run } = match optional(&asked) {
         Ok(asked) => asked,
         Err(refused) => return *refused,
     };
     let reloader = shared.hub().reloader().clone();
-    match shared.main.spawn(async move { reloader.reload(Cause::Asked, dry_run).await }).await {
+    let reloaded = shared.main.spawn(async move { reloader.reload(Cause::Asked, dry_run).await }).await;
+    let details = dry_run.then(|| json!({ "dry_run": true }).to_string());
+    let outcome = match &reloaded {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(Refused::Wrong(_))) => Err("the new settings are refused".to_owned()),
+        Ok(Err(busy @ Refused::Busy)) => Err(busy.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    shared.audit(Act { details, ..act(&operator, "reload") }, outcome).await;
+    match reloaded {
         Ok(Ok(reloaded)) => Json(reloaded).into_response(),
         Ok(Err(Refused::Wrong(found))) => {
             let answer = json!({

@@ -1,18 +1,17 @@
 //! The admin API's part about held events.
 
-use super::{Shared, optional, problem};
+use super::gate::Operator;
+use super::{Shared, act, optional, problem};
 use crate::review::{Error, Reviewer};
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use confab_protocol::{EventId, HeldState};
+use confab_store::Act;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-
-/// Who decides through this port, as the store keeps it.
-pub(super) const OPERATOR: &str = "admin";
 
 #[derive(Deserialize)]
 pub(super) struct HeldQuery {
@@ -46,21 +45,44 @@ struct Decision {
 }
 
 /// Lets an event through.
-pub(super) async fn approve(State(shared): State<Shared>, Path(id): Path<EventId>, decision: Bytes) -> Response {
-    decide(shared, &decision, async move |reviewer, reason| reviewer.approve(id, OPERATOR, reason.as_deref()).await)
-        .await
+pub(super) async fn approve(
+    State(shared): State<Shared>,
+    Extension(operator): Extension<Operator>,
+    Path(id): Path<EventId>,
+    decision: Bytes,
+) -> Response {
+    let by = operator.clone();
+    decide(shared, event_act(&operator, "approve", id), &decision, async move |reviewer, reason| {
+        reviewer.approve(id, &by.0, reason.as_deref()).await
+    })
+    .await
 }
 
 /// Refuses an event for ever.
-pub(super) async fn deny(State(shared): State<Shared>, Path(id): Path<EventId>, decision: Bytes) -> Response {
-    decide(shared, &decision, async move |reviewer, reason| reviewer.deny(id, OPERATOR, reason.as_deref()).await).await
+pub(super) async fn deny(
+    State(shared): State<Shared>,
+    Extension(operator): Extension<Operator>,
+    Path(id): Path<EventId>,
+    decision: Bytes,
+) -> Response {
+    let by = operator.clone();
+    decide(shared, event_act(&operator, "deny", id), &decision, async move |reviewer, reason| {
+        reviewer.deny(id, &by.0, reason.as_deref()).await
+    })
+    .await
 }
 
-/// Does what was decided, for the reason that the request gives.
+/// What an operator does about an event.
+pub(super) fn event_act(operator: &Operator, verb: &str, id: EventId) -> Act {
+    Act { event: Some(id.to_string()), ..act(operator, verb) }
+}
+
+/// Does what was decided, for the reason that the request gives, and writes it down.
 pub(super) async fn decide<T, W>(
     shared: Shared,
+    act: Act,
     decision: &Bytes,
-    act: impl FnOnce(Arc<Reviewer>, Option<String>) -> W,
+    work: impl FnOnce(Arc<Reviewer>, Option<String>) -> W,
 ) -> Response
 where
     T: Serialize + Send + 'static,
@@ -68,11 +90,28 @@ where
 {
     match optional(decision) {
         Ok(Decision { reason }) => {
-            let work = act(shared.hub().reviewer().clone(), reason);
-            on_main(&shared, work).await
+            let act = Act { reason: reason.clone(), ..act };
+            let work = work(shared.hub().reviewer().clone(), reason);
+            audited(&shared, act, work).await
         }
         Err(refused) => *refused,
     }
+}
+
+/// Does something, writes down what became of it, and answers.
+pub(super) async fn audited<T: Serialize + Send + 'static>(
+    shared: &Shared,
+    act: Act,
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Response {
+    let done = shared.main.spawn(work).await;
+    let outcome = match &done {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    shared.audit(act, outcome).await;
+    respond(done)
 }
 
 /// The store's connections belong to the hub's runtime: the work is done there, and the answer given here.
@@ -80,7 +119,11 @@ pub(super) async fn on_main<T: Serialize + Send + 'static>(
     shared: &Shared,
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Response {
-    match shared.main.spawn(work).await {
+    respond(shared.main.spawn(work).await)
+}
+
+fn respond<T: Serialize>(done: Result<Result<T, Error>, tokio::task::JoinError>) -> Response {
+    match done {
         Ok(Ok(value)) => Json(value).into_response(),
         Ok(Err(error)) => {
             let status = match &error {

@@ -1,15 +1,16 @@
 //! The admin API's part about flags, mutes, bans and revoked tokens.
 
-use super::held::{OPERATOR, decide, on_main};
-use super::{Shared, problem};
+use super::gate::Operator;
+use super::held::{audited, decide, event_act, on_main};
+use super::{Shared, act, problem};
 use crate::review::Sentence;
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use axum::{Extension, Json};
 use confab_protocol::{EventId, Millis, Room, UserId};
-use confab_store::{Keeps, Which};
+use confab_store::{Act, Keeps, Which};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -42,9 +43,15 @@ pub(super) async fn flags(State(shared): State<Shared>, Query(query): Query<List
 }
 
 /// Closes the flags of an event.
-pub(super) async fn close(State(shared): State<Shared>, Path(id): Path<EventId>, decision: Bytes) -> Response {
-    decide(shared, &decision, async move |reviewer, reason| {
-        let closed = reviewer.close_flags(id, OPERATOR, reason.as_deref()).await?;
+pub(super) async fn close(
+    State(shared): State<Shared>,
+    Extension(operator): Extension<Operator>,
+    Path(id): Path<EventId>,
+    decision: Bytes,
+) -> Response {
+    let by = operator.clone();
+    decide(shared, event_act(&operator, "close_flags", id), &decision, async move |reviewer, reason| {
+        let closed = reviewer.close_flags(id, &by.0, reason.as_deref()).await?;
         Ok(json!({ "id": id, "closed": closed }))
     })
     .await
@@ -69,11 +76,22 @@ pub(super) struct SentenceIn {
     reason: Option<String>,
 }
 
-async fn sentence(shared: Shared, sentence: SentenceIn, keeps: Keeps) -> Response {
+async fn sentence(shared: Shared, operator: Operator, sentence: SentenceIn, keeps: Keeps) -> Response {
     let SentenceIn { room, user, seconds, reason } = sentence;
+    let verb = match keeps {
+        Keeps::FromSpeaking => "mute",
+        Keeps::Out => "ban",
+    };
+    let act = Act {
+        room: room.as_ref().map(ToString::to_string),
+        user: Some(user.to_string()),
+        reason: reason.clone(),
+        details: seconds.map(|seconds| json!({ "seconds": seconds }).to_string()),
+        ..act(&operator, verb)
+    };
     let sentence = Sentence { keeps, room, user, seconds, reason };
     let reviewer = shared.hub().reviewer().clone();
-    on_main(&shared, async move { reviewer.sentence(sentence, OPERATOR).await }).await
+    audited(&shared, act, async move { reviewer.sentence(sentence, &operator.0).await }).await
 }
 
 #[derive(Deserialize)]
@@ -83,10 +101,16 @@ pub(super) struct LiftIn {
     user: UserId,
 }
 
-async fn lifted(shared: Shared, LiftIn { room, user }: LiftIn, keeps: Keeps) -> Response {
+async fn lifted(shared: Shared, operator: Operator, LiftIn { room, user }: LiftIn, keeps: Keeps) -> Response {
+    let verb = match keeps {
+        Keeps::FromSpeaking => "unmute",
+        Keeps::Out => "unban",
+    };
+    let (room_name, user_name) = (room.as_ref().map(ToString::to_string), Some(user.to_string()));
+    let act = Act { room: room_name, user: user_name, ..act(&operator, verb) };
     let reviewer = shared.hub().reviewer().clone();
-    on_main(&shared, async move {
-        reviewer.lift(keeps, room.as_ref(), &user, OPERATOR).await?;
+    audited(&shared, act, async move {
+        reviewer.lift(keeps, room.as_ref(), &user, &operator.0).await?;
         Ok(json!({ "room": room, "user": user, "state": "lifted" }))
     })
     .await
@@ -98,13 +122,21 @@ pub(super) async fn mutes(State(shared): State<Shared>, Query(query): Query<List
 }
 
 /// Mutes somebody.
-pub(super) async fn mute(State(shared): State<Shared>, Json(mute): Json<SentenceIn>) -> Response {
-    sentence(shared, mute, Keeps::FromSpeaking).await
+pub(super) async fn mute(
+    State(shared): State<Shared>,
+    Extension(operator): Extension<Operator>,
+    Json(mute): Json<SentenceIn>,
+) -> Response {
+    sentence(shared, operator, mute, Keeps::FromSpeaking).await
 }
 
 /// Lets somebody speak again.
-pub(super) async fn lift_mute(State(shared): State<Shared>, Json(lift): Json<LiftIn>) -> Response {
-    lifted(shared, lift, Keeps::FromSpeaking).await
+pub(super) async fn lift_mute(
+    State(shared): State<Shared>,
+    Extension(operator): Extension<Operator>,
+    Json(lift): Json<LiftIn>,
+) -> Response {
+    lifted(shared, operator, lift, Keeps::FromSpeaking).await
 }
 
 /// Who may not be where.
@@ -113,13 +145,21 @@ pub(super) async fn bans(State(shared): State<Shared>, Query(query): Query<ListQ
 }
 
 /// Bans somebody.
-pub(super) async fn ban(State(shared): State<Shared>, Json(ban): Json<SentenceIn>) -> Response {
-    sentence(shared, ban, Keeps::Out).await
+pub(super) async fn ban(
+    State(shared): State<Shared>,
+    Extension(operator): Extension<Operator>,
+    Json(ban): Json<SentenceIn>,
+) -> Response {
+    sentence(shared, operator, ban, Keeps::Out).await
 }
 
 /// Lets somebody be there again.
-pub(super) async fn lift_ban(State(shared): State<Shared>, Json(lift): Json<LiftIn>) -> Response {
-    lifted(shared, lift, Keeps::Out).await
+pub(super) async fn lift_ban(
+    State(shared): State<Shared>,
+    Extension(operator): Extension<Operator>,
+    Json(lift): Json<LiftIn>,
+) -> Response {
+    lifted(shared, operator, lift, Keeps::Out).await
 }
 
 #[derive(Deserialize)]
@@ -131,8 +171,14 @@ pub(super) struct RevokeIn {
 }
 
 /// Revokes a user's tokens of before a time.
-pub(super) async fn revoke_tokens(State(shared): State<Shared>, Json(revoke): Json<RevokeIn>) -> Response {
+pub(super) async fn revoke_tokens(
+    State(shared): State<Shared>,
+    Extension(operator): Extension<Operator>,
+    Json(revoke): Json<RevokeIn>,
+) -> Response {
     let RevokeIn { user, before } = revoke;
+    let details = before.map(|before| json!({ "before": before }).to_string());
+    let act = Act { user: Some(user.to_string()), details, ..act(&operator, "revoke_tokens") };
     let reviewer = shared.hub().reviewer().clone();
-    on_main(&shared, async move { reviewer.revoke_tokens(user, before, OPERATOR).await }).await
+    audited(&shared, act, async move { reviewer.revoke_tokens(user, before, &operator.0).await }).await
 }

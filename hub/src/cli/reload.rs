@@ -1,6 +1,6 @@
 //! `confab reload`: a running hub reads hub.toml and its plugins again.
 
-use super::remote::{base, fetch, unreachable};
+use super::remote::{Target, fetch, unreachable};
 use super::{Exit, Reload, Screen, SettingsArgs};
 use hyper::{Method, StatusCode};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -13,18 +13,13 @@ const TIMEOUT: Duration = Duration::from_secs(180);
 
 /// Does it. What the hub refuses as wrong ends with the exit code of wrong settings.
 pub fn run(settings: &SettingsArgs, reload: &Reload, screen: &mut Screen<'_>) -> io::Result<Exit> {
-    // The hub reads its own hub.toml: one that is broken here must not keep us from asking it what it says to that.
-    let base = match base(settings, &reload.answer.hub) {
-        Ok(base) => base,
-        Err(errors) => {
-            screen.findings(&errors)?;
-            return Ok(Exit::Configuration);
-        }
+    let target = match Target::of(settings, &reload.answer.hub) {
+        Ok(target) => target,
+        Err(why) => return why.tell(screen),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let body = json!({ "dry_run": reload.dry_run });
-    let url = format!("{base}/api/v1/reload");
-    let asked = fetch(&url, Method::POST, Some(body), TIMEOUT);
+    let asked = fetch(&target, "/api/v1/reload", Method::POST, Some(body), TIMEOUT);
     match runtime.block_on(patiently(asked)) {
         Ok((status, answer)) if status.is_success() => {
             if reload.answer.json {
@@ -45,7 +40,7 @@ pub fn run(settings: &SettingsArgs, reload: &Reload, screen: &mut Screen<'_>) ->
             writeln!(screen.err, "nothing has changed: the hub goes on with what it had")?;
             Ok(if status == StatusCode::UNPROCESSABLE_ENTITY { Exit::Configuration } else { Exit::Failed })
         }
-        Err(why) => unreachable(&base, &why, screen),
+        Err(why) => unreachable(&target, &why, screen),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The verbs that ask a running hub, through its admin API: `chain status`, `send`, `history`.
 
 use super::{AnswerArgs, Exit, History, HubArgs, Screen, Send, SettingsArgs};
-use confab_config::Diagnostics;
+use confab_config::admin_tokens::AdminTokens;
+use confab_config::{Diagnostics, Secret};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode, header};
@@ -9,6 +10,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// How long a hub may take to answer; a send that waits for the journal takes up to its deadline.
@@ -95,15 +97,12 @@ pub(super) fn ask(
     screen: &mut Screen<'_>,
     tell: impl FnOnce(&Value, &mut Screen<'_>) -> io::Result<()>,
 ) -> io::Result<Exit> {
-    let base = match base(settings, &how.hub) {
-        Ok(base) => base,
-        Err(errors) => {
-            screen.findings(&errors)?;
-            return Ok(Exit::Configuration);
-        }
+    let target = match Target::of(settings, &how.hub) {
+        Ok(target) => target,
+        Err(why) => return why.tell(screen),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match runtime.block_on(fetch(&format!("{base}{path}"), method, body, TIMEOUT)) {
+    match runtime.block_on(fetch(&target, path, method, body, TIMEOUT)) {
         Ok((status, answer)) if status.is_success() => {
             if how.json { screen.json(&answer) } else { tell(&answer, screen) }.map(|()| Exit::Done)
         }
@@ -112,35 +111,90 @@ pub(super) fn ask(
             writeln!(screen.err, "error: {why}")?;
             Ok(Exit::Failed)
         }
-        Err(why) => unreachable(&base, &why, screen),
+        Err(why) => unreachable(&target, &why, screen),
     }
 }
 
-/// Where the hub's admin API is.
-pub(super) fn base(settings: &SettingsArgs, hub: &HubArgs) -> Result<String, Diagnostics> {
-    match &hub.admin_url {
-        Some(url) => Ok(url.trim_end_matches('/').to_owned()),
-        None => Ok(format!("http://{}", settings.load(Vec::new())?.config.admin)),
+/// A running hub, and the token to bring.
+pub(super) struct Target {
+    base: String,
+    token: Secret,
+}
+
+/// Why no hub can be asked.
+pub(super) enum NoTarget {
+    /// The settings are wrong.
+    Settings(Diagnostics),
+    /// There is no token, in words for people.
+    Token(String),
+}
+
+impl NoTarget {
+    /// Says so.
+    pub fn tell(self, screen: &mut Screen<'_>) -> io::Result<Exit> {
+        match self {
+            Self::Settings(errors) => screen.findings(&errors)?,
+            Self::Token(why) => {
+                writeln!(screen.err, "error: {why}")?;
+                writeln!(
+                    screen.err,
+                    "help: a hub makes a token for its own machine and user when it starts; another is brought with \
+                     `--admin-token-file`, or in CONFAB_ADMIN_TOKEN"
+                )?;
+            }
+        }
+        Ok(Exit::Configuration)
     }
+}
+
+impl Target {
+    /// The hub of the settings, or the one that is named. The token that a hub made for itself is shown to no other.
+    pub fn of(settings: &SettingsArgs, hub: &HubArgs) -> Result<Self, NoTarget> {
+        let access = settings.admin_access(hub.admin_url.is_some()).map_err(NoTarget::Settings)?;
+        let base = hub.admin_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
+        let told = |error: &dyn std::error::Error| NoTarget::Token(super::run::causes(error));
+        let token = match &hub.admin_token_file {
+            Some(file) => {
+                let tokens = AdminTokens::read(file).map_err(|error| told(&error))?;
+                let none = || NoTarget::Token(format!("{} holds hashes only, and no token to bring", file.display()));
+                tokens.usable().cloned().ok_or_else(none)?
+            }
+            None if !access.given && base.as_deref().is_some_and(|base| !is_here(base, access.admin)) => {
+                return Err(NoTarget::Token("the token of this machine's hub is not shown to another".to_owned()));
+            }
+            None => access.token.map_err(|error| told(&error))?,
+        };
+        Ok(Self { base: base.unwrap_or_else(|| format!("http://{}", access.admin)), token })
+    }
+}
+
+/// Whether an address is this machine's, or that of the hub of the settings.
+fn is_here(base: &str, admin: SocketAddr) -> bool {
+    let Ok(uri) = base.parse::<hyper::Uri>() else { return false };
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback() || address == admin.ip())
 }
 
 /// Says that there is no hub.
-pub(super) fn unreachable(base: &str, why: &str, screen: &mut Screen<'_>) -> io::Result<Exit> {
-    writeln!(screen.err, "error: could not reach the hub at {base}: {why}")?;
+pub(super) fn unreachable(target: &Target, why: &str, screen: &mut Screen<'_>) -> io::Result<Exit> {
+    writeln!(screen.err, "error: could not reach the hub at {}: {why}", target.base)?;
     writeln!(screen.err, "help: start it with `confab run`, or name its admin port with `--admin-url`")?;
     Ok(Exit::Unreachable)
 }
 
 /// Asks the hub, and waits at most `patience` for the answer.
 pub(super) async fn fetch(
-    url: &str,
+    target: &Target,
+    path: &str,
     method: Method,
     body: Option<Value>,
     patience: Duration,
 ) -> Result<(StatusCode, Value), String> {
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let body = body.map(|body| body.to_string()).unwrap_or_default();
-    let request = Request::builder().method(method).uri(url).header(header::CONTENT_TYPE, "application/json");
+    let request = Request::builder().method(method).uri(format!("{}{path}", target.base));
+    let request = request.header(header::CONTENT_TYPE, "application/json");
+    let request = request.header(header::AUTHORIZATION, format!("Bearer {}", target.token.expose()));
     let request = request.body(Full::new(Bytes::from(body))).map_err(|error| error.to_string())?;
     let work = async {
         let response = client.request(request).await.map_err(|error| super::run::causes(&error))?;

@@ -7,7 +7,7 @@ use super::redis::RELAY;
 use super::schedule::{Planned, Schedule};
 use super::words;
 use crate::gather::Sources;
-use crate::process::{Running, post};
+use crate::process::Running;
 use crate::proxy::{Fault as Wire, Proxy};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
@@ -265,10 +265,10 @@ impl World {
                     let rest = old.split("\n[plugin.").next().unwrap_or_default();
                     format!("{}\n{}", rest.trim_end(), chain.trim_start())
                 })?;
-                hub.admin.clone()
+                hub.admin_api()
             };
-            let (url, nothing) = (format!("http://{admin}/api/v1/reload"), serde_json::json!({}));
-            match tokio::time::timeout(Duration::from_secs(10), post(&url, &nothing)).await {
+            let nothing = serde_json::json!({});
+            match tokio::time::timeout(Duration::from_secs(10), admin.post("/api/v1/reload", &nothing)).await {
                 Ok(Ok((200 | 503, _))) => {} // 503: it starts, and reads them by itself
                 Ok(Ok((status, answer))) => bail!("a reload was answered with {status}: {answer}"),
                 Ok(Err(_)) | Err(_) => {} // down, or standing still

@@ -9,6 +9,7 @@ use confab_bench::storm;
 use confab_bench::usage::Processes;
 use confab_tests::world::Embedded;
 use std::time::Duration;
+use xtask::services::port::Port;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn under_load_every_message_arrives_once_and_in_order_in_each_dialect() -> Result<()> {
@@ -38,13 +39,16 @@ async fn under_load_every_message_arrives_once_and_in_order_in_each_dialect() ->
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_is_cut_off_three_times_and_comes_back_to_all_that_was_missed_without_a_look_into_the_store()
 -> Result<()> {
-    let world = Embedded::start("").await?;
+    let metrics = Port::free()?;
+    let mut world = Embedded::prepared("")?;
+    world.hub.set("CONFAB_METRICS", &format!("127.0.0.1:{}", metrics.number()));
+    world.hub.start().await?;
     let pid = world.hub.pid().context("the hub runs")?;
-    let (address, admin) = (world.hub.listen.parse()?, world.hub.admin.parse()?);
+    let (address, metrics) = (world.hub.listen.parse()?, ([127, 0, 0, 1], metrics.number()).into());
     let target = Target { dialect: Dialect::Native, addresses: vec![address], token: String::new() };
     let report = tokio::task::spawn_blocking(move || {
         let (plan, away) = (Plan::of(Scenario::RecoverStorm, 0.02), Duration::from_millis(300));
-        storm::run(plan, target, &mut Processes::new(vec![pid]), away, Some(admin))
+        storm::run(plan, target, &mut Processes::new(vec![pid]), away, Some(metrics))
     });
     let report = report.await??;
     assert_eq!((report.lost, report.astray), (0, 0), "{report:?}");

@@ -1,6 +1,8 @@
 //! Confab from the outside. Run with `cargo xtask test`, which starts the services that these need.
 #![allow(clippy::print_stdout, reason = "some print what they measured beside what they check")]
 
+mod admin;
+mod audit;
 mod author;
 mod away;
 mod bans;

@@ -12,8 +12,8 @@ async fn the_hub_serves_its_page_and_its_admin_port_says_how_it_is() -> Result<(
     assert_eq!(status, 200);
     assert!(page.contains("<title>Confab</title>"));
     assert_eq!(get(&format!("http://{}/nothing", world.hub.listen)).await?.0, 404);
-    assert_eq!(get(&format!("http://{}/healthz", world.hub.admin)).await?.0, 200);
-    let (_, metrics) = get(&format!("http://{}/metrics", world.hub.admin)).await?;
+    assert_eq!(world.hub.admin_api().get("/healthz").await?.0, 200);
+    let (_, metrics) = world.hub.admin_api().get("/metrics").await?;
     assert!(metrics.contains("confab_sessions") && metrics.ends_with("# EOF\n"), "{metrics}");
     Ok(())
 }

@@ -61,7 +61,7 @@ async fn a_plugin_that_misbehaves_hurts_only_its_own_message() -> Result<()> {
         assert_eq!(refused["code"], 207, "{mode}: {refused}");
         assert!(begun.elapsed().as_secs_f64() < 5.0, "{mode} was answered after {:?}", begun.elapsed());
     }
-    let (_, metrics) = confab_tests::process::get(&format!("http://{}/metrics", world.hub.admin)).await?;
+    let (_, metrics) = world.hub.admin_api().get("/metrics").await?;
     for mode in modes {
         let counted = metrics.lines().any(|line| {
             line.starts_with("confab_plugin_faults_total{")

@@ -52,8 +52,7 @@ async fn a_reload_swaps_the_chain_and_disconnects_nobody() -> Result<()> {
     assert_ne!(answer["from"], answer["to"]);
     assert_eq!(answer["plugins"], json!({"added": [], "changed": ["filter"], "removed": [], "kept": []}));
     assert_eq!(heard(&mut ada, "spam and ham").await?, "spam and ***");
-    let (_, page) =
-        confab_tests::process::get(&format!("http://{}/api/v1/history?room=lobby", world.hub.admin)).await?;
+    let (_, page) = world.hub.admin_api().get("/api/v1/history?room=lobby").await?;
     let page: Value = serde_json::from_str(&page)?;
     let trails: Vec<&Value> = page["events"].as_array().unwrap().iter().map(|event| &event["trail"]["chain"]).collect();
     assert_eq!(trails, [&answer["to"], &answer["from"]], "each event says which chain judged it");

@@ -2,7 +2,6 @@
 
 use anyhow::{Context, Result};
 use confab_tests::client::Client;
-use confab_tests::process::{get, post};
 use confab_tests::world::{Embedded, component};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -50,7 +49,7 @@ async fn reloads_under_load_lose_and_reorder_nothing_and_each_message_is_judged_
     let mut took = Vec::new();
     for n in 0.. {
         world.hub.rewrite(|_| format!("{settings}{}", chain(n).expect("the components are built")))?;
-        let (status, answer) = post(&format!("http://{}/api/v1/reload", world.hub.admin), &json!({})).await?;
+        let (status, answer) = world.hub.admin_api().post("/api/v1/reload", &json!({})).await?;
         assert_eq!(status, 200, "{answer}");
         versions.insert(answer["to"].as_str().context("a version")?.to_owned(), n);
         took.push(answer["took_ms"].as_u64().unwrap_or_default());
@@ -117,8 +116,8 @@ async fn judged_once(
 ) -> Result<()> {
     let (mut found, mut before) = (0, String::new());
     loop {
-        let url = format!("http://{}/api/v1/history?room={room}&limit=500{before}", world.hub.admin);
-        let page: Value = serde_json::from_str(&get(&url).await?.1)?;
+        let path = format!("/api/v1/history?room={room}&limit=500{before}");
+        let page: Value = serde_json::from_str(&world.hub.admin_api().get(&path).await?.1)?;
         for event in page["events"].as_array().context("a page has events")? {
             let chain = event["trail"]["chain"].as_str().context("a trail names its chain")?;
             let n = versions.get(chain).with_context(|| format!("{chain} was never in place"))?;

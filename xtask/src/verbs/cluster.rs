@@ -18,19 +18,26 @@ pub struct Member {
     pub listen: Option<u16>,
     /// Where operators connect.
     pub admin: u16,
+    /// Where its metrics are, for whoever looks.
+    pub metrics: u16,
 }
 
 /// In the order in which they start; they end in the opposite one.
 pub const MEMBERS: [Member; 3] = [
-    Member { name: "consumer", program: "confab-consumer", listen: None, admin: 9100 },
-    Member { name: "hub-1", program: "confab", listen: Some(8000), admin: 9000 },
-    Member { name: "hub-2", program: "confab", listen: Some(8001), admin: 9001 },
+    Member { name: "consumer", program: "confab-consumer", listen: None, admin: 9100, metrics: 9100 },
+    Member { name: "hub-1", program: "confab", listen: Some(8000), admin: 9000, metrics: 9101 },
+    Member { name: "hub-2", program: "confab", listen: Some(8001), admin: 9001, metrics: 9102 },
 ];
 
 impl Member {
-    /// Where it says whether it is ready, and serves its metrics.
+    /// Where it says whether it is ready, and a hub's operators connect.
     pub fn admin_address(&self) -> String {
         format!("127.0.0.1:{}", self.admin)
+    }
+
+    /// Where it serves its metrics.
+    pub fn metrics_address(&self) -> String {
+        format!("127.0.0.1:{}", self.metrics)
     }
 
     /// Its configuration file.
@@ -49,6 +56,7 @@ pub fn write_configs(folder: &Path) -> Result<()> {
             Some(listen) => {
                 config.insert("listen".into(), format!("127.0.0.1:{listen}").into());
                 config.insert("admin".into(), member.admin_address().into());
+                config.insert("metrics".into(), member.metrics_address().into());
             }
             None => {
                 config.insert("consumer".into(), table([("admin", member.admin_address().into())]));

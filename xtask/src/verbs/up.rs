@@ -143,7 +143,7 @@ fn start_member(member: &Member, programs: &Path, folder: &Path) -> Result<()> {
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    progress.done(&format!("ready, http://{}/metrics", member.admin_address()));
+    progress.done(&format!("ready, http://{}/readyz", member.admin_address()));
     Ok(())
 }
 
@@ -212,7 +212,7 @@ fn what_to_try() -> String {
         } else {
             text += &format!("  {:<10} journal → store      ", member.name);
         }
-        text += &format!("   metrics http://{}/metrics\n", member.admin_address());
+        text += &format!("   metrics http://{}/metrics\n", member.metrics_address());
     }
     text += &format!(
         "  redis      redis://127.0.0.1:{}

@@ -69,7 +69,7 @@ fn driver(
     command.args(serving.targets.iter().flat_map(|target| ["--target", target]));
     command.args(serving.pids().iter().flat_map(|pid| ["--pid".to_owned(), pid.to_string()]));
     command.args(serving.beside().iter().flat_map(|pid| ["--beside".to_owned(), pid.to_string()]));
-    command.args(serving.admin.iter().flat_map(|admin| ["--admin", admin]));
+    command.args(serving.metrics.iter().flat_map(|metrics| ["--metrics", metrics]));
     Ok(command)
 }
 

@@ -39,8 +39,8 @@ pub struct Serving {
     pub targets: Vec<String>,
     /// What connections say that they are.
     pub token: String,
-    /// The admin port, of a hub.
-    pub admin: Option<String>,
+    /// Where its metrics are, of a hub.
+    pub metrics: Option<String>,
     pub processes: Vec<Process>,
     pub services: Services,
     /// Kept from others as long as it serves.
@@ -51,7 +51,7 @@ impl Serving {
     /// Its services, and nobody else yet.
     pub fn new(services: Services) -> Self {
         let (targets, processes, ports) = (Vec::new(), Vec::new(), Vec::new());
-        Self { targets, token: String::new(), admin: None, processes, services, ports }
+        Self { targets, token: String::new(), metrics: None, processes, services, ports }
     }
 
     /// The processes that are counted: its own, its Redis, and whom it asks.

@@ -181,10 +181,11 @@ impl Subject {
             let port = Port::free()?;
             let address = format!("127.0.0.1:{}", port.number());
             if self.is_embedded() || self.is_cluster() {
-                let admin = Port::free()?;
-                serving.admin = Some(format!("127.0.0.1:{}", admin.number()));
-                std::fs::write(&config, self.hub_toml(&address, admin.number(), folder, programs, &serving.services))?;
-                serving.ports.push(admin);
+                let metrics = Port::free()?;
+                serving.metrics = Some(format!("127.0.0.1:{}", metrics.number()));
+                let text = self.hub_toml(&address, metrics.number(), folder, programs, &serving.services);
+                std::fs::write(&config, text)?;
+                serving.ports.push(metrics);
             }
             if self.is_cluster() {
                 super::serving::migrate(programs, &config)?;
@@ -235,10 +236,10 @@ impl Subject {
         command
     }
 
-    fn hub_toml(self, address: &str, admin: u16, folder: &Path, programs: &Programs, services: &Services) -> String {
+    fn hub_toml(self, address: &str, metrics: u16, folder: &Path, programs: &Programs, services: &Services) -> String {
         let data = folder.join("data");
         let mut text = format!(
-            "listen = \"{address}\"\nadmin = \"127.0.0.1:{admin}\"\ndata = {data:?}\n\
+            "listen = \"{address}\"\nadmin = \"127.0.0.1:0\"\nmetrics = \"127.0.0.1:{metrics}\"\ndata = {data:?}\n\
              [auth]\nhmac_secret = \"{SECRET}\"\n{}",
             services.toml()
         );

@@ -1,0 +1,93 @@
+//! The admin API's part about what is said in rooms.
+
+use super::gate::Operator;
+use super::{Shared, act, answer, problem};
+use crate::audit;
+use crate::dialect::command::Since;
+use crate::plugin::Origin;
+use crate::publish::{Sending, Turn};
+use crate::recover::Asked;
+use crate::session::verb;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use confab_config::JoinRule;
+use confab_protocol::{Draft, Epoch, Key, Kind, Refusal, Room, Sender, UserId};
+use confab_store::Act;
+use serde::Deserialize;
+
+/// How ids of users begin that nobody is: what begins so is said by a plugin, or over an API.
+const NOBODYS: [&str; 2] = ["plugin:", "api:"];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SendIn {
+    room: Room,
+    user: UserId,
+    key: Option<Key>,
+    body: confab_protocol::Body,
+}
+
+/// An operator speaks in a room: the same way in as every client's, plugins included.
+pub(super) async fn send(
+    State(shared): State<Shared>,
+    Extension(operator): Extension<Operator>,
+    Json(send): Json<SendIn>,
+) -> Response {
+    let SendIn { room, user, key, body } = send;
+    let act = Act { room: Some(room.to_string()), user: Some(user.to_string()), ..act(&operator, "send") };
+    if NOBODYS.iter().any(|beginning| user.as_str().starts_with(beginning)) {
+        let refusal = Refusal::BadRequest(format!("nobody is called `{user}`: the name is kept for programs").into());
+        shared.audit(act, Err(audit::refused(&refusal))).await;
+        return problem(StatusCode::UNPROCESSABLE_ENTITY, format!("{} ({})", refusal.message(), refusal.code()));
+    }
+    let (keyed, key) = (key.is_some(), key.unwrap_or_else(Key::fresh));
+    let draft = Draft { kind: Kind::Message, room, key, body, target: None, thread: None };
+    let sender = Sender { user, client: None, info: None };
+    let publisher = shared.hub().publisher().clone();
+    let sending = Sending { sender, draft, keyed, origin: Origin::default() };
+    let sent = shared.main.spawn(async move { publisher.publish(sending, Turn::free()).await }).await;
+    let event = sent.as_ref().ok().and_then(|sent| sent.as_ref().ok()).map(|receipt| receipt.id.to_string());
+    shared.audit(Act { event, ..act }, outcome(&sent)).await;
+    answer(sent, |receipt| Json(receipt).into_response())
+}
+
+/// What the audit log says of what was done.
+pub(super) fn outcome<T>(done: &Result<Result<T, Refusal>, tokio::task::JoinError>) -> Result<(), String> {
+    match done {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(refusal)) => Err(audit::refused(refusal)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct HistoryQuery {
+    room: Room,
+    limit: Option<usize>,
+    epoch: Option<Epoch>,
+    offset: Option<u64>,
+}
+
+/// The newest events of a room, or those before a place. Where not everybody may read, it is written down first who did.
+pub(super) async fn history(
+    State(shared): State<Shared>,
+    Extension(operator): Extension<Operator>,
+    Query(query): Query<HistoryQuery>,
+) -> Response {
+    let since = query.offset.map(|offset| Since { epoch: query.epoch, offset });
+    let asked = Asked { since, reverse: true, limit: query.limit.unwrap_or(50).min(1000) };
+    let recoverer = shared.hub().recoverer().clone();
+    let audit = shared.hub().audit().clone();
+    let room = query.room;
+    let act = Act { room: Some(room.to_string()), result: audit::OK.into(), ..act(&operator, "history") };
+    let read = shared.main.spawn(async move {
+        let open = room.users().is_none() && recoverer.rules.settings(room.as_str()).join == JoinRule::Anyone;
+        if !open {
+            audit.first(act).await?;
+        }
+        recoverer.history(&room, asked).await
+    });
+    answer(read.await, |page| Json(verb::history(&page)).into_response())
+}
