@@ -1,7 +1,7 @@
 //! What a room is, by its name: all `[[room]]` rules that match, one over the other.
 
 use crate::pattern::Patterns;
-use crate::settings::{Config, HotWindow, JoinRule, RoomRule};
+use crate::settings::{BeginRule, Config, HotWindow, JoinLeave, JoinRule, RoomRule};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 
@@ -14,10 +14,12 @@ pub struct RoomSettings {
     pub deep_recovery: bool,
     /// Who may join.
     pub join: JoinRule,
+    /// Who may begin it.
+    pub begin: BeginRule,
     /// Whether those who listen can be asked for.
     pub presence: bool,
-    /// Whether listeners who ask for it are told who comes and goes.
-    pub join_leave: bool,
+    /// Who is told who comes and goes.
+    pub join_leave: JoinLeave,
 }
 
 impl Default for RoomSettings {
@@ -26,8 +28,9 @@ impl Default for RoomSettings {
             hot_window: HotWindow::default(),
             deep_recovery: true,
             join: JoinRule::Anyone,
+            begin: BeginRule::Anyone,
             presence: false,
-            join_leave: false,
+            join_leave: JoinLeave::Nobody,
         }
     }
 }
@@ -61,6 +64,7 @@ impl Rooms {
             }
             settings.deep_recovery = rule.deep_recovery.unwrap_or(settings.deep_recovery);
             settings.join = rule.join.unwrap_or(settings.join);
+            settings.begin = rule.begin.unwrap_or(settings.begin);
             settings.presence = rule.presence.unwrap_or(settings.presence);
             settings.join_leave = rule.join_leave.unwrap_or(settings.join_leave);
         }

@@ -118,6 +118,19 @@ impl Default for Config {
 pub struct Limits {
     /// The most sessions of this hub at once.
     pub sessions: usize,
+    /// The most sessions of one user at once, of this hub; one more is refused, and may try again.
+    pub user_sessions: usize,
+    /// How many commands (everything that a client asks for) one user's sessions may give in a second, on this hub.
+    pub user_commands_per_second: u32,
+    /// How many commands at once, after a while in which they gave none. Past it they are refused (111), and told when to
+    /// try again.
+    pub user_commands_burst: u32,
+    /// How many rooms one user may begin in a minute, on this hub, by being the first to say something there.
+    pub user_new_rooms_per_minute: u32,
+    /// How many rooms at once, after a while in which they began none. Past it the first word in a room is refused (111).
+    pub user_new_rooms_burst: u32,
+    /// The most events of one user that wait for a moderator; what more would be held is refused (111).
+    pub user_held: usize,
     /// The largest frame from a client.
     pub frame: Size,
     /// The largest body of an event, without white space between its parts and with characters as UTF-8.
@@ -149,6 +162,8 @@ pub struct Limits {
     pub dedupe_window: Duration,
     /// The most events of one `history` page.
     pub history_page: usize,
+    /// The most names of one answer to who is in a room; more are counted, and not named.
+    pub presence_names: usize,
     /// The most missed events given to a client that recovers; past it, it is told where the oldest is.
     pub recover_events: usize,
     /// How many of plugins' own messages may follow from one another; past it a plugin that wants to say more is refused.
@@ -159,6 +174,12 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             sessions: 100_000,
+            user_sessions: 100,
+            user_commands_per_second: 100,
+            user_commands_burst: 2000,
+            user_new_rooms_per_minute: 30,
+            user_new_rooms_burst: 200,
+            user_held: 100,
             frame: Size::kib(64),
             body: Size::kib(32),
             json_depth: 32,
@@ -172,6 +193,7 @@ impl Default for Limits {
             send_deadline: Duration::from_secs(10),
             dedupe_window: Duration::from_secs(600),
             history_page: 300,
+            presence_names: 1000,
             recover_events: 5000,
             plugin_hops: 3,
         }

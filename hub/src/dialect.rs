@@ -8,7 +8,7 @@ pub use native::{SUBPROTOCOL_JSON, SUBPROTOCOL_PROTOBUF, Unsubscribed};
 
 use crate::outbox::Frame;
 use command::{Numbered, Reply};
-use confab_protocol::{Body, Close, Present, Record, Room, Typing};
+use confab_protocol::{Body, Close, Key, Present, Record, Refusal, Room, Typing};
 use native::{json, protobuf};
 use std::sync::Arc;
 
@@ -60,6 +60,14 @@ impl Dialect {
             Self::NativeProtobuf => protobuf::reply(number, reply),
             Self::SocketIo => socketio::reply(number, reply),
             Self::SocketIoMapped(_) => nothing(), // its joins are not asked for
+        }
+    }
+
+    /// Tells the client that an event of its own, which the settings map, was refused; empty if it has no words for that.
+    pub fn refused(&self, event: &str, key: Option<&Key>, refusal: &Refusal) -> Frame {
+        match self {
+            Self::SocketIo => socketio::refused(event, key, refusal),
+            Self::NativeJson | Self::NativeProtobuf | Self::SocketIoMapped(_) => nothing(),
         }
     }
 

@@ -9,6 +9,7 @@ use crate::dialect::socketio::Mapping;
 use crate::http::{self, Http};
 use crate::journal::{self, Journal};
 use crate::kv::Kv;
+use crate::limits::UserLimits;
 use crate::people::People;
 use crate::plugin::{Chain, ChainStatus, Observer, Stage};
 use crate::presence::Presence;
@@ -218,6 +219,7 @@ pub async fn run_keeping(
     let put_out = introduce::doorkeeper(people.clone(), rooms.clone());
     let sanctions = Arc::new(Sanctions::new(parts.store.clone(), parts.timeline.clone(), put_out));
     introduce::who_is_kept_out(&sanctions).await;
+    let user_limits = Arc::new(UserLimits::new(&config.limits, telemetry.clone()));
     let publisher = Arc::new(Publisher {
         timeline: parts.timeline.clone(),
         journal: parts.journal.clone(),
@@ -229,6 +231,7 @@ pub async fn run_keeping(
         leaving: Leaving::default(),
         chain: ArcSwap::from_pointee(chain),
         limits: config.limits.clone(),
+        user_limits: user_limits.clone(),
         rules: rules.clone(),
         telemetry: telemetry.clone(),
         tasks: TaskTracker::new(),
@@ -278,6 +281,7 @@ pub async fn run_keeping(
         refused_tokens: Brief::default(),
         refresh_grace: config.auth.refresh_grace,
         limits: config.limits.clone(),
+        user_limits,
         mapping: Arc::new(Mapping::new(&config.socketio)),
         telemetry: telemetry.clone(),
         draining: draining.clone(),

@@ -8,7 +8,7 @@
 //! 3  http, admin → session        the doors and the guest
 //! 2  publish  deliver  recover    the way in, the way out, the way back
 //! 1  plugin  timeline  journal  room  people  sanctions  auth
-//! 0  outbox  dialect  telemetry  kv  redis
+//! 0  outbox  dialect  telemetry  limits  kv  redis
 //! ```
 
 pub mod admin;
@@ -23,6 +23,7 @@ pub mod http;
 pub mod hub;
 pub mod journal;
 pub mod kv;
+pub mod limits;
 pub mod outbox;
 pub mod people;
 pub mod plugin;

@@ -14,7 +14,8 @@ type Sessions = HashMap<SessionId, Here>;
 /// Where a session is told something, and in which words.
 #[derive(Clone)]
 pub struct Here {
-    client: String,
+    /// Its name.
+    pub client: String,
     /// Where.
     pub outbox: Arc<Outbox>,
     /// How.
@@ -28,10 +29,19 @@ pub struct People {
 }
 
 impl People {
-    /// A session, which others know as `client`, belongs to this user from now on.
-    pub fn came(&self, user: &UserId, session: SessionId, client: &str, outbox: Arc<Outbox>, dialect: Dialect) {
-        let here = Here { client: client.to_owned(), outbox, dialect };
-        self.sessions.lock().entry(user.clone()).or_default().insert(session, here);
+    /// A session, which others know as `client`, belongs to this user from now on; false, and it does not, if the user has
+    /// `max` sessions already.
+    #[must_use]
+    pub fn came(&self, user: &UserId, session: SessionId, here: Here, max: usize) -> bool {
+        let mut all = self.sessions.lock();
+        let sessions = all.entry(user.clone()).or_default();
+        let may = sessions.len() < max;
+        if may {
+            sessions.insert(session, here);
+        } else if sessions.is_empty() {
+            all.remove(user);
+        }
+        may
     }
 
     /// A session ends.
@@ -43,6 +53,11 @@ impl People {
                 all.remove(user);
             }
         }
+    }
+
+    /// How many sessions a user has here.
+    pub fn count(&self, user: &UserId) -> usize {
+        self.sessions.lock().get(user).map_or(0, Sessions::len)
     }
 
     /// Whether nobody is here.
@@ -86,9 +101,16 @@ mod tests {
     fn a_person_is_told_in_every_session_and_nobody_else_is() {
         let (people, ada, bob) = (People::default(), UserId::new("ada").unwrap(), UserId::new("bob").unwrap());
         let outboxes: Vec<_> = (0..3).map(|_| Arc::new(Outbox::new(1000))).collect();
-        people.came(&ada, 1, "a", outboxes[0].clone(), Dialect::NativeJson);
-        people.came(&ada, 2, "b", outboxes[1].clone(), Dialect::NativeProtobuf);
-        people.came(&bob, 3, "c", outboxes[2].clone(), Dialect::NativeJson);
+        let here = |client: &str, outbox: usize, dialect| Here {
+            client: client.to_owned(),
+            outbox: outboxes[outbox].clone(),
+            dialect,
+        };
+        assert!(people.came(&ada, 1, here("a", 0, Dialect::NativeJson), 2));
+        assert!(people.came(&ada, 2, here("b", 1, Dialect::NativeProtobuf), 2));
+        assert!(people.came(&bob, 3, here("c", 2, Dialect::NativeJson), 2));
+        assert!(!people.came(&ada, 4, here("d", 2, Dialect::NativeJson), 2), "she has two already");
+        assert_eq!((people.count(&ada), people.count(&bob)), (2, 1));
         assert_eq!(people.tell(&ada, &Body::parse("{\"type\":\"x\"}").unwrap()), 2);
         assert!(outboxes[0].bytes() > 0 && outboxes[1].bytes() > 0 && outboxes[2].bytes() == 0);
         let before = outboxes[0].bytes();

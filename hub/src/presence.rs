@@ -6,12 +6,13 @@
 
 use crate::outbox::SessionId;
 use crate::timeline::{Attendance, LISTENING_FOR, Timeline};
-use confab_config::Rooms as RoomRules;
+use confab_config::{JoinLeave, Rooms as RoomRules};
 use confab_protocol::{Passage, Present, Refusal, Room};
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
-use tokio::sync::mpsc;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{OnceCell, mpsc};
 use tokio_util::sync::CancellationToken;
 
 /// How often a hub says again who listens to it: three times in the life of an entry.
@@ -21,6 +22,13 @@ const QUEUE: usize = 16 * 1024;
 /// The most that is said at once.
 const AT_ONCE: usize = 256;
 
+/// The most listeners of a room that are looked at one by one.
+const LISTENERS_MAX: usize = 10_000;
+/// How long what was looked up is shared with all who ask.
+pub const SHARED_FOR: Duration = Duration::from_millis(500);
+/// So many rooms may have been asked about before those are forgotten that are not shared any more.
+const SNAPSHOTS_MAX: usize = 256;
+
 /// Who listens here, and the way to ask who listens anywhere.
 pub struct Presence {
     timeline: Timeline,
@@ -28,19 +36,32 @@ pub struct Presence {
     /// The sessions of this hub, in rooms whose listeners can be asked for or are announced.
     here: Mutex<HashMap<Room, HashMap<SessionId, Present>>>,
     queue: mpsc::Sender<Attendance>,
+    /// What was looked up a moment ago, and when that was begun.
+    snapshots: Mutex<HashMap<Room, (Instant, Arc<OnceCell<Arc<Snapshot>>>)>>,
+}
+
+/// Who listened to a room at a moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// All of them, or, past [`LISTENERS_MAX`], some; by session.
+    pub some: BTreeMap<String, Present>,
+    /// How many sessions there were.
+    pub clients: usize,
+    /// How many people: of those that are known by name, where there are more.
+    pub users: usize,
 }
 
 impl Presence {
     /// Nobody yet; the receiver is for [`Self::run`].
     pub fn new(timeline: Timeline, rules: RoomRules) -> (Self, mpsc::Receiver<Attendance>) {
         let (queue, changes) = mpsc::channel(QUEUE);
-        (Self { timeline, rules, here: Mutex::default(), queue }, changes)
+        (Self { timeline, rules, here: Mutex::default(), queue, snapshots: Mutex::default() }, changes)
     }
 
     /// A session listens to a room from now on.
     pub fn came(&self, room: &Room, session: SessionId, who: Present) {
         let settings = self.rules.settings(room.as_str());
-        if settings.presence || settings.join_leave {
+        if settings.presence || settings.join_leave != JoinLeave::Nobody {
             let before = self.here.lock().entry(room.clone()).or_default().insert(session, who.clone());
             self.say(room, who, true, before.is_none());
         }
@@ -64,7 +85,7 @@ impl Presence {
 
     fn say(&self, room: &Room, who: Present, here: bool, news: bool) {
         let settings = self.rules.settings(room.as_str());
-        let (listed, announced) = (settings.presence, settings.join_leave && news);
+        let (listed, announced) = (settings.presence, settings.join_leave != JoinLeave::Nobody && news);
         let change = Attendance { passage: Passage { room: room.clone(), who, here }, listed, announced };
         if self.queue.try_send(change).is_err() {
             // Who came is said again soon, who went is forgotten in time; only the announcement is lost.
@@ -72,25 +93,48 @@ impl Presence {
         }
     }
 
-    /// Who listens to a room, on any hub.
+    /// Who listens to a room, on any hub, as it was at most [`SHARED_FOR`] ago: looked up once for all who ask meanwhile.
     ///
     /// # Errors
     /// [`Refusal::NotAvailable`] where the room does not tell, [`Refusal::TimelineUnavailable`].
-    pub async fn of(&self, room: &Room) -> Result<Vec<Present>, Refusal> {
+    pub async fn of(&self, room: &Room) -> Result<Arc<Snapshot>, Refusal> {
         if !self.rules.settings(room.as_str()).presence {
             return Err(Refusal::NotAvailable);
         }
-        let everywhere = self.timeline.listeners(room).await.map_err(|error| {
+        let shared = self.shared(room);
+        shared.get_or_try_init(|| self.look(room)).await.cloned()
+    }
+
+    /// Where a snapshot is shared, or will be: one that is too old is replaced by one that has yet to be made.
+    fn shared(&self, room: &Room) -> Arc<OnceCell<Arc<Snapshot>>> {
+        let (now, mut snapshots) = (Instant::now(), self.snapshots.lock());
+        let fresh = |begun: &Instant| now.saturating_duration_since(*begun) < SHARED_FOR;
+        if let Some((begun, shared)) = snapshots.get(room)
+            && fresh(begun)
+        {
+            return shared.clone();
+        }
+        if snapshots.len() >= SNAPSHOTS_MAX {
+            snapshots.retain(|_, (begun, _)| fresh(begun));
+        }
+        let shared = Arc::<OnceCell<_>>::default();
+        snapshots.insert(room.clone(), (now, shared.clone()));
+        shared
+    }
+
+    async fn look(&self, room: &Room) -> Result<Arc<Snapshot>, Refusal> {
+        let everywhere = self.timeline.listeners(room, LISTENERS_MAX).await.map_err(|error| {
             tracing::warn!(%room, %error, "could not ask who listens");
             Refusal::TimelineUnavailable
         })?;
-        let mut found: BTreeMap<String, Present> =
-            everywhere.into_iter().map(|who| (who.client.clone(), who)).collect();
+        let (mut some, total) = (everywhere.some, everywhere.total);
         // Whoever came a moment ago may not have been told to the timeline yet, and must find itself.
         if let Some(here) = self.here.lock().get(room) {
-            found.extend(here.values().map(|who| (who.client.clone(), who.clone())));
+            let room_left = LISTENERS_MAX.saturating_sub(some.len());
+            some.extend(here.values().take(room_left).map(|who| (who.client.clone(), who.clone())));
         }
-        Ok(found.into_values().collect())
+        let users = some.values().map(|who| &who.user).collect::<HashSet<_>>().len();
+        Ok(Arc::new(Snapshot { clients: total.max(some.len()), users, some }))
     }
 
     /// Tells the timeline what happens, and again who listens, until `stop`; then what is still queued.

@@ -4,6 +4,7 @@
 //! unknown: it runs as a task of the hub, not of the session.
 
 mod admit;
+mod begin;
 mod complaints;
 mod failpoint;
 mod follow;
@@ -23,6 +24,7 @@ pub use turn::{Turn, Turns};
 
 use crate::backoff::Backoff;
 use crate::journal::Journal;
+use crate::limits::{Limited, UserLimits};
 use crate::people::People;
 use crate::plugin::{Approved, Chain, Circumstances, Consequence, Judged, Origin};
 use crate::sanctions::Sanctions;
@@ -120,6 +122,8 @@ pub struct Publisher {
     pub chain: ArcSwap<Chain>,
     /// How large, how deep, how long.
     pub limits: Limits,
+    /// How fast, by user.
+    pub user_limits: Arc<UserLimits>,
     /// What rooms are.
     pub rules: RoomRules,
     /// Keeps the log from filling up while a service is away.
@@ -132,11 +136,17 @@ pub struct Publisher {
     pub draining: CancellationToken,
 }
 
+/// What the keys of approved events begin with. No client's own may: it would stand for another's approval.
+const APPROVED: &str = "approved:";
+
 /// How long a send in another hub's hands is asked after again, at first and at most.
 const ASK_AGAIN: RangeInclusive<Duration> = Duration::from_millis(3)..=Duration::from_millis(100);
 
 /// The waits between attempts to write something down that may be away for longer: an event, or what plugins asked for.
 const WRITE_AGAIN: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(2);
+
+/// When a sender may try again of whose events as many wait for a moderator as may.
+const HELD_RETRY: Duration = Duration::from_secs(60);
 
 impl Publisher {
     /// Carries a draft in and answers with its receipt. Past the send deadline the answer is "unknown", and the send
@@ -245,7 +255,7 @@ impl Publisher {
         let Held { mut event, trail, says, .. } = held;
         let place = self.outages.admit(self.journal.healthy(), event.body.as_str().len())?;
         // The sender's own key stays bound to the answer "held": the approved event goes by its id.
-        event.key = Key::new(format!("approved:{}", event.id)).expect("an id is short and has no control characters");
+        event.key = Key::new(format!("{APPROVED}{}", event.id)).expect("an id is short and has no control characters");
         let walk = self.tasks.spawn({
             let publisher = self.clone();
             async move {
@@ -299,6 +309,7 @@ impl Publisher {
         loop {
             match self.timeline.append_in_turn(&entry, || drop(turn.take())).await {
                 Ok(Appended::Placed(placed)) => {
+                    self.count_begun(&placed.record);
                     // Past this point it is not refused any more, and no other append of it follows anything.
                     self.follow(&placed.record.event, Fate::Stands, approved.consequences);
                     return Ok(match placed.pending {
@@ -427,8 +438,9 @@ impl Publisher {
 
     async fn hold(self: &Arc<Self>, draft: &Event, held: Held, consequences: Vec<Consequence>) -> Refusal {
         let refusal = Refusal::Held { id: held.event.id, reason: held.reason.clone() };
-        match self.store.hold(&held).await {
-            Ok(()) => {
+        match self.store.hold(&held, self.limits.user_held).await {
+            Ok(false) => self.user_limits.refuse(Limited::Held, &held.event.sender.user, HELD_RETRY),
+            Ok(true) => {
                 let (refusal, first) = self.remember(draft, refusal).await;
                 if first {
                     self.follow(&held.event, Fate::Held, consequences);

@@ -71,7 +71,7 @@ impl Error {
     /// What a session is told.
     pub fn refusal(self) -> Refusal {
         match self {
-            Self::Missing(_) | Self::NotFlagged(_) => Refusal::UnknownTarget,
+            Self::Missing(_) | Self::NotFlagged(_) => Refusal::UnknownTarget { deleted: false },
             Self::Decided { .. } | Self::NotSanctioned(_) | Self::Sentence(_) | Self::Reason => {
                 Refusal::BadRequest(self.to_string().into())
             }

@@ -11,6 +11,7 @@ mod farewell;
 mod introduction;
 mod joins;
 pub mod link;
+mod mapped;
 mod review;
 mod socket;
 mod typing;
@@ -22,6 +23,7 @@ use crate::auth::{Auth, Identity};
 use crate::brief::Brief;
 use crate::dialect::command::{Command, Done, NO_ANSWER, Numbered, Reply};
 use crate::dialect::{Dialect, Reader, socketio};
+use crate::limits::UserLimits;
 use crate::outbox::{Drained, FRAMES_PER_FLUSH, Outbox, SessionId};
 use crate::presence::Presence;
 use crate::publish::{Publisher, Turns};
@@ -68,6 +70,8 @@ pub struct Door {
     pub refresh_grace: Duration,
     /// What one session may do.
     pub limits: Limits,
+    /// What one user may do.
+    pub user_limits: Arc<UserLimits>,
     /// What Socket.IO front ends that exist emit and hear.
     pub mapping: Arc<socketio::Mapping>,
     /// Counts.
@@ -87,7 +91,11 @@ struct Session {
     client: String,
     outbox: Arc<Outbox>,
     pace: typing::Pace,
+    /// How often it asks who is in a room.
+    asks: typing::Pace,
     identity: Option<Identity>,
+    /// How often it tried to say who it is.
+    connects: u8,
     rooms: HashMap<Room, Membership>,
     turns: Turns,
     in_flight: Arc<Semaphore>,
@@ -102,9 +110,11 @@ pub async fn run(mut link: impl Link, door: Arc<Door>, dialect: Dialect) {
         id: NEXT.fetch_add(1, Ordering::Relaxed),
         uuid,
         client: uuid.to_string(),
-        pace: typing::Pace::default(),
+        pace: typing::Pace::of_typing(),
+        asks: typing::Pace::of_presence(),
         outbox: Arc::new(Outbox::new(door.limits.outbox.bytes())),
         identity: None,
+        connects: 0,
         rooms: HashMap::new(),
         turns: Turns::default(),
         in_flight: Arc::new(Semaphore::new(door.limits.commands_in_flight)),
@@ -288,6 +298,16 @@ impl Session {
             };
         };
         let number = number.unwrap_or(NO_ANSWER);
+        if command.is_work()
+            && let Err(refusal) = self.door.user_limits.command(&identity.user)
+        {
+            if let Command::Mapped { event, key, .. } = command {
+                self.mapped(number, &identity, event, Err(refusal), key).await;
+            } else {
+                self.answer(number, &Reply::Refused(refusal));
+            }
+            return Ok(());
+        }
         match command {
             Command::Connect { .. } => return Err(Close::BadRequest),
             Command::Subscribe { room, .. }
@@ -327,13 +347,14 @@ impl Session {
             }
             Command::Refresh { token } => Box::pin(self.refresh(number, &identity, &token)).await?,
             Command::Publish { room, data } => self.publish(number, &identity, &room, data).await,
+            Command::Mapped { event, send, key } => self.mapped(number, &identity, event, send, key).await,
             Command::Rpc { method, data } => self.rpc(number, &identity, &method, data).await,
             Command::History { room, since, reverse, limit } => {
                 self.history(number, &identity, &room, since, reverse, limit).await;
             }
             Command::Send => {} // nobody listens to a client's asynchronous messages; the protocol expects no answer
-            Command::Presence { room } => self.who(number, &identity, &room, Reply::Presence).await,
-            Command::PresenceStats { room } => self.who(number, &identity, &room, errand::stats).await,
+            Command::Presence { room } => self.who(number, &identity, &room, true).await,
+            Command::PresenceStats { room } => self.who(number, &identity, &room, false).await,
             Command::Unavailable => self.answer(number, &Reply::Refused(Refusal::NotAvailable)),
             Command::Unknown => self.answer(number, &Reply::Refused(Refusal::MethodNotFound)),
             Command::Refused(refusal) => self.answer(number, &Reply::Refused(refusal)),

@@ -75,6 +75,7 @@ pub struct Telemetry {
     admin_refused: Family<[(&'static str, &'static str); 1], Counter>,
     occasions: Family<[(&'static str, &'static str); 2], Counter>,
     chain: Family<[(&'static str, String); 1], Gauge>,
+    limited: Family<[(&'static str, &'static str); 1], Counter>,
     sampled: std::sync::Mutex<std::collections::BTreeMap<&'static str, Sampled>>,
 }
 
@@ -138,6 +139,7 @@ impl Telemetry {
             admin_refused: Family::default(),
             occasions: Family::default(),
             chain: Family::default(),
+            limited: Family::default(),
             sampled: std::sync::Mutex::default(),
             registry: Registry::default(),
         };
@@ -179,6 +181,7 @@ impl Telemetry {
         registry.register("audit_lost", "Acts that are missing from the audit log", t.audit_lost.clone());
         registry.register("admin_refused", "Requests refused at the admin port, by reason", t.admin_refused.clone());
         registry.register("occasions", "Judged joins and leavings, and typing", t.occasions.clone());
+        registry.register("limited", "Refusals by a limit of a user's, by which", t.limited.clone());
         registry.register("chain", "The version of the chain that judges: always 1", t.chain.clone());
         Self { registry, ..telemetry }
     }
@@ -256,6 +259,11 @@ impl Telemetry {
     /// Counts a join, a leaving, or that somebody is typing, by what became of it.
     pub fn occasion(&self, kind: &'static str, outcome: &'static str) {
         self.occasions.get_or_create(&[("kind", kind), ("outcome", outcome)]).inc();
+    }
+
+    /// Counts what a limit of a user's stood against.
+    pub fn limited(&self, limit: &'static str) {
+        self.limited.get_or_create(&[("limit", limit)]).inc();
     }
 
     /// Says which chain judges from now on.

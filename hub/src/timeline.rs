@@ -14,6 +14,7 @@ pub use redis::{JournalAccess, Redis, RedisOptions, WaitsFor};
 use confab_protocol::{
     Body, Cursor, Event, EventId, Key, Kind, Passage, Present, Record, Refusal, Room, Trail, Typing, UserId,
 };
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -165,14 +166,14 @@ impl Timeline {
         }
     }
 
-    /// Who listens to a room, on any hub.
+    /// Who listens to a room, on any hub: all, or, where they are many, about `max` of them, and how many there are.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn listeners(&self, room: &Room) -> Result<Vec<Present>, Error> {
+    pub async fn listeners(&self, room: &Room, max: usize) -> Result<Listeners, Error> {
         match self {
-            Self::Memory(memory) => Ok(memory.listeners(room)),
-            Self::Redis(redis) => Box::pin(redis.listeners(room)).await,
+            Self::Memory(memory) => Ok(memory.listeners(room, max)),
+            Self::Redis(redis) => Box::pin(redis.listeners(room, max)).await,
         }
     }
 
@@ -228,6 +229,15 @@ impl Timeline {
 
 /// How long somebody counts as listening, unless it is said again.
 pub const LISTENING_FOR: Duration = Duration::from_secs(60);
+
+/// Who listens to a room.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listeners {
+    /// All of them, or, where they are many, some; by session.
+    pub some: BTreeMap<String, Present>,
+    /// How many there are.
+    pub total: usize,
+}
 
 /// That somebody came or went, and what of it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]

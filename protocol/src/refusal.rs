@@ -18,8 +18,8 @@ pub enum Refusal {
     Unauthorized,
     /// There is no such room, or its name cannot be one.
     UnknownRoom,
-    /// This user may not do that here.
-    PermissionDenied,
+    /// This user may not do that here; why, where that tells nothing that they must not know.
+    PermissionDenied(Cow<'static, str>),
     /// The hub does not know this command.
     MethodNotFound,
     /// The session is in that room already.
@@ -34,8 +34,11 @@ pub enum Refusal {
     TokenExpired,
     /// The token for a room, brought to refresh a membership, ran out itself: bring another.
     Expired,
-    /// Too fast.
-    TooManyRequests,
+    /// Too fast, or too many: a limit of the user's or the session's own is reached.
+    TooManyRequests {
+        /// After so many milliseconds it may be tried again.
+        retry_after_ms: u64,
+    },
     /// The place to read from is not in this timeline; page with the rpc `history` from the oldest place given.
     UnrecoverablePosition,
     /// The store has not caught up to where the hot window begins: ask again.
@@ -64,8 +67,11 @@ pub enum Refusal {
     },
     /// The hub is draining: ask another.
     Draining,
-    /// The event to act on is not in this room.
-    UnknownTarget,
+    /// The event to act on is not in this room, or not any more.
+    UnknownTarget {
+        /// It was there, and was deleted.
+        deleted: bool,
+    },
     /// The user may not speak in this room for a while.
     Muted {
         /// For so many more seconds.
@@ -103,7 +109,7 @@ impl Refusal {
             Self::Internal { .. } => 100,
             Self::Unauthorized => 101,
             Self::UnknownRoom => 102,
-            Self::PermissionDenied => 103,
+            Self::PermissionDenied(_) => 103,
             Self::MethodNotFound => 104,
             Self::AlreadyJoined => 105,
             Self::LimitExceeded(_) => 106,
@@ -111,7 +117,7 @@ impl Refusal {
             Self::NotAvailable => 108,
             Self::TokenExpired => 109,
             Self::Expired => 110,
-            Self::TooManyRequests => 111,
+            Self::TooManyRequests { .. } => 111,
             Self::UnrecoverablePosition => 112,
             Self::HistoryBehind => 200,
             Self::KeyConflict => 201,
@@ -122,7 +128,7 @@ impl Refusal {
             Self::Held { .. } => 206,
             Self::PluginFault { .. } => 207,
             Self::Draining => 208,
-            Self::UnknownTarget => 209,
+            Self::UnknownTarget { .. } => 209,
             Self::Muted { .. } => 210,
             Self::Banned { .. } => 211,
             Self::KeysUnavailable => 212,
@@ -136,7 +142,7 @@ impl Refusal {
             self,
             Self::Internal { .. }
                 | Self::Expired
-                | Self::TooManyRequests
+                | Self::TooManyRequests { .. }
                 | Self::HistoryBehind
                 | Self::Unknown
                 | Self::JournalUnavailable
@@ -154,7 +160,7 @@ impl Refusal {
             Self::Internal { .. } => "internal",
             Self::Unauthorized => "unauthorized",
             Self::UnknownRoom => "unknown_room",
-            Self::PermissionDenied => "permission_denied",
+            Self::PermissionDenied(_) => "permission_denied",
             Self::MethodNotFound => "method_not_found",
             Self::AlreadyJoined => "already_joined",
             Self::LimitExceeded(_) => "limit_exceeded",
@@ -162,7 +168,7 @@ impl Refusal {
             Self::NotAvailable => "not_available",
             Self::TokenExpired => "token_expired",
             Self::Expired => "expired",
-            Self::TooManyRequests => "too_many_requests",
+            Self::TooManyRequests { .. } => "too_many_requests",
             Self::UnrecoverablePosition => "unrecoverable_position",
             Self::HistoryBehind => "history_behind",
             Self::KeyConflict => "key_conflict",
@@ -173,7 +179,7 @@ impl Refusal {
             Self::Held { .. } => "held",
             Self::PluginFault { .. } => "plugin_fault",
             Self::Draining => "draining",
-            Self::UnknownTarget => "unknown_target",
+            Self::UnknownTarget { .. } => "unknown_target",
             Self::Muted { .. } => "muted",
             Self::Banned { .. } => "banned",
             Self::KeysUnavailable => "keys_unavailable",
@@ -187,7 +193,7 @@ impl Refusal {
             Self::Internal { incident } => format!("internal server error (quote {incident})").into(),
             Self::Unauthorized => "unauthorized".into(),
             Self::UnknownRoom => "unknown channel".into(),
-            Self::PermissionDenied => "permission denied".into(),
+            Self::PermissionDenied(why) => format!("permission denied: {why}").into(),
             Self::MethodNotFound => "method not found".into(),
             Self::AlreadyJoined => "already subscribed".into(),
             Self::LimitExceeded(what) => format!("limit exceeded: {what}").into(),
@@ -195,7 +201,9 @@ impl Refusal {
             Self::NotAvailable => "not available".into(),
             Self::TokenExpired => "token expired".into(),
             Self::Expired => "expired".into(),
-            Self::TooManyRequests => "too many requests".into(),
+            Self::TooManyRequests { retry_after_ms } => {
+                format!("too many requests: try again in {retry_after_ms} ms").into()
+            }
             Self::UnrecoverablePosition => "unrecoverable position".into(),
             Self::HistoryBehind => "history_behind: the store is catching up, ask again".into(),
             Self::KeyConflict => "the same key came before with another draft".into(),
@@ -206,7 +214,8 @@ impl Refusal {
             Self::Held { id, reason } => format!("held for review as {id}: {reason}").into(),
             Self::PluginFault { plugin } => format!("plugin `{plugin}` could not judge this").into(),
             Self::Draining => "this hub is draining: ask another".into(),
-            Self::UnknownTarget => "the event to act on is not in this room".into(),
+            Self::UnknownTarget { deleted: false } => "the event to act on is not in this room".into(),
+            Self::UnknownTarget { deleted: true } => "the message to act on was deleted".into(),
             Self::Muted { seconds, reason } => format!("muted here for {seconds} s more: {reason}").into(),
             Self::Banned { seconds: Some(seconds), reason } => format!("banned for {seconds} s more: {reason}").into(),
             Self::Banned { seconds: None, reason } => format!("banned: {reason}").into(),

@@ -15,7 +15,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Internal { .. }
         | Refusal::Unauthorized
         | Refusal::UnknownRoom
-        | Refusal::PermissionDenied
+        | Refusal::PermissionDenied(_)
         | Refusal::MethodNotFound
         | Refusal::AlreadyJoined
         | Refusal::LimitExceeded(_)
@@ -23,7 +23,7 @@ fn refusals() -> Vec<Refusal> {
         | Refusal::NotAvailable
         | Refusal::TokenExpired
         | Refusal::Expired
-        | Refusal::TooManyRequests
+        | Refusal::TooManyRequests { .. }
         | Refusal::UnrecoverablePosition
         | Refusal::HistoryBehind
         | Refusal::KeyConflict
@@ -34,7 +34,7 @@ fn refusals() -> Vec<Refusal> {
         | Refusal::Held { .. }
         | Refusal::PluginFault { .. }
         | Refusal::Draining
-        | Refusal::UnknownTarget
+        | Refusal::UnknownTarget { .. }
         | Refusal::Muted { .. }
         | Refusal::Banned { .. }
         | Refusal::KeysUnavailable
@@ -44,7 +44,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Internal { incident: String::new() },
         Refusal::Unauthorized,
         Refusal::UnknownRoom,
-        Refusal::PermissionDenied,
+        Refusal::PermissionDenied("".into()),
         Refusal::MethodNotFound,
         Refusal::AlreadyJoined,
         Refusal::LimitExceeded("".into()),
@@ -52,7 +52,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::NotAvailable,
         Refusal::TokenExpired,
         Refusal::Expired,
-        Refusal::TooManyRequests,
+        Refusal::TooManyRequests { retry_after_ms: 1 },
         Refusal::UnrecoverablePosition,
         Refusal::HistoryBehind,
         Refusal::KeyConflict,
@@ -63,7 +63,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Held { id: EventId::fresh(), reason: String::new() },
         Refusal::PluginFault { plugin: String::new() },
         Refusal::Draining,
-        Refusal::UnknownTarget,
+        Refusal::UnknownTarget { deleted: false },
         Refusal::Muted { seconds: 1, reason: String::new() },
         Refusal::Banned { seconds: None, reason: String::new() },
         Refusal::KeysUnavailable,

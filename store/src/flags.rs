@@ -8,7 +8,9 @@ use confab_protocol::{Body, EventId, Millis, Room, UserId};
 use uuid::Uuid;
 
 const FLAG: &str = "insert into flags (event, n, room, sender, plugin, reason, at, said)
-     values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (event, n) do nothing";
+     select $1, $2, $3, $4, $5, $6, $7, $8
+     where (select count(*) from flags where sender = $4 and closed_at is null) < $9
+     on conflict (event, n) do nothing";
 const OPEN: &str =
     "select event, n, room, sender, plugin, reason, at, said, closed_by, closed_at, closed_why from flags
      where closed_at is null and (cast($1 as text) is null or room = $1) order by at, event, n limit $2";
@@ -17,8 +19,14 @@ const CLOSED: &str = "select event, n, room, sender, plugin, reason, at, said, c
 const CLOSE: &str = "update flags set closed_by = $2, closed_at = $3, closed_why = $4
      where event = $1 and closed_at is null";
 const FORGET_CLOSED: &str = "delete from flags where closed_at < $1";
-const FORGET_OLDEST: &str = "delete from flags where closed_at is null and at < (
-     select at from flags where closed_at is null order by at desc limit 1 offset $1)";
+/// Whoever has the most open flags loses some, the newest of theirs first: nobody's flags make those of others go.
+const FORGET_MOST: &str = "delete from flags where (event, n) in (
+     select event, n from (
+         select event, n, row_number() over (order by nth, at, event, n) as place from (
+             select event, n, at, row_number() over (partition by sender order by at, event, n) as nth
+             from flags where closed_at is null
+         ) as of_sender
+     ) as of_all where place > $1)";
 
 /// An event that somebody should look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,17 +97,19 @@ impl FlagRow {
 }
 
 impl Store {
-    /// Keeps a flag. One that is there already stays as it is.
+    /// Keeps a flag, unless about `max` of its sender's are open already; says whether it is new. One that is there already stays
+    /// as it is.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the database does not answer.
-    pub async fn flag(&self, flag: &Flag) -> Result<(), Error> {
+    pub async fn flag(&self, flag: &Flag, max: usize) -> Result<bool, Error> {
         self.within(async {
             on_writer!(self, pool => {
                 let row = sqlx::query(FLAG).bind(flag.event.0).bind(i32::try_from(flag.n).unwrap_or(i32::MAX));
                 let row = row.bind(flag.room.as_str()).bind(flag.sender.as_str()).bind(&flag.plugin);
                 let row = row.bind(&flag.reason).bind(number(flag.at)).bind(flag.said.as_ref().map(Body::as_str));
-                row.execute(pool).await.map(drop)
+                let row = row.bind(number(max as u64));
+                row.execute(pool).await.map(|done| done.rows_affected() > 0)
             })
             .map_err(|error| Error::sort("flag an event", error))
         })
@@ -137,19 +147,19 @@ impl Store {
         .await
     }
 
-    /// Removes flags that were closed before this time, and of those that are open all but about the newest `keep`; returns
-    /// how many.
+    /// Removes flags that were closed before this time, and of those that are open all but `keep`: of whoever has the most, the
+    /// newest. Returns how many.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the database does not answer.
     pub async fn forget_flags(&self, closed_before: Millis, keep: usize) -> Result<u64, Error> {
-        let last = number(keep.saturating_sub(1) as u64);
+        let keep = number(keep as u64);
         self.within(async {
             on_writer!(self, pool => {
                 let closed = sqlx::query(FORGET_CLOSED).bind(number(closed_before)).execute(pool);
                 match closed.await {
-                    Ok(closed) => sqlx::query(FORGET_OLDEST).bind(last).execute(pool).await
-                        .map(|oldest| closed.rows_affected() + oldest.rows_affected()),
+                    Ok(closed) => sqlx::query(FORGET_MOST).bind(keep).execute(pool).await
+                        .map(|most| closed.rows_affected() + most.rows_affected()),
                     Err(error) => Err(error),
                 }
             })

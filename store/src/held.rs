@@ -8,8 +8,9 @@ use confab_protocol::{Cursor, EventId, Held, HeldState, Millis, Record};
 use sqlx::{FromRow, Row};
 use std::time::SystemTime;
 
-const HOLD: &str =
-    "insert into held (id, room, event, plugin, reason, held_at, state, says) values ($1, $2, $3, $4, $5, $6, $7, $8)
+const HOLD: &str = "insert into held (id, room, event, plugin, reason, held_at, state, says, sender)
+     select $1, $2, $3, $4, $5, $6, $7, $8, $9
+     where (select count(*) from held where sender = $9 and state = 'waiting') < $10
      on conflict (id) do nothing";
 const LIST: &str = "select event, plugin, reason, held_at, state, says from held
      where (cast($2 as text) is null or room = $2) order by held_at, id limit $1";
@@ -92,24 +93,25 @@ impl HeldRow {
 }
 
 impl Store {
-    /// Sets an event aside. One that is there already stays as it is.
+    /// Sets an event aside, unless about `max` of its sender's wait already: then it says false. One that is there already stays
+    /// as it is.
     ///
     /// # Errors
     /// [`Error::Unstorable`] if it holds what no column can; [`Error::Unavailable`] if the database does not answer.
-    pub async fn hold(&self, held: &Held) -> Result<(), Error> {
+    pub async fn hold(&self, held: &Held, max: usize) -> Result<bool, Error> {
         storable::check_held(held)?;
         let event = Record::json_without_place(&held.event, &held.trail);
         let says = (!held.says.is_empty()).then(|| serde_json::to_string(&held.says).expect("words have a JSON form"));
-        self.within(async {
+        let new = self.within(async {
             on_writer!(self, pool => {
                 let row = sqlx::query(HOLD).bind(held.id().0).bind(held.event.room.as_str()).bind(&event);
                 let row = row.bind(&held.plugin).bind(&held.reason).bind(number(held.held_at)).bind(held.state.as_str());
-                let row = row.bind(&says);
-                row.execute(pool).await.map(drop)
+                let row = row.bind(&says).bind(held.event.sender.user.as_str()).bind(number(max as u64));
+                row.execute(pool).await.map(|done| done.rows_affected() > 0)
             })
             .map_err(|error| Error::sort("hold an event", error))
-        })
-        .await
+        });
+        Ok(new.await? || self.held_one(held.id()).await?.is_some())
     }
 
     /// The oldest `limit` held events: those of one state or all, of one room or all.

@@ -26,6 +26,7 @@ static SQLITE: LazyLock<Migrator> = migrator! {
     "0007_what_is_new_comes_last",
     "0008_audit",
     "0009_token_revocations",
+    "0010_held_by_sender",
 };
 static POSTGRES: LazyLock<Migrator> = migrator! {
     "postgres":
@@ -38,6 +39,7 @@ static POSTGRES: LazyLock<Migrator> = migrator! {
     "0007_what_is_new_comes_last",
     "0008_audit",
     "0009_token_revocations",
+    "0010_held_by_sender",
 };
 
 /// `0001_history` is version 1 with the description `history`.

@@ -86,6 +86,7 @@ contract! {
         decisions_are_found_by_their_time_with_their_reason,
         only_a_denial_can_be_overruled,
         a_held_event_comes_back_as_it_was,
+        a_sender_has_so_many_held_events_and_others_have_their_own,
         generations_count_up,
         the_highest_place_is_known_past_holes,
         migrating_again_changes_nothing;
@@ -97,5 +98,6 @@ contract! {
         a_ban_is_of_one_room_or_of_all_and_lasts_for_good_unless_it_has_an_end,
         what_was_revoked_stays_so_and_is_news_among_the_others,
         flags_are_listed_until_they_are_closed,
-        what_is_old_is_forgotten;
+        what_is_old_is_forgotten,
+        flags_of_one_sender_make_none_of_anothers_go;
 }

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use std::time::Duration;
 
-const ALL: [&str; 9] = [
+const ALL: [&str; 10] = [
     "0001 history",
     "0002 hub",
     "0003 review",
@@ -17,6 +17,7 @@ const ALL: [&str; 9] = [
     "0007 what is new comes last",
     "0008 audit",
     "0009 token revocations",
+    "0010 held by sender",
 ];
 /// What a later program would leave behind.
 const LATER: &str = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
@@ -40,7 +41,7 @@ async fn a_newer_schema_is_refused_by_sqlite() {
     let mut connection =
         SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&path)).await.expect("the file opens");
     sqlx::raw_sql(AssertSqlSafe(LATER.replace("{}", "x''"))).execute(&mut connection).await.unwrap();
-    is_refused(&store, 9).await;
+    is_refused(&store, 10).await;
 }
 
 #[tokio::test]
@@ -52,7 +53,7 @@ async fn a_newer_schema_is_refused_by_postgres() {
     assert_eq!(store.pending_migrations().await.unwrap(), Vec::<String>::new());
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(LATER.replace("{}", "''"))).execute(&mut connection).await.unwrap();
-    is_refused(&store, 9).await;
+    is_refused(&store, 10).await;
     store.close().await;
     database.drop().await;
 }

@@ -204,6 +204,10 @@ impl Cluster {
     }
 }
 
+/// The limits of users, out of the way: for tests in which one user stands for a crowd.
+pub const UNLIMITED: &str = "\n[limits]\nuser_sessions = 1000000\nuser_commands_per_second = 10000000\n\
+    user_commands_burst = 10000000\nuser_new_rooms_per_minute = 10000000\nuser_new_rooms_burst = 10000000\n";
+
 /// Settings of every hub of a test, before the first table.
 const ROOT: &str = "drain_timeout = \"20s\"";
 

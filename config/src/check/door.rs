@@ -96,6 +96,16 @@ fn limits(limits: &Limits, found: &mut Findings) {
     let path = |key: &str| Path::of("limits").key(key);
     let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
     found.number("limits.sessions", limits.sessions, 1, 10_000_000);
+    found.number("limits.user_sessions", limits.user_sessions, 1, 10_000_000);
+    found.number("limits.user_held", limits.user_held, 1, 1_000_000);
+    for (path, number) in [
+        ("limits.user_commands_per_second", limits.user_commands_per_second),
+        ("limits.user_commands_burst", limits.user_commands_burst),
+        ("limits.user_new_rooms_per_minute", limits.user_new_rooms_per_minute),
+        ("limits.user_new_rooms_burst", limits.user_new_rooms_burst),
+    ] {
+        found.number(path, number, 1, 10_000_000);
+    }
     found.size(&path("frame"), limits.frame, Size::kib(1), Size::mib(16));
     found.size(&path("body"), limits.body, Size(16), limits.frame.max(Size(16)));
     // serde_json refuses what is nested deeper than 127.
@@ -110,6 +120,7 @@ fn limits(limits: &Limits, found: &mut Findings) {
     found.duration(&path("pong_timeout"), limits.pong_timeout, second / 10, limits.ping_interval.max(second / 10));
     found.duration(&path("send_deadline"), limits.send_deadline, second / 10, 2 * minute);
     found.number("limits.history_page", limits.history_page, 1, 10_000);
+    found.number("limits.presence_names", limits.presence_names, 1, 10_000);
     found.number("limits.recover_events", limits.recover_events, 1, 1_000_000);
     found.number("limits.plugin_hops", limits.plugin_hops, 1, 16);
     if limits.dedupe_window < limits.send_deadline {

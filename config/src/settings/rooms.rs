@@ -1,7 +1,9 @@
 //! What rooms are.
 
 use crate::human::optional_duration;
+use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::time::Duration;
 
 /// What the rooms whose names match are. `None` leaves it to the rules before, and at last to the default.
@@ -19,12 +21,15 @@ pub struct RoomRule {
     /// Who may join.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub join: Option<JoinRule>,
+    /// Who may begin such a room, by being the first to say something there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begin: Option<BeginRule>,
     /// Whether those who listen can be asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub presence: Option<bool>,
-    /// Whether listeners who ask for it are told who comes and goes.
+    /// Who is told who comes and goes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub join_leave: Option<bool>,
+    pub join_leave: Option<JoinLeave>,
 }
 
 /// Who may join a room, and so read it and speak in it.
@@ -36,6 +41,55 @@ pub enum JoinRule {
     Anyone,
     /// Whoever brings a token for this room, or whose connection's token names it.
     Token,
+}
+
+/// Who may begin a room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BeginRule {
+    /// Whoever may speak there.
+    #[default]
+    Anyone,
+    /// Moderators, and operators.
+    Moderators,
+}
+
+/// Who in a room is told who comes and goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JoinLeave {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// Listeners who ask for it.
+    Asked,
+    /// Every listener.
+    Everyone,
+}
+
+/// `true` is [`JoinLeave::Asked`] and `false` is [`JoinLeave::Nobody`], as they were written before there was a third.
+impl<'de> Deserialize<'de> for JoinLeave {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reads;
+        impl de::Visitor<'_> for Reads {
+            type Value = JoinLeave;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"nobody\", \"asked\" or \"everyone\"")
+            }
+            fn visit_bool<E>(self, asked: bool) -> Result<JoinLeave, E> {
+                Ok(if asked { JoinLeave::Asked } else { JoinLeave::Nobody })
+            }
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<JoinLeave, E> {
+                match name {
+                    "nobody" => Ok(JoinLeave::Nobody),
+                    "asked" => Ok(JoinLeave::Asked),
+                    "everyone" => Ok(JoinLeave::Everyone),
+                    other => Err(E::unknown_variant(other, &["nobody", "asked", "everyone"])),
+                }
+            }
+        }
+        deserializer.deserialize_any(Reads)
+    }
 }
 
 /// How much of the timeline of the rooms that match is kept at hand. What is left out is left to the rules before.

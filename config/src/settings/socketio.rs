@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SocketIoEvent {
-    /// The event that clients emit: its argument is said in `room`.
+    /// The event that clients emit: its first argument is said in `room`; a string after it names the message, so that what
+    /// is sent again under the same name is said once.
     pub on: String,
     /// The room, which every Socket.IO client enters when it connects.
     pub room: String,

@@ -126,7 +126,7 @@ impl Invalid {
         match self {
             Self::Expired { .. } | Self::Revoked { .. } => Refusal::TokenExpired,
             Self::KeysUnavailable => Refusal::KeysUnavailable,
-            _ => Refusal::PermissionDenied,
+            _ => Refusal::PermissionDenied("the token is not one for this room and user".into()),
         }
     }
 }

@@ -211,7 +211,9 @@ async fn a_rooms_token_is_good_for_its_room_and_its_user_only() {
         (json!({"sub": "ada"}), "channel"),
     ] {
         let invalid = grant(claims.clone()).await.unwrap_err();
-        assert_eq!((invalid.claim(), invalid.refusal()), (Some(claim), Refusal::PermissionDenied), "{claims}");
+        assert_eq!(invalid.claim(), Some(claim), "{claims}");
+        assert!(matches!(invalid.refusal(), Refusal::PermissionDenied(_)), "{claims}");
     }
-    assert_eq!(auth.grant("a.b.c", &room, &ada).await.unwrap_err().refusal(), Refusal::PermissionDenied);
+    let refusal = auth.grant("a.b.c", &room, &ada).await.unwrap_err().refusal();
+    assert!(matches!(refusal, Refusal::PermissionDenied(_)), "{refusal:?}");
 }

@@ -1,7 +1,7 @@
 //! What a client can ask of a session, and what a session answers: the same for every dialect.
 
 use crate::outbox::Frame;
-use confab_protocol::{Body, Cursor, Epoch, Present, Record, Refusal, Room};
+use confab_protocol::{Body, Cursor, Epoch, Key, Present, Record, Refusal, Room};
 use serde::{Deserialize, Deserializer};
 use std::sync::Arc;
 
@@ -60,6 +60,15 @@ pub enum Command {
         /// Its arguments.
         data: Option<Body>,
     },
+    /// An event of a front end that exists, which the hub's settings map to a send.
+    Mapped {
+        /// Its name.
+        event: String,
+        /// The arguments of the verb `send`, or why it has no such meaning.
+        send: Result<Body, Refusal>,
+        /// The client's own name for it, under which it tries again.
+        key: Option<Key>,
+    },
     /// What was said?
     History {
         /// The room, not yet checked.
@@ -109,6 +118,34 @@ pub enum Command {
     Refused(Refusal),
     /// The client ends the session.
     Goodbye,
+}
+
+impl Command {
+    /// Whether it counts as one of the commands that a user may give in a time.
+    pub fn is_work(&self) -> bool {
+        match self {
+            Self::Connect { .. }
+            | Self::Listen { .. }
+            | Self::Unsubscribe { .. }
+            | Self::Send
+            | Self::Pong
+            | Self::Answered(_)
+            | Self::Goodbye => false,
+            Self::Subscribe { .. }
+            | Self::Publish { .. }
+            | Self::Mapped { .. }
+            | Self::Rpc { .. }
+            | Self::History { .. }
+            | Self::Refresh { .. }
+            | Self::SubRefresh { .. }
+            | Self::Presence { .. }
+            | Self::PresenceStats { .. }
+            | Self::NotJson
+            | Self::Unavailable
+            | Self::Unknown
+            | Self::Refused(_) => true,
+        }
+    }
 }
 
 /// How a client wants to listen to a room.
@@ -175,7 +212,12 @@ pub enum Reply {
         ttl: Option<u64>,
     },
     /// Who listens.
-    Presence(Vec<Present>),
+    Presence {
+        /// All of them, or, where they are many, some.
+        some: Vec<Present>,
+        /// How many there are.
+        clients: u32,
+    },
     /// How many listen.
     PresenceStats {
         /// Sessions.
@@ -185,6 +227,8 @@ pub enum Reply {
     },
     /// No.
     Refused(Refusal),
+    /// Nothing: the client takes the silence for a no, and asks again under the same key.
+    Unanswered,
 }
 
 /// Which command is done.

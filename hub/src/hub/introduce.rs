@@ -362,7 +362,8 @@ mod tests {
         let (people, rooms) = (Arc::new(People::default()), Arc::new(Rooms::default()));
         let (ada, lobby, client) = (UserId::new("ada").unwrap(), Room::new("lobby").unwrap(), Uuid::nil());
         let (outbox, dialect) = (Arc::new(Outbox::new(10_000)), Dialect::NativeJson);
-        people.came(&ada, 1, "c", outbox.clone(), dialect.clone());
+        let here = Here { client: "c".into(), outbox: outbox.clone(), dialect: dialect.clone() };
+        assert!(people.came(&ada, 1, here, 1));
         let local = rooms.enter(&lobby);
         let place = Cursor::new(1, 0);
         let newcomer =

@@ -1,6 +1,6 @@
 //! The first question to a draft: may this be, here, now, as it is? Nothing has been started yet.
 
-use super::{Place, Publisher, Sending, json};
+use super::{APPROVED, Place, Publisher, Sending, json};
 use confab_protocol::{EventId, Kind, Record, Refusal};
 use std::sync::Arc;
 
@@ -12,11 +12,15 @@ impl Publisher {
         if self.draining.is_cancelled() && sending.origin.plugin.is_none() {
             return Err(Refusal::Draining);
         }
+        if sending.keyed && draft.key.as_str().starts_with(APPROVED) {
+            return Err(Refusal::BadRequest(format!("a key may not begin with `{APPROVED}`").into()));
+        }
         let bytes_max = self.limits.body.bytes();
         if draft.body.as_str().len() > bytes_max {
             return Err(Refusal::LimitExceeded(format!("a body has at most {bytes_max} bytes").into()));
         }
         json::check(&draft.body, self.limits.json_depth).map_err(|why| Refusal::BadRequest(why.into()))?;
+        Box::pin(self.may_begin(sending)).await?;
         let place = self.outages.admit(self.journal.healthy(), draft.body.as_str().len())?;
         if draft.kind != Kind::Message {
             Box::pin(self.admit_change(sending, draft.kind)).await?;
@@ -34,11 +38,11 @@ impl Publisher {
             return Err(Refusal::BadRequest("the target is not a message".into()));
         }
         if message.event.body.is_null() && kind != Kind::Delete {
-            return Err(Refusal::UnknownTarget); // it was deleted, or said nothing: there is nothing to change
+            return Err(Refusal::UnknownTarget { deleted: true }); // or it said nothing: there is nothing to change
         }
         let own = message.event.sender.user == sending.sender.user;
         match kind {
-            Kind::Edit | Kind::Delete if !own => Err(Refusal::PermissionDenied),
+            Kind::Edit | Kind::Delete if !own => Err(Refusal::PermissionDenied("somebody else said it".into())),
             _ => Ok(()),
         }
     }
@@ -54,7 +58,7 @@ impl Publisher {
             }
         }
         match self.store.event(room, id).await {
-            Ok(found) => found.map(Arc::new).ok_or(Refusal::UnknownTarget),
+            Ok(found) => found.map(Arc::new).ok_or(Refusal::UnknownTarget { deleted: false }),
             Err(error) => {
                 tracing::warn!(%room, %error, "could not look for a target");
                 Err(Refusal::StoreUnavailable)

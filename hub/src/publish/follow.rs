@@ -16,6 +16,8 @@ use tokio::time::Instant;
 
 /// How long the store is asked again to keep a mute or a flag.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The most flags of one sender that are open.
+const FLAGS_OF_SENDER_MAX: usize = 100;
 
 /// What became of the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,11 +112,13 @@ impl Publisher {
         let (name, room, id) = later.names();
         loop {
             let kept = match later {
-                Later::Mute(mute) => self.sanctions.keep(mute).await,
-                Later::Flag(flag) => self.store.flag(flag).await,
+                Later::Mute(mute) => self.sanctions.keep(mute).await.map(|()| true),
+                Later::Flag(flag) => self.store.flag(flag, FLAGS_OF_SENDER_MAX).await,
             };
             match kept {
-                Ok(()) => return self.telemetry.plugins.effect(plugin, name, "done"),
+                Ok(true) => return self.telemetry.plugins.effect(plugin, name, "done"),
+                // So many flags of the same sender are open that a moderator knows who to look at.
+                Ok(false) => return self.telemetry.plugins.effect(plugin, name, "dropped"),
                 Err(error) if error.temporary() && begun.elapsed() < PATIENCE && !self.tasks.is_closed() => {
                     tracing::debug!(plugin, %error, "could not keep what a plugin asked for yet");
                     backoff.wait().await;

@@ -5,16 +5,21 @@ use super::joins::origin;
 use super::{Session, verb};
 use crate::auth::Identity;
 use crate::dialect::command::{Done, Reply, Since};
-use crate::publish::{Sending, Turn};
+use crate::limits::Limited;
+use crate::publish::{Receipt, Sending, Turn};
 use crate::recover::Asked;
-use confab_protocol::{Body, Draft, Key, Kind, Present, Refusal, Sender};
+use confab_protocol::{Body, Draft, Key, Kind, Present, Refusal, Room, Sender};
+use tokio::time::Instant;
+
+/// What one name takes in an answer besides its parts, roughly.
+const PRESENT_OVERHEAD: usize = 64;
 
 impl Session {
     pub(super) async fn publish(&mut self, number: u32, identity: &Identity, room: &str, body: Body) {
         match self.open_room(room, identity) {
             Ok(room) => {
                 let draft = Draft { kind: Kind::Message, room, key: Key::fresh(), body, target: None, thread: None };
-                self.send(number, identity, draft, false, |_| Reply::Empty(Done::Publish)).await;
+                self.send(number, identity, draft, false, |sent| told(sent, |_| Reply::Empty(Done::Publish))).await;
             }
             Err(refusal) => self.answer(number, &Reply::Refused(refusal)),
         }
@@ -31,11 +36,11 @@ impl Session {
         let may = self.may_use(verb.room(), identity);
         match (verb, may) {
             (verb::Verb::Send { draft, keyed }, Ok(())) => {
-                self.send(number, identity, draft, keyed, |receipt| Reply::Rpc(Body::of(&receipt))).await;
+                self.send(number, identity, draft, keyed, |sent| told(sent, receipt)).await;
             }
             (verb::Verb::Send { draft, keyed }, Err(banned @ Refusal::Banned { .. })) => {
                 let (publisher, sending) = (self.door.publisher.clone(), self.sending(identity, draft, keyed));
-                let answer = async move { publisher.refuse(sending, banned).await.map(|r| Reply::Rpc(Body::of(&r))) };
+                let answer = async move { publisher.refuse(sending, banned).await.map(receipt) };
                 self.beside(number, answer).await;
             }
             (verb::Verb::History { room, asked }, Ok(())) => {
@@ -73,15 +78,42 @@ impl Session {
         .await;
     }
 
-    /// Who listens to a room, as `reply` tells it.
-    pub(super) async fn who(&self, number: u32, identity: &Identity, room: &str, reply: fn(Vec<Present>) -> Reply) {
-        match self.open_room(room, identity) {
-            Ok(room) => {
-                let presence = self.door.presence.clone();
-                self.beside(number, async move { presence.of(&room).await.map(reply) }).await;
+    /// Who listens to a room: their names, or how many they are.
+    pub(super) async fn who(&mut self, number: u32, identity: &Identity, room: &str, names: bool) {
+        let room = match self.may_ask_who(identity, room) {
+            Ok(room) => room,
+            Err(refusal) => return self.answer(number, &Reply::Refused(refusal)),
+        };
+        let (presence, limits) = (self.door.presence.clone(), &self.door.limits);
+        let (names_max, bytes_max) = (limits.presence_names, limits.outbox.bytes() / 4);
+        // Whoever asks may have come after the moment that is told, and must find itself.
+        let own = self.rooms.contains_key(&room).then(|| self.present(identity));
+        self.beside(number, async move {
+            let there = presence.of(&room).await?;
+            let own = own.filter(|own| !there.some.contains_key(&own.client));
+            let clients = count(there.clients + usize::from(own.is_some()));
+            if !names {
+                let new = own.is_some_and(|own| there.some.values().all(|other| other.user != own.user));
+                return Ok(Reply::PresenceStats { clients, users: count(there.users + usize::from(new)) });
             }
-            Err(refusal) => self.answer(number, &Reply::Refused(refusal)),
-        }
+            let mut bytes = 0;
+            let fits = |who: &Present| {
+                bytes += who.client.len() * 2 + who.user.as_str().len() + PRESENT_OVERHEAD;
+                bytes += who.info.as_ref().map_or(0, |info| info.as_str().len());
+                bytes <= bytes_max
+            };
+            let some = own.into_iter().chain(there.some.values().cloned()).take(names_max).take_while(fits).collect();
+            Ok(Reply::Presence { some, clients })
+        })
+        .await;
+    }
+
+    /// The room that somebody asks about, unless that is too often.
+    fn may_ask_who(&mut self, identity: &Identity, room: &str) -> Result<Room, Refusal> {
+        self.asks
+            .may(Instant::now())
+            .map_err(|early| self.door.user_limits.refuse(Limited::Presence, &identity.user, early))?;
+        self.open_room(room, identity)
     }
 
     pub(super) async fn send(
@@ -90,16 +122,16 @@ impl Session {
         identity: &Identity,
         draft: Draft,
         keyed: bool,
-        reply: impl FnOnce(crate::publish::Receipt) -> Reply + Send + 'static,
+        reply: impl FnOnce(Result<Receipt, Refusal>) -> Reply + Send + 'static,
     ) {
         let turn: Turn = self.turns.next(&draft.room);
         // Boxed, as every session would hold room for it while it waits.
         let sending = Box::new(self.sending(identity, draft, keyed));
         let end = self.begin(number).await;
-        self.door.publisher.publish_and_tell(*sending, turn, |answer| end(answer.map(reply)));
+        self.door.publisher.publish_and_tell(*sending, turn, |answer| end(Ok(reply(answer))));
     }
 
-    fn sending(&self, identity: &Identity, draft: Draft, keyed: bool) -> Sending {
+    pub(super) fn sending(&self, identity: &Identity, draft: Draft, keyed: bool) -> Sending {
         let (user, info) = (identity.user.clone(), identity.info.clone());
         let sender = Sender { user, client: Some(self.client.clone()), info };
         Sending { sender, draft, keyed, origin: origin(identity) }
@@ -135,9 +167,16 @@ impl Session {
     }
 }
 
-/// How many sessions these are, and how many people.
-pub(super) fn stats(present: Vec<Present>) -> Reply {
-    let users: std::collections::HashSet<_> = present.iter().map(|one| &one.user).collect();
-    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    Reply::PresenceStats { clients: count(present.len()), users: count(users.len()) }
+/// The answer to a send.
+pub(super) fn told(sent: Result<Receipt, Refusal>, stands: impl FnOnce(Receipt) -> Reply) -> Reply {
+    sent.map_or_else(Reply::Refused, stands)
+}
+
+/// A receipt as the result of a verb.
+pub(super) fn receipt(receipt: Receipt) -> Reply {
+    Reply::Rpc(Body::of(&receipt))
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -4,7 +4,11 @@ use super::joins::No;
 use super::{Session, clock};
 use crate::auth::{Denied, Identity, Invalid, Issued};
 use crate::dialect::command::{Reply, Since};
+use crate::people::Here;
 use confab_protocol::{Body, Close, Refusal, UserId};
+
+/// How often a session may try to say who it is; a client that is refused comes back with another link.
+const CONNECTS_MAX: u8 = 8;
 
 impl Session {
     pub(super) async fn connect(
@@ -15,6 +19,10 @@ impl Session {
         places: &[(String, Since)],
     ) -> Result<(), Close> {
         let number = number.ok_or(Close::BadRequest)?;
+        self.connects += 1;
+        if self.connects > CONNECTS_MAX {
+            return Err(Close::TooManyRequests);
+        }
         match self.introduce(number, token, data, places).await {
             Ok(()) => Ok(()),
             Err(No::Refused(refusal)) => {
@@ -36,7 +44,18 @@ impl Session {
         if let Some(banned) = self.door.publisher.sanctions.shut_out(&identity.user) {
             return Err(banned.into());
         }
+        let door = self.door.clone();
+        let (people, limits) = (door.reviewer.people(), &door.user_limits);
+        if people.count(&identity.user) >= limits.sessions_max() {
+            return Err(limits.too_many_sessions(&identity.user).into());
+        }
         let joined = self.join_given(&identity, places).await?;
+        let (outbox, dialect) = (self.outbox.clone(), self.dialect.clone());
+        let here = Here { client: self.client.clone(), outbox, dialect };
+        if !people.came(&identity.user, self.id, here, limits.sessions_max()) {
+            self.leave_all().await; // others of the same user came while this one was joining
+            return Err(limits.too_many_sessions(&identity.user).into());
+        }
         let (client, ttl) = (self.client.clone(), identity.ttl());
         self.clock.connected(&self.door.limits);
         if self.dialect.ping().is_none() {
@@ -45,13 +64,6 @@ impl Session {
         self.clock.expires_at = clock::deadline(ttl, self.door.refresh_grace);
         let ping_s = self.door.limits.ping_interval.as_secs().max(1);
         tracing::debug!(client, user = %identity.user, rooms = joined.len(), "connected");
-        self.door.reviewer.people().came(
-            &identity.user,
-            self.id,
-            &self.client,
-            self.outbox.clone(),
-            self.dialect.clone(),
-        );
         if self.door.publisher.sanctions.knows_ban(&identity.user) || self.revoked(&identity).is_some() {
             self.outbox.summon(); // what came while this session was coming did not find it
         }

@@ -9,7 +9,7 @@ use crate::plugin::Origin;
 use crate::publish::Entered;
 use crate::recover::Joining;
 use crate::room::Newcomer;
-use confab_config::{JoinRule, JudgedKind};
+use confab_config::{JoinLeave, JoinRule, JudgedKind};
 use confab_protocol::{Close, Present, Refusal, Room};
 use tokio::time::Instant;
 
@@ -69,6 +69,14 @@ pub(super) fn origin(identity: &Identity) -> Origin {
     Origin { roles: identity.roles.clone(), ..Origin::default() }
 }
 
+/// Why a room is not open to whoever asks: its name and the settings say so, whoever is in it.
+fn not_open(room: &Room) -> Refusal {
+    Refusal::PermissionDenied(match room.users() {
+        Some(_) => "this room is for the users that its name gives".into(),
+        None => "this room wants a token for it".into(),
+    })
+}
+
 impl Session {
     /// The room of that name, if this session may read it and speak in it: it listens there, or everybody may.
     pub(super) fn open_room(&self, name: &str, identity: &Identity) -> Result<Room, Refusal> {
@@ -79,11 +87,7 @@ impl Session {
     /// Whether this session may read a room and speak in it.
     pub(super) fn may_use(&self, room: &Room, identity: &Identity) -> Result<(), Refusal> {
         self.not_banned(room, identity)?;
-        if self.rooms.contains_key(room) || self.everybody_may(room, identity) {
-            Ok(())
-        } else {
-            Err(Refusal::PermissionDenied)
-        }
+        if self.rooms.contains_key(room) || self.everybody_may(room, identity) { Ok(()) } else { Err(not_open(room)) }
     }
 
     /// A ban comes before every right that the user has or had, whoever gave it.
@@ -122,11 +126,12 @@ impl Session {
             ttl = grant.ttl();
             membership = self.granted(grant);
         } else if !self.everybody_may(&room, identity) {
-            return Err(Refusal::PermissionDenied.into());
+            return Err(not_open(&room).into());
         }
         // Who was told to join again never left.
         let entered = if self.rooms.contains_key(&room) { None } else { self.may_join(&room, identity).await? };
-        let newcomer = self.newcomer(wish.join_leave, false);
+        let everyone = self.door.recoverer.rules.settings(room.as_str()).join_leave == JoinLeave::Everyone;
+        let newcomer = self.newcomer(wish.join_leave || everyone, false);
         let mut joining = self.door.recoverer.join(&room, newcomer, wish.since, 1).await?;
         joining.joined.ttl = ttl;
         if let Err(banned) = self.not_banned(&room, identity) {
@@ -273,7 +278,9 @@ impl Session {
     pub(super) async fn sub_refresh(&mut self, identity: &Identity, name: &str, token: &str) -> Result<Reply, No> {
         let room = command::room(name, self.door.limits.room_name_bytes)?;
         self.not_banned(&room, identity)?;
-        let membership = self.rooms.get(&room).ok_or(Refusal::PermissionDenied)?;
+        let Some(membership) = self.rooms.get(&room) else {
+            return Err(Refusal::PermissionDenied("the session is not in this room".into()).into());
+        };
         if !matches!(membership.by, By::RoomToken(_)) {
             return Err(No::Closed(Close::BadRequest)); // there is nothing to refresh
         }

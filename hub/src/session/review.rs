@@ -77,7 +77,7 @@ impl Session {
 
     fn asked(&self, identity: &Identity, data: Option<&Body>) -> Result<ReviewIn, Refusal> {
         if !identity.roles.iter().any(|role| role == MODERATOR) {
-            return Err(Refusal::PermissionDenied);
+            return Err(Refusal::PermissionDenied("only a moderator may review".into()));
         }
         let data = data.ok_or_else(|| Refusal::BadRequest("`review` needs arguments".into()))?;
         let asked: ReviewIn = data.read().map_err(|error| Refusal::BadRequest(format!("`review`: {error}").into()))?;

@@ -8,7 +8,7 @@ mod refusals;
 mod writer;
 
 use super::relays::Relays;
-use super::{Appended, BoxError, Counters, Entry, Error, Known, Outcome, Range, Relay, Window};
+use super::{Appended, BoxError, Counters, Entry, Error, Known, Listeners, Outcome, Range, Relay, Window};
 use crate::journal;
 use confab_protocol::{Cursor, EventId, Key, Millis, Present, Record, Refusal, Room, Typing, UserId};
 use confab_store::KeyUse;
@@ -187,8 +187,11 @@ impl Memory {
         }
     }
 
-    pub(super) fn listeners(&self, room: &Room) -> Vec<Present> {
-        self.inner.rooms.listeners.lock().get(room).map(|here| here.values().cloned().collect()).unwrap_or_default()
+    pub(super) fn listeners(&self, room: &Room, max: usize) -> Listeners {
+        let listeners = self.inner.rooms.listeners.lock();
+        let Some(here) = listeners.get(room) else { return Listeners::default() };
+        let some = here.iter().take(max).map(|(client, who)| (client.clone(), who.clone())).collect();
+        Listeners { some, total: here.len() }
     }
 
     pub(super) fn counters(&self) -> &Counters {

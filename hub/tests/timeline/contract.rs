@@ -137,7 +137,7 @@ async fn a_refusal_is_remembered_and_does_not_replace_what_stands(world: World) 
 
 async fn a_refusal_about_the_moment_is_not_remembered(world: World) {
     let (team, ada, k) = (room("team"), user("ada"), key("k"));
-    for refusal in [Refusal::TooManyRequests, Refusal::Draining, Refusal::JournalUnavailable] {
+    for refusal in [Refusal::TooManyRequests { retry_after_ms: 1 }, Refusal::Draining, Refusal::JournalUnavailable] {
         assert_eq!(world.timeline.remember(&team, &ada, &k, "d", &refusal).await.unwrap(), None);
     }
     assert_eq!(world.timeline.lookup(&team, &ada, &k).await.unwrap(), None);

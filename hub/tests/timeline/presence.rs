@@ -33,7 +33,9 @@ fn announced(name: &str, who: &Present, here: bool) -> Attendance {
 
 /// Everybody who listens, in the order of the sessions' names.
 async fn listeners(timeline: &Timeline, name: &str) -> Vec<Present> {
-    let mut all = timeline.listeners(&room(name)).await.unwrap();
+    let listeners = timeline.listeners(&room(name), 1000).await.unwrap();
+    assert_eq!(listeners.some.len(), listeners.total);
+    let mut all: Vec<Present> = listeners.some.into_values().collect();
     all.sort_by(|a, b| a.client.cmp(&b.client));
     all
 }

@@ -1,7 +1,7 @@
 //! What the hub itself keeps in the store: held events and generations; and the schema.
 
 use crate::support::*;
-use confab_protocol::{Body, Cursor, Held, HeldState, Trail, Words};
+use confab_protocol::{Body, Cursor, Held, HeldState, Trail, UserId, Words};
 use confab_store::{Error, Store};
 
 fn held(n: u128) -> Held {
@@ -16,7 +16,7 @@ fn held(n: u128) -> Held {
 }
 
 pub async fn a_held_event_is_decided_once(store: Store) {
-    store.hold(&held(1)).await.unwrap();
+    store.hold(&held(1), 100).await.unwrap();
     let (a, b) = tokio::join!(
         store.decide(id(1), HeldState::Approved, "mia", None),
         store.decide(id(1), HeldState::Denied, "noor", None)
@@ -30,7 +30,7 @@ pub async fn a_held_event_is_decided_once(store: Store) {
 
 pub async fn held_events_are_listed_by_state(store: Store) {
     for n in [3, 1, 2] {
-        store.hold(&held(n)).await.unwrap();
+        store.hold(&held(n), 100).await.unwrap();
     }
     store.decide(id(2), HeldState::Denied, "mia", None).await.unwrap();
     let list = async |state, limit| {
@@ -46,7 +46,7 @@ pub async fn held_events_are_listed_by_state(store: Store) {
 
 pub async fn decisions_are_found_by_their_time_with_their_reason(store: Store) {
     for n in [1, 2, 3] {
-        store.hold(&held(n)).await.unwrap();
+        store.hold(&held(n), 100).await.unwrap();
     }
     assert_eq!(store.decided_since(0, 10).await.unwrap(), []);
     store.decide(id(2), HeldState::Denied, "mia", Some("off topic")).await.unwrap();
@@ -62,7 +62,7 @@ pub async fn decisions_are_found_by_their_time_with_their_reason(store: Store) {
 }
 
 pub async fn only_a_denial_can_be_overruled(store: Store) {
-    store.hold(&held(1)).await.unwrap();
+    store.hold(&held(1), 100).await.unwrap();
     assert_eq!(store.overrule(id(1), "mia").await.unwrap(), None, "it waits");
     store.decide(id(1), HeldState::Denied, "noor", None).await.unwrap();
     assert_eq!(store.overrule(id(1), "mia").await.unwrap().unwrap().state, HeldState::Approved);
@@ -71,18 +71,18 @@ pub async fn only_a_denial_can_be_overruled(store: Store) {
 
 pub async fn a_held_event_comes_back_as_it_was(store: Store) {
     for n in [1, 2] {
-        store.hold(&held(n)).await.unwrap();
+        store.hold(&held(n), 100).await.unwrap();
         assert_eq!(store.held_one(id(n)).await.unwrap(), Some(held(n)));
     }
     let mut other = held(1);
     other.reason = "again".into();
-    store.hold(&other).await.unwrap();
+    store.hold(&other, 100).await.unwrap();
     assert_eq!(store.held_one(id(1)).await.unwrap(), Some(held(1)), "the first hold stays");
     let (mut nul, mut half) = (held(3), held(3));
     nul.reason = "a\0b".into();
     half.says[0].body = Body::parse(r#""\ud800""#).unwrap();
     for unstorable in [nul, half] {
-        assert!(matches!(store.hold(&unstorable).await, Err(Error::Unstorable { .. })));
+        assert!(matches!(store.hold(&unstorable, 100).await, Err(Error::Unstorable { .. })));
     }
 }
 
@@ -111,4 +111,17 @@ pub async fn migrating_again_changes_nothing(store: Store) {
     b.unwrap();
     store.check().await.unwrap();
     assert_eq!(places(&forwards(&store, None, 9).await), [(1, 1)]);
+}
+
+pub async fn a_sender_has_so_many_held_events_and_others_have_their_own(store: Store) {
+    for n in 1..=5 {
+        assert_eq!(store.hold(&held(n), 3).await.unwrap(), n <= 3, "{n}");
+    }
+    let mut other = held(6);
+    other.event.sender.user = UserId::new("somebody else").unwrap();
+    assert!(store.hold(&other, 3).await.unwrap());
+    assert!(store.hold(&held(2), 3).await.unwrap(), "it is there already");
+    store.decide(id(1), HeldState::Denied, "mia", None).await.unwrap();
+    assert!(store.hold(&held(5), 3).await.unwrap(), "one of them has been decided");
+    assert_eq!(store.held(Some(HeldState::Waiting), None, 10).await.unwrap().len(), 4);
 }

@@ -145,8 +145,8 @@ fn flag(n: u128, which: u32) -> Flag {
 
 pub async fn flags_are_listed_until_they_are_closed(store: Store) {
     for flag in [flag(2, 0), flag(1, 0), flag(1, 1)] {
-        store.flag(&flag).await.unwrap();
-        store.flag(&Flag { reason: "again".into(), ..flag }).await.unwrap();
+        assert!(store.flag(&flag, 100).await.unwrap());
+        assert!(!store.flag(&Flag { reason: "again".into(), ..flag }, 100).await.unwrap());
     }
     assert_eq!(store.flags(true, None, 10).await.unwrap(), [flag(1, 0), flag(1, 1), flag(2, 0)]);
     assert_eq!(store.flags(true, None, 1).await.unwrap(), [flag(1, 0)]);
@@ -165,11 +165,29 @@ pub async fn what_is_old_is_forgotten(store: Store) {
     assert_eq!(store.forget_sanctions(5001).await.unwrap(), 1);
     assert_eq!(since(&store, 0).await, [(2, "bob".into(), Some(6000))]);
     for n in 1..=5 {
-        store.flag(&flag(n, 0)).await.unwrap();
+        store.flag(&flag(n, 0), 100).await.unwrap();
     }
     store.close_flags(id(1), "mia", None, 3000).await.unwrap();
     assert_eq!(store.forget_flags(3000, 10).await.unwrap(), 0);
     assert_eq!(store.forget_flags(3001, 10).await.unwrap(), 1);
-    assert_eq!(store.forget_flags(3001, 3).await.unwrap(), 1, "the oldest open one");
-    assert_eq!(store.flags(true, None, 10).await.unwrap(), [flag(3, 0), flag(4, 0), flag(5, 0)]);
+    assert_eq!(store.forget_flags(3001, 3).await.unwrap(), 1, "the newest of whoever has the most");
+    assert_eq!(store.flags(true, None, 10).await.unwrap(), [flag(2, 0), flag(3, 0), flag(4, 0)]);
+}
+
+pub async fn flags_of_one_sender_make_none_of_anothers_go(store: Store) {
+    let of = |who: &str, n: u128| Flag { sender: UserId::new(who).unwrap(), ..flag(n, 0) };
+    store.flag(&of("ada", 1), 4).await.unwrap();
+    for n in 2..=20 {
+        assert_eq!(store.flag(&of("spammer", n), 4).await.unwrap(), n <= 5, "{n}");
+    }
+    store.flag(&of("bob", 21), 4).await.unwrap();
+    let open = async || {
+        let flags = store.flags(true, None, 100).await.unwrap();
+        flags.into_iter().map(|flag| flag.event).collect::<Vec<_>>()
+    };
+    assert_eq!(open().await, [1, 2, 3, 4, 5, 21].map(id));
+    assert_eq!(store.forget_flags(0, 4).await.unwrap(), 2);
+    assert_eq!(open().await, [1, 2, 3, 21].map(id));
+    store.close_flags(id(2), "mia", None, 30).await.unwrap();
+    assert!(store.flag(&of("spammer", 22), 2).await.unwrap(), "one of them was looked at");
 }

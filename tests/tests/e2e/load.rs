@@ -7,13 +7,13 @@ use confab_bench::fleet::Target;
 use confab_bench::plan::{Plan, Scenario};
 use confab_bench::storm;
 use confab_bench::usage::Processes;
-use confab_tests::world::Embedded;
+use confab_tests::world::{Embedded, UNLIMITED};
 use std::time::Duration;
 use xtask::services::port::Port;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn under_load_every_message_arrives_once_and_in_order_in_each_dialect() -> Result<()> {
-    let world = Embedded::start("").await?;
+    let world = Embedded::start(UNLIMITED).await?;
     let pid = world.hub.pid().context("the hub runs")?;
     let address: std::net::SocketAddr = world.hub.listen.parse()?;
     let runs = [
@@ -40,7 +40,7 @@ async fn under_load_every_message_arrives_once_and_in_order_in_each_dialect() ->
 async fn everybody_is_cut_off_three_times_and_comes_back_to_all_that_was_missed_without_a_look_into_the_store()
 -> Result<()> {
     let metrics = Port::free()?;
-    let mut world = Embedded::prepared("")?;
+    let mut world = Embedded::prepared(UNLIMITED)?;
     world.hub.set("CONFAB_METRICS", &format!("127.0.0.1:{}", metrics.number()));
     world.hub.start().await?;
     let pid = world.hub.pid().context("the hub runs")?;

@@ -16,6 +16,7 @@ mod history;
 mod hostile;
 mod issuer;
 mod keys;
+mod limits;
 mod load;
 mod moderation;
 mod newcomer;

@@ -6,7 +6,7 @@ use confab_tests::world::{Cluster, Embedded};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-const ROOMS: &str = "\n[[room]]\nmatch = [\"team:**\"]\npresence = true\njoin_leave = true\n";
+const ROOMS: &str = "\n[[room]]\nmatch = [\"team:**\"]\npresence = true\njoin_leave = \"asked\"\n";
 
 /// The people in a room, sorted.
 async fn people(client: &Client, room: &str) -> Result<Vec<String>> {

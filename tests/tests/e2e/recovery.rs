@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use confab_tests::client::Client;
 use confab_tests::stock;
-use confab_tests::world::{Cluster, Embedded};
+use confab_tests::world::{Cluster, Embedded, UNLIMITED};
 use confab_tests::{eventually, say_many};
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ async fn given(client: &mut Client, joined: &Value, last: u64) -> Result<Vec<u64
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_catch_up_begins_in_the_reply_and_follows_in_order_while_the_room_goes_on() -> Result<()> {
     let rooms = "\n[[room]]\nmatch = [\"**\"]\nhot_window = { events = 500 }\n";
-    let world = Embedded::start(rooms).await?;
+    let world = Embedded::start(&format!("{UNLIMITED}{rooms}")).await?;
     let ada = Client::connect(&world.hub.listen, "ada").await?;
     let epoch = ada.subscribe("lobby", None).await?.unwrap()["epoch"].as_str().unwrap().to_owned();
     say_many(&ada, "lobby", 1..=3000).await?;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use confab_tests::stock;
-use confab_tests::world::{Cluster, Embedded};
+use confab_tests::world::{Cluster, Embedded, plugin};
 use xtask::services::port::Port;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,4 +43,16 @@ async fn a_front_end_written_for_another_server_chats_in_a_real_browser() -> Res
 async fn a_front_end_that_knows_nothing_of_confab_works_without_a_changed_line() -> Result<()> {
     let world = Embedded::start(MAPPED).await?;
     stock::node("socketio-mapped.mjs", &[&world.hub.listen]).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_chat_of_the_tutorial_is_heard_once_and_hears_what_is_refused() -> Result<()> {
+    let spam = plugin("no-spam", "word-filter", "settings = { words = [\"spam\"], action = \"reject\", code = 455 }")?;
+    let world = Embedded::start(&format!(
+        "[limits]\nuser_commands_per_second = 5\nuser_commands_burst = 6\n\
+         [[socketio]]\non = \"chat message\"\nroom = \"lobby\"\nemit = \"chat message\"\nshape = \"text\"\n\
+         {spam}[[chain]]\nplugins = [\"no-spam\"]\n"
+    ))
+    .await?;
+    stock::node("socketio-tutorial.mjs", &[&world.hub.listen]).await.map(drop)
 }

@@ -338,8 +338,8 @@ pub fn reply(number: u32, reply: &Reply) -> Frame {
             let publications = records.iter().map(|record| PublicationOut::of(record)).collect();
             out.history = Some(HistoryOut { publications, epoch: top.epoch, offset: top.offset });
         }
-        Reply::Presence(present) => {
-            let presence = present.iter().map(|one| (one.client.as_str(), InfoOut::of(one))).collect();
+        Reply::Presence { some, .. } => {
+            let presence = some.iter().map(|one| (one.client.as_str(), InfoOut::of(one))).collect();
             out.presence = Some(PresenceOut { presence });
         }
         Reply::PresenceStats { clients, users } => {
@@ -349,6 +349,7 @@ pub fn reply(number: u32, reply: &Reply) -> Frame {
             message = refused(refusal);
             out.error = Some(ErrorOut { code: refusal.code(), message: &message, temporary: refusal.temporary() });
         }
+        Reply::Unanswered => return Frame::Text(Default::default()),
     }
     json(&out)
 }

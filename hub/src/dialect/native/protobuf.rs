@@ -118,8 +118,8 @@ pub fn reply(number: u32, reply: &Reply) -> Frame {
             let publications = records.iter().map(|record| publication_of(record)).collect();
             out.history = Some(wire::HistoryResult { publications, epoch: top.epoch.to_string(), offset: top.offset });
         }
-        Reply::Presence(present) => {
-            let presence = present.iter().map(|one| (one.client.clone(), client_of(one))).collect();
+        Reply::Presence { some, .. } => {
+            let presence = some.iter().map(|one| (one.client.clone(), client_of(one))).collect();
             out.presence = Some(wire::PresenceResult { presence });
         }
         Reply::PresenceStats { clients, users } => {
@@ -129,6 +129,7 @@ pub fn reply(number: u32, reply: &Reply) -> Frame {
             let (code, message, temporary) = (refusal.code(), refused(refusal), refusal.temporary());
             out.error = Some(wire::Error { code, message, temporary });
         }
+        Reply::Unanswered => return Frame::Text(Default::default()),
     }
     frame(&out)
 }

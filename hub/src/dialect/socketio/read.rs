@@ -1,7 +1,7 @@
 //! From packets to commands.
 
 use super::assemble::{Assembler, Bounds};
-use super::mapping::Mapping;
+use super::mapping::{Inward, Mapping};
 use super::packet::{Kind, Malformed, Packet};
 use crate::dialect::command::{Command, NO_ANSWER, Numbered, Since, Wish, nullable};
 use crate::outbox::Frame;
@@ -110,20 +110,21 @@ fn connect(packet: &Packet) -> Result<Command, Malformed> {
 }
 
 fn event(packet: &Packet, mapping: &Mapping) -> Result<Command, Malformed> {
-    let (name, mut arguments) = packet.arguments()?;
+    let (name, arguments) = packet.arguments()?;
     let refused = |what: &str| Ok(Command::Refused(Refusal::BadRequest(format!("`{name}` {what}").into())));
     if !packet.attachments.is_empty() {
         return refused("came with bytes: only JSON is kept");
     }
+    let arguments = arguments.into_iter().map(|one| Body::parse(one.get())).collect::<Result<Vec<_>, _>>();
+    let mut arguments = arguments.map_err(|_| Malformed::Data)?;
+    if let Some(Inward { send, key }) = mapping.inward(&name, &arguments) {
+        let send = send.map_err(|why| Refusal::BadRequest(format!("`{name}` {why}").into()));
+        return Ok(Command::Mapped { event: name, send, key });
+    }
     if arguments.len() > 1 {
         return refused("takes one argument");
     }
-    let data = arguments.pop().map(|data| Body::parse(data.get())).transpose().map_err(|_| Malformed::Data)?;
-    match mapping.inward(&name, data.as_ref()) {
-        Some(Ok(data)) => return Ok(Command::Rpc { method: "send".to_owned(), data: Some(data) }),
-        Some(Err(why)) => return refused(&why),
-        None => {}
-    }
+    let data = arguments.pop();
     let read = match name.as_str() {
         "join" => arguments_of(data.as_ref()).map(|JoinIn { room, since, token }| {
             let since = since.map(|since| Since { epoch: since.epoch, offset: since.offset });

@@ -3,7 +3,7 @@
 use crate::dialect::Unsubscribed;
 use crate::dialect::command::{Joined, NO_ANSWER, Recovery, Reply};
 use crate::outbox::Frame;
-use confab_protocol::{Body, Close, Cursor, Present, Record, Refusal, Room, Typing};
+use confab_protocol::{Body, Close, Cursor, Key, Present, Record, Refusal, Room, Typing};
 use serde::Serialize;
 
 /// A frame that is never sent.
@@ -21,10 +21,11 @@ pub fn reply(number: u32, reply: &Reply) -> Frame {
         Reply::Subscribed(joined) if number == NO_ANSWER => event("joined", &JoinedOut::of(joined)),
         Reply::Subscribed(joined) => ack(number, &JoinedOut::of(joined)),
         _ if number == NO_ANSWER => nothing(),
+        Reply::Unanswered => nothing(),
         Reply::Empty(_) => ack(number, &Done { ok: true }),
         Reply::Refreshed { ttl, .. } => ack(number, &Refreshed { ok: true, ttl: *ttl }),
         Reply::SubRefreshed { ttl } => ack(number, &Refreshed { ok: true, ttl: *ttl }),
-        Reply::Presence(clients) => ack(number, &Presence { ok: true, clients }),
+        Reply::Presence { some, clients } => ack(number, &Presence { ok: true, clients: some, total: *clients }),
         Reply::PresenceStats { clients, users } => ack(number, &Stats { ok: true, clients: *clients, users: *users }),
         Reply::Rpc(result) => format!("43{number}[{}]", with_ok(result)).into(),
         Reply::History { records, top } => {
@@ -32,6 +33,19 @@ pub fn reply(number: u32, reply: &Reply) -> Frame {
             ack(number, &History { ok: true, events, cursor: *top })
         }
     }
+}
+
+/// Tells the client that an event of its own, which the settings map, was refused.
+pub fn refused(event: &str, key: Option<&Key>, refusal: &Refusal) -> Frame {
+    #[derive(Serialize)]
+    struct Refused<'a> {
+        event: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        key: Option<&'a Key>,
+        #[serde(flatten)]
+        error: Error<'a>,
+    }
+    self::event("refused", &Refused { event, key, error: Error::of(refusal) })
 }
 
 /// Writes an event for listeners.
@@ -108,6 +122,7 @@ struct Sid<'a> {
 struct Presence<'a> {
     ok: bool,
     clients: &'a [Present],
+    total: u32,
 }
 
 #[derive(Serialize)]
@@ -149,6 +164,7 @@ struct Error<'a> {
 enum Details<'a> {
     Said(&'a Body),
     Left { seconds: u64 },
+    Later { retry_after_ms: u64 },
 }
 
 impl<'a> Error<'a> {
@@ -158,6 +174,7 @@ impl<'a> Error<'a> {
             Refusal::Muted { seconds, .. } | Refusal::Banned { seconds: Some(seconds), .. } => {
                 Some(Details::Left { seconds: *seconds })
             }
+            Refusal::TooManyRequests { retry_after_ms } => Some(Details::Later { retry_after_ms: *retry_after_ms }),
             _ => None,
         };
         Self { code: refusal.code(), message: refusal.message(), temporary: refusal.temporary(), details }
@@ -250,8 +267,8 @@ mod tests {
 
     #[test]
     fn a_refusal_is_never_left_unsaid() {
-        let refused = Reply::Refused(Refusal::TooManyRequests);
-        let error = r#"{"code":111,"message":"too many requests","temporary":true}"#;
+        let refused = Reply::Refused(Refusal::Draining);
+        let error = r#"{"code":208,"message":"this hub is draining: ask another","temporary":true}"#;
         assert_eq!(text(&reply(7, &refused)), format!(r#"437[{{"ok":false,"error":{error}}}]"#));
         assert_eq!(text(&reply(NO_ANSWER, &refused)), format!(r#"42["refused",{error}]"#));
     }

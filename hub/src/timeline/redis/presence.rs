@@ -3,7 +3,7 @@
 //! None of this is fenced: nothing here has a place in an order, and what a lost Redis forgot is said again within
 //! [`super::super::LISTENING_FOR`].
 
-use super::super::{Attendance, Error, LISTENING_FOR};
+use super::super::{Attendance, Error, LISTENING_FOR, Listeners};
 use super::Redis;
 use super::answer::damaged;
 use super::failure::failed;
@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 const KEEP: &str = include_str!("keep.lua");
 const LISTENERS: &str = include_str!("listeners.lua");
+/// About how many listeners are read at once.
+const SCANNED_AT_ONCE: usize = 500;
 
 /// What a relayed passage begins with; a relayed event begins with a number.
 pub(super) const PASSAGE: u8 = b'~';
@@ -62,12 +64,31 @@ impl Redis {
         Some(tell)
     }
 
-    pub(in crate::timeline) async fn listeners(&self, room: &Room) -> Result<Vec<Present>, Error> {
-        let (name, mut ask) = (self.inner.keys.listeners(room), redis::cmd("EVAL"));
-        ask.arg(LISTENERS).arg(1).arg(&name);
-        let shown = self.fence()?.primaries.ask::<Vec<Vec<u8>>>(&name, ask).await.map_err(|error| failed(&error))?;
-        let read = |shown: &Vec<u8>| serde_json::from_slice(shown);
-        shown.iter().map(read).collect::<Result<_, _>>().map_err(|error| damaged(format!("a listener: {error}")))
+    /// A large room is read in parts, so that no part holds up other commands for long.
+    pub(in crate::timeline) async fn listeners(&self, room: &Room, max: usize) -> Result<Listeners, Error> {
+        let (name, fence) = (self.inner.keys.listeners(room), self.fence()?);
+        let mut listeners = Listeners::default();
+        let mut cursor = String::from("0");
+        loop {
+            let mut ask = redis::cmd("EVAL");
+            ask.arg(LISTENERS).arg(1).arg(&name).arg(&cursor).arg(SCANNED_AT_ONCE);
+            let part = fence.primaries.ask::<(String, usize, Vec<Vec<u8>>)>(&name, ask).await;
+            let (next, total, shown) = part.map_err(|error| failed(&error))?;
+            for one in shown {
+                let one: Present =
+                    serde_json::from_slice(&one).map_err(|error| damaged(format!("a listener: {error}")))?;
+                listeners.some.insert(one.client.clone(), one);
+            }
+            listeners.total = total.max(listeners.some.len());
+            if next == "0" {
+                listeners.total = listeners.some.len();
+                return Ok(listeners);
+            }
+            if listeners.some.len() >= max {
+                return Ok(listeners);
+            }
+            cursor = next;
+        }
     }
 
     pub(in crate::timeline) async fn tell_typing(&self, typing: &Typing) -> Result<(), Error> {

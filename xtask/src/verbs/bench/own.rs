@@ -1,7 +1,7 @@
 //! A hub of ours whose hub.toml is another now and then.
 
 use super::report::report_of;
-use super::serving::{self, Programs, SECRET, SERVER};
+use super::serving::{self, Programs, SECRET, SERVER, UNLIMITED};
 use crate::verbs::up;
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -33,7 +33,7 @@ impl Own {
         let (data, cache, config) = (folder.join("data"), folder.join("compiled"), folder.join("hub.toml"));
         let head = format!(
             "listen = \"{address}\"\nadmin = \"{admin}\"\ndata = {data:?}\nplugin_cache = {cache:?}\n\
-             [auth]\nhmac_secret = \"{SECRET}\"\n"
+             {UNLIMITED}[auth]\nhmac_secret = \"{SECRET}\"\n"
         );
         std::fs::write(&config, format!("{head}{more}"))?;
         let mut command = serving::pinned(&programs.confab, SERVER, programs.pins && alone);

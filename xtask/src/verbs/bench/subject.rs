@@ -1,6 +1,6 @@
 //! Who is measured, and how each is started.
 
-use super::serving::{Needs, Programs, SECRET, SERVER, Services, Serving, alone, launch, pinned, token};
+use super::serving::{Needs, Programs, SECRET, SERVER, Services, Serving, UNLIMITED, alone, launch, pinned, token};
 use anyhow::Result;
 use std::path::Path;
 use std::process::Command;
@@ -240,7 +240,7 @@ impl Subject {
         let data = folder.join("data");
         let mut text = format!(
             "listen = \"{address}\"\nadmin = \"127.0.0.1:0\"\nmetrics = \"127.0.0.1:{metrics}\"\ndata = {data:?}\n\
-             [auth]\nhmac_secret = \"{SECRET}\"\n{}",
+             {UNLIMITED}[auth]\nhmac_secret = \"{SECRET}\"\n{}",
             services.toml()
         );
         if self.is_judged() {

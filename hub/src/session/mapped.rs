@@ -1,0 +1,60 @@
+//! Sends of front ends that know nothing of Confab: what is refused is heard, and not taken for success.
+//!
+//! A stock client takes any acknowledgement for success, and one with `retries` sends again what is not acknowledged. So
+//! whatever is refused is told as an event of its own, `refused`; and what may be tried again under its own key is not
+//! acknowledged, as in Socket.IO's tutorial, whose server leaves such a client to its retries. What is refused for good is
+//! acknowledged (`ok: false`), or a client that sends one thing after another would wait for it in vain.
+
+use super::Session;
+use super::errand::{receipt, told};
+use super::verb::{self, Verb};
+use crate::auth::Identity;
+use crate::dialect::command::{NO_ANSWER, Reply};
+use crate::publish::Receipt;
+use confab_protocol::{Body, Key, Refusal};
+
+impl Session {
+    pub(super) async fn mapped(
+        &mut self,
+        number: u32,
+        identity: &Identity,
+        event: String,
+        send: Result<Body, Refusal>,
+        key: Option<Key>,
+    ) {
+        let tell = self.teller(number, event, key);
+        let verb = send.and_then(|send| verb::parse("send", Some(&send), &self.door.limits));
+        let (draft, keyed) = match verb {
+            Ok(Verb::Send { draft, keyed }) => (draft, keyed),
+            Ok(_) => return,
+            Err(refusal) => return self.answer(number, &tell(Err(refusal))),
+        };
+        match self.may_use(&draft.room, identity) {
+            Ok(()) => self.send(number, identity, draft, keyed, tell).await,
+            Err(banned @ Refusal::Banned { .. }) => {
+                let (publisher, sending) = (self.door.publisher.clone(), self.sending(identity, draft, keyed));
+                self.beside(number, async move { Ok(tell(publisher.refuse(sending, banned).await)) }).await;
+            }
+            Err(refusal) => self.answer(number, &tell(Err(refusal))),
+        }
+    }
+
+    /// What answers such a send.
+    fn teller(
+        &self,
+        number: u32,
+        event: String,
+        key: Option<Key>,
+    ) -> impl FnOnce(Result<Receipt, Refusal>) -> Reply + Send + use<> {
+        let (outbox, dialect) = (self.outbox.clone(), self.dialect.clone());
+        move |sent| {
+            if let Err(refusal) = &sent {
+                outbox.push(dialect.refused(&event, key.as_ref(), refusal));
+                if number == NO_ANSWER || (key.is_some() && refusal.temporary()) {
+                    return Reply::Unanswered;
+                }
+            }
+            told(sent, receipt)
+        }
+    }
+}
