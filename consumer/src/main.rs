@@ -100,7 +100,7 @@ async fn run(config: &Config) -> anyhow::Result<()> {
     tokio::spawn(stop_on_signal(stop.clone()));
     let ended = consumer.run().await;
     stop.cancel();
-    served.await.context("the admin port's task failed")?.context("the admin port failed")?;
+    served.await.context("the admin port's task failed")?;
     store.close().await;
     ended.map_err(Into::into)
 }
