@@ -5,7 +5,8 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use confab_config::Profile;
-use confab_hub::hub::{self, Keeping};
+use confab_hub::backends::Keeping;
+use confab_hub::serve;
 use mimalloc::MiMalloc;
 use std::path::PathBuf;
 
@@ -22,6 +23,6 @@ fn main() -> Result<()> {
     };
     ensure!(loaded.config.profile() == Profile::Embedded, "only an embedded hub can be without its journal");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(hub::run_keeping(Keeping::Nothing, &loaded, std::future::pending(), |_| {}))?;
+    runtime.block_on(serve::run_keeping(Keeping::Nothing, &loaded, std::future::pending(), |_| {}))?;
     Ok(())
 }

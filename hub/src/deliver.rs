@@ -4,6 +4,10 @@
 //! repaired from the timeline before anything later is delivered; where that cannot be done, its listeners are told
 //! to come back and recover. Never a silent hole.
 
+mod expel;
+
+pub use expel::expel;
+
 use crate::room::{Heard, LocalRoom, Rooms};
 use crate::sanctions::Sanctions;
 use crate::telemetry::Telemetry;

@@ -1,19 +1,13 @@
 //! The hub: clients' sessions on one side, timeline, journal and store on the other, and the chain of plugins between.
 //!
-//! A message walks up one stair, [`publish`], and down another, [`deliver`]; [`recover`] is the way back. Around the
-//! stairs are rooms that do not know one another. [`hub`] builds everyone. Imports point down:
-//!
-//! ```text
-//! 4  hub                          builds everyone
-//! 3  http, admin → session        the doors and the guest
-//! 2  publish  deliver  recover    the way in, the way out, the way back
-//! 1  plugin  timeline  journal  room  people  sanctions  auth
-//! 0  outbox  dialect  telemetry  limits  kv  redis
-//! ```
+//! A message walks up one stair, [`publish`], and down another, [`deliver`]; [`recover`] is the way back. [`serve`] builds
+//! everyone. Imports point down, from floor to floor: ARCHITECTURE.md shows the floors, `cargo xtask check` guards them.
 
 pub mod admin;
 pub mod audit;
 pub mod auth;
+pub mod backends;
+pub mod background;
 mod backoff;
 mod brief;
 pub mod cli;
@@ -35,6 +29,7 @@ pub mod redis;
 pub mod review;
 pub mod room;
 pub mod sanctions;
+pub mod serve;
 pub mod session;
 pub mod telemetry;
 pub mod timeline;

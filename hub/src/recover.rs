@@ -7,10 +7,11 @@ mod pages;
 
 pub use catch_up::Joining;
 
+use crate::background::Background;
 use crate::dialect::command::Since;
 use crate::outbox::SessionId;
 use crate::room::Rooms;
-use crate::room::shelf::Weight;
+use crate::room::page_cache::CacheBytes;
 use crate::telemetry::Telemetry;
 use crate::timeline::{Range, Timeline, Window};
 use confab_config::{Limits, Rooms as RoomRules};
@@ -33,8 +34,10 @@ pub struct Recoverer {
     pub rules: RoomRules,
     /// Counts and times.
     pub telemetry: Arc<Telemetry>,
-    /// What the pages on the rooms' shelves weigh.
-    pub weight: Weight,
+    /// How many bytes the rooms' page caches hold.
+    pub cached: CacheBytes,
+    /// Where what sessions wait for, and do not end, is brought.
+    pub background: Background,
     /// Permits for bringing pages to clients, so that a hub full of them that come back holds few pages at once.
     pub bringing: Arc<Semaphore>,
 }

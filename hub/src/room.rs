@@ -1,14 +1,14 @@
 //! The rooms of this hub: which local sessions listen, and up to where each room has been heard.
 
 mod listeners;
-pub mod shelf;
+pub mod page_cache;
 
 use crate::dialect::{Dialect, Unsubscribed};
 use crate::outbox::{Frame, Outbox, SessionId};
 use confab_protocol::{Close, Cursor, Kind, Passage, Record, Room, Typing};
 use listeners::Listeners;
+use page_cache::{PageCache, weigh};
 use parking_lot::Mutex;
-use shelf::{Shelf, weigh};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -31,7 +31,7 @@ pub struct LocalRoom {
     /// Held while the hub's subscription to the room is being made or given up; true while it is live.
     pub link: tokio::sync::Mutex<bool>,
     /// Pages of its past. Whatever is read for them is read while the room is subscribed.
-    pub shelf: Shelf,
+    pub pages: PageCache,
     state: Mutex<State>,
 }
 
@@ -124,7 +124,7 @@ impl Rooms {
                 Arc::new(LocalRoom {
                     name: name.clone(),
                     link: tokio::sync::Mutex::new(false),
-                    shelf: Shelf::default(),
+                    pages: PageCache::default(),
                     state: Mutex::default(),
                 })
             })
@@ -273,7 +273,7 @@ impl LocalRoom {
         state.remember(record);
         state.deliver(record);
         if record.event.kind == Kind::Delete {
-            self.shelf.clear(); // the pages there may still have the body that it deletes
+            self.pages.clear(); // the pages there may still have the body that it deletes
         }
         Heard::Delivered
     }
@@ -305,7 +305,7 @@ impl LocalRoom {
     /// the room goes on from `place`.
     pub fn start_over(&self, place: Cursor) {
         let mut state = self.state.lock();
-        self.shelf.clear();
+        self.pages.clear();
         state.heard = Some(place);
         state.recent = None;
         state.keep_recent();

@@ -19,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How often the store is asked for news that nobody told of.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long the start waits for the store to say who is muted or banned.
+const START_DEADLINE: Duration = Duration::from_secs(5);
 /// The most changes that are read at once.
 const AT_ONCE: usize = 1000;
 /// How often what is over is let go, and how long after its end in the store.
@@ -149,6 +151,16 @@ impl Sanctions {
             return Ok(true);
         }
         Ok(self.ledger(keeps).forget_own(user, room))
+    }
+
+    /// Asks who is muted or banned before anyone may come, for as long as that may hold up the start; live chat does
+    /// without the store.
+    pub async fn look_at_start(&self) {
+        match timeout(START_DEADLINE, self.look()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "could not ask who is muted or banned, trying again"),
+            Err(_) => tracing::warn!("the store does not say who is muted or banned, trying again"),
+        }
     }
 
     /// Reads what is new in the store.

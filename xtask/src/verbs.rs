@@ -5,6 +5,7 @@ mod bench;
 mod chaos;
 mod check;
 mod cluster;
+mod floors;
 mod fuzz;
 mod plugins;
 mod run;

@@ -2,7 +2,7 @@
 
 use super::run::causes;
 use super::{Exit, Migrate, Screen, SettingsArgs};
-use crate::hub::open_store;
+use crate::backends;
 use crate::journal::topics;
 use confab_config::{Config, Profile};
 use serde_json::json;
@@ -34,7 +34,7 @@ struct Done {
 }
 
 async fn work(config: &Config, check: bool) -> Result<Done, Box<dyn std::error::Error + Send + Sync>> {
-    let store = open_store(config).await?;
+    let store = backends::store(config).await?;
     let migrations = store.pending_migrations().await?;
     let mut done = Done { migrations, topics: Vec::new(), warnings: Vec::new() };
     if !check {

@@ -2,8 +2,8 @@
 
 use super::{Exit, Run, SettingsArgs, log_filter};
 use crate::hub::reload::{Cause, Reloader};
-use crate::hub::{self, Started};
-use crate::{journal, timeline};
+use crate::serve::{self, Started};
+use crate::{backends, journal, timeline};
 use confab_config::{Diagnostics, Loaded, Profile, wants_colour};
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
@@ -33,31 +33,38 @@ pub fn run(settings: &SettingsArgs, run: &Run) -> Exit {
             return Exit::Failed;
         }
     };
-    match runtime.block_on(serve(&loaded)) {
+    match runtime.block_on(until_stopped(&loaded)) {
         Ok(()) => Exit::Done,
         Err(error) => {
             let chain = causes(&error);
             tracing::error!("{chain}");
-            if let hub::Error::Plugins(error) = &error {
+            if let serve::Error::Plugins(error) = &error {
                 say(&loaded.place(error.problems()));
             }
-            match error {
-                hub::Error::Setting(_)
-                | hub::Error::Auth(_)
-                | hub::Error::Plugins(_)
-                | hub::Error::Timeline(timeline::Error::Refused(_))
-                | hub::Error::Journal(journal::Error::Settings(_)) => Exit::Configuration,
-                hub::Error::Listen { .. } | hub::Error::Data { .. } => Exit::Failed,
-                hub::Error::Store(_) | hub::Error::Timeline(_) | hub::Error::Journal(_) => Exit::Unreachable,
-            }
+            exit_of(&error)
         }
     }
 }
 
-async fn serve(loaded: &Loaded) -> Result<(), hub::Error> {
+fn exit_of(error: &serve::Error) -> Exit {
+    use backends::Error as Backend;
+    match error {
+        serve::Error::Auth(_) | serve::Error::Plugins(_) => Exit::Configuration,
+        serve::Error::Listen { .. } => Exit::Failed,
+        serve::Error::Backends(error) => match error {
+            Backend::Setting(_)
+            | Backend::Timeline(timeline::Error::Refused(_))
+            | Backend::Journal(journal::Error::Settings(_)) => Exit::Configuration,
+            Backend::Data { .. } => Exit::Failed,
+            Backend::Store(_) | Backend::Timeline(_) | Backend::Journal(_) => Exit::Unreachable,
+        },
+    }
+}
+
+async fn until_stopped(loaded: &Loaded) -> Result<(), serve::Error> {
     // From the first moment on, so that a signal that comes too early does not end the process.
     let hangup = signal(SignalKind::hangup());
-    hub::run(loaded, stop(), |started| {
+    serve::run(loaded, stop(), |started| {
         let Started { listen, admin, profile, reloader } = started;
         tracing::info!(%listen, %admin, %profile, version = env!("CARGO_PKG_VERSION"), "serving");
         if *profile == Profile::Embedded && io::stderr().is_terminal() {

@@ -230,7 +230,7 @@ fn first_line(refused: &Refused) -> String {
 }
 
 /// The files that settings are read from, and those that they name.
-pub(super) fn files(loaded: &Loaded) -> Vec<PathBuf> {
+pub fn files(loaded: &Loaded) -> Vec<PathBuf> {
     let modules = loaded.config.plugin.values().map(|plugin| loaded.base_dir.join(&plugin.module));
     loaded.file.iter().map(|file| std::path::absolute(file).unwrap_or_else(|_| file.clone())).chain(modules).collect()
 }

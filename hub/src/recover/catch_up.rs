@@ -10,7 +10,7 @@ use crate::dialect::Dialect;
 use crate::dialect::command::{Joined, Recovery, Since};
 use crate::outbox::SessionId;
 use crate::outbox::{Frame, Outbox};
-use crate::room::shelf::weigh;
+use crate::room::page_cache::weigh;
 use crate::room::{LocalRoom, Newcomer, Standing, Ticket};
 use confab_protocol::{Cursor, Refusal, Room};
 use std::sync::Arc;
@@ -41,7 +41,8 @@ impl Joining {
         let Self { way, joined } = self;
         let at = joined.cursor;
         if way.room.go_live(way.session, way.ticket, at, reply(joined)) == Standing::Behind {
-            tokio::spawn(way.bring(at));
+            let background = way.recoverer.background.clone();
+            background.spawn(way.bring(at));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Recoverer;
 use crate::room::LocalRoom;
-use crate::room::shelf::{Page, Taken, Weight, Which};
+use crate::room::page_cache::{CacheBytes, Page, PageKey, Taken};
 use crate::telemetry::Telemetry;
 use crate::timeline::{Range, Timeline, Window};
 use confab_protocol::{Cursor, Epoch, Refusal, Room};
@@ -28,14 +28,14 @@ impl Recoverer {
     /// The room's last place: what this hub has heard, or, if it has heard nothing yet, what the timeline says.
     pub(super) async fn top(&self, room: &Arc<LocalRoom>) -> Result<Cursor, Refusal> {
         if room.heard().is_none() {
-            room.begin_at(self.take(room, Which::Top, |_| true).await?.top);
+            room.begin_at(self.take(room, PageKey::Top, |_| true).await?.top);
         }
         Ok(room.heard().unwrap_or_default())
     }
 
     /// The oldest place that can be read.
     pub(super) async fn oldest(&self, room: &Arc<LocalRoom>) -> Result<Option<Cursor>, Refusal> {
-        Ok(self.take(room, Which::Oldest, |_| true).await?.oldest)
+        Ok(self.take(room, PageKey::Oldest, |_| true).await?.oldest)
     }
 
     /// What comes after `at`.
@@ -44,7 +44,7 @@ impl Recoverer {
         let begins_after = |page: &Page| page.oldest.is_none_or(|oldest| oldest.offset > at.offset + 1);
         let goes_on = |page: &Page| page.top.epoch == at.epoch && page.top > at;
         let serves = |page: &Page| goes_on(page) && (page.after(at).is_some() || begins_after(page));
-        let hot = self.take(room, Which::Window(block), serves).await?;
+        let hot = self.take(room, PageKey::Window(block), serves).await?;
         if hot.top.epoch != at.epoch {
             return Ok(Next::Lost);
         }
@@ -58,7 +58,7 @@ impl Recoverer {
         if !self.rules.settings(room.name.as_str()).deep_recovery {
             return Ok(Next::Lost);
         }
-        let deep = self.take(room, Which::Store(at.epoch, block), |page| page.after(at).is_some()).await?;
+        let deep = self.take(room, PageKey::Store(at.epoch, block), |page| page.after(at).is_some()).await?;
         let Some(start) = deep.after(at) else {
             if deep.unreadable.iter().any(|place| place.offset == at.offset + 1) {
                 tracing::warn!(room = %room.name, places = ?deep.unreadable, "cannot recover across unreadable events");
@@ -75,11 +75,11 @@ impl Recoverer {
     async fn take(
         &self,
         room: &Arc<LocalRoom>,
-        which: Which,
+        key: PageKey,
         serves: impl Fn(&Page) -> bool,
     ) -> Result<Arc<Page>, Refusal> {
         let Taken { page, read } =
-            room.shelf.take(which, serves, || self.reader(&room.name).read(which).boxed()).await?;
+            room.pages.take(&self.background, key, serves, || self.reader(&room.name).read(key).boxed()).await?;
         if !read {
             self.telemetry.shared_pages.inc();
         }
@@ -92,7 +92,7 @@ impl Recoverer {
             timeline: self.timeline.clone(),
             store: self.store.clone(),
             telemetry: self.telemetry.clone(),
-            weight: self.weight.clone(),
+            cached: self.cached.clone(),
         }
     }
 }
@@ -103,17 +103,17 @@ struct Reader {
     timeline: Timeline,
     store: Store,
     telemetry: Arc<Telemetry>,
-    weight: Weight,
+    cached: CacheBytes,
 }
 
 impl Reader {
-    async fn read(self, which: Which) -> Result<Page, Refusal> {
-        match which {
-            Which::Top => {
+    async fn read(self, key: PageKey) -> Result<Page, Refusal> {
+        match key {
+            PageKey::Top => {
                 let window = self.window(None, 0).await?;
                 Ok(self.page(&window, None, Vec::new()))
             }
-            Which::Oldest => {
+            PageKey::Oldest => {
                 let window = self.window(None, 0).await?;
                 self.telemetry.store_reads.inc();
                 // The store may be away; then the window's oldest is the oldest that can be read now.
@@ -123,12 +123,12 @@ impl Reader {
                 let oldest = stored.ok().flatten().into_iter().chain(held(&window)).min();
                 Ok(self.page(&window, oldest, Vec::new()))
             }
-            Which::Window(block) => {
+            PageKey::Window(block) => {
                 let window = self.window(Some(block * BLOCK), BLOCK as usize).await?;
                 let records = window.records.iter().filter(|one| one.cursor.offset <= (block + 1) * BLOCK).cloned();
                 Ok(self.page(&window, held(&window), records.collect()))
             }
-            Which::Store(epoch, block) => self.stored(epoch, block).await,
+            PageKey::Store(epoch, block) => self.stored(epoch, block).await,
         }
     }
 
@@ -141,7 +141,7 @@ impl Reader {
             Refusal::StoreUnavailable
         })?;
         let records = page.records.into_iter().map(Arc::new).collect();
-        Ok(Page::new(since, Some(since), records, page.unreadable, &self.weight))
+        Ok(Page::new(since, Some(since), records, page.unreadable, &self.cached))
     }
 
     async fn window(&self, since: Option<u64>, limit: usize) -> Result<Window, Refusal> {
@@ -153,7 +153,7 @@ impl Reader {
     }
 
     fn page(&self, window: &Window, oldest: Option<Cursor>, records: Vec<Arc<confab_protocol::Record>>) -> Page {
-        Page::new(window.top, oldest, records, Vec::new(), &self.weight)
+        Page::new(window.top, oldest, records, Vec::new(), &self.cached)
     }
 }
 

@@ -54,7 +54,8 @@ impl World {
             limits: Limits::default(),
             rules: RoomRules::default(),
             telemetry: Arc::default(),
-            weight: Weight::default(),
+            cached: CacheBytes::default(),
+            background: Background::default(),
             bringing: Arc::new(Semaphore::new(BRINGING_AT_ONCE)),
         };
         Self { recoverer, _folder: folder }

@@ -9,9 +9,9 @@ use super::events::Asked;
 use super::run::refused;
 use super::trial::{Trial, Tried, wait_for};
 use super::{Done, Failure, load, say};
+use crate::backends;
 use crate::cli::run::causes;
 use crate::cli::{Exit, Screen, SettingsArgs};
-use crate::hub::open_store;
 use crate::journal::Kafka;
 use crate::plugin::{Origin, judged_kind};
 use confab_config::{Config, Diagnostic};
@@ -221,7 +221,7 @@ fn records(
 }
 
 async fn from_store(config: &Config, room: &Room, limit: usize) -> Result<Vec<Record>, String> {
-    let store = open_store(config).await.map_err(|error| causes(&error))?;
+    let store = backends::store(config).await.map_err(|error| causes(&error))?;
     let (mut records, mut since) = (Vec::new(), None);
     while records.len() < limit {
         let query = Query { since, reverse: true, limit: limit - records.len() };

@@ -1,19 +1,15 @@
-//! Opens timeline, journal and store, and introduces them: they do not know one another.
+//! The back-ends of a profile: opens timeline, journal and store, and ties them together, since they do not know one another.
 
-use super::{Error, Keeping};
 use crate::journal::{self, Journal, Kafka, Sqlite};
 use crate::kv::{self, Kv};
-use crate::people::{Here, People};
 use crate::private_file;
 use crate::redis::{Dialer, SentinelOptions};
-use crate::room::Rooms;
-use crate::sanctions::{PutOut, Sanctions};
 use crate::timeline::{
     self, BoxError, Commit, JournalAccess, Memory, MemoryOptions, Past, Redis, RedisOptions, Relay, Timeline, WaitsFor,
 };
-use confab_config::{Config, KafkaConfig, Limits, OnOutage, PostgresConfig, Profile, RedisConfig};
-use confab_protocol::{Body, Close, Cursor, Millis, Record, Room};
-use confab_store::{Change, KeyUse, PostgresOptions, Query, Revocation, Sanction, Store};
+use confab_config::{Config, KafkaConfig, OnOutage, PostgresConfig, Profile, RedisConfig};
+use confab_protocol::{Cursor, Millis, Record, Room};
+use confab_store::{KeyUse, PostgresOptions, Query, Store};
 use futures_util::FutureExt;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -24,11 +20,50 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+/// Why a back-end could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The folder for the embedded hub's files cannot be used.
+    #[error("could not use the folder {path} (`data`)")]
+    Data {
+        /// Where.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A setting cannot be used.
+    #[error("{0}")]
+    Setting(String),
+    /// The store cannot be opened.
+    #[error("could not open the store")]
+    Store(#[from] confab_store::Error),
+    /// The timeline cannot be opened.
+    #[error("could not open the timeline")]
+    Timeline(#[from] crate::timeline::Error),
+    /// The journal cannot be opened.
+    #[error("could not open the journal")]
+    Journal(#[from] journal::Error),
+}
+
+/// What an embedded hub writes down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeping {
+    /// Every event, before anyone hears it.
+    Everything,
+    /// Nothing, and receipts mean nothing: what is left is measured (`examples/unjournaled.rs`).
+    Nothing,
+}
+
 /// The three back-ends of a profile, and what is heard from the timeline.
-pub(super) struct Parts {
+pub struct Backends {
+    /// Order, hot window, relay.
     pub timeline: Timeline,
+    /// What the timeline relays to this hub.
     pub relay: mpsc::Receiver<Relay>,
+    /// The durable truth.
     pub journal: Journal,
+    /// The searchable past.
     pub store: Store,
 }
 
@@ -36,13 +71,14 @@ pub(super) struct Parts {
 const TAIL_DEADLINE: Duration = Duration::from_secs(600);
 /// How long after the last moment at which its own hub may journal it an event is journaled by another.
 const SWEEP_MARGIN: Duration = Duration::from_secs(5);
-/// How long the start waits for the store to say who is muted or banned.
-const SANCTIONS_DEADLINE: Duration = Duration::from_secs(5);
 /// How many of the tail's keys may wait for the timeline to take them.
 const TAIL_QUEUE: usize = 1024;
 
-/// Opens what the profile asks for.
-pub(super) async fn open(config: &Config, keeping: Keeping, waits_for: &WaitsFor) -> Result<Parts, Error> {
+/// Opens what the profile asks for; `waits_for` says meanwhile what is waited for.
+///
+/// # Errors
+/// [`Error`].
+pub async fn open(config: &Config, keeping: Keeping, waits_for: &WaitsFor) -> Result<Backends, Error> {
     match config.profile() {
         Profile::Embedded => embedded(config, keeping).await,
         Profile::Cluster => cluster(config, waits_for.clone()).await,
@@ -50,7 +86,10 @@ pub(super) async fn open(config: &Config, keeping: Keeping, waits_for: &WaitsFor
 }
 
 /// Opens the store of the profile; in the cluster it connects when it is first asked.
-pub(super) async fn store(config: &Config) -> Result<Store, Error> {
+///
+/// # Errors
+/// [`Error`].
+pub async fn store(config: &Config) -> Result<Store, Error> {
     match &config.store.postgres {
         Some(postgres) => Ok(Store::postgres(&postgres_options(postgres)?)?),
         None => Ok(Store::sqlite(&database(&config.data)?).await?),
@@ -80,7 +119,7 @@ fn postgres_options(postgres: &PostgresConfig) -> Result<PostgresOptions, Error>
     })
 }
 
-async fn embedded(config: &Config, keeping: Keeping) -> Result<Parts, Error> {
+async fn embedded(config: &Config, keeping: Keeping) -> Result<Backends, Error> {
     let store = store(config).await?;
     store.migrate().await?;
     let sqlite = Sqlite::new(store.clone());
@@ -95,10 +134,10 @@ async fn embedded(config: &Config, keeping: Keeping) -> Result<Parts, Error> {
         Keeping::Nothing => Arc::new(Forgetful),
     };
     let (timeline, relay) = Memory::open(options, commit, Arc::new(Stored(store.clone())));
-    Ok(Parts { timeline, relay, journal: Journal::Sqlite(sqlite), store })
+    Ok(Backends { timeline, relay, journal: Journal::Sqlite(sqlite), store })
 }
 
-async fn cluster(config: &Config, waits_for: WaitsFor) -> Result<Parts, Error> {
+async fn cluster(config: &Config, waits_for: WaitsFor) -> Result<Backends, Error> {
     let missing = |what: &str| Error::Setting(format!("the cluster profile needs `{what}`"));
     let redis = config.timeline.redis.as_ref().ok_or_else(|| missing("timeline.redis"))?;
     let kafka = config.journal.kafka.as_ref().ok_or_else(|| missing("journal.kafka"))?;
@@ -118,11 +157,14 @@ async fn cluster(config: &Config, waits_for: WaitsFor) -> Result<Parts, Error> {
     };
     let access = Arc::new(Journaled { kafka: journal.clone(), hub_id });
     let (timeline, relay) = Redis::connect(options, access).await?;
-    Ok(Parts { timeline, relay, journal: Journal::Kafka(journal), store })
+    Ok(Backends { timeline, relay, journal: Journal::Kafka(journal), store })
 }
 
 /// Where plugins remember: in this process, or in Redis. Nobody waits for Redis here.
-pub(super) fn kv(config: &Config) -> Result<Kv, Error> {
+///
+/// # Errors
+/// [`Error::Setting`], [`Error::Timeline`].
+pub fn kv(config: &Config) -> Result<Kv, Error> {
     let Some(redis) = &config.timeline.redis else { return Ok(Kv::default()) };
     let dialer = Dialer::new(&reach(redis, "plugins")?.servers()).map_err(timeline::Error::from)?;
     let dial = move || {
@@ -167,56 +209,6 @@ async fn check_schema(store: &Store) -> Result<(), Error> {
         }
         Err(error) => Err(error.into()),
     }
-}
-
-/// Asks who is muted or banned before anyone may come, for as long as that may hold up the start; live chat does without
-/// the store.
-pub(super) async fn who_is_kept_out(sanctions: &Sanctions) {
-    match tokio::time::timeout(SANCTIONS_DEADLINE, sanctions.look()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "could not ask who is muted or banned, trying again"),
-        Err(_) => tracing::warn!("the store does not say who is muted or banned, trying again"),
-    }
-}
-
-/// What somebody is told who is banned while they are here.
-#[derive(serde::Serialize)]
-struct BanOut<'a> {
-    r#type: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    room: Option<&'a Room>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    until: Option<Millis>,
-    reason: &'a str,
-}
-
-/// Takes whoever is banned out of the room, or off the hub: from here on they hear nothing more there, whatever their
-/// sessions are busy with; those leave as soon as they look up. Sessions of users whose tokens were revoked look at theirs.
-pub(super) fn doorkeeper(people: Arc<People>, rooms: Arc<Rooms>) -> PutOut {
-    Box::new(move |change| {
-        let (Change::Sanction(Sanction { user, .. }) | Change::Revocation(Revocation { user, .. })) = change;
-        let sessions = people.of(user);
-        if sessions.is_empty() {
-            return;
-        }
-        let Change::Sanction(Sanction { room, until, reason, .. }) = change else {
-            return sessions.iter().for_each(|(_, here)| here.outbox.summon());
-        };
-        let room = room.as_ref();
-        let message = Body::of(&BanOut { r#type: "ban", room, until: *until, reason });
-        for (session, Here { outbox, dialect, .. }) in &sessions {
-            if let Some(room) = room.and_then(|room| rooms.get(room)) {
-                room.leave(*session);
-            }
-            outbox.push(dialect.message(&message));
-            match room {
-                Some(_) => outbox.summon(),
-                None => outbox.close(Close::ForceDisconnect),
-            }
-        }
-        let room = room.map(tracing::field::display);
-        tracing::info!(room, %user, sessions = sessions.len(), "somebody who is banned was put out");
-    })
 }
 
 /// The embedded timeline commits into the journal.
@@ -302,34 +294,11 @@ fn key_use(record: Record) -> (Room, KeyUse) {
     (event.room, key)
 }
 
-/// The limits that decide how a chain checks what plugins say.
-pub(super) fn checker(limits: &Limits) -> Arc<crate::plugin::Check> {
-    let (depth, bytes_max) = (limits.json_depth, limits.body.bytes());
-    Arc::new(move |body| {
-        if body.as_str().len() > bytes_max {
-            return Err(format!("it has more than {bytes_max} bytes"));
-        }
-        crate::publish::check_json(body, depth)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialect::Dialect;
-    use crate::outbox::{Drained, Frame, Outbox};
-    use crate::room::{Newcomer, Standing};
-    use confab_protocol::UserId;
-    use confab_store::Keeps;
     use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt;
-
-    fn queued(outbox: &Outbox) -> Vec<String> {
-        let mut frames = Vec::new();
-        assert!(matches!(outbox.drain(&mut frames), Drained::Frames));
-        let text = |frame| if let Frame::Text(text) = frame { text.to_string() } else { panic!("JSON is text") };
-        frames.into_iter().map(text).collect()
-    }
 
     fn mode(path: &Path) -> u32 {
         std::fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -354,37 +323,5 @@ mod tests {
                 file.set_permissions(Permissions::from_mode(0o644)).unwrap();
             }
         }
-    }
-
-    /// Whatever the session is busy with, such as a client that reads slowly: it is not asked.
-    #[test]
-    fn who_is_banned_hears_nothing_more_before_their_session_has_looked_up() {
-        let (people, rooms) = (Arc::new(People::default()), Arc::new(Rooms::default()));
-        let (ada, lobby, client) = (UserId::new("ada").unwrap(), Room::new("lobby").unwrap(), Uuid::nil());
-        let (outbox, dialect) = (Arc::new(Outbox::new(10_000)), Dialect::NativeJson);
-        let here = Here { client: "c".into(), outbox: outbox.clone(), dialect: dialect.clone() };
-        assert!(people.came(&ada, 1, here, 1));
-        let local = rooms.enter(&lobby);
-        let place = Cursor::new(1, 0);
-        let newcomer =
-            Newcomer { session: 1, client, outbox: outbox.clone(), dialect, join_leave: false, given: false };
-        let ticket = local.join(newcomer);
-        local.begin_at(place);
-        assert_eq!(local.go_live(1, ticket, place, None), Standing::Live);
-
-        let put_out = doorkeeper(people, rooms);
-        let (reason, by) = ("enough".to_owned(), "mia".to_owned());
-        let ban = Sanction { keeps: Keeps::Out, room: Some(lobby), user: ada, until: Some(9), reason, by, at: 0 };
-        put_out(&Change::Sanction(ban.clone()));
-        assert!(!local.knows(1) && local.listeners() == 0);
-        assert!(outbox.summoned() && !outbox.summoned());
-        let told = queued(&outbox);
-        let message = r#"{"type":"ban","room":"lobby","until":9,"reason":"enough"}"#;
-        assert!(told.len() == 1 && told[0].contains(message), "{told:?}");
-
-        put_out(&Change::Sanction(Sanction { room: None, until: None, ..ban }));
-        outbox.push("anything".to_owned().into());
-        assert!(queued(&outbox)[0].contains(r#"{"type":"ban","reason":"enough"}"#));
-        assert!(matches!(outbox.drain(&mut Vec::new()), Drained::Close(Close::ForceDisconnect)));
     }
 }

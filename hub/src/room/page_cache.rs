@@ -1,8 +1,9 @@
-//! The shelf: pages of a room's past that many sessions want at the same time, each read once.
+//! Pages of a room's past that many sessions want at the same time, each read once.
 //!
 //! A page that is being read is waited for by everyone who wants it; one that was read stays for a moment, since clients
-//! that lost the same hub come back one after another. A deletion empties the shelf, so that no body outlives it here.
+//! that lost the same hub come back one after another. A deletion empties the cache, so that no body outlives it here.
 
+use crate::background::Background;
 use crate::dialect::Dialect;
 use crate::outbox::Frame;
 use confab_protocol::{Cursor, Epoch, Record, Refusal};
@@ -14,6 +15,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 /// How long a page that was read stays.
 const KEPT_FOR: Duration = Duration::from_secs(2);
@@ -22,12 +24,12 @@ const BYTES_MAX: usize = 64 * 1024 * 1024;
 /// What an event takes besides its body, roughly: names, ids, tags.
 pub const EVENT_OVERHEAD: usize = 256;
 
-/// The bytes of the pages on all shelves of a hub.
-pub type Weight = Arc<AtomicUsize>;
+/// The bytes of the pages in all caches of a hub.
+pub type CacheBytes = Arc<AtomicUsize>;
 
-/// Which page.
+/// PageKey page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Which {
+pub enum PageKey {
     /// No events, only where the room stands. It is out of date as soon as it is read, so it never stays.
     Top,
     /// No events, only where the oldest one is that can be read.
@@ -51,7 +53,7 @@ pub struct Page {
     pub unreadable: Vec<Cursor>,
     frames: [OnceLock<Vec<Frame>>; Dialect::COUNT],
     bytes: AtomicUsize,
-    weight: Weight,
+    cached: CacheBytes,
 }
 
 impl Page {
@@ -61,12 +63,19 @@ impl Page {
         oldest: Option<Cursor>,
         records: Vec<Arc<Record>>,
         unreadable: Vec<Cursor>,
-        weight: &Weight,
+        cached: &CacheBytes,
     ) -> Self {
         let bytes = records.iter().map(|record| weigh(record)).sum();
-        weight.fetch_add(bytes, Ordering::Relaxed);
-        let (frames, weight) = (Default::default(), weight.clone());
-        Self { top, oldest, records, unreadable, frames, bytes: AtomicUsize::new(bytes), weight }
+        cached.fetch_add(bytes, Ordering::Relaxed);
+        Self {
+            top,
+            oldest,
+            records,
+            unreadable,
+            frames: Default::default(),
+            bytes: AtomicUsize::new(bytes),
+            cached: cached.clone(),
+        }
     }
 
     /// The events as frames of a dialect, encoded once.
@@ -75,7 +84,7 @@ impl Page {
             let frames: Vec<Frame> = self.records.iter().map(|record| dialect.publication(record)).collect();
             let bytes = frames.iter().map(Frame::len).sum();
             self.bytes.fetch_add(bytes, Ordering::Relaxed);
-            self.weight.fetch_add(bytes, Ordering::Relaxed);
+            self.cached.fetch_add(bytes, Ordering::Relaxed);
             frames
         })
     }
@@ -89,7 +98,7 @@ impl Page {
 
 impl Drop for Page {
     fn drop(&mut self) {
-        self.weight.fetch_sub(self.bytes.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.cached.fetch_sub(self.bytes.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 }
 
@@ -103,8 +112,8 @@ type Flight = Shared<oneshot::Receiver<Loaded>>;
 
 /// The pages of one room. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Shelf {
-    slots: Arc<Mutex<HashMap<Which, (u64, Flight)>>>,
+pub struct PageCache {
+    slots: Arc<Mutex<HashMap<PageKey, (u64, Flight)>>>,
 }
 
 /// A page, and whether it had to be read for whoever asked.
@@ -115,74 +124,76 @@ pub struct Taken {
     pub read: bool,
 }
 
-impl Shelf {
+impl PageCache {
     /// The page, read by `load` unless one that `serves` is there or on its way.
     ///
     /// # Errors
     /// Those of `load`; all who waited for the same reading get the same.
     pub async fn take(
         &self,
-        which: Which,
+        background: &Background,
+        key: PageKey,
         serves: impl Fn(&Page) -> bool,
         load: impl FnOnce() -> BoxFuture<'static, Result<Page, Refusal>>,
     ) -> Result<Taken, Refusal> {
         let mut load = Some(load);
         loop {
-            let (number, flight, read) = self.find_or_begin(which, &mut load);
+            let (number, flight, read) = self.find_or_begin(background, key, &mut load);
             let Ok(loaded) = flight.await else {
-                self.put_away(which, number); // its reading panicked, which has been logged
+                self.evict(key, number); // its reading panicked, key has been logged
                 return Err(Refusal::StoreUnavailable);
             };
             let page = loaded?;
             if read || serves(&page) {
                 return Ok(Taken { page, read });
             }
-            self.put_away(which, number); // it was read before what is wanted was there
+            self.evict(key, number); // it was read before what is wanted was there
         }
     }
 
-    fn find_or_begin<F>(&self, which: Which, load: &mut Option<F>) -> (u64, Flight, bool)
+    fn find_or_begin<F>(&self, background: &Background, key: PageKey, load: &mut Option<F>) -> (u64, Flight, bool)
     where
         F: FnOnce() -> BoxFuture<'static, Result<Page, Refusal>>,
     {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let mut slots = self.slots.lock();
-        if let Some((number, flight)) = slots.get(&which) {
+        if let Some((number, flight)) = slots.get(&key) {
             return (*number, flight.clone(), false);
         }
-        let load = load.take().expect("what one has read oneself is not read again");
+        let load = load.take().expect("a page is loaded once: the caller who loaded it takes it whatever it holds");
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
         let flight = answered.shared();
-        slots.insert(which, (number, flight.clone()));
-        tokio::spawn(self.clone().read(which, number, load(), answer));
+        slots.insert(key, (number, flight.clone()));
+        background.spawn(self.clone().read(background.stop(), key, number, load(), answer));
         (number, flight, true)
     }
 
-    /// Reads a page, and puts it away when its time is over. A task of its own: whoever asked for it first may go.
+    /// Reads a page, and evicts it when its time is over. A task of its own: whoever asked for it first may go.
     async fn read(
         self,
-        which: Which,
+        stop: CancellationToken,
+        key: PageKey,
         number: u64,
         load: BoxFuture<'static, Result<Page, Refusal>>,
         answer: oneshot::Sender<Loaded>,
     ) {
         let loaded = load.await.map(Arc::new);
         let stays = match &loaded {
-            Ok(page) => which != Which::Top && page.weight.load(Ordering::Relaxed) <= BYTES_MAX,
+            Ok(page) => key != PageKey::Top && page.cached.load(Ordering::Relaxed) <= BYTES_MAX,
             Err(_) => false,
         };
         drop(answer.send(loaded)); // nobody waits any more: then nobody misses it
         if stays {
-            tokio::time::sleep(KEPT_FOR).await;
+            let _ = stop.run_until_cancelled(tokio::time::sleep(KEPT_FOR)).await;
         }
-        self.put_away(which, number);
+        self.evict(key, number);
     }
 
-    fn put_away(&self, which: Which, number: u64) {
+    fn evict(&self, key: PageKey, number: u64) {
         let mut slots = self.slots.lock();
-        if slots.get(&which).is_some_and(|(standing, _)| *standing == number) {
-            slots.remove(&which);
+        if slots.get(&key).is_some_and(|(standing, _)| *standing == number) {
+            slots.remove(&key);
         }
     }
 
@@ -193,5 +204,5 @@ impl Shelf {
 }
 
 #[cfg(test)]
-#[path = "shelf/tests.rs"]
+#[path = "page_cache/tests.rs"]
 mod tests;

@@ -1,0 +1,98 @@
+//! Takes people who are banned out of their rooms on this hub.
+
+use crate::people::{Here, People};
+use crate::room::Rooms;
+use crate::sanctions::PutOut;
+use confab_protocol::{Body, Close, Millis, Room};
+use confab_store::{Change, Revocation, Sanction};
+use std::sync::Arc;
+
+/// What somebody is told who is banned while they are here.
+#[derive(serde::Serialize)]
+struct BanOut<'a> {
+    r#type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room: Option<&'a Room>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Millis>,
+    reason: &'a str,
+}
+
+/// Takes whoever is banned out of the room, or off the hub: from here on they hear nothing more there, whatever their
+/// sessions are busy with; those leave as soon as they look up. Sessions of users whose tokens were revoked look at theirs.
+pub fn expel(people: Arc<People>, rooms: Arc<Rooms>) -> PutOut {
+    Box::new(move |change| {
+        let (Change::Sanction(Sanction { user, .. }) | Change::Revocation(Revocation { user, .. })) = change;
+        let sessions = people.of(user);
+        if sessions.is_empty() {
+            return;
+        }
+        let Change::Sanction(Sanction { room, until, reason, .. }) = change else {
+            return sessions.iter().for_each(|(_, here)| here.outbox.summon());
+        };
+        let room = room.as_ref();
+        let message = Body::of(&BanOut { r#type: "ban", room, until: *until, reason });
+        for (session, Here { outbox, dialect, .. }) in &sessions {
+            if let Some(room) = room.and_then(|room| rooms.get(room)) {
+                room.leave(*session);
+            }
+            outbox.push(dialect.message(&message));
+            match room {
+                Some(_) => outbox.summon(),
+                None => outbox.close(Close::ForceDisconnect),
+            }
+        }
+        let room = room.map(tracing::field::display);
+        tracing::info!(room, %user, sessions = sessions.len(), "somebody who is banned was put out");
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::Dialect;
+    use crate::outbox::{Drained, Frame, Outbox};
+    use crate::room::{Newcomer, Standing};
+    use confab_protocol::{Cursor, UserId};
+    use confab_store::Keeps;
+    use uuid::Uuid;
+
+    fn queued(outbox: &Outbox) -> Vec<String> {
+        let mut frames = Vec::new();
+        assert!(matches!(outbox.drain(&mut frames), Drained::Frames));
+        let text = |frame| if let Frame::Text(text) = frame { text.to_string() } else { panic!("JSON is text") };
+        frames.into_iter().map(text).collect()
+    }
+
+    /// Whatever the session is busy with, such as a client that reads slowly: it is not asked.
+    #[test]
+    fn who_is_banned_hears_nothing_more_before_their_session_has_looked_up() {
+        let (people, rooms) = (Arc::new(People::default()), Arc::new(Rooms::default()));
+        let (ada, lobby, client) = (UserId::new("ada").unwrap(), Room::new("lobby").unwrap(), Uuid::nil());
+        let (outbox, dialect) = (Arc::new(Outbox::new(10_000)), Dialect::NativeJson);
+        let here = Here { client: "c".into(), outbox: outbox.clone(), dialect: dialect.clone() };
+        assert!(people.came(&ada, 1, here, 1));
+        let local = rooms.enter(&lobby);
+        let place = Cursor::new(1, 0);
+        let newcomer =
+            Newcomer { session: 1, client, outbox: outbox.clone(), dialect, join_leave: false, given: false };
+        let ticket = local.join(newcomer);
+        local.begin_at(place);
+        assert_eq!(local.go_live(1, ticket, place, None), Standing::Live);
+
+        let put_out = expel(people, rooms);
+        let (reason, by) = ("enough".to_owned(), "mia".to_owned());
+        let ban = Sanction { keeps: Keeps::Out, room: Some(lobby), user: ada, until: Some(9), reason, by, at: 0 };
+        put_out(&Change::Sanction(ban.clone()));
+        assert!(!local.knows(1) && local.listeners() == 0);
+        assert!(outbox.summoned() && !outbox.summoned());
+        let told = queued(&outbox);
+        let message = r#"{"type":"ban","room":"lobby","until":9,"reason":"enough"}"#;
+        assert!(told.len() == 1 && told[0].contains(message), "{told:?}");
+
+        put_out(&Change::Sanction(Sanction { room: None, until: None, ..ban }));
+        outbox.push("anything".to_owned().into());
+        assert!(queued(&outbox)[0].contains(r#"{"type":"ban","reason":"enough"}"#));
+        assert!(matches!(outbox.drain(&mut Vec::new()), Drained::Close(Close::ForceDisconnect)));
+    }
+}

@@ -1,0 +1,211 @@
+//! Builds the parts of a hub and introduces them to one another.
+
+use super::Error;
+use crate::audit::Audit;
+use crate::auth::Auth;
+use crate::backends::Backends;
+use crate::background::Background;
+use crate::brief::Brief;
+use crate::deliver::{Deliverer, expel};
+use crate::dialect::socketio::Mapping;
+use crate::hub::Hub;
+use crate::hub::reload::Reloader;
+use crate::limits::UserLimits;
+use crate::people::People;
+use crate::plugin::Chain;
+use crate::presence::Presence;
+use crate::publish::{Complaints, Leaving, Outages, Publisher, Speech};
+use crate::recover::{BRINGING_AT_ONCE, Recoverer};
+use crate::review::Reviewer;
+use crate::room::Rooms;
+use crate::room::page_cache::CacheBytes;
+use crate::sanctions::Sanctions;
+use crate::session::Door;
+use crate::telemetry::Telemetry;
+use arc_swap::ArcSwap;
+use confab_config::{Loaded, Profile, Rooms as RoomRules};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// A hub whose parts work, and that nobody reaches yet.
+pub(super) struct Running {
+    pub(super) hub: Arc<Hub>,
+    /// What sessions call on.
+    pub(super) door: Arc<Door>,
+    /// What works beside the sessions.
+    pub(super) background: Background,
+    /// Writes down what operators and moderators did, to the very end.
+    pub(super) auditing: Background,
+    /// Brings what the timeline relays to the rooms.
+    pub(super) delivering: JoinHandle<()>,
+}
+
+/// What several parts know.
+struct Shared {
+    rooms: Arc<Rooms>,
+    people: Arc<People>,
+    sanctions: Arc<Sanctions>,
+    rules: RoomRules,
+    user_limits: Arc<UserLimits>,
+    telemetry: Arc<Telemetry>,
+    background: Background,
+    draining: CancellationToken,
+}
+
+impl Running {
+    /// Builds everything; what works beside the sessions has begun when this returns.
+    pub(super) async fn begin(
+        loaded: &Loaded,
+        chain: Chain,
+        telemetry: Arc<Telemetry>,
+        backends: Backends,
+    ) -> Result<Self, Error> {
+        let config = &loaded.config;
+        let auth = Arc::new(Auth::of(config)?);
+        let shared = Shared::new(loaded, telemetry, &backends);
+        shared.follow_keys(&auth);
+        let auditing = Background::default();
+        let (audit, writer) = Audit::new(backends.store.clone(), config.audit_retention, shared.telemetry.clone());
+        auditing.spawn(writer.run(auditing.stop()));
+        shared.sanctions.look_at_start().await;
+        let publisher = shared.publisher(loaded, chain, &backends);
+        let recoverer = shared.recoverer(loaded, &backends);
+        let reviewer = shared.reviewer(config.profile(), &publisher, &backends);
+        let presence = shared.presence(&backends);
+        shared.follow_sanctions(config.profile());
+        let reloader =
+            Arc::new(Reloader::new(loaded, publisher.clone(), shared.rules.clone(), shared.telemetry.clone()));
+        let hub = Arc::new(Hub {
+            profile: config.profile(),
+            store: backends.store,
+            timeline: backends.timeline.clone(),
+            journal: backends.journal,
+            publisher: publisher.clone(),
+            recoverer: recoverer.clone(),
+            rooms: shared.rooms.clone(),
+            telemetry: shared.telemetry.clone(),
+            reloader,
+            reviewer: reviewer.clone(),
+            audit: Arc::new(audit),
+            draining: shared.draining.clone(),
+        });
+        let door = Arc::new(Door {
+            presence,
+            reviewer,
+            publisher,
+            recoverer,
+            auth,
+            refused_tokens: Brief::default(),
+            user_limits: shared.user_limits,
+            refresh_grace: config.auth.refresh_grace,
+            limits: config.limits.clone(),
+            mapping: Arc::new(Mapping::new(&config.socketio)),
+            telemetry: shared.telemetry.clone(),
+            draining: shared.draining.clone(),
+            drain_spread: config.drain_timeout / 3,
+        });
+        let deliverer = Deliverer {
+            rooms: shared.rooms,
+            timeline: backends.timeline,
+            sanctions: shared.sanctions,
+            telemetry: shared.telemetry,
+        };
+        let delivering = tokio::spawn(deliverer.run(backends.relay));
+        Ok(Self { hub, door, background: shared.background, delivering, auditing })
+    }
+}
+
+impl Shared {
+    fn new(loaded: &Loaded, telemetry: Arc<Telemetry>, backends: &Backends) -> Self {
+        let rooms = Arc::new(Rooms::default());
+        let people = Arc::new(People::default());
+        let put_out = expel(people.clone(), rooms.clone());
+        let sanctions = Arc::new(Sanctions::new(backends.store.clone(), backends.timeline.clone(), put_out));
+        Self {
+            rooms,
+            people,
+            sanctions,
+            rules: RoomRules::new(&loaded.config),
+            user_limits: Arc::new(UserLimits::new(&loaded.config.limits, telemetry.clone())),
+            telemetry,
+            background: Background::default(),
+            draining: CancellationToken::new(),
+        }
+    }
+
+    fn publisher(&self, loaded: &Loaded, chain: Chain, backends: &Backends) -> Arc<Publisher> {
+        Arc::new(Publisher {
+            timeline: backends.timeline.clone(),
+            journal: backends.journal.clone(),
+            outages: Outages::new(loaded.config.journal.kafka.as_ref()),
+            store: backends.store.clone(),
+            people: self.people.clone(),
+            sanctions: self.sanctions.clone(),
+            speech: Speech::default(),
+            leaving: Leaving::default(),
+            chain: ArcSwap::from_pointee(chain),
+            limits: loaded.config.limits.clone(),
+            rules: self.rules.clone(),
+            telemetry: self.telemetry.clone(),
+            user_limits: self.user_limits.clone(),
+            tasks: TaskTracker::new(),
+            draining: self.draining.clone(),
+            complaints: Complaints::default(),
+        })
+    }
+
+    fn recoverer(&self, loaded: &Loaded, backends: &Backends) -> Arc<Recoverer> {
+        Arc::new(Recoverer {
+            timeline: backends.timeline.clone(),
+            store: backends.store.clone(),
+            rooms: self.rooms.clone(),
+            limits: loaded.config.limits.clone(),
+            rules: self.rules.clone(),
+            telemetry: self.telemetry.clone(),
+            cached: CacheBytes::default(),
+            bringing: Arc::new(Semaphore::new(BRINGING_AT_ONCE)),
+            background: self.background.clone(),
+        })
+    }
+
+    fn reviewer(&self, profile: Profile, publisher: &Arc<Publisher>, backends: &Backends) -> Arc<Reviewer> {
+        let reviewer = Arc::new(Reviewer::new(
+            backends.store.clone(),
+            publisher.clone(),
+            self.people.clone(),
+            self.sanctions.clone(),
+            self.telemetry.clone(),
+        ));
+        if profile == Profile::Cluster {
+            let stop = self.draining.clone();
+            let listening = reviewer.clone();
+            self.background.spawn(async move { listening.listen(stop).await });
+        }
+        reviewer
+    }
+
+    fn presence(&self, backends: &Backends) -> Arc<Presence> {
+        let (presence, changes) = Presence::new(backends.timeline.clone(), self.rules.clone());
+        let presence = Arc::new(presence);
+        let stop = self.background.stop();
+        let telling = presence.clone();
+        self.background.spawn(async move { telling.run(changes, stop).await });
+        presence
+    }
+
+    fn follow_keys(&self, auth: &Arc<Auth>) {
+        let stop = self.background.stop();
+        let auth = auth.clone();
+        self.background.spawn(async move { auth.follow(stop).await });
+    }
+
+    fn follow_sanctions(&self, profile: Profile) {
+        let stop = self.background.stop();
+        let sanctions = self.sanctions.clone();
+        let alone = profile == Profile::Embedded;
+        self.background.spawn(async move { sanctions.follow(alone, stop).await });
+    }
+}
