@@ -73,8 +73,8 @@ async fn a_rooms_token_for_somebody_else_or_somewhere_else_opens_nothing_and_the
     }
     eve.say("closed:1", "k", "still here").await?.unwrap();
     let said = world.hub.said();
-    assert!(said.contains(r#"claim `channel`: it is for "closed:2", and "closed:1" is meant"#), "{said}");
-    assert!(said.contains(r#"claim `sub`: it is for "ada", and "eve" is meant"#), "{said}");
+    assert!(said.contains(r#"claim `channel`: it is for \"closed:2\", and \"closed:1\" is meant"#), "{said}");
+    assert!(said.contains(r#"claim `sub`: it is for \"ada\", and \"eve\" is meant"#), "{said}");
     let mut eve = Client::open(&world.hub.listen).await?;
     let of_a_room = token(json!({"sub": "eve", "channel": "closed:1"}))?;
     eve.raw(&json!({"id": 1, "connect": {"token": of_a_room}}).to_string())?;
