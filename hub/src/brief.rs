@@ -1,6 +1,7 @@
 //! Keeps one kind of trouble from filling the log: so many lines in a while, and how many were left out.
 
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// So many lines are written …
@@ -50,6 +51,19 @@ impl Brief {
     }
 }
 
+/// A bound for each of a few kinds of trouble, so that many lines of one leave room for those of another.
+#[derive(Default)]
+pub struct Briefs {
+    kinds: Mutex<BTreeMap<&'static str, Brief>>,
+}
+
+impl Briefs {
+    /// Whether a line of this kind may be written now; and how many of its kind were left out before it.
+    pub fn may_write(&self, kind: &'static str) -> Option<u64> {
+        self.kinds.lock().entry(kind).or_default().may_write()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +76,13 @@ mod tests {
         let later = now + WHILE * 2;
         assert_eq!(brief.may_write_at(later), Some(15));
         assert_eq!(brief.may_write_at(later), Some(0));
+    }
+
+    #[test]
+    fn one_kind_does_not_silence_another() {
+        let briefs = Briefs::default();
+        let written = (0..30).filter(|_| briefs.may_write("loud").is_some()).count();
+        assert_eq!((written, briefs.may_write("seldom")), (10, Some(0)));
     }
 
     #[test]

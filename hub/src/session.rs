@@ -20,7 +20,7 @@ pub mod verb;
 pub use socket::{Socket, Wire};
 
 use crate::auth::{Auth, Identity};
-use crate::brief::Brief;
+use crate::brief::Briefs;
 use crate::dialect::command::{Command, Done, NO_ANSWER, Numbered, Reply};
 use crate::dialect::{Dialect, Reader, socketio};
 use crate::limits::UserLimits;
@@ -65,7 +65,7 @@ pub struct Door {
     /// Who may come in.
     pub auth: Arc<Auth>,
     /// Bounds what is said of refused tokens.
-    pub refused_tokens: Brief,
+    pub refused_tokens: Briefs,
     /// After a token's end the client has this long to bring a new one.
     pub refresh_grace: Duration,
     /// What one session may do.

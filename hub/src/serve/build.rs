@@ -5,7 +5,7 @@ use crate::audit::Audit;
 use crate::auth::Auth;
 use crate::backends::Backends;
 use crate::background::Background;
-use crate::brief::Brief;
+use crate::brief::Briefs;
 use crate::deliver::{Deliverer, expel};
 use crate::dialect::socketio::Mapping;
 use crate::hub::Hub;
@@ -98,7 +98,7 @@ impl Running {
             publisher,
             recoverer,
             auth,
-            refused_tokens: Brief::default(),
+            refused_tokens: Briefs::default(),
             user_limits: shared.user_limits,
             refresh_grace: config.auth.refresh_grace,
             limits: config.limits.clone(),

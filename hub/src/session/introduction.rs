@@ -137,7 +137,7 @@ impl Session {
     pub(super) fn token_refused<'i>(&self, invalid: &'i Invalid) -> &'i Invalid {
         let reason = invalid.reason();
         self.door.telemetry.token_refused(reason);
-        if let Some(left_out) = self.door.refused_tokens.may_write() {
+        if let Some(left_out) = self.door.refused_tokens.may_write(reason) {
             tracing::warn!(client = self.client, reason, why = %invalid, left_out, "token refused");
         }
         invalid
