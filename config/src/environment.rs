@@ -12,7 +12,10 @@ pub const PREFIX: &str = "CONFAB_";
 
 /// Names with our prefix that are no settings: the name (a `*` at its end stands for any rest), and what it is for.
 pub const RESERVED: &[(&str, &str)] = &[
-    ("CONFAB_ADMIN_URL", "The admin API of the hub that `confab held`, `send` and `history` ask."),
+    (
+        "CONFAB_ADMIN_URL",
+        "The admin API of the hub that operators' verbs ask, such as `confab ban` and `confab history`.",
+    ),
     ("CONFAB_CONFIG", "The path of hub.toml, where no `--config` is given."),
     ("CONFAB_LOG", "Which log lines are written, such as `info` or `info,confab_hub::session=debug`."),
     ("CONFAB_BENCH_*", "Benchmarks: where their peers are."),

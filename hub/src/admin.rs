@@ -127,6 +127,7 @@ fn router(shared: Shared, gate: Gate) -> Router {
         .route("/api/v1/bans", get(moderation::bans).post(moderation::ban))
         .route("/api/v1/bans/lift", post(moderation::lift_ban))
         .route("/api/v1/tokens/revoke", post(moderation::revoke_tokens))
+        .route("/api/v1/disconnect", post(moderation::disconnect))
         .route("/api/v1/audit", get(acts::list))
         .route("/api/v1/chain", get(chain::status))
         .route("/api/v1/reload", post(chain::reload))

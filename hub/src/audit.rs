@@ -4,6 +4,7 @@
 //! all: the row waits in memory and is written when the store is back, and the log, which has every act anyway, says loudly
 //! that it is the only witness. Reading what is private can wait: it is refused until it can be written down ([`Audit::first`]).
 
+use crate::brief::Brief;
 use crate::telemetry::Telemetry;
 use confab_protocol::{Millis, Refusal};
 use confab_store::{Act, Store};
@@ -40,6 +41,7 @@ pub struct Audit {
     store: Store,
     telemetry: Arc<Telemetry>,
     queue: mpsc::Sender<Waiting>,
+    strangers: Brief,
 }
 
 /// The writer's end of an [`Audit`].
@@ -53,7 +55,10 @@ impl Audit {
     /// An audit log in this store, whose rows are kept so long; [`Writer::run`] writes them.
     pub fn new(store: Store, retention: Duration, telemetry: Arc<Telemetry>) -> (Self, Writer) {
         let (queue, read) = mpsc::channel(WAITING_MAX);
-        (Self { store: store.clone(), telemetry, queue }, Writer { store, retention, queue: read })
+        (
+            Self { store: store.clone(), telemetry, queue, strangers: Brief::default() },
+            Writer { store, retention, queue: read },
+        )
     }
 
     /// Writes an act down that was done, or refused.
@@ -74,6 +79,15 @@ impl Audit {
             tracing::error!(
                 "the audit log cannot be written now: this log is the only witness until the store is back"
             );
+        }
+    }
+
+    /// Writes down what somebody tried who is neither operator nor moderator. There may be many of them, and they must not push out
+    /// what counts: past ten in ten seconds they are only counted.
+    pub async fn record_stranger(&self, act: Act) {
+        match self.strangers.may_write() {
+            Some(_) => self.record(act).await,
+            None => self.telemetry.audited("refused"),
         }
     }
 

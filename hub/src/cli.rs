@@ -19,7 +19,7 @@ pub mod token;
 
 pub use audit::Audit;
 pub use exit::Exit;
-pub use moderate::{BanCommand, FlagCommand, HeldCommand, MuteCommand};
+pub use moderate::{BanCommand, Disconnect, FlagCommand, HeldCommand, MuteCommand};
 pub use screen::Screen;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -113,6 +113,8 @@ pub enum Command {
     Ban(BanCommand),
     /// Let a running hub read hub.toml and its plugins again: all of it, or, where anything is wrong, nothing.
     Reload(Reload),
+    /// Moderate: end a user's sessions, or one of them, on every hub, without a ban.
+    Disconnect(Disconnect),
     /// See what operators and moderators did, and what they were refused.
     Audit(Audit),
     /// Make, list and revoke the tokens with which operators come in at the admin port.

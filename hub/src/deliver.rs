@@ -8,6 +8,7 @@ mod expel;
 
 pub use expel::expel;
 
+use crate::disconnect::Disconnects;
 use crate::room::{Heard, LocalRoom, Rooms};
 use crate::sanctions::Sanctions;
 use crate::telemetry::Telemetry;
@@ -31,6 +32,8 @@ pub struct Deliverer {
     pub timeline: Timeline,
     /// Told that there is news in the store.
     pub sanctions: Arc<Sanctions>,
+    /// Told that sessions are to end.
+    pub disconnects: Arc<Disconnects>,
     /// Counts.
     pub telemetry: Arc<Telemetry>,
 }
@@ -53,6 +56,7 @@ impl Deliverer {
                 }
                 Relay::Compare => self.compare().await,
                 Relay::News => self.sanctions.heard(),
+                Relay::Disconnect(disconnect) => self.disconnects.heard(&disconnect),
             }
         }
     }

@@ -8,6 +8,7 @@ pub mod watch;
 pub use judges::{build_chain, build_trial};
 
 use crate::audit::Audit;
+use crate::disconnect::Disconnects;
 use crate::journal::Journal;
 use crate::plugin::{ChainStatus, Observer};
 use crate::publish::Publisher;
@@ -44,6 +45,7 @@ pub struct Hub {
     pub(crate) reloader: Arc<Reloader>,
     pub(crate) reviewer: Arc<Reviewer>,
     pub(crate) audit: Arc<Audit>,
+    pub(crate) disconnects: Arc<Disconnects>,
     pub(crate) draining: CancellationToken,
 }
 
@@ -51,6 +53,11 @@ impl Hub {
     /// What moderators can do.
     pub fn reviewer(&self) -> &Arc<Reviewer> {
         &self.reviewer
+    }
+
+    /// What ends somebody's sessions.
+    pub fn disconnects(&self) -> &Arc<Disconnects> {
+        &self.disconnects
     }
 
     /// Where it is written down what operators and moderators do.

@@ -13,6 +13,7 @@ mod brief;
 pub mod cli;
 pub mod deliver;
 pub mod dialect;
+pub mod disconnect;
 pub mod http;
 pub mod hub;
 pub mod journal;

@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Command::Flag(command) => cli::moderate::flag(&settings, command, screen),
         Command::Mute(command) => cli::moderate::mute(&settings, command, screen),
         Command::Ban(command) => cli::moderate::ban(&settings, command, screen),
+        Command::Disconnect(disconnect) => cli::moderate::disconnect(&settings, disconnect, screen),
         Command::Audit(audit) => cli::audit::audit(&settings, audit, screen),
         Command::AdminToken(command) => cli::admin_token::admin_token(&settings, command, screen),
         Command::Reload(reload) => cli::reload::run(&settings, reload, screen),

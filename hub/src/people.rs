@@ -3,7 +3,7 @@
 use crate::dialect::Dialect;
 use crate::outbox::Outbox;
 use crate::outbox::SessionId;
-use confab_protocol::{Body, UserId};
+use confab_protocol::{Body, Close, UserId};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -69,6 +69,18 @@ impl People {
     pub fn of(&self, user: &UserId) -> Vec<(SessionId, Here)> {
         let all = self.sessions.lock();
         all.get(user).into_iter().flatten().map(|(session, here)| (*session, here.clone())).collect()
+    }
+
+    /// Ends the sessions of a user here, or the one that others know as `client`; returns how many there were.
+    pub fn close(&self, user: &UserId, client: Option<&str>, close: Close) -> usize {
+        let sessions: Vec<Arc<Outbox>> = {
+            let all = self.sessions.lock();
+            let of_user = all.get(user).into_iter().flat_map(HashMap::values);
+            let meant = of_user.filter(|here| client.is_none_or(|client| here.client == client));
+            meant.map(|here| here.outbox.clone()).collect()
+        };
+        sessions.iter().for_each(|outbox| outbox.close(close));
+        sessions.len()
     }
 
     /// Sends a message outside of any room to all sessions of a user here; returns how many there are. A session that does

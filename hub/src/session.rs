@@ -19,6 +19,7 @@ pub mod verb;
 
 pub use socket::{Socket, Wire};
 
+use crate::audit::Audit;
 use crate::auth::{Auth, Identity};
 use crate::brief::Briefs;
 use crate::dialect::command::{Command, Done, NO_ANSWER, Numbered, Reply};
@@ -62,6 +63,8 @@ pub struct Door {
     pub presence: Arc<Presence>,
     /// What moderators can do, and who is connected here.
     pub reviewer: Arc<Reviewer>,
+    /// Where it is written down what moderators do.
+    pub audit: Arc<Audit>,
     /// Who may come in.
     pub auth: Arc<Auth>,
     /// Bounds what is said of refused tokens.

@@ -12,7 +12,7 @@ pub use memory::{Commit, Memory, MemoryOptions, Past};
 pub use redis::{JournalAccess, Redis, RedisOptions, WaitsFor};
 
 use confab_protocol::{
-    Body, Cursor, Event, EventId, Key, Kind, Passage, Present, Record, Refusal, Room, Trail, Typing, UserId,
+    Body, Cursor, Disconnect, Event, EventId, Key, Kind, Passage, Present, Record, Refusal, Room, Trail, Typing, UserId,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -199,6 +199,17 @@ impl Timeline {
         match self {
             Self::Memory(_) => Ok(()),
             Self::Redis(redis) => Box::pin(redis.tell_news()).await,
+        }
+    }
+
+    /// Tells every hub that sessions are to end: [`Relay::Disconnect`]. Embedded there is no other.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: perhaps nobody was told.
+    pub async fn tell_disconnect(&self, disconnect: &Disconnect) -> Result<(), Error> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Redis(redis) => Box::pin(redis.tell_disconnect(disconnect)).await,
         }
     }
 
@@ -392,6 +403,8 @@ pub enum Relay {
     Typing(Arc<Typing>),
     /// A hub has changed what moderation keeps in the store. It may be lost.
     News,
+    /// A hub was asked to end somebody's sessions. It may be lost.
+    Disconnect(Arc<Disconnect>),
 }
 
 /// The record as it is served once its event, or what it edits, has been deleted: the body is gone, the place stays.

@@ -19,6 +19,6 @@ pub use cursor::{Cursor, Epoch};
 pub use event::{Annotations, Draft, Event, Kind, Millis, Sender};
 pub use held::{Held, HeldState, Words};
 pub use ids::{EventId, InvalidName, Key, Room, UserId};
-pub use present::{Passage, Present, Typing};
-pub use record::{Record, Step, Trail, VerdictName};
+pub use present::{Disconnect, Passage, Present, Typing};
+pub use record::{PublicRecord, Record, Step, Trail, VerdictName};
 pub use refusal::Refusal;

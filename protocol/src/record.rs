@@ -78,6 +78,11 @@ impl Record {
         serde_json::to_string(self).expect("a record has a JSON form")
     }
 
+    /// The record as users see it: without its trail, which is for operators and moderators.
+    pub fn public(&self) -> PublicRecord<'_> {
+        PublicRecord(self)
+    }
+
     /// Reads a record; a version newer than ours, an unknown type or a missing place is an error.
     pub fn from_json(text: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(text)
@@ -85,7 +90,7 @@ impl Record {
 
     /// The JSON of an event that has no place yet: what the timeline's atomic step is given.
     pub fn json_without_place(event: &Event, trail: &Trail) -> String {
-        serde_json::to_string(&Wire::of(event, None, trail)).expect("an event has a JSON form")
+        serde_json::to_string(&Wire::of(event, None, Some(trail))).expect("an event has a JSON form")
     }
 
     /// Reads what [`Self::json_without_place`] wrote and gives it its place.
@@ -116,11 +121,12 @@ struct Wire<'a> {
     thread: Option<EventId>,
     #[serde(skip_serializing_if = "Annotations::is_empty")]
     annotations: &'a Annotations,
-    trail: &'a Trail,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trail: Option<&'a Trail>,
 }
 
 impl<'a> Wire<'a> {
-    fn of(event: &'a Event, cursor: Option<Cursor>, trail: &'a Trail) -> Self {
+    fn of(event: &'a Event, cursor: Option<Cursor>, trail: Option<&'a Trail>) -> Self {
         Self {
             v: RECORD_VERSION,
             r#type: event.kind,
@@ -185,9 +191,19 @@ impl WireOwned {
     }
 }
 
+/// A record without its trail.
+#[derive(Clone, Copy, Debug)]
+pub struct PublicRecord<'a>(&'a Record);
+
+impl Serialize for PublicRecord<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Wire::of(&self.0.event, Some(self.0.cursor), None).serialize(serializer)
+    }
+}
+
 impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Wire::of(&self.event, Some(self.cursor), &self.trail).serialize(serializer)
+        Wire::of(&self.event, Some(self.cursor), Some(&self.trail)).serialize(serializer)
     }
 }
 
@@ -230,6 +246,15 @@ mod tests {
         assert!(text.contains(r#""body":{"text":"hi",  "n":1.0000000000000000001}"#), "{text}");
         assert!(text.contains(r#""epoch":"0000000000000003","offset":7"#), "{text}");
         assert_eq!(Record::from_json(text.as_bytes()).unwrap(), record);
+    }
+
+    #[test]
+    fn users_see_everything_of_a_record_but_its_trail() {
+        let record = record();
+        let text = serde_json::to_string(&record.public()).unwrap();
+        assert!(!text.contains("trail") && record.to_json().contains("trail"), "{text}");
+        let read = Record::from_json(text.as_bytes()).unwrap();
+        assert_eq!(read, Record { trail: Trail::default(), ..record });
     }
 
     #[test]

@@ -3,11 +3,12 @@
 use super::gate::Operator;
 use super::held::{audited, decide, event_act, on_main};
 use super::{Shared, act, problem};
+use crate::disconnect::Disconnected;
 use crate::review::Sentence;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use confab_protocol::{EventId, Millis, Room, UserId};
 use confab_store::{Act, Keeps, Which};
@@ -181,4 +182,45 @@ pub(super) async fn revoke_tokens(
     let act = Act { user: Some(user.to_string()), details, ..act(&operator, "revoke_tokens") };
     let reviewer = shared.hub().reviewer().clone();
     audited(&shared, act, async move { reviewer.revoke_tokens(user, before, &operator.0).await }).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DisconnectIn {
+    user: UserId,
+    /// The session, as `sender.client` and presence name it; all of them where it is left out.
+    session: Option<String>,
+    /// Whether the client is to come back; it is, where nothing is said.
+    reconnect: Option<bool>,
+    reason: Option<String>,
+}
+
+/// Ends somebody's sessions on every hub.
+pub(super) async fn disconnect(
+    State(shared): State<Shared>,
+    Extension(operator): Extension<Operator>,
+    Json(asked): Json<DisconnectIn>,
+) -> Response {
+    let DisconnectIn { user, session, reconnect, reason } = asked;
+    let reconnect = reconnect.unwrap_or(true);
+    let details = json!({ "session": session, "reconnect": reconnect }).to_string();
+    let act = Act { user: Some(user.to_string()), reason, details: Some(details), ..act(&operator, "disconnect") };
+    let disconnects = shared.hub().disconnects().clone();
+    let done = shared.main.spawn({
+        let (user, session) = (user.clone(), session.clone());
+        async move { disconnects.disconnect(user, session, reconnect).await }
+    });
+    let (answer, outcome) = match done.await {
+        Ok(Disconnected { here, told: Ok(()) }) => {
+            let answer = json!({ "user": user, "session": session, "reconnect": reconnect, "here": here });
+            (Json(answer).into_response(), Ok(()))
+        }
+        Ok(Disconnected { here, told: Err(error) }) => {
+            let why = format!("{here} sessions ended on this hub; the others could not be told: {error}; ask again");
+            (problem(StatusCode::SERVICE_UNAVAILABLE, why.as_str()), Err(why))
+        }
+        Err(error) => (problem(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()), Err(error.to_string())),
+    };
+    shared.audit(act, outcome).await;
+    answer
 }

@@ -89,5 +89,5 @@ pub(super) async fn history(
         }
         recoverer.history(&room, asked).await
     });
-    answer(read.await, |page| Json(verb::history(&page)).into_response())
+    answer(read.await, |page| Json(verb::history(&page, true)).into_response())
 }

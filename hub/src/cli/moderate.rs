@@ -310,6 +310,42 @@ pub fn ban(settings: &SettingsArgs, command: &BanCommand, screen: &mut Screen<'_
     })
 }
 
+/// End somebody's sessions.
+#[derive(Args, Clone, Debug)]
+pub struct Disconnect {
+    /// Whose.
+    #[arg(value_parser = user)]
+    user: UserId,
+    /// Only this session, as events (`sender.client`) and presence name it.
+    #[arg(long, value_name = "ID")]
+    session: Option<String>,
+    /// Whether their clients are to come back.
+    #[arg(long, value_name = "yes|no", default_value = "yes")]
+    reconnect: YesNo,
+    /// Why; kept in the audit log.
+    #[arg(long)]
+    reason: Option<String>,
+    /// Which hub to ask, and how to print its answer.
+    #[command(flatten)]
+    answer: AnswerArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum YesNo {
+    Yes,
+    No,
+}
+
+/// `confab disconnect`.
+pub fn disconnect(settings: &SettingsArgs, asked: &Disconnect, screen: &mut Screen<'_>) -> io::Result<Exit> {
+    let Disconnect { user, session, reconnect, reason, answer } = asked;
+    let reconnect = *reconnect == YesNo::Yes;
+    let body = json!({ "user": user, "session": session, "reconnect": reconnect, "reason": reason });
+    ask(settings, answer, Method::POST, "/api/v1/disconnect", Some(body), screen, |answer, screen| {
+        writeln!(screen.out, "disconnected {user}: {} on this hub, and those of all others", answer["here"])
+    })
+}
+
 fn lines(answer: &Value, none: &str, screen: &mut Screen<'_>) -> io::Result<()> {
     let all = answer.as_array().map(Vec::as_slice).unwrap_or_default();
     if all.is_empty() {

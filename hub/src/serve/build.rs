@@ -8,6 +8,7 @@ use crate::background::Background;
 use crate::brief::Briefs;
 use crate::deliver::{Deliverer, expel};
 use crate::dialect::socketio::Mapping;
+use crate::disconnect::Disconnects;
 use crate::hub::Hub;
 use crate::hub::reload::Reloader;
 use crate::limits::UserLimits;
@@ -70,6 +71,8 @@ impl Running {
         let auditing = Background::default();
         let (audit, writer) = Audit::new(backends.store.clone(), config.audit_retention, shared.telemetry.clone());
         auditing.spawn(writer.run(auditing.stop()));
+        let audit = Arc::new(audit);
+        let disconnects = Arc::new(Disconnects::new(shared.people.clone(), backends.timeline.clone()));
         shared.sanctions.look_at_start().await;
         let publisher = shared.publisher(loaded, chain, &backends);
         let recoverer = shared.recoverer(loaded, &backends);
@@ -89,12 +92,14 @@ impl Running {
             telemetry: shared.telemetry.clone(),
             reloader,
             reviewer: reviewer.clone(),
-            audit: Arc::new(audit),
+            audit: audit.clone(),
+            disconnects: disconnects.clone(),
             draining: shared.draining.clone(),
         });
         let door = Arc::new(Door {
             presence,
             reviewer,
+            audit,
             publisher,
             recoverer,
             auth,
@@ -111,6 +116,7 @@ impl Running {
             rooms: shared.rooms,
             timeline: backends.timeline,
             sanctions: shared.sanctions,
+            disconnects,
             telemetry: shared.telemetry,
         };
         let delivering = tokio::spawn(deliverer.run(backends.relay));

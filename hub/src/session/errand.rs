@@ -8,6 +8,7 @@ use crate::dialect::command::{Done, Reply, Since};
 use crate::limits::Limited;
 use crate::publish::{Receipt, Sending, Turn};
 use crate::recover::Asked;
+use crate::review::MODERATOR;
 use confab_protocol::{Body, Draft, Key, Kind, Present, Refusal, Room, Sender};
 use tokio::time::Instant;
 
@@ -45,8 +46,9 @@ impl Session {
             }
             (verb::Verb::History { room, asked }, Ok(())) => {
                 let recoverer = self.door.recoverer.clone();
+                let trails = identity.roles.iter().any(|role| role == MODERATOR);
                 self.beside(number, async move {
-                    recoverer.history(&room, asked).await.map(|page| Reply::Rpc(verb::history(&page)))
+                    recoverer.history(&room, asked).await.map(|page| Reply::Rpc(verb::history(&page, trails)))
                 })
                 .await;
             }

@@ -2,12 +2,15 @@
 //! not be, where.
 
 use super::Session;
+use crate::audit;
 use crate::auth::Identity;
+use crate::dialect::Dialect;
 use crate::dialect::command::{Reply, room};
 use crate::review::{Error, Flagged, Listed, MODERATOR, Reviewer, Sanctioned, Sentence};
 use confab_protocol::{Body, EventId, HeldState, Refusal, Room, UserId};
-use confab_store::{Keeps, Which};
+use confab_store::{Act, Keeps, Which};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The most held events, flags, mutes or bans of one answer.
 const LIST_MAX: usize = 100;
@@ -67,12 +70,48 @@ struct DoneOut {
 
 impl Session {
     pub(super) async fn review(&self, number: u32, identity: &Identity, data: Option<&Body>) {
-        let asked = match self.asked(identity, data) {
-            Ok(asked) => asked,
-            Err(refusal) => return self.answer(number, &Reply::Refused(refusal)),
+        let asked = self.asked(identity, data);
+        let Some(act) = self.act(identity, data) else {
+            return match asked {
+                Ok(asked) => self.beside(number, look(self.door.reviewer.clone(), identity.user.clone(), asked)).await,
+                Err(refusal) => self.answer(number, &Reply::Refused(refusal)),
+            };
         };
+        let audit = self.door.audit.clone();
+        let is_moderator = !matches!(asked, Err(Refusal::PermissionDenied(_)));
         let (reviewer, by) = (self.door.reviewer.clone(), identity.user.clone());
-        self.beside(number, async move { review(&reviewer, by.as_str(), asked).await.map(Reply::Rpc) }).await;
+        self.beside(number, async move {
+            let done = match asked {
+                Ok(asked) => look(reviewer, by, asked).await,
+                Err(refusal) => Err(refusal),
+            };
+            let result = done.as_ref().map_or_else(audit::refused, |_| audit::OK.to_owned());
+            let act = Act { result, ..act };
+            if is_moderator {
+                audit.record(act).await;
+            } else {
+                audit.record_stranger(act).await;
+            }
+            done
+        })
+        .await;
+    }
+
+    /// What the audit log says of it; nothing where somebody only looks.
+    fn act(&self, identity: &Identity, data: Option<&Body>) -> Option<Act> {
+        let ReviewIn { op, id, room, user, seconds, reason, .. } = data?.read().ok()?;
+        let via = if matches!(self.dialect, Dialect::SocketIo) { "socketio" } else { "rpc" };
+        Some(Act {
+            by: identity.user.to_string(),
+            via: via.to_owned(),
+            verb: op.act()?.to_owned(),
+            room,
+            user: user.map(|user| user.to_string()),
+            event: id.map(|id| id.to_string()),
+            reason,
+            details: seconds.map(|seconds| serde_json::json!({ "seconds": seconds }).to_string()),
+            ..Act::default()
+        })
     }
 
     fn asked(&self, identity: &Identity, data: Option<&Body>) -> Result<ReviewIn, Refusal> {
@@ -86,6 +125,27 @@ impl Session {
         }
         Ok(asked)
     }
+}
+
+impl Op {
+    /// The act, as the audit log names it.
+    fn act(self) -> Option<&'static str> {
+        match self {
+            Self::List | Self::Flags | Self::Mutes | Self::Bans => None,
+            Self::Approve => Some("approve"),
+            Self::Deny => Some("deny"),
+            Self::Close => Some("close_flags"),
+            Self::Mute => Some("mute"),
+            Self::Lift => Some("unmute"),
+            Self::Ban => Some("ban"),
+            Self::Unban => Some("unban"),
+        }
+    }
+}
+
+/// Does what a moderator asks for, as a reply.
+async fn look(reviewer: Arc<Reviewer>, by: UserId, asked: ReviewIn) -> Result<Reply, Refusal> {
+    review(&reviewer, by.as_str(), asked).await.map(Reply::Rpc)
 }
 
 /// Does what a moderator asks for.

@@ -166,15 +166,23 @@ fn bad(what: String) -> Refusal {
     Refusal::BadRequest(what.into())
 }
 
-/// The result of `history`: events as JSON objects, where to go on, and the room's last place.
-pub fn history(page: &History) -> Body {
+/// The result of `history`: events as JSON objects, where to go on, and the room's last place. `trails`: how each was judged stands
+/// there as well, for operators and moderators.
+pub fn history(page: &History, trails: bool) -> Body {
     #[derive(Serialize)]
-    struct HistoryOut<'a> {
-        events: Vec<&'a Record>,
+    struct HistoryOut<R> {
+        events: Vec<R>,
         next: Option<Cursor>,
         epoch: Epoch,
         offset: u64,
     }
     let Cursor { epoch, offset } = page.top;
-    Body::of(&HistoryOut { events: page.records.iter().map(Arc::as_ref).collect(), next: page.next, epoch, offset })
+    let next = page.next;
+    if trails {
+        let events: Vec<&Record> = page.records.iter().map(Arc::as_ref).collect();
+        Body::of(&HistoryOut { events, next, epoch, offset })
+    } else {
+        let events = page.records.iter().map(|record| record.public()).collect();
+        Body::of(&HistoryOut { events, next, epoch, offset })
+    }
 }

@@ -1,7 +1,7 @@
 //! The bounded queue through which a hub hears its rooms.
 
 use super::{Counters, Relay};
-use confab_protocol::{Passage, Record, Typing};
+use confab_protocol::{Disconnect, Passage, Record, Typing};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc::error::TrySendError;
@@ -59,6 +59,14 @@ impl Relays {
     /// Passes on that there is news in the store. Where there is no room it is left out: the store is asked anyway.
     pub(super) fn news(&self) {
         let _ = self.queue.try_send(Relay::News);
+    }
+
+    /// Passes on that sessions are to end. Where there is no room it is left out, and said: an operator may ask again.
+    pub(super) fn disconnect(&self, disconnect: Arc<Disconnect>) {
+        if let Err(TrySendError::Full(_)) = self.queue.try_send(Relay::Disconnect(disconnect)) {
+            Counters::add(&self.counters.lost_passages);
+            tracing::warn!("a full relay queue: an operator's disconnect is not done here");
+        }
     }
 
     /// Events were left out because a queue was full.

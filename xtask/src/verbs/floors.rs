@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 13] = [
     &["auth", "dialect", "kv", "timeline"],
     &["people", "plugin", "presence", "room", "sanctions"],
     &["telemetry"],
-    &["audit", "limits"],
+    &["audit", "disconnect", "limits"],
     &["deliver", "publish", "recover"],
     &["review"],
     &["hub", "session"],

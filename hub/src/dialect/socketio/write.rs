@@ -3,7 +3,7 @@
 use crate::dialect::Unsubscribed;
 use crate::dialect::command::{Joined, NO_ANSWER, Recovery, Reply};
 use crate::outbox::Frame;
-use confab_protocol::{Body, Close, Cursor, Key, Present, Record, Refusal, Room, Typing};
+use confab_protocol::{Body, Close, Cursor, Key, Present, PublicRecord, Record, Refusal, Room, Typing};
 use serde::Serialize;
 
 /// A frame that is never sent.
@@ -29,7 +29,7 @@ pub fn reply(number: u32, reply: &Reply) -> Frame {
         Reply::PresenceStats { clients, users } => ack(number, &Stats { ok: true, clients: *clients, users: *users }),
         Reply::Rpc(result) => format!("43{number}[{}]", with_ok(result)).into(),
         Reply::History { records, top } => {
-            let events = records.iter().map(AsRef::as_ref).collect();
+            let events = records.iter().map(|record| record.public()).collect();
             ack(number, &History { ok: true, events, cursor: *top })
         }
     }
@@ -50,7 +50,7 @@ pub fn refused(event: &str, key: Option<&Key>, refusal: &Refusal) -> Frame {
 
 /// Writes an event for listeners.
 pub fn publication(record: &Record) -> Frame {
-    event("event", record)
+    event("event", &record.public())
 }
 
 /// Tells a listener that another is typing.
@@ -184,7 +184,7 @@ impl<'a> Error<'a> {
 #[derive(Serialize)]
 struct History<'a> {
     ok: bool,
-    events: Vec<&'a Record>,
+    events: Vec<PublicRecord<'a>>,
     cursor: Cursor,
 }
 
@@ -193,7 +193,7 @@ struct JoinedOut<'a> {
     ok: bool,
     cursor: Cursor,
     recovered: bool,
-    events: Vec<&'a Record>,
+    events: Vec<PublicRecord<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest: Option<Cursor>,
 }
@@ -204,7 +204,7 @@ impl<'a> JoinedOut<'a> {
             Recovery::Incomplete { oldest } => oldest,
             Recovery::NotAsked | Recovery::Complete => None,
         };
-        let events = joined.missed.iter().map(AsRef::as_ref).collect();
+        let events = joined.missed.iter().map(|record| record.public()).collect();
         Self { ok: true, cursor: joined.cursor, recovered: joined.recovery == Recovery::Complete, events, oldest }
     }
 }

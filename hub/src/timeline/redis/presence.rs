@@ -8,7 +8,7 @@ use super::Redis;
 use super::answer::damaged;
 use super::failure::failed;
 use super::fence::Fence;
-use confab_protocol::{Present, Room, Typing};
+use confab_protocol::{Disconnect, Present, Room, Typing};
 use futures_util::future::try_join_all;
 use redis::Cmd;
 use std::collections::BTreeMap;
@@ -23,6 +23,8 @@ const SCANNED_AT_ONCE: usize = 500;
 pub(super) const PASSAGE: u8 = b'~';
 /// What a relayed typing begins with.
 pub(super) const TYPING: u8 = b'^';
+/// What a relayed disconnect begins with.
+pub(super) const DISCONNECT: u8 = b'-';
 /// What is said where there is news in the store.
 pub(super) const NEWS: &[u8] = b"!";
 
@@ -95,6 +97,12 @@ impl Redis {
         let mut said = vec![TYPING];
         serde_json::to_writer(&mut said, typing).expect("that somebody is typing has a JSON form");
         self.tell(&self.inner.keys.relay(&typing.room), &said).await
+    }
+
+    pub(in crate::timeline) async fn tell_disconnect(&self, disconnect: &Disconnect) -> Result<(), Error> {
+        let mut said = vec![DISCONNECT];
+        serde_json::to_writer(&mut said, disconnect).expect("a disconnect has a JSON form");
+        self.tell(&self.inner.keys.news(), &said).await
     }
 
     pub(in crate::timeline) async fn tell_news(&self) -> Result<(), Error> {

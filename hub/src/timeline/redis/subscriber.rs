@@ -11,7 +11,7 @@ use super::client::{CONNECT_AGAIN, Client};
 use super::failure::failed;
 use super::keys::Keys;
 use super::options::RedisOptions;
-use super::presence::{NEWS, PASSAGE, TYPING};
+use super::presence::{DISCONNECT, NEWS, PASSAGE, TYPING};
 use crate::backoff::Backoff;
 use crate::redis::Dialer;
 use crate::timeline::relays::Relays;
@@ -285,6 +285,16 @@ impl Subscriber {
         }
         if payload == NEWS {
             return self.inner.relays.news();
+        }
+        if let [DISCONNECT, said @ ..] = &payload[..] {
+            match serde_json::from_slice(said) {
+                Ok(disconnect) => self.inner.relays.disconnect(Arc::new(disconnect)),
+                Err(error) => {
+                    Counters::add(&self.inner.counters.unreadable_relays);
+                    tracing::error!(%error, "relayed disconnect is unreadable");
+                }
+            }
+            return;
         }
         if let [first @ (PASSAGE | TYPING), said @ ..] = &payload[..] {
             if let Err(error) = self.pass_on_passing(*first, said) {
