@@ -15,10 +15,11 @@ pub use services::*;
 pub use socketio::*;
 
 use crate::human::{Secret, Size, address, duration, optional_address};
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -47,6 +48,12 @@ pub struct Config {
     /// How long the audit log is kept: what operators and moderators did.
     #[serde(with = "duration")]
     pub audit_retention: Duration,
+    /// What every public path begins with, such as `/chat`: for a proxy that hands paths on as they are.
+    pub path_prefix: String,
+    /// The proxies and balancers whose word is taken for where a client is: addresses, or networks.
+    pub trusted_proxies: Vec<String>,
+    /// The header that they write it into.
+    pub proxy_header: ProxyHeader,
     /// The hub's own folder, which only its user may read: `confab.db` of an embedded hub, and `admin-tokens` where no
     /// `admin_token_file` is given.
     pub data: PathBuf,
@@ -93,6 +100,9 @@ impl Default for Config {
             admin_hosts: Vec::new(),
             metrics: None,
             audit_retention: Duration::from_secs(365 * 24 * 3600),
+            path_prefix: String::new(),
+            trusted_proxies: Vec::new(),
+            proxy_header: ProxyHeader::default(),
             data: "confab-data".into(),
             plugin_cache: None,
             drain_timeout: Duration::from_secs(30),
@@ -110,6 +120,17 @@ impl Default for Config {
             test: Vec::new(),
         }
     }
+}
+
+/// The header in which a proxy says where a client is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProxyHeader {
+    /// `X-Forwarded-For`.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
 }
 
 /// What one session may do, and how much of the hub it may take.
@@ -131,8 +152,16 @@ pub struct Limits {
     pub user_new_rooms_burst: u32,
     /// The most events of one user that wait for a moderator; what more would be held is refused (111).
     pub user_held: usize,
+    /// The most clients that have not said who they are (`connect`): so many WebSockets, and so many that poll.
+    pub unconnected: usize,
+    /// The most clients of one address at once, and the most of its connections that are no WebSocket.
+    pub connections_per_address: usize,
+    /// The most handshakes of one address in a second; ten times as many may come at once.
+    pub handshakes_per_address: usize,
     /// The largest frame from a client.
     pub frame: Size,
+    /// The largest POST of a client that polls: as many packets, each at most `frame`, as it gathered meanwhile. One always fits.
+    pub post: Size,
     /// The largest body of an event, without white space between its parts and with characters as UTF-8.
     pub body: Size,
     /// The deepest nesting of a body's JSON.
@@ -145,6 +174,9 @@ pub struct Limits {
     pub commands_in_flight: usize,
     /// What may wait for a session that does not read; past it the session is closed as slow (3008) and may recover.
     pub outbox: Size,
+    /// How long a connection may idle between two requests. Balancers keep theirs for 60 s, and must be the first to close.
+    #[serde(with = "duration")]
+    pub keep_alive: Duration,
     /// How long a socket may stay open without `connect`.
     #[serde(with = "duration")]
     pub stale_timeout: Duration,
@@ -180,13 +212,18 @@ impl Default for Limits {
             user_new_rooms_per_minute: 30,
             user_new_rooms_burst: 200,
             user_held: 100,
+            unconnected: 10_000,
+            connections_per_address: 50_000,
+            handshakes_per_address: 2000,
             frame: Size::kib(64),
+            post: Size::mib(1),
             body: Size::kib(32),
             json_depth: 32,
             room_name_bytes: 255,
             rooms_per_session: 128,
             commands_in_flight: 64,
             outbox: Size::mib(1),
+            keep_alive: Duration::from_secs(75),
             stale_timeout: Duration::from_secs(15),
             ping_interval: Duration::from_secs(25),
             pong_timeout: Duration::from_secs(8),
@@ -210,6 +247,14 @@ pub enum Profile {
 }
 
 impl Config {
+    /// The networks of the proxies whose word is taken.
+    ///
+    /// # Errors
+    /// One of them is none.
+    pub fn proxies(&self) -> Result<Vec<IpNet>, NoNetwork> {
+        self.trusted_proxies.iter().map(|text| network(text)).collect()
+    }
+
     /// Which of the two profiles the settings ask for. [`Config::validate`] refuses everything between the two.
     pub fn profile(&self) -> Profile {
         match (&self.timeline.redis, &self.journal.kafka, &self.store.postgres) {
@@ -217,6 +262,17 @@ impl Config {
             _ => Profile::Cluster,
         }
     }
+}
+
+/// It is no network.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is neither an address nor a network")]
+pub struct NoNetwork(String);
+
+/// A network such as `10.0.0.0/8`, or a single address.
+pub(crate) fn network(text: &str) -> Result<IpNet, NoNetwork> {
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse().or_else(|_| address()).map_err(|_| NoNetwork(text.to_owned()))
 }
 
 impl fmt::Display for Profile {

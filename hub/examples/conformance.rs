@@ -8,8 +8,9 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use confab_hub::admission::{Carrier, Full};
 use confab_hub::dialect::socketio::{Assembler, Bounds, Kind, Malformed, Packet};
-use confab_hub::http::engineio::{Opening, Origins, answer};
+use confab_hub::http::engineio::{Begin, Host, Opening, Origins, answer};
 use confab_hub::http::upgrade;
 use confab_hub::outbox::Frame;
 use confab_hub::session::Socket;
@@ -30,10 +31,11 @@ const SETTINGS: Settings = Settings {
     ping_interval: Duration::from_millis(300),
     ping_timeout: Duration::from_millis(200),
     max_payload: 1_000_000,
+    post_max: 1_000_000,
 };
 /// A heartbeat for clients that are no suite.
 const CALM: Duration = Duration::from_secs(20);
-/// The most sessions of each.
+/// The most sessions.
 const SESSIONS_MAX: usize = 1000;
 /// How long a client may take to enter a namespace.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1000);
@@ -46,6 +48,7 @@ const ECHO_BYTES_MAX: usize = 16 * 1024 * 1024;
 struct Engines {
     echo: Arc<Engine>,
     application: Arc<Engine>,
+    taken: Arc<Semaphore>,
 }
 
 #[tokio::main]
@@ -57,8 +60,8 @@ async fn main() -> anyhow::Result<()> {
         _ => SETTINGS,
     };
     let listener = TcpListener::bind(&address).await?;
-    let begin = || Engine::new(settings, Arc::new(Semaphore::new(SESSIONS_MAX)));
-    let engines = Engines { echo: begin(), application: begin() };
+    let taken = Arc::new(Semaphore::new(SESSIONS_MAX));
+    let engines = Engines { echo: Engine::new(settings), application: Engine::new(settings), taken };
     let router = Router::new()
         .route("/", any(bare))
         .route("/engine.io/", any(engine))
@@ -78,25 +81,35 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn engine(State(engines): State<Engines>, request: Request) -> Response {
-    let begin = |opening: Opening| {
-        tokio::spawn(async move {
-            if let Some(link) = opening.await {
-                live(link, Echo).await;
-            }
-        });
-    };
-    answer(&engines.echo, Origins::Any, request, begin).await
+    let room = Room { taken: engines.taken, behind: || Echo };
+    answer(&engines.echo, Origins::Any, request, &room).await
 }
 
 async fn application(State(engines): State<Engines>, request: Request) -> Response {
-    let begin = |opening: Opening| {
-        tokio::spawn(async move {
-            if let Some(link) = opening.await {
-                live(link, Application::new()).await;
-            }
-        });
-    };
-    answer(&engines.application, Origins::Any, request, begin).await
+    let room = Room { taken: engines.taken, behind: Application::new };
+    answer(&engines.application, Origins::Any, request, &room).await
+}
+
+/// Room for clients, and what stands behind each.
+struct Room<B> {
+    taken: Arc<Semaphore>,
+    behind: fn() -> B,
+}
+
+impl<B: Behind + Send + 'static> Host for Room<B> {
+    fn room(&self, _: Carrier) -> Result<Begin, Full> {
+        let (taken, behind) = (self.taken.clone().try_acquire_owned().map_err(|_| Full::Sessions)?, self.behind);
+        Ok(Box::new(move |opening: Opening| {
+            tokio::spawn(async move {
+                if let Some(link) = opening.await {
+                    live(link, behind()).await;
+                }
+                drop(taken);
+            });
+        }))
+    }
+
+    fn refused(&self, _: &'static str, _: &str) {}
 }
 
 async fn bare(request: Request) -> Response {
@@ -121,7 +134,7 @@ trait Behind {
     fn hear(&mut self, frame: Frame) -> Result<Vec<Frame>, Malformed>;
 }
 
-async fn live(mut link: impl Link, mut behind: impl Behind) {
+async fn live(mut link: impl Link, mut behind: impl Behind + Send) {
     let close = loop {
         let incoming = match behind.closes_at() {
             Some(at) => match timeout_at(at, link.next()).await {
@@ -140,6 +153,8 @@ async fn live(mut link: impl Link, mut behind: impl Behind) {
                 },
                 Err(_) => break Close::BadRequest,
             },
+            Incoming::Control => {}
+            Incoming::Oversized(_) => break Close::WebSocketTooLarge,
             Incoming::Broken(close) => break close,
             Incoming::Gone => return,
         }
@@ -199,6 +214,9 @@ impl Behind for Application {
 
     fn hear(&mut self, frame: Frame) -> Result<Vec<Frame>, Malformed> {
         let Some(mut packet) = self.assembler.take(&frame)? else { return Ok(Vec::new()) };
+        if packet.cut {
+            return Err(Malformed::Attachments);
+        }
         if packet.kind == Kind::Connect {
             return Ok(self.enter(&packet));
         }

@@ -147,6 +147,9 @@ pub enum Malformed {
     /// Socket.IO.
     #[error(transparent)]
     SocketIo(#[from] socketio::Malformed),
+    /// The frame holds more commands than may be.
+    #[error("frame has too many commands")]
+    TooMany,
 }
 
 /// Reads one session's frames: a packet of some wire formats spans several.
@@ -161,14 +164,55 @@ pub enum Reader {
 }
 
 impl Reader {
-    /// Reads the commands of one frame, in order.
-    pub fn decode(&mut self, frame: &Frame) -> Result<Vec<Numbered>, Malformed> {
-        Ok(match (self, frame) {
-            (Self::NativeJson, Frame::Text(text)) => json::decode(text)?,
+    /// The commands of one frame, at most `commands_max`, each read when it is its turn.
+    pub fn commands(&mut self, frame: &Frame, commands_max: usize) -> Result<Commands, Malformed> {
+        let source = match (self, frame) {
+            (Self::NativeJson, Frame::Text(text)) => Source::NativeJson(json::Commands::of(text.clone())),
             (Self::NativeJson, Frame::Binary(_)) => return Err(native::Malformed::Binary.into()),
-            (Self::NativeProtobuf, Frame::Binary(bytes)) => protobuf::decode(bytes)?,
+            (Self::NativeProtobuf, Frame::Binary(bytes)) => {
+                Source::NativeProtobuf(protobuf::Commands::of(bytes.clone())?)
+            }
             (Self::NativeProtobuf, Frame::Text(_)) => return Err(native::Malformed::Text.into()),
-            (Self::SocketIo(reader), frame) => reader.read(frame)?,
+            (Self::SocketIo(reader), frame) => Source::SocketIo(reader.read(frame)?.into_iter()),
+        };
+        Ok(Commands { source, left: commands_max })
+    }
+
+    /// Reads all commands of one frame, in order.
+    pub fn decode(&mut self, frame: &Frame) -> Result<Vec<Numbered>, Malformed> {
+        self.commands(frame, usize::MAX)?.collect()
+    }
+}
+
+/// The commands of one frame. Nothing comes after an error.
+#[derive(Debug)]
+pub struct Commands {
+    source: Source,
+    left: usize,
+}
+
+#[derive(Debug)]
+enum Source {
+    NativeJson(json::Commands),
+    NativeProtobuf(protobuf::Commands),
+    SocketIo(std::vec::IntoIter<Numbered>),
+}
+
+impl Iterator for Commands {
+    type Item = Result<Numbered, Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let command = match &mut self.source {
+            Source::NativeJson(commands) => commands.next()?.map_err(Malformed::from),
+            Source::NativeProtobuf(commands) => commands.next()?.map_err(Malformed::from),
+            Source::SocketIo(commands) => Ok(commands.next()?),
+        };
+        Some(match self.left.checked_sub(1) {
+            Some(left) => {
+                self.left = left;
+                command
+            }
+            None => Err(Malformed::TooMany),
         })
     }
 }

@@ -4,6 +4,7 @@
 //! everyone. Imports point down, from floor to floor: ARCHITECTURE.md shows the floors, `cargo xtask check` guards them.
 
 pub mod admin;
+pub mod admission;
 pub mod audit;
 pub mod auth;
 pub mod backends;
@@ -20,11 +21,13 @@ pub mod journal;
 pub mod kv;
 pub mod limits;
 pub mod outbox;
+mod pace;
 pub mod people;
 pub mod plugin;
 pub mod presence;
 mod private_file;
 pub mod publish;
+pub mod quoted;
 pub mod recover;
 pub mod redis;
 pub mod review;

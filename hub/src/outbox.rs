@@ -39,10 +39,16 @@ impl Frame {
 }
 
 impl From<String> for Frame {
-    fn from(text: String) -> Self {
+    fn from(mut text: String) -> Self {
+        if text.capacity() - text.len() > SPARE_MAX {
+            text.shrink_to_fit(); // it may wait for long, and its writer made room as it went
+        }
         Self::Text(text.into())
     }
 }
+
+/// More than so many unused bytes are given back before a frame waits.
+const SPARE_MAX: usize = 4 * 1024;
 
 /// A session's queue. Writers never wait, but for those who bring a long catch-up; the session drains it.
 #[derive(Debug)]
@@ -96,7 +102,18 @@ impl Outbox {
         }
     }
 
-    /// Queues a frame. Where there is no room, the session is closed as slow instead.
+    /// The most bytes of one answer: a quarter of what may wait, so that an answer fits beside what else comes.
+    pub fn answer_max(&self) -> usize {
+        self.bytes_max / 4
+    }
+
+    /// How many bytes may wait.
+    pub fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
+    /// Queues a frame. Where there is no room, the session is closed as slow instead; and where there can be none, for the
+    /// frame is larger than all that may wait, it is closed for that.
     pub fn push(&self, frame: Frame) {
         if frame.is_empty() {
             return; // the dialect has nothing to say to this client
@@ -110,10 +127,11 @@ impl Outbox {
         }
         // Whoever waits was told when the first one came.
         let told = !queue.frames.is_empty();
-        if queue.bytes + frame.len() > self.bytes_max && queue.bytes > 0 {
+        if queue.bytes + frame.len() > self.bytes_max {
+            let too_large = frame.len() > self.bytes_max; // it would be too large again when the client comes back
             queue.frames.clear();
             queue.bytes = 0;
-            queue.close = Some(Close::Slow);
+            queue.close = Some(if too_large { Close::TooLarge } else { Close::Slow });
             self.emptied.notify_waiters();
         } else {
             queue.bytes += frame.len();
@@ -157,6 +175,11 @@ impl Outbox {
         self.emptied.notify_waiters();
     }
 
+    /// Whether the session is about to end: nothing that is put in now leaves any more.
+    pub fn closing(&self) -> bool {
+        self.queue.lock().close.is_some()
+    }
+
     /// Wakes the session, whether or not anything waits for its client: something about the session itself has changed.
     pub fn summon(&self) {
         self.summons.store(true, Ordering::Release);
@@ -173,9 +196,19 @@ impl Outbox {
         self.bytes_max.saturating_sub(self.bytes())
     }
 
+    /// Waits until little waits, so that a page may be read that was asked for: no two pages wait at once. False: the session
+    /// is ending.
+    pub async fn nearly_empty(&self) -> bool {
+        self.at_most(self.bytes_max / 16).await
+    }
+
     /// Waits until at most a quarter of the bound waits, so that a page of a catch-up may be brought beside what else
     /// comes. False: the session is ending. A client that does not read ends this wait, since its session ends.
     pub async fn roomy(&self) -> bool {
+        self.at_most(self.bytes_max / 4).await
+    }
+
+    async fn at_most(&self, bytes: usize) -> bool {
         loop {
             let mut emptied = std::pin::pin!(self.emptied.notified());
             emptied.as_mut().enable();
@@ -184,7 +217,7 @@ impl Outbox {
                 if queue.close.is_some() {
                     return false;
                 }
-                if queue.bytes <= self.bytes_max / 4 {
+                if queue.bytes <= bytes {
                     return true;
                 }
             }
@@ -231,12 +264,12 @@ impl Outbox {
         }
     }
 
-    /// Waits until the session has been found slow.
-    pub async fn slow(&self) {
+    /// Waits until the session has been found slow, or too small for a frame: the reason.
+    pub async fn overflowed(&self) -> Close {
         loop {
             let notified = self.filled.notified();
-            if self.queue.lock().close == Some(Close::Slow) {
-                return;
+            if let Some(close @ (Close::Slow | Close::TooLarge)) = self.queue.lock().close {
+                return close;
             }
             notified.await;
         }
@@ -293,10 +326,14 @@ mod tests {
     }
 
     #[test]
-    fn one_frame_larger_than_the_bound_still_leaves_when_nothing_else_waits() {
+    fn a_frame_larger_than_the_bound_is_not_taken_even_where_nothing_else_waits() {
         let outbox = Outbox::new(100);
-        outbox.push(frame(500));
+        outbox.push(frame(101));
         let mut frames = Vec::new();
+        assert!(matches!(outbox.drain(&mut frames), Drained::Close(Close::TooLarge)));
+        assert_eq!((frames.len(), outbox.bytes()), (0, 0));
+        let outbox = Outbox::new(100);
+        outbox.push(frame(100));
         assert!(matches!(outbox.drain(&mut frames), Drained::Frames));
         assert_eq!(frames.len(), 1);
     }

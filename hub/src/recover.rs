@@ -11,7 +11,7 @@ use crate::background::Background;
 use crate::dialect::command::Since;
 use crate::outbox::SessionId;
 use crate::room::Rooms;
-use crate::room::page_cache::CacheBytes;
+use crate::room::page_cache::{CacheBytes, weigh};
 use crate::telemetry::Telemetry;
 use crate::timeline::{Range, Timeline, Window};
 use confab_config::{Limits, Rooms as RoomRules};
@@ -40,10 +40,15 @@ pub struct Recoverer {
     pub background: Background,
     /// Permits for bringing pages to clients, so that a hub full of them that come back holds few pages at once.
     pub bringing: Arc<Semaphore>,
+    /// Permits for pages that clients ask for by `history`: a page is read whole before it is cut to what a client may be
+    /// given.
+    pub reading: Semaphore,
 }
 
 /// How many pages may be on their way to clients at once.
 pub const BRINGING_AT_ONCE: usize = 64;
+/// How many pages that clients ask for may be read at once.
+pub const READING_AT_ONCE: usize = 64;
 
 /// A page of a room's past.
 #[derive(Clone, Debug)]
@@ -54,6 +59,27 @@ pub struct History {
     pub next: Option<Cursor>,
     /// The room's last place.
     pub top: Cursor,
+}
+
+impl History {
+    /// Ends the page behind its first `keep` events; it goes on from there.
+    pub fn shorten(&mut self, keep: usize) {
+        if keep < self.records.len() {
+            self.records.truncate(keep);
+            self.next = self.records.last().map(|record| record.cursor);
+        }
+    }
+
+    /// Ends the page before it takes more than so many bytes, roughly, but not before its first event.
+    pub fn shorten_to_bytes(&mut self, bytes: usize) {
+        let mut taken = 0;
+        let fits = |record: &&Arc<Record>| {
+            taken += weigh(record);
+            taken <= bytes
+        };
+        let keep = self.records.iter().take_while(fits).count();
+        self.shorten(keep.max(1));
+    }
 }
 
 /// What is asked of a room's past.

@@ -3,8 +3,9 @@
 mod build;
 
 use crate::admin;
+use crate::admission::{Admissions, Proxies};
 use crate::backends::{self, Keeping};
-use crate::http::{self, Http};
+use crate::http::{self, Gate, Http};
 use crate::hub::reload::{self, Reloader};
 use crate::hub::{self, build_chain, watch};
 use crate::plugin::Chain;
@@ -15,7 +16,6 @@ use confab_config::{Config, Loaded, Profile};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -163,18 +163,25 @@ struct Serving {
 impl Serving {
     fn begin(config: &Config, running: &Running, public: tokio::net::TcpListener) -> Self {
         let sessions = TaskTracker::new();
-        let places = Arc::new(Semaphore::new(config.limits.sessions));
         let settings = engineio::Settings {
             ping_interval: config.limits.ping_interval,
             ping_timeout: config.limits.pong_timeout,
             max_payload: config.limits.frame.bytes(),
+            post_max: config.limits.post.max(config.limits.frame).bytes(), // one packet always fits
+        };
+        let gate = Gate {
+            allowed_origins: config.auth.allowed_origins.clone(),
+            loopback_only: config.auth.insecure,
+            proxies: Proxies::new(config.proxies().unwrap_or_default(), config.proxy_header), // what was checked can be read
+            admissions: Admissions::new(&config.limits),
         };
         let http = Arc::new(Http {
             door: running.door.clone(),
-            allowed_origins: config.auth.allowed_origins.clone(),
-            engine: Engine::new(settings, places.clone()),
-            places,
+            gate,
+            engine: Engine::new(settings),
             sessions: sessions.clone(),
+            path_prefix: config.path_prefix.clone(),
+            keep_alive: config.limits.keep_alive,
         });
         let shut = CancellationToken::new();
         let accepting = tokio::spawn(http::serve(public, http, shut.clone()));

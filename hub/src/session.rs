@@ -4,6 +4,7 @@
 //! the outbox themselves, so that a slow one holds up nothing. The loop takes commands while fewer than the limit are
 //! under way, then stops reading: that is the back-pressure.
 
+mod answer;
 mod clock;
 pub mod engineio;
 mod errand;
@@ -19,13 +20,14 @@ pub mod verb;
 
 pub use socket::{Socket, Wire};
 
+use crate::admission::{Admission, Refused};
 use crate::audit::Audit;
 use crate::auth::{Auth, Identity};
 use crate::brief::Briefs;
 use crate::dialect::command::{Command, Done, NO_ANSWER, Numbered, Reply};
-use crate::dialect::{Dialect, Reader, socketio};
+use crate::dialect::{Commands, Dialect, Malformed, Reader, socketio};
 use crate::limits::UserLimits;
-use crate::outbox::{Drained, FRAMES_PER_FLUSH, Outbox, SessionId};
+use crate::outbox::{Drained, FRAMES_PER_FLUSH, Frame, Outbox, SessionId};
 use crate::presence::Presence;
 use crate::publish::{Publisher, Turns};
 use crate::recover::Recoverer;
@@ -50,6 +52,8 @@ use uuid::Uuid;
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Frames read in a row before what is queued must leave.
 const READS_PER_FLUSH: usize = 64;
+/// The most commands of one frame, unless a session may be in more rooms: clients come back to all of theirs in one.
+const COMMANDS_PER_FRAME_MAX: usize = 1024;
 /// Flushes in a row before the link is looked at, where it has said nothing.
 const FLUSHES_PER_READ: usize = 16;
 
@@ -79,6 +83,8 @@ pub struct Door {
     pub mapping: Arc<socketio::Mapping>,
     /// Counts.
     pub telemetry: Arc<Telemetry>,
+    /// Counts and names those who are not let in.
+    pub refused: Refused,
     /// Cancelled when the hub drains.
     pub draining: CancellationToken,
     /// Over how long, at most, a drain spreads the sessions' ends, so that clients do not all come back at once.
@@ -103,10 +109,13 @@ struct Session {
     turns: Turns,
     in_flight: Arc<Semaphore>,
     clock: Clock,
+    admission: Admission,
+    /// What the client did wrong, where that ends the session.
+    breach: Option<String>,
 }
 
 /// Lives a socket's life and ends it in order.
-pub async fn run(mut link: impl Link, door: Arc<Door>, dialect: Dialect) {
+pub async fn run(mut link: impl Link, door: Arc<Door>, dialect: Dialect, admission: Admission) {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let uuid = Uuid::now_v7();
     let mut session = Session {
@@ -121,6 +130,8 @@ pub async fn run(mut link: impl Link, door: Arc<Door>, dialect: Dialect) {
         rooms: HashMap::new(),
         turns: Turns::default(),
         in_flight: Arc::new(Semaphore::new(door.limits.commands_in_flight)),
+        admission,
+        breach: None,
         clock: Clock::opened(&door.limits),
         reader: dialect.reader(door.limits.frame.bytes(), door.mapping.clone()),
         dialect,
@@ -138,6 +149,7 @@ pub async fn run(mut link: impl Link, door: Arc<Door>, dialect: Dialect) {
     }
     if let Some(close) = close {
         telemetry.closed(close);
+        session.note(close);
         tracing::debug!(client = session.client, reason = close.reason(), "closing a session");
         let farewell = session.dialect.farewell(close, session.identity.is_some());
         if !farewell.is_empty() {
@@ -158,6 +170,8 @@ impl Session {
         let alarm = sleep_until(self.clock.next());
         tokio::pin!(alarm, farewell);
         let (mut reads, mut flushes, mut leaving) = (0, 0, false);
+        // Of the frame that was read last.
+        let mut commands = None;
         loop {
             if reads >= READS_PER_FLUSH {
                 // A client that sends without a pause must not keep its answers, other sessions or a drain waiting.
@@ -174,7 +188,7 @@ impl Session {
             }
             // Most sessions listen: woken for what is queued, they send that before they look for what the client says.
             // A client that speaks is heard out first.
-            let listens = reads == 0 && flushes < FLUSHES_PER_READ;
+            let listens = reads == 0 && flushes < FLUSHES_PER_READ || outbox.closing();
             tokio::select! {
                 biased;
                 () = outbox.filled(), if listens => {
@@ -183,18 +197,25 @@ impl Session {
                         return close;
                     }
                 }
-                incoming = read(link, &in_flight) => {
+                step = next(link, &mut commands, &in_flight) => {
                     (reads, flushes) = (reads + 1, 0);
-                    match incoming {
-                        Incoming::Frame(frame) => {
-                            self.door.telemetry.bytes_in.inc_by(frame.len() as u64);
-                            self.clock.heard();
-                            if let Err(close) = self.frame(&frame).await {
-                                self.outbox.close(close);
-                            }
+                    let done = match step {
+                        Step::Command(command) => self.command(command).await,
+                        Step::Malformed(error) => Err(self.malformed(&error)),
+                        Step::Came(Incoming::Frame(frame)) => {
+                            self.came(&frame);
+                            self.read(&frame).map(|read| commands = Some(read))
                         }
-                        Incoming::Broken(close) => return Some(close),
-                        Incoming::Gone => return None,
+                        Step::Came(Incoming::Oversized(frame)) => {
+                            self.came(&frame);
+                            self.refuse_oversized(&frame)
+                        }
+                        Step::Came(Incoming::Control) => Ok(()),
+                        Step::Came(Incoming::Broken(close)) => return Some(close),
+                        Step::Came(Incoming::Gone) => return None,
+                    };
+                    if let Err(close) = done {
+                        self.outbox.close(close);
                     }
                     rearm(alarm.as_mut(), &self.clock);
                 }
@@ -227,13 +248,13 @@ impl Session {
         match outbox.drain(&mut frames) {
             Drained::Close(close) => Some(Some(close)),
             Drained::Frames => {
-                let bytes: usize = frames.iter().map(crate::outbox::Frame::len).sum();
+                let bytes: usize = frames.iter().map(Frame::len).sum();
                 self.door.telemetry.bytes_out.inc_by(bytes as u64);
                 // A client that does not read holds the flush; what then gathers behind it makes it slow.
                 tokio::select! {
                     biased;
                     sent = link.send(frames) => if sent.is_err() { Some(None) } else { None },
-                    () = outbox.slow() => Some(Some(Close::Slow)),
+                    close = outbox.overflowed() => Some(Some(close)),
                     () = unread(&self.door.limits) => Some(Some(Close::NoPong)),
                 }
             }
@@ -265,13 +286,47 @@ impl Session {
         self.clock = Clock::default();
     }
 
-    async fn frame(&mut self, frame: &crate::outbox::Frame) -> Result<(), Close> {
-        let commands = self.reader.decode(frame).map_err(|error| {
-            tracing::debug!(client = self.client, %error, "malformed frame");
-            Close::BadRequest
-        })?;
-        for command in commands {
-            self.command(command).await?;
+    /// A frame came, whatever is in it.
+    fn came(&mut self, frame: &Frame) {
+        self.door.telemetry.bytes_in.inc_by(frame.len() as u64);
+        self.clock.heard();
+    }
+
+    fn read(&mut self, frame: &Frame) -> Result<Commands, Close> {
+        let most = COMMANDS_PER_FRAME_MAX.max(self.door.limits.rooms_per_session);
+        self.reader.commands(frame, most).map_err(|error| self.malformed(&error))
+    }
+
+    fn malformed(&mut self, error: &Malformed) -> Close {
+        self.breach = Some(error.to_string());
+        Close::BadRequest
+    }
+
+    /// Counts and names a close that the client has brought upon itself.
+    fn note(&self, close: Close) {
+        let elsewhere = close == Close::InvalidToken; // whoever looked at the token has said why
+        let own_fault = !matches!(
+            close,
+            Close::Normal | Close::Shutdown | Close::Slow | Close::InsufficientState | Close::NoPong | Close::Expired
+        );
+        if own_fault && !elsewhere {
+            self.door.refused.note(close.reason(), self.admission.from, self.breach.as_deref().unwrap_or_default());
+        }
+    }
+
+    /// Refuses every command of a frame that is larger than may be. Where none can be found in it, the session ends, and the
+    /// client does not come back with the same.
+    fn refuse_oversized(&mut self, frame: &Frame) -> Result<(), Close> {
+        let what = format!("frame has {} bytes, `limits.frame` is {}", frame.len(), self.door.limits.frame);
+        let refusal = Refusal::LimitExceeded(what.into());
+        for command in self.read(frame).map_err(|_| Close::TooLarge)? {
+            let Numbered { number, command } = command.map_err(|_| Close::TooLarge)?;
+            let refusal = refusal.clone();
+            match command {
+                Command::Pong | Command::Send => {}
+                Command::Connect { .. } => self.answer(number.unwrap_or_default(), &Reply::NotConnected(refusal)),
+                _ => self.answer(number.unwrap_or(NO_ANSWER), &Reply::Refused(refusal)),
+            }
         }
         Ok(())
     }
@@ -312,6 +367,7 @@ impl Session {
             return Ok(());
         }
         match command {
+            Command::Connect { .. } if self.dialect == Dialect::SocketIo => {} // it is in already, and stays
             Command::Connect { .. } => return Err(Close::BadRequest),
             Command::Subscribe { room, .. }
             | Command::Unsubscribe { room }
@@ -328,6 +384,7 @@ impl Session {
                 let done = Box::pin(self.subscribe(number, &identity, &room, wish)).await;
                 self.or_no(number, done)?;
             }
+            Command::Listen { room } if self.listens(&room) => {}
             Command::Listen { room } => {
                 if let Err(no) = Box::pin(self.listen(&identity, &room)).await {
                     let refusal = match no {
@@ -368,7 +425,7 @@ impl Session {
     }
 
     fn answer(&self, number: u32, reply: &Reply) {
-        self.outbox.push(self.dialect.reply(number, reply));
+        self.outbox.push(answer::frame(&self.dialect, &self.outbox, number, reply));
     }
 
     /// Answers what came to nothing, or ends the session.
@@ -384,12 +441,29 @@ impl Session {
     }
 }
 
-/// The next frame, once another command may be begun.
-async fn read(link: &mut impl Link, in_flight: &Semaphore) -> Incoming {
+/// What a session does next.
+enum Step {
+    Command(Numbered),
+    Malformed(Malformed),
+    Came(Incoming),
+}
+
+/// The next command of the frame that was read last, or else what comes next, once another command may be begun.
+async fn next(link: &mut impl Link, commands: &mut Option<Commands>, in_flight: &Semaphore) -> Step {
     if in_flight.available_permits() == 0 {
         drop(in_flight.acquire().await);
     }
-    link.next().await
+    match commands.as_mut().and_then(Iterator::next) {
+        Some(Ok(command)) => Step::Command(command),
+        Some(Err(error)) => {
+            *commands = None;
+            Step::Malformed(error)
+        }
+        None => {
+            *commands = None;
+            Step::Came(link.next().await)
+        }
+    }
 }
 
 /// As long as a client may leave unread what it was sent. The time is taken only where a flush does not end at once.

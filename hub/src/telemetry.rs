@@ -59,6 +59,7 @@ pub struct Telemetry {
     /// Bytes sent in frames.
     pub bytes_out: Counter,
     closes: Family<[(&'static str, &'static str); 1], Counter>,
+    refused_clients: Family<[(&'static str, &'static str); 1], Counter>,
     sends: Family<[(&'static str, &'static str); 1], Counter>,
     recoveries: Family<[(&'static str, &'static str); 1], Counter>,
     /// Events given to recovering clients.
@@ -126,6 +127,7 @@ impl Telemetry {
             bytes_in: Counter::default(),
             bytes_out: Counter::default(),
             closes: Family::default(),
+            refused_clients: Family::default(),
             sends: Family::default(),
             recoveries: Family::default(),
             recovered_events: Counter::default(),
@@ -166,6 +168,7 @@ impl Telemetry {
         registry.register("received_bytes", "Bytes received in frames", t.bytes_in.clone());
         registry.register("sent_bytes", "Bytes sent in frames", t.bytes_out.clone());
         registry.register("closes", "Sessions ended by the hub, by reason", t.closes.clone());
+        registry.register("refused_clients", "Clients refused at the door, by reason", t.refused_clients.clone());
         registry.register("sends", "Sends, by what became of them", t.sends.clone());
         registry.register("recoveries", "Joins, by what became of the wish to recover", t.recoveries.clone());
         registry.register("recovered_events", "Events given to recovering clients", t.recovered_events.clone());
@@ -229,6 +232,11 @@ impl Telemetry {
     /// Counts a session that the hub ended.
     pub fn closed(&self, close: Close) {
         self.closes.get_or_create(&[("reason", close.reason())]).inc();
+    }
+
+    /// Counts a client that was refused at the door.
+    pub fn refused_client(&self, reason: &'static str) {
+        self.refused_clients.get_or_create(&[("reason", reason)]).inc();
     }
 
     /// Counts a reload by its result.

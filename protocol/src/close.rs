@@ -1,6 +1,7 @@
 //! Why a session ends: the public list of close codes.
 //!
 //! Numbers and ranges are the Centrifugo client protocol's: 3000–3499 tell the client to come back, 3500–3999 not to.
+//! What is wrong with the WebSocket itself, below any dialect, has the codes of RFC 6455 §7.4.
 
 /// The hub ends a session. The number says whether the client should come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,11 +40,19 @@ pub enum Close {
     TooLarge,
     /// The client may not do that.
     PermissionDenied,
+    /// A frame does not follow RFC 6455.
+    WebSocketProtocol,
+    /// A text message is not UTF-8.
+    WebSocketText,
+    /// More pings and pongs than any client has a use for.
+    WebSocketControlFlood,
+    /// A WebSocket message is larger than can be read, even to refuse it.
+    WebSocketTooLarge,
 }
 
 impl Close {
     /// Every close, for documentation and metrics.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::Normal,
         Self::Shutdown,
         Self::ServerError,
@@ -61,6 +70,10 @@ impl Close {
         Self::RoomLimit,
         Self::TooLarge,
         Self::PermissionDenied,
+        Self::WebSocketProtocol,
+        Self::WebSocketText,
+        Self::WebSocketControlFlood,
+        Self::WebSocketTooLarge,
     ];
 
     /// The number in the WebSocket close frame.
@@ -75,7 +88,7 @@ impl Close {
 
     /// Whether the client should come back.
     pub fn reconnect(self) -> bool {
-        self.code() < 3500
+        self.code() < 3500 && self != Self::WebSocketTooLarge // the same message would be too large again
     }
 
     fn entry(self) -> (u16, &'static str) {
@@ -97,6 +110,10 @@ impl Close {
             Self::RoomLimit => (3505, "channel limit"),
             Self::TooLarge => (3506, "message size limit"),
             Self::PermissionDenied => (3507, "permission denied"),
+            Self::WebSocketProtocol => (1002, "websocket protocol error"),
+            Self::WebSocketText => (1007, "text is not UTF-8"),
+            Self::WebSocketControlFlood => (1008, "too many control frames"),
+            Self::WebSocketTooLarge => (1009, "message size limit"),
         }
     }
 }

@@ -128,6 +128,12 @@ impl Polling {
         self.http.request("GET", &self.query(), &[], Bytes::new()).await
     }
 
+    /// Asks once, and waits for the answer beside what else happens.
+    pub fn waiting(&self) -> tokio::task::JoinHandle<Result<Answer>> {
+        let (http, query) = (self.http.clone(), self.query());
+        tokio::spawn(async move { http.request("GET", &query, &[], Bytes::new()).await })
+    }
+
     /// The next packet that is no heartbeat; heartbeats are answered.
     pub async fn packet(&mut self) -> Result<String> {
         loop {

@@ -88,9 +88,18 @@ pub struct Raw {
 impl Raw {
     /// Opens a connection and says nothing.
     pub async fn open(address: &str) -> Result<Self> {
-        let stream = TcpStream::connect(address).await?;
+        Self::over(TcpStream::connect(address).await?)
+    }
+
+    /// Takes over a connection on which nothing was said.
+    pub fn over(stream: TcpStream) -> Result<Self> {
         stream.set_nodelay(true)?;
         Ok(Self { stream })
+    }
+
+    /// Reads so many bytes and forgets them.
+    pub async fn skip(&mut self, bytes: usize) -> Result<()> {
+        self.read(bytes).await.map(drop)
     }
 
     /// Opens a WebSocket at this path.
@@ -147,6 +156,12 @@ impl Raw {
 
     /// The code of the hub's close frame (`None`: it has none), behind which nothing comes but the end of the link.
     pub async fn closed(&mut self) -> Result<Option<u16>> {
+        let code = self.code().await?;
+        self.ended().await.map(|()| code)
+    }
+
+    /// The code of the hub's close frame (`None`: it has none); frames before it are passed over.
+    pub async fn code(&mut self) -> Result<Option<u16>> {
         let frame = loop {
             let frame = self.frame().await?;
             if frame.opcode == opcode::CLOSE {
@@ -155,11 +170,10 @@ impl Raw {
         };
         if let [high, low, reason @ ..] = frame.payload.as_slice() {
             ensure!(std::str::from_utf8(reason).is_ok(), "the reason is text");
-            self.ended().await?;
             return Ok(Some(u16::from_be_bytes([*high, *low])));
         }
         ensure!(frame.payload.is_empty(), "half a code");
-        self.ended().await.map(|()| None)
+        Ok(None)
     }
 
     /// Waits for the end of the link; anything before it is an error.

@@ -11,6 +11,7 @@ use std::time::Duration;
 pub(super) fn check(config: &Config, found: &mut Findings) {
     addresses(config, found);
     admin::check(config, found);
+    proxies(config, found);
     super::auth::check(&config.auth, config.listen, found);
     origins(&config.auth, found);
     limits(&config.limits, found);
@@ -51,6 +52,33 @@ fn addresses(config: &Config, found: &mut Findings) {
 fn same_place(one: SocketAddr, other: SocketAddr) -> bool {
     let any = |address: SocketAddr| address.ip().is_unspecified();
     one.port() == other.port() && one.port() != 0 && (one.ip() == other.ip() || any(one) || any(other))
+}
+
+/// What stands before the hub.
+fn proxies(config: &Config, found: &mut Findings) {
+    for (at, text) in config.trusted_proxies.iter().enumerate() {
+        if let Err(error) = crate::settings::network(text) {
+            let path = Path::of("trusted_proxies").index(at);
+            found.add(
+                Problem::error(&path, error.to_string())
+                    .help("write an address such as \"10.0.0.5\", or a network such as \"10.0.0.0/8\""),
+            );
+        }
+    }
+    let (path, prefix) = (Path::of("path_prefix"), config.path_prefix.as_str());
+    let part = |part: &str| {
+        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-._~".contains(c)) && part != ".."
+    };
+    if !prefix.is_empty() && !prefix.strip_prefix('/').is_some_and(|parts| parts.split('/').all(part)) {
+        let parts: Vec<&str> = prefix.split('/').filter(|one| part(one)).collect();
+        let problem = Problem::error(&path, format!("`{prefix}` cannot begin a path"))
+            .label("a prefix begins with a slash and does not end with one");
+        found.add(if parts.is_empty() {
+            problem
+        } else {
+            problem.help(format!("write `path_prefix = \"/{}\"`", parts.join("/")))
+        });
+    }
 }
 
 fn origins(auth: &Auth, found: &mut Findings) {
@@ -106,7 +134,12 @@ fn limits(limits: &Limits, found: &mut Findings) {
     ] {
         found.number(path, number, 1, 10_000_000);
     }
+    found.number("limits.unconnected", limits.unconnected, 1, 10_000_000);
+    found.number("limits.connections_per_address", limits.connections_per_address, 1, 10_000_000);
+    found.number("limits.handshakes_per_address", limits.handshakes_per_address, 1, 1_000_000);
+    found.duration(&path("keep_alive"), limits.keep_alive, second, 60 * minute);
     found.size(&path("frame"), limits.frame, Size::kib(1), Size::mib(16));
+    found.size(&path("post"), limits.post, Size::kib(1), Size::mib(64));
     found.size(&path("body"), limits.body, Size(16), limits.frame.max(Size(16)));
     // serde_json refuses what is nested deeper than 127.
     found.number("limits.json_depth", limits.json_depth, 1, 127);

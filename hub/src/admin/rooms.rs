@@ -70,6 +70,9 @@ pub(super) struct HistoryQuery {
     offset: Option<u64>,
 }
 
+/// The most bytes of a page of history.
+const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// The newest events of a room, or those before a place. Where not everybody may read, it is written down first who did.
 pub(super) async fn history(
     State(shared): State<Shared>,
@@ -89,5 +92,5 @@ pub(super) async fn history(
         }
         recoverer.history(&room, asked).await
     });
-    answer(read.await, |page| Json(verb::history(&page, true)).into_response())
+    answer(read.await, |page| Json(verb::history(page, true, PAGE_BYTES_MAX)).into_response())
 }

@@ -1,6 +1,6 @@
 //! `confab run`: the hub.
 
-use super::{Exit, Run, SettingsArgs, log_filter};
+use super::{Exit, Run, SettingsArgs, descriptors, log_filter};
 use crate::hub::reload::{Cause, Reloader};
 use crate::serve::{self, Started};
 use crate::{backends, journal, timeline};
@@ -26,6 +26,7 @@ pub fn run(settings: &SettingsArgs, run: &Run) -> Exit {
     };
     say(&Diagnostics(loaded.warnings.iter().cloned().chain(findings.0).collect()));
     log(filter);
+    descriptors::raise(loaded.config.limits.sessions);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

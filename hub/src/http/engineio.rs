@@ -1,16 +1,20 @@
 //! The requests of Engine.IO v4: handshakes, polls, posts, and the upgrade to a WebSocket.
 
-use super::{full, origin_allowed, upgrade};
+use super::door::Turned;
+use super::handshake::upgrade;
+use crate::admission::{Carrier, Full};
 use crate::outbox::Frame;
 use crate::session::Socket;
 use crate::session::engineio::{Engine, EngineLink, Line, Refused, decode_payload, encode_payload};
 use crate::session::link::{Incoming, Link};
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::BytesMut;
 use confab_protocol::Close;
 use futures_util::future::BoxFuture;
+use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,59 +24,84 @@ use tokio::time::timeout;
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the body of a POST may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// A POST of up to so many times the limit is read to its end, though nothing of it is kept.
+const DISCARDED_FACTOR: usize = 8;
 
 /// A link that will be there in a moment; `None` if its WebSocket came to nothing.
 pub type Opening = BoxFuture<'static, Option<EngineLink>>;
 
-/// Which pages may connect.
-#[derive(Clone, Copy, Debug)]
-pub enum Origins<'a> {
+/// Takes the link of a client for which there is room.
+pub type Begin = Box<dyn FnOnce(Opening) + Send>;
+
+/// Which pages may read the answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origins {
     /// Every page of the web.
     Any,
-    /// Our own, and these.
-    Listed(&'a [String]),
+    /// Those that make a request: they were looked at before.
+    Asking,
 }
 
-/// Answers a request, and lets the pages that may connect read the answer (CORS). `begin` is given each new client.
-pub async fn answer(
-    engine: &Arc<Engine>,
-    origins: Origins<'_>,
-    request: Request,
-    begin: impl FnOnce(Opening),
-) -> Response {
+/// Whoever serves these requests.
+pub trait Host {
+    /// Room for a new client.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn room(&self, carrier: Carrier) -> Result<Begin, Full>;
+
+    /// A request was refused: the kind, and what was wrong with it.
+    fn refused(&self, reason: &'static str, detail: &str);
+}
+
+/// Answers a request, and lets the pages that may connect read the answer (CORS).
+pub async fn answer(engine: &Arc<Engine>, origins: Origins, request: Request, host: &impl Host) -> Response {
     let origin = request.headers().get(header::ORIGIN).cloned();
-    if let Origins::Listed(listed) = origins
-        && let Err(origin) = origin_allowed(request.headers(), listed)
-    {
-        tracing::warn!(origin, "refused a page that is not in auth.allowed_origins");
-        return refusal(StatusCode::FORBIDDEN, 4, "Forbidden");
-    }
-    let mut response =
-        if request.method() == Method::OPTIONS { preflight() } else { dispatch(engine, request, begin).await };
+    let mut response = if request.method() == Method::OPTIONS {
+        preflight(request.headers())
+    } else {
+        dispatch(engine, request, host).await
+    };
     allow(response.headers_mut(), origins, origin);
     response
 }
 
-fn preflight() -> Response {
-    let allowed = [
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "content-type"),
-        (header::ACCESS_CONTROL_MAX_AGE, "600"),
-    ];
-    (StatusCode::NO_CONTENT, allowed).into_response()
+/// The answer to a request that is not served.
+pub(super) fn turn(turned: &Turned<'_>, headers: &HeaderMap) -> Response {
+    let mut response = turned.wait(refusal(turned.status(), 4, turned.sentence()));
+    if !matches!(turned, Turned::Origin(_) | Turned::Host(_)) {
+        allow(response.headers_mut(), Origins::Asking, headers.get(header::ORIGIN).cloned());
+    }
+    response
 }
 
-fn allow(headers: &mut HeaderMap, origins: Origins<'_>, origin: Option<HeaderValue>) {
+/// What a page of an allowed origin asks to send, it may.
+fn preflight(asking: &HeaderMap) -> Response {
+    let allowed = [(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"), (header::ACCESS_CONTROL_MAX_AGE, "600")];
+    let mut response = (StatusCode::NO_CONTENT, allowed).into_response();
+    let usual = HeaderValue::from_static("content-type");
+    let asked = asking.get(header::ACCESS_CONTROL_REQUEST_HEADERS).filter(|asked| names(asked)).unwrap_or(&usual);
+    response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+    response
+}
+
+/// Whether this is a list of names of headers.
+fn names(list: &HeaderValue) -> bool {
+    let name = |name: &str| header::HeaderName::from_bytes(name.trim().as_bytes()).is_ok();
+    list.to_str().is_ok_and(|list| list.split(',').all(name))
+}
+
+fn allow(headers: &mut HeaderMap, origins: Origins, origin: Option<HeaderValue>) {
     match (origins, origin) {
         (Origins::Any, _) => {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         }
-        (Origins::Listed(_), Some(origin)) => {
+        (Origins::Asking, Some(origin)) => {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
             headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-            headers.insert(header::VARY, HeaderValue::from_static("origin"));
+            headers.insert(header::VARY, HeaderValue::from_static("origin, access-control-request-headers"));
         }
-        (Origins::Listed(_), None) => {}
+        (Origins::Asking, None) => {}
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
@@ -100,58 +129,73 @@ impl Query {
     }
 }
 
-async fn dispatch(engine: &Arc<Engine>, request: Request, begin: impl FnOnce(Opening)) -> Response {
+async fn dispatch(engine: &Arc<Engine>, request: Request, host: &impl Host) -> Response {
     let query = Query::read(request.uri().query().unwrap_or_default());
+    let bad = |code, message: &'static str| {
+        host.refused("bad request over polling", message);
+        refusal(StatusCode::BAD_REQUEST, code, message)
+    };
     if query.version.as_deref() != Some("4") {
-        return refusal(StatusCode::BAD_REQUEST, 5, "Unsupported protocol version");
+        return bad(5, "Unsupported protocol version");
     }
     let line = match &query.sid {
         Some(sid) => match engine.find(sid) {
             Some(line) => Some(line),
-            None => return refusal(StatusCode::BAD_REQUEST, 1, "Session ID unknown"),
+            None => {
+                host.refused("unknown session over polling", sid);
+                return refusal(StatusCode::BAD_REQUEST, 1, "Session ID unknown");
+            }
         },
-        None if request.method() != Method::GET => {
-            return refusal(StatusCode::BAD_REQUEST, 2, "Bad handshake method");
-        }
+        None if request.method() != Method::GET => return bad(2, "Bad handshake method"),
         None => None,
     };
     match (query.transport.as_deref(), line) {
-        (Some("polling"), None) => match engine.place() {
-            Some(place) => {
-                let link = engine.open(place);
+        (Some("polling"), None) => match host.room(Carrier::Polling) {
+            Ok(begin) => {
+                let link = engine.open();
                 let open = engine.handshake(link.sid().unwrap_or_default(), &["websocket"]);
                 begin(Box::pin(async { Some(link) }));
                 payload(&[open])
             }
-            None => full(),
+            Err(full) => turn(&Turned::Full(full), &HeaderMap::new()),
         },
         (Some("polling"), Some(line)) if request.method() == Method::GET => match line.poll().await {
             Ok(frames) => payload(&frames),
             Err(refused) => refuse(refused),
         },
         (Some("polling"), Some(line)) if request.method() == Method::POST => {
-            post(&line, request, engine.settings.max_payload).await
+            post(&line, request, engine.settings.post_max).await
         }
-        (Some("websocket"), line) => websocket(engine.clone(), line, request, begin),
-        (Some("polling"), Some(_)) => refusal(StatusCode::BAD_REQUEST, 3, "Bad request"),
-        _ => refusal(StatusCode::BAD_REQUEST, 0, "Transport unknown"),
+        (Some("websocket"), line) => match upgrade(&request, None) {
+            Ok(response) => websocket(engine.clone(), line, request, response, host),
+            Err(why) => {
+                host.refused("websocket handshake", &why.to_string());
+                refusal(StatusCode::BAD_REQUEST, 3, "Bad request")
+            }
+        },
+        (Some("polling"), Some(_)) => bad(3, "Bad request"),
+        _ => bad(0, "Transport unknown"),
     }
 }
 
-async fn post(line: &Line, request: Request, max_payload: usize) -> Response {
+async fn post(line: &Line, request: Request, post_max: usize) -> Response {
     let posting = match line.begin_post() {
         Ok(posting) => posting,
         Err(refused) => return refuse(refused),
     };
-    let body = match timeout(BODY_TIMEOUT, axum::body::to_bytes(request.into_body(), max_payload)).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "a POST is too large, or broke off");
-            line.fail(Close::TooLarge);
+    let body = match timeout(BODY_TIMEOUT, whole(request.into_body(), post_max)).await {
+        Ok(Ok(Some(body))) => body,
+        Ok(Ok(None)) => {
+            line.fail(Close::TooLarge).await;
             return refusal(StatusCode::PAYLOAD_TOO_LARGE, 3, "Payload too large");
         }
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a POST broke off");
+            line.fail(Close::BadRequest).await;
+            return refusal(StatusCode::BAD_REQUEST, 3, "Bad request");
+        }
         Err(_) => {
-            line.fail(Close::BadRequest);
+            line.fail(Close::BadRequest).await;
             return refusal(StatusCode::REQUEST_TIMEOUT, 3, "Payload did not arrive in time");
         }
     };
@@ -159,7 +203,7 @@ async fn post(line: &Line, request: Request, max_payload: usize) -> Response {
         Some(Ok(packets)) => packets,
         malformed => {
             tracing::debug!(?malformed, "malformed payload");
-            line.fail(Close::BadRequest);
+            line.fail(Close::BadRequest).await;
             return refusal(StatusCode::BAD_REQUEST, 3, "Bad request");
         }
     };
@@ -169,11 +213,32 @@ async fn post(line: &Line, request: Request, max_payload: usize) -> Response {
     }
 }
 
-fn websocket(engine: Arc<Engine>, line: Option<Arc<Line>>, request: Request, begin: impl FnOnce(Opening)) -> Response {
-    let response = match upgrade(&request, None) {
-        Ok(response) => response,
-        Err(_) => return refusal(StatusCode::BAD_REQUEST, 3, "Bad request"),
-    };
+/// A body of at most so many bytes; `None`: it has more. Of those some are read all the same, for a client that is still
+/// sending does not look for an answer.
+async fn whole(mut body: Body, bytes_max: usize) -> Result<Option<Bytes>, axum::Error> {
+    let (mut read, mut bytes) = (BytesMut::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let Ok(part) = frame?.into_data() else { continue };
+        bytes += part.len();
+        if bytes <= bytes_max {
+            read.extend_from_slice(&part);
+        } else {
+            read = BytesMut::new();
+        }
+        if bytes > bytes_max.saturating_mul(DISCARDED_FACTOR) {
+            break;
+        }
+    }
+    Ok((bytes <= bytes_max).then(|| read.freeze()))
+}
+
+fn websocket(
+    engine: Arc<Engine>,
+    line: Option<Arc<Line>>,
+    request: Request,
+    response: Response,
+    host: &impl Host,
+) -> Response {
     let max_payload = engine.settings.max_payload;
     let socket = async move {
         match hyper::upgrade::on(request).await {
@@ -195,9 +260,9 @@ fn websocket(engine: Arc<Engine>, line: Option<Arc<Line>>, request: Request, beg
                 }
             });
         }
-        None => match engine.place() {
-            Some(place) => begin(Box::pin(async move { Some(EngineLink::websocket(engine, socket.await?, place)) })),
-            None => return full(),
+        None => match host.room(Carrier::WebSocket) {
+            Ok(begin) => begin(Box::pin(async move { Some(EngineLink::websocket(engine, socket.await?)) })),
+            Err(full) => return turn(&Turned::Full(full), &HeaderMap::new()),
         },
     }
     response
@@ -205,13 +270,12 @@ fn websocket(engine: Arc<Engine>, line: Option<Arc<Line>>, request: Request, beg
 
 /// The client tries a WebSocket, and moves to it if it works.
 async fn move_to(line: &Line, mut socket: crate::session::Wire) {
-    let text = |incoming: &Incoming, wanted: &str| matches!(incoming, Incoming::Frame(Frame::Text(text)) if text.as_str() == wanted);
     let probe = async {
-        if !text(&socket.next().await, "2probe") || !line.probe() {
+        if !says(&mut socket, "2probe").await || !line.probe() {
             return false;
         }
         let answered = socket.send(vec![Frame::Text("3probe".into())]).await.is_ok();
-        let moved = answered && text(&socket.next().await, "5");
+        let moved = answered && says(&mut socket, "5").await;
         if !moved {
             line.unprobe();
         }
@@ -231,6 +295,17 @@ async fn move_to(line: &Line, mut socket: crate::session::Wire) {
         line.switch(Box::new(socket)).await;
     } else {
         tracing::debug!("a client did not finish its upgrade");
+    }
+}
+
+/// Whether this is what the client says next; WebSocket's own pings may come before it.
+async fn says(socket: &mut crate::session::Wire, wanted: &str) -> bool {
+    loop {
+        match socket.next().await {
+            Incoming::Control => {}
+            Incoming::Frame(Frame::Text(text)) => return text.as_str() == wanted,
+            _ => return false,
+        }
     }
 }
 

@@ -20,7 +20,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        8 => (0..120_usize).prop_map(Step::Event),
+        8 => (0..220_usize).prop_map(Step::Event),
         4 => (0..60_usize).prop_map(Step::Passing),
         4 => Just(Step::Drain),
         1 => Just(Step::End),
@@ -46,7 +46,8 @@ fn name(frame: &Frame) -> (char, usize) {
 struct Model {
     /// Events that wait, with their bytes.
     waiting: VecDeque<(usize, usize)>,
-    slow: bool,
+    /// It was closed because this did not fit.
+    overflowed: Option<Close>,
     ended: bool,
     /// Frames of the moment that were put in while the session lived, and those that came out.
     passed: usize,
@@ -56,12 +57,12 @@ struct Model {
 
 impl Model {
     fn event(&mut self, number: usize, len: usize) {
-        if self.slow || self.ended || len == 0 {
+        if self.overflowed.is_some() || self.ended || len == 0 {
             return;
         }
         let held: usize = self.waiting.iter().map(|(_, len)| len).sum();
-        if held > 0 && held + len > BOUND {
-            self.slow = true;
+        if held + len > BOUND {
+            self.overflowed = Some(if len > BOUND { Close::TooLarge } else { Close::Slow });
             self.waiting.clear();
         } else {
             self.waiting.push_back((number, len));
@@ -99,18 +100,20 @@ proptest! {
                 }
                 Step::Passing(len) => {
                     let frame = frame('p', number, len);
-                    model.passed += usize::from(!frame.is_empty() && !model.slow && !model.ended);
+                    model.passed += usize::from(!frame.is_empty() && model.overflowed.is_none() && !model.ended);
                     outbox.push_passing(frame);
                 }
                 Step::End => {
                     outbox.close(Close::Shutdown);
-                    model.ended |= !model.slow;
+                    model.ended |= model.overflowed.is_none();
                 }
                 Step::Drain => {
                     frames.clear();
                     match outbox.drain(&mut frames) {
                         Drained::Frames => {}
-                        Drained::Close(Close::Slow) => prop_assert!(model.slow),
+                        Drained::Close(close @ (Close::Slow | Close::TooLarge)) => {
+                            prop_assert_eq!(model.overflowed, Some(close));
+                        }
                         Drained::Close(_) => prop_assert!(model.ended && model.waiting.is_empty()),
                     }
                     model.given(&frames);
@@ -118,7 +121,7 @@ proptest! {
             }
             let held: usize = model.waiting.iter().map(|(_, len)| len).sum();
             prop_assert_eq!(outbox.bytes(), held);
-            prop_assert!(held <= BOUND || model.waiting.len() == 1, "{} bytes wait", held);
+            prop_assert!(held <= BOUND, "{} bytes wait", held);
             model.let_go += outbox.take_let_go();
         }
         prop_assert!(model.waiting.is_empty(), "everything has left, or the session was slow");

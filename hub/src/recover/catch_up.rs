@@ -123,15 +123,17 @@ impl Recoverer {
                 Err(refusal) if missed.is_empty() => return Err(refusal),
                 Err(_) => break, // it is given what there is, and hears of the trouble when it comes for the rest
             };
+            let mut full = false;
             for record in &page.records[run] {
-                if taken >= bytes {
+                taken += weigh(record);
+                full = taken > bytes;
+                if full {
                     break;
                 }
-                taken += weigh(record);
                 at = record.cursor;
                 missed.push(record.clone());
             }
-            if taken >= bytes {
+            if full {
                 break;
             }
         }

@@ -57,6 +57,7 @@ impl World {
             cached: CacheBytes::default(),
             background: Background::default(),
             bringing: Arc::new(Semaphore::new(BRINGING_AT_ONCE)),
+            reading: Semaphore::new(1),
         };
         Self { recoverer, _folder: folder }
     }

@@ -104,7 +104,10 @@ impl Drop for Page {
 
 /// Roughly how many bytes an event takes.
 pub fn weigh(record: &Record) -> usize {
-    record.event.body.as_str().len() + EVENT_OVERHEAD
+    let event = &record.event;
+    let info = event.sender.info.as_ref().map_or(0, |info| info.as_str().len());
+    let annotations = event.annotations.iter().map(|(name, value)| name.len() + value.as_str().len());
+    event.body.as_str().len() + info + annotations.sum::<usize>() + EVENT_OVERHEAD
 }
 
 type Loaded = Result<Arc<Page>, Refusal>;

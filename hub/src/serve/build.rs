@@ -1,6 +1,7 @@
 //! Builds the parts of a hub and introduces them to one another.
 
 use super::Error;
+use crate::admission::Refused;
 use crate::audit::Audit;
 use crate::auth::Auth;
 use crate::backends::Backends;
@@ -16,7 +17,7 @@ use crate::people::People;
 use crate::plugin::Chain;
 use crate::presence::Presence;
 use crate::publish::{Complaints, Leaving, Outages, Publisher, Speech};
-use crate::recover::{BRINGING_AT_ONCE, Recoverer};
+use crate::recover::{BRINGING_AT_ONCE, READING_AT_ONCE, Recoverer};
 use crate::review::Reviewer;
 use crate::room::Rooms;
 use crate::room::page_cache::CacheBytes;
@@ -104,6 +105,7 @@ impl Running {
             recoverer,
             auth,
             refused_tokens: Briefs::default(),
+            refused: Refused::new(shared.telemetry.clone()),
             user_limits: shared.user_limits,
             refresh_grace: config.auth.refresh_grace,
             limits: config.limits.clone(),
@@ -173,6 +175,7 @@ impl Shared {
             telemetry: self.telemetry.clone(),
             cached: CacheBytes::default(),
             bringing: Arc::new(Semaphore::new(BRINGING_AT_ONCE)),
+            reading: Semaphore::new(READING_AT_ONCE),
             background: self.background.clone(),
         })
     }

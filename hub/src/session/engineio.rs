@@ -17,10 +17,6 @@ use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-/// One session's share of the limit on sessions, whatever carries it: held from the handshake to the end.
-pub type Place = OwnedSemaphorePermit;
 
 /// The numbers that the handshake tells a client.
 #[derive(Clone, Copy, Debug)]
@@ -29,34 +25,30 @@ pub struct Settings {
     pub ping_interval: Duration,
     /// How long after a ping the pong may take.
     pub ping_timeout: Duration,
-    /// The largest payload of a POST, and the largest frame of a WebSocket, in bytes.
+    /// The largest packet, in bytes: what a client is told to gather for one POST, and the largest frame of a WebSocket.
     pub max_payload: usize,
+    /// The largest POST, in bytes: not every client heeds what it is told.
+    pub post_max: usize,
 }
 
 /// The clients of one address that began by polling, by session id.
 pub struct Engine {
     /// Its numbers.
     pub settings: Settings,
-    places: Arc<Semaphore>,
     lines: Mutex<HashMap<String, Arc<Line>>>,
 }
 
 impl Engine {
-    /// One without clients. Each session takes one of `places`, which others may take as well.
-    pub fn new(settings: Settings, places: Arc<Semaphore>) -> Arc<Self> {
-        Arc::new(Self { settings, places, lines: Mutex::default() })
-    }
-
-    /// A place for one more session; `None` if there are as many as may be.
-    pub fn place(&self) -> Option<Place> {
-        self.places.clone().try_acquire_owned().ok()
+    /// One without clients.
+    pub fn new(settings: Settings) -> Arc<Self> {
+        Arc::new(Self { settings, lines: Mutex::default() })
     }
 
     /// Begins a polling client's session.
-    pub fn open(self: &Arc<Self>, place: Place) -> EngineLink {
+    pub fn open(self: &Arc<Self>) -> EngineLink {
         let (line, inbound) = Line::new(fresh_sid());
         self.lines.lock().insert(line.sid.clone(), line.clone());
-        EngineLink::polling(self.clone(), line, inbound, place)
+        EngineLink::polling(self.clone(), line, inbound)
     }
 
     /// The client with this session id.

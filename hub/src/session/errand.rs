@@ -2,7 +2,7 @@
 //! there, so that a slow one holds up nothing.
 
 use super::joins::origin;
-use super::{Session, verb};
+use super::{Session, answer, verb};
 use crate::auth::Identity;
 use crate::dialect::command::{Done, Reply, Since};
 use crate::limits::Limited;
@@ -45,10 +45,17 @@ impl Session {
                 self.beside(number, answer).await;
             }
             (verb::Verb::History { room, asked }, Ok(())) => {
-                let recoverer = self.door.recoverer.clone();
+                let (recoverer, outbox) = (self.door.recoverer.clone(), self.outbox.clone());
                 let trails = identity.roles.iter().any(|role| role == MODERATOR);
                 self.beside(number, async move {
-                    recoverer.history(&room, asked).await.map(|page| Reply::Rpc(verb::history(&page, trails)))
+                    let _paced = outbox.paced.lock().await;
+                    // Who does not read waits for the next page, or is found slow.
+                    if !outbox.nearly_empty().await {
+                        return Err(Refusal::Draining); // the session is ending: nobody hears it
+                    }
+                    let _reading = recoverer.reading.acquire().await;
+                    let page = recoverer.history(&room, asked).await?;
+                    Ok(Reply::Rpc(verb::history(page, trails, answer::content_max(&outbox))))
                 })
                 .await;
             }
@@ -72,9 +79,15 @@ impl Session {
         };
         let page = self.door.limits.history_page;
         let limit = usize::try_from(limit).map_or(page, |limit| limit.min(page));
-        let recoverer = self.door.recoverer.clone();
+        let (recoverer, outbox) = (self.door.recoverer.clone(), self.outbox.clone());
         self.beside(number, async move {
-            let page = recoverer.stream(&room, Asked { since, reverse, limit }).await?;
+            let _paced = outbox.paced.lock().await;
+            if !outbox.nearly_empty().await {
+                return Err(Refusal::Draining);
+            }
+            let _reading = recoverer.reading.acquire().await;
+            let mut page = recoverer.stream(&room, Asked { since, reverse, limit }).await?;
+            page.shorten_to_bytes(answer::content_max(&outbox));
             Ok(Reply::History { records: page.records, top: page.top })
         })
         .await;
@@ -162,7 +175,7 @@ impl Session {
         async move {
             let permit = in_flight.acquire_owned().await.expect("nobody closes the semaphore");
             move |answer: Result<Reply, Refusal>| {
-                outbox.push(dialect.reply(number, &answer.unwrap_or_else(Reply::Refused)));
+                outbox.push(answer::frame(&dialect, &outbox, number, &answer.unwrap_or_else(Reply::Refused)));
                 drop(permit);
             }
         }

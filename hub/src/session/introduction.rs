@@ -26,6 +26,9 @@ impl Session {
         match self.introduce(number, token, data, places).await {
             Ok(()) => Ok(()),
             Err(No::Refused(refusal)) => {
+                if refusal != Refusal::TokenExpired {
+                    self.door.refused.note(refusal.name(), self.admission.from, &refusal.message());
+                }
                 self.answer(number, &Reply::NotConnected(refusal));
                 Ok(())
             }
@@ -48,6 +51,9 @@ impl Session {
         let (people, limits) = (door.reviewer.people(), &door.user_limits);
         if people.count(&identity.user) >= limits.sessions_max() {
             return Err(limits.too_many_sessions(&identity.user).into());
+        }
+        if self.admission.connected().is_err() {
+            return Err(No::Closed(Close::TooManyRequests)); // the last session was taken meanwhile: it comes back
         }
         let joined = self.join_given(&identity, places).await?;
         let (outbox, dialect) = (self.outbox.clone(), self.dialect.clone());
@@ -138,7 +144,8 @@ impl Session {
         let reason = invalid.reason();
         self.door.telemetry.token_refused(reason);
         if let Some(left_out) = self.door.refused_tokens.may_write(reason) {
-            tracing::warn!(client = self.client, reason, why = %invalid, left_out, "token refused");
+            let from = self.admission.from;
+            tracing::warn!(client = self.client, %from, reason, why = %invalid, left_out, "token refused");
         }
         invalid
     }

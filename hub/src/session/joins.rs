@@ -203,6 +203,11 @@ impl Session {
         Ok(())
     }
 
+    /// Whether this session is in the room of that name.
+    pub(super) fn listens(&self, name: &str) -> bool {
+        Room::new(name).is_ok_and(|room| self.rooms.contains_key(&room))
+    }
+
     /// This session, as it comes into a room.
     fn newcomer(&self, join_leave: bool, given: bool) -> Newcomer {
         let (outbox, dialect) = (self.outbox.clone(), self.dialect.clone());

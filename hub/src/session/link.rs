@@ -8,6 +8,10 @@ use confab_protocol::Close;
 pub enum Incoming {
     /// A frame.
     Frame(Frame),
+    /// A frame that is larger than may be, and not too large to refuse what it asks for.
+    Oversized(Frame),
+    /// Something of the link's own, such as a ping of WebSocket: answered already, and to be counted as a frame.
+    Control,
     /// The client broke the protocol or a limit: this is why it is closed.
     Broken(Close),
     /// The client closed, or the link is gone.

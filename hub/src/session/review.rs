@@ -1,7 +1,7 @@
 //! The verb `review`: moderators list held events and decide on them, look at flagged ones, and say who may not speak, or
 //! not be, where.
 
-use super::Session;
+use super::{Session, answer};
 use crate::audit;
 use crate::auth::Identity;
 use crate::dialect::Dialect;
@@ -44,23 +44,23 @@ enum Op {
 }
 
 #[derive(Serialize)]
-struct ListOut {
-    held: Vec<Listed>,
+struct ListOut<'a> {
+    held: &'a [Listed],
 }
 
 #[derive(Serialize)]
-struct FlagsOut {
-    flags: Vec<Flagged>,
+struct FlagsOut<'a> {
+    flags: &'a [Flagged],
 }
 
 #[derive(Serialize)]
-struct MutesOut {
-    mutes: Vec<Sanctioned>,
+struct MutesOut<'a> {
+    mutes: &'a [Sanctioned],
 }
 
 #[derive(Serialize)]
-struct BansOut {
-    bans: Vec<Sanctioned>,
+struct BansOut<'a> {
+    bans: &'a [Sanctioned],
 }
 
 #[derive(Serialize)]
@@ -71,9 +71,12 @@ struct DoneOut {
 impl Session {
     pub(super) async fn review(&self, number: u32, identity: &Identity, data: Option<&Body>) {
         let asked = self.asked(identity, data);
+        let bytes_max = answer::content_max(&self.outbox);
         let Some(act) = self.act(identity, data) else {
             return match asked {
-                Ok(asked) => self.beside(number, look(self.door.reviewer.clone(), identity.user.clone(), asked)).await,
+                Ok(asked) => {
+                    self.beside(number, look(self.door.reviewer.clone(), identity.user.clone(), asked, bytes_max)).await
+                }
                 Err(refusal) => self.answer(number, &Reply::Refused(refusal)),
             };
         };
@@ -82,7 +85,7 @@ impl Session {
         let (reviewer, by) = (self.door.reviewer.clone(), identity.user.clone());
         self.beside(number, async move {
             let done = match asked {
-                Ok(asked) => look(reviewer, by, asked).await,
+                Ok(asked) => look(reviewer, by, asked, bytes_max).await,
                 Err(refusal) => Err(refusal),
             };
             let result = done.as_ref().map_or_else(audit::refused, |_| audit::OK.to_owned());
@@ -144,12 +147,12 @@ impl Op {
 }
 
 /// Does what a moderator asks for, as a reply.
-async fn look(reviewer: Arc<Reviewer>, by: UserId, asked: ReviewIn) -> Result<Reply, Refusal> {
-    review(&reviewer, by.as_str(), asked).await.map(Reply::Rpc)
+async fn look(reviewer: Arc<Reviewer>, by: UserId, asked: ReviewIn, bytes_max: usize) -> Result<Reply, Refusal> {
+    review(&reviewer, by.as_str(), asked, bytes_max).await.map(Reply::Rpc)
 }
 
-/// Does what a moderator asks for.
-async fn review(reviewer: &Reviewer, by: &str, asked: ReviewIn) -> Result<Body, Refusal> {
+/// Does what a moderator asks for; a list is at most so many bytes long.
+async fn review(reviewer: &Reviewer, by: &str, asked: ReviewIn, bytes_max: usize) -> Result<Body, Refusal> {
     let ReviewIn { op, id, room, user, seconds, reason, limit } = asked;
     let (why, limit) = (reason.as_deref(), limit.unwrap_or(LIST_MAX).min(LIST_MAX));
     let needs = |what: &str| Refusal::BadRequest(format!("`review` needs {what}").into());
@@ -165,19 +168,22 @@ async fn review(reviewer: &Reviewer, by: &str, asked: ReviewIn) -> Result<Body, 
     let done = match op {
         Op::List => {
             let listed = reviewer.list(Some(HeldState::Waiting), room.as_deref(), limit).await;
-            listed.map(|held| Body::of(&ListOut { held }))
+            listed.map(|held| answer::list(held, bytes_max, |held| Body::of(&ListOut { held })))
         }
         Op::Approve => reviewer.approve(named()?, by, why).await.map(|receipt| Body::of(&receipt)),
         Op::Deny => reviewer.deny(named()?, by, why).await.map(|denied| Body::of(&denied)),
-        Op::Flags => reviewer.flags(true, room.as_deref(), limit).await.map(|flags| Body::of(&FlagsOut { flags })),
+        Op::Flags => {
+            let flags = reviewer.flags(true, room.as_deref(), limit).await;
+            flags.map(|flags| answer::list(flags, bytes_max, |flags| Body::of(&FlagsOut { flags })))
+        }
         Op::Close => reviewer.close_flags(named()?, by, why).await.map(|_| Body::of(&DoneOut { done: true })),
         Op::Mutes => {
             let mutes = reviewer.sanctioned(Keeps::FromSpeaking, which, limit).await;
-            mutes.map(|mutes| Body::of(&MutesOut { mutes }))
+            mutes.map(|mutes| answer::list(mutes, bytes_max, |mutes| Body::of(&MutesOut { mutes })))
         }
         Op::Bans => {
             let bans = reviewer.sanctioned(Keeps::Out, which, limit).await;
-            bans.map(|bans| Body::of(&BansOut { bans }))
+            bans.map(|bans| answer::list(bans, bytes_max, |bans| Body::of(&BansOut { bans })))
         }
         Op::Mute | Op::Ban => {
             let keeps = if op == Op::Mute { Keeps::FromSpeaking } else { Keeps::Out };

@@ -167,8 +167,9 @@ fn bad(what: String) -> Refusal {
 }
 
 /// The result of `history`: events as JSON objects, where to go on, and the room's last place. `trails`: how each was judged stands
-/// there as well, for operators and moderators.
-pub fn history(page: &History, trails: bool) -> Body {
+/// there as well, for operators and moderators. A page that is larger than `bytes_max` ends earlier, but not before its first
+/// event.
+pub fn history(mut page: History, trails: bool, bytes_max: usize) -> Body {
     #[derive(Serialize)]
     struct HistoryOut<R> {
         events: Vec<R>,
@@ -176,13 +177,20 @@ pub fn history(page: &History, trails: bool) -> Body {
         epoch: Epoch,
         offset: u64,
     }
-    let Cursor { epoch, offset } = page.top;
-    let next = page.next;
-    if trails {
-        let events: Vec<&Record> = page.records.iter().map(Arc::as_ref).collect();
-        Body::of(&HistoryOut { events, next, epoch, offset })
-    } else {
-        let events = page.records.iter().map(|record| record.public()).collect();
-        Body::of(&HistoryOut { events, next, epoch, offset })
+    page.shorten_to_bytes(bytes_max);
+    loop {
+        let (count, next, Cursor { epoch, offset }) = (page.records.len(), page.next, page.top);
+        let body = if trails {
+            let events: Vec<&Record> = page.records.iter().map(Arc::as_ref).collect();
+            Body::of(&HistoryOut { events, next, epoch, offset })
+        } else {
+            let events = page.records.iter().map(|record| record.public()).collect();
+            Body::of(&HistoryOut { events, next, epoch, offset })
+        };
+        let bytes = body.as_str().len();
+        if bytes <= bytes_max || count < 2 {
+            return body;
+        }
+        page.shorten((count * bytes_max / bytes).clamp(1, count - 1));
     }
 }

@@ -10,6 +10,7 @@ mod bodies;
 mod cluster;
 mod disconnect;
 mod docs;
+mod doors;
 mod embedded;
 mod engineio;
 mod faults;

@@ -23,6 +23,25 @@ async fn stock_socket_io_clients_speak_with_an_embedded_hub() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stock_client_that_puts_many_events_into_one_request_has_each_acknowledged() -> Result<()> {
+    let world = Embedded::start("").await?;
+    stock::python("polling_batch.py", &[&world.hub.listen]).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stock_clients_that_are_refused_hear_why_over_each_transport_and_stay_away() -> Result<()> {
+    const SECRET: &str = "a secret of the tests, long enough";
+    let mut world = Embedded::start(&format!("hmac_secret = \"{SECRET}\"\n")).await?;
+    world.hub.stop()?;
+    world.hub.rewrite(|settings| settings.replace("insecure = true", "insecure = false"))?;
+    world.hub.start().await?;
+    let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
+    let claims = serde_json::json!({"sub": "ada", "exp": 4_102_444_800_u64});
+    let token = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key)?;
+    stock::node_with("refused.mjs", &[&world.hub.listen], &["--token", &token]).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn stock_java_clients_on_two_hubs_of_a_cluster_hear_the_same_and_come_back_whole() -> Result<()> {
     let cluster = Cluster::start("").await?;
     stock::java("SocketIoRoom.java", &[&cluster.hubs[0].listen, &cluster.hubs[1].listen]).await?;

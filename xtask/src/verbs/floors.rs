@@ -8,11 +8,11 @@ use xtask::workspace;
 
 /// The hub's parts, from the ground up. Parts of one floor do not know one another.
 const FLOORS: [&[&str]; 13] = [
-    &["background", "backoff", "brief", "journal", "outbox", "private_file", "redis", "tls"],
+    &["background", "backoff", "brief", "journal", "outbox", "pace", "private_file", "quoted", "redis", "tls"],
     &["auth", "dialect", "kv", "timeline"],
     &["people", "plugin", "presence", "room", "sanctions"],
     &["telemetry"],
-    &["audit", "disconnect", "limits"],
+    &["admission", "audit", "disconnect", "limits"],
     &["deliver", "publish", "recover"],
     &["review"],
     &["hub", "session"],

@@ -6,6 +6,7 @@ use crate::outbox::Frame;
 use confab_protocol::{Body, Present, Record, Room, Typing, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 #[derive(Deserialize)]
 struct CommandIn {
@@ -115,9 +116,33 @@ impl SubscribeIn {
     }
 }
 
-/// Reads the commands of one text frame, in order.
-pub fn decode(frame: &str) -> Result<Vec<Numbered>, Malformed> {
-    frame.split('\n').filter(|line| !line.trim().is_empty()).map(decode_one).collect()
+/// The commands of one text frame, each read when it is its turn.
+#[derive(Debug)]
+pub struct Commands {
+    frame: Utf8Bytes,
+    at: usize,
+}
+
+impl Commands {
+    /// Those of this frame.
+    pub fn of(frame: Utf8Bytes) -> Self {
+        Self { frame, at: 0 }
+    }
+}
+
+impl Iterator for Commands {
+    type Item = Result<Numbered, Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while let Some(rest) = self.frame.as_str().get(self.at..).filter(|rest| !rest.is_empty()) {
+            let line = rest.split('\n').next().unwrap_or(rest);
+            self.at += line.len() + 1;
+            if !line.trim().is_empty() {
+                return Some(decode_one(line));
+            }
+        }
+        None
+    }
 }
 
 fn decode_one(line: &str) -> Result<Numbered, Malformed> {

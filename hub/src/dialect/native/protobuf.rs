@@ -11,17 +11,28 @@ use bytes::{Buf, Bytes};
 use confab_protocol::{Body, Present, Record, Room, Sender, Typing};
 use prost::Message;
 
-/// Reads the commands of one binary frame, in order.
-pub fn decode(frame: &Bytes) -> Result<Vec<Numbered>, Malformed> {
-    if frame.is_empty() {
-        return Err(Malformed::Empty);
+/// The commands of one binary frame, each read when it is its turn.
+#[derive(Debug)]
+pub struct Commands {
+    rest: Bytes,
+}
+
+impl Commands {
+    /// Those of this frame, which must hold something.
+    pub fn of(frame: Bytes) -> Result<Self, Malformed> {
+        if frame.is_empty() { Err(Malformed::Empty) } else { Ok(Self { rest: frame }) }
     }
-    let mut rest = frame.clone();
-    let mut commands = Vec::with_capacity(1);
-    while rest.has_remaining() {
-        commands.push(numbered(wire::Command::decode_length_delimited(&mut rest)?)?);
+}
+
+impl Iterator for Commands {
+    type Item = Result<Numbered, Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if !self.rest.has_remaining() {
+            return None;
+        }
+        Some(wire::Command::decode_length_delimited(&mut self.rest).map_err(Malformed::from).and_then(numbered))
     }
-    Ok(commands)
 }
 
 fn numbered(read: wire::Command) -> Result<Numbered, Malformed> {

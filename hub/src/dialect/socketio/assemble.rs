@@ -33,15 +33,13 @@ impl Assembler {
         Self { bounds, pending: None }
     }
 
-    /// Takes an Engine.IO message; a packet, if it is whole now.
+    /// Takes an Engine.IO message; a packet, if it is whole now. What follows a packet past the bounds is read and left out.
     pub fn take(&mut self, frame: &Frame) -> Result<Option<Packet>, Malformed> {
         match (frame, self.pending.take()) {
             (Frame::Text(text), None) => {
                 let text = text.as_str().strip_prefix('4').ok_or(Malformed::Type)?;
-                let (packet, missing) = Packet::parse(text)?;
-                if missing > self.bounds.attachments {
-                    return Err(Malformed::Attachments);
-                }
+                let (mut packet, missing) = Packet::parse(text)?;
+                packet.cut = missing > self.bounds.attachments;
                 if missing == 0 {
                     return Ok(Some(packet));
                 }
@@ -49,17 +47,22 @@ impl Assembler {
                 Ok(None)
             }
             (Frame::Binary(bytes), Some(mut pending)) => {
-                pending.bytes += bytes.len();
-                if pending.bytes > self.bounds.bytes {
-                    return Err(Malformed::TooLarge);
+                let Pending { packet, missing, bytes: held } = &mut pending;
+                *held += bytes.len();
+                *missing -= 1;
+                packet.cut |= *held > self.bounds.bytes;
+                if packet.cut {
+                    packet.attachments.clear();
+                } else {
+                    packet.attachments.push(bytes.clone());
                 }
-                pending.packet.attachments.push(bytes.clone());
-                pending.missing -= 1;
                 if pending.missing > 0 {
                     self.pending = Some(pending);
                     return Ok(None);
                 }
-                placeholders(&pending.packet)?;
+                if !pending.packet.cut {
+                    placeholders(&pending.packet)?;
+                }
                 Ok(Some(pending.packet))
             }
             (Frame::Text(_), Some(_)) | (Frame::Binary(_), None) => Err(Malformed::Order),
@@ -118,11 +121,16 @@ mod tests {
     #[test]
     fn attachments_are_bounded_and_must_be_announced() {
         assert_eq!(assembler().take(&binary(1)), Err(Malformed::Order));
-        assert_eq!(assembler().take(&text(r#"453-["m"]"#)), Err(Malformed::Attachments));
         let mut large = assembler();
         large.take(&text(r#"452-["m"]"#)).unwrap();
         large.take(&binary(6)).unwrap();
-        assert_eq!(large.take(&binary(6)), Err(Malformed::TooLarge));
+        let packet = large.take(&binary(6)).unwrap().unwrap();
+        assert!(packet.cut && packet.attachments.is_empty());
+        let mut many = assembler();
+        many.take(&text(r#"453-["m"]"#)).unwrap();
+        assert_eq!((many.take(&binary(1)), many.take(&binary(1))), (Ok(None), Ok(None)));
+        assert!(many.take(&binary(1)).unwrap().unwrap().cut);
+        assert!(many.take(&text(r#"42["n"]"#)).unwrap().is_some(), "it goes on behind them");
         let mut interrupted = assembler();
         interrupted.take(&text(r#"451-["m"]"#)).unwrap();
         assert_eq!(interrupted.take(&text(r#"42["n"]"#)), Err(Malformed::Order));

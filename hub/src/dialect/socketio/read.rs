@@ -7,6 +7,7 @@ use crate::dialect::command::{Command, NO_ANSWER, Numbered, Since, Wish, nullabl
 use crate::outbox::Frame;
 use confab_protocol::{Body, Epoch, Refusal};
 use serde::Deserialize;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// The most attachments that are read before the packet is refused: no verb takes any.
@@ -23,8 +24,7 @@ pub struct Reader {
 
 #[derive(Deserialize)]
 struct AuthIn {
-    #[serde(default, deserialize_with = "nullable")]
-    token: String,
+    token: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -80,12 +80,14 @@ impl Reader {
                 let number = match packet.ack.map(u32::try_from) {
                     None => None,
                     Some(Ok(number)) if number != NO_ANSWER => Some(number),
-                    Some(_) => return Err(Malformed::Ack),
+                    Some(_) => {
+                        let refusal = Refusal::BadRequest("the number of the acknowledgement is too large".into());
+                        return one(None, Command::Refused(refusal));
+                    }
                 };
                 one(number, event(&packet, &self.mapping)?)
             }
-            Kind::Ack => Ok(Vec::new()), // nothing of ours asks for one
-            Kind::ConnectError => Err(Malformed::Type),
+            Kind::Ack | Kind::ConnectError => Ok(Vec::new()), // nothing of ours asks for one, and only a server says the other
         }
     }
 }
@@ -106,12 +108,20 @@ fn connect(packet: &Packet) -> Result<Command, Malformed> {
     }
     let data = Body::parse(packet.data.as_str()).map_err(|_| Malformed::Data)?;
     let AuthIn { token } = data.read().map_err(|_| Malformed::Data)?;
+    let token = match token {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(token)) => token,
+        Some(other) => other.to_string(), // whatever it is, it is no valid token
+    };
     Ok(Command::Connect { token, data: Some(data), subs: Vec::new() })
 }
 
 fn event(packet: &Packet, mapping: &Mapping) -> Result<Command, Malformed> {
     let (name, arguments) = packet.arguments()?;
     let refused = |what: &str| Ok(Command::Refused(Refusal::BadRequest(format!("`{name}` {what}").into())));
+    if packet.cut {
+        return refused("came with more bytes than may be");
+    }
     if !packet.attachments.is_empty() {
         return refused("came with bytes: only JSON is kept");
     }
@@ -198,8 +208,31 @@ mod tests {
 
     #[test]
     fn a_malformed_packet_ends_the_session() {
-        for bad in ["2{}", "abc", "2[]", "2[1]", r#"24294967295["send"]"#, r#"0{"token":1}"#] {
+        for bad in ["2{}", "abc", "2[]", "2[null]", "2[[1]]", "0[]"] {
             assert!(reader().read(&format!("4{bad}").into()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_is_null_is_none_and_one_that_is_no_text_is_not_valid() {
+        let token = |auth: &str| match one(&format!("0{auth}")) {
+            (_, Command::Connect { token, .. }) => token,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((token(r#"{"token":null}"#), token("{}"), token("")), Default::default());
+        assert_eq!((token(r#"{"token":"t"}"#), token(r#"{"token":17}"#)), ("t".into(), "17".into()));
+        let join = Command::Subscribe { room: "a".into(), wish: Wish::default() };
+        assert_eq!(one(r#"21["join",{"room":"a","since":null,"token":null}]"#), (Some(1), join));
+    }
+
+    #[test]
+    fn what_is_odd_and_does_no_harm_is_passed_over_or_refused() {
+        assert_eq!(one("21[7]"), (Some(1), Command::Rpc { method: "7".into(), data: None }));
+        for odd in [r#"24294967295["send"]"#, r#"299999999999999999999["send"]"#] {
+            assert!(matches!(one(odd), (None, Command::Refused(Refusal::BadRequest(_)))), "{odd}");
+        }
+        for odd in ["3[1]", "37[1]", r#"4{"message":"no"}"#, r#"4"no""#] {
+            assert!(read(odd).is_empty(), "{odd}");
         }
     }
 }

@@ -94,13 +94,17 @@ pub fn unsubscribed(room: &Room, why: Unsubscribed) -> Frame {
 }
 
 /// What a client is told before its session ends. One that should not come back is disconnected by name, for stock
-/// clients come back by themselves whenever only the link ends.
+/// clients come back by themselves whenever only the link ends. One that was not let in yet takes every error for the last
+/// word, so it hears only those that are.
 pub fn farewell(close: Close, connected: bool) -> Vec<Frame> {
     #[derive(Serialize)]
     struct Closing {
         code: u16,
         reason: &'static str,
         reconnect: bool,
+    }
+    if !connected && close.reconnect() {
+        return Vec::new();
     }
     if !connected {
         return vec![not_connected(close.code().into(), close.reason(), close.reconnect())];
@@ -291,6 +295,7 @@ mod tests {
         let last = farewell(Close::ForceDisconnect, true);
         assert_eq!(text(&last[1]), "41");
         let never = farewell(Close::InvalidToken, false);
+        assert!(farewell(Close::Shutdown, false).is_empty());
         assert_eq!(text(&never[0]), r#"44{"message":"invalid token","data":{"code":3500,"temporary":false}}"#);
     }
 }

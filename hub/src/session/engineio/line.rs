@@ -20,6 +20,9 @@ const POSTS_WAITING: usize = 1;
 /// How long a goodbye waits for a GET that left the client before it, on another connection.
 const GOODBYE_GRACE: Duration = Duration::from_millis(50);
 
+/// How long a request that ends the session waits for the session to say why.
+const LAST_WORD_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// What the session is brought.
 pub enum Inbound {
     /// The packets of a POST.
@@ -48,6 +51,10 @@ pub struct Line {
     room: Notify,
     /// Woken when a GET begins to wait.
     asked: Notify,
+    /// Cancelled when the client has broken the protocol or a limit: the session ends, and says why.
+    failed: CancellationToken,
+    /// Cancelled when the session has said its last.
+    closing: CancellationToken,
     /// Cancelled when nothing more can come of polling.
     ended: CancellationToken,
     inbound: mpsc::Sender<Inbound>,
@@ -61,6 +68,8 @@ struct State {
     poll: Option<oneshot::Sender<Vec<Frame>>>,
     posting: bool,
     why: Option<Close>,
+    /// The session has said why.
+    told: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,6 +99,8 @@ impl Line {
             state: Mutex::default(),
             room: Notify::new(),
             asked: Notify::new(),
+            failed: CancellationToken::new(),
+            closing: CancellationToken::new(),
             ended: CancellationToken::new(),
             inbound,
         };
@@ -103,13 +114,13 @@ impl Line {
             match state.stage {
                 Stage::Closed | Stage::Upgraded => return Err(Refused::Unknown),
                 _ if state.poll.is_some() => {
-                    self.end_in(&mut state, Some("1"), Some(Close::BadRequest));
+                    self.fail_in(&mut state, Close::BadRequest);
                     return Err(Refused::Overlap);
                 }
                 Stage::Closing => {
                     let mut last = state.take();
                     last.push(packet("1"));
-                    self.end_in(&mut state, None, None);
+                    self.end_in(&mut state, None);
                     return Ok(last);
                 }
                 Stage::Polling | Stage::Probing if !state.waiting.is_empty() => {
@@ -137,16 +148,23 @@ impl Line {
             return Err(Refused::Unknown);
         }
         if state.posting {
-            self.end_in(&mut state, Some("1"), Some(Close::BadRequest));
+            self.fail_in(&mut state, Close::BadRequest);
             return Err(Refused::Overlap);
         }
         state.posting = true;
         Ok(Posting(self))
     }
 
-    /// Ends the session because the client broke the protocol or a limit.
-    pub fn fail(&self, why: Close) {
-        self.end_in(&mut self.state.lock(), Some("1"), Some(why));
+    /// Lets the session end because the client broke the protocol or a limit, and waits until it has said why: a GET that
+    /// waits has been answered then, before the request that broke it.
+    pub async fn fail(&self, why: Close) {
+        self.fail_in(&mut self.state.lock(), why);
+        let _ = timeout(LAST_WORD_TIMEOUT, self.closing.cancelled()).await; // a session that is busy says it later
+    }
+
+    fn fail_in(&self, state: &mut State, why: Close) {
+        state.why.get_or_insert(why);
+        self.failed.cancel();
     }
 
     /// Queues frames, and answers the waiting GET with them. `Err` gives them back: there is no room now, or no line.
@@ -163,6 +181,7 @@ impl Line {
             return Err(Offered::Full(frames));
         }
         state.bytes += bytes;
+        state.told = state.why.is_some() && !frames.is_empty();
         state.waiting.extend(frames);
         state.answer();
         Ok(())
@@ -183,10 +202,13 @@ impl Line {
         if state.poll.is_some() {
             state.waiting.push(packet("1"));
             state.answer();
-            self.end_in(&mut state, None, None);
+            self.end_in(&mut state, None);
+        } else if state.why.is_some() && !state.told {
+            self.end_in(&mut state, None); // the answer to the request that broke it has said everything
         } else if matches!(state.stage, Stage::Polling | Stage::Probing) {
             state.stage = Stage::Closing;
         }
+        self.closing.cancel();
     }
 
     /// Whether a WebSocket may be tried; then the waiting GET is answered, so that the client can stop polling.
@@ -255,9 +277,10 @@ impl Line {
         self.ended.cancelled().await;
     }
 
-    /// Why polling ended, if the client is to blame.
-    pub(super) fn why(&self) -> Option<Close> {
-        self.state.lock().why
+    /// Waits until the client has broken the protocol or a limit, and says why the session ends.
+    pub(super) async fn failed(&self) -> Close {
+        self.failed.cancelled().await;
+        self.state.lock().why.unwrap_or(Close::BadRequest)
     }
 
     /// The client says goodbye: requests are over, and what it posted is still brought to the session.
@@ -273,15 +296,15 @@ impl Line {
 
     /// Ends it at once; a waiting GET is answered with `last`.
     pub(super) fn end(&self, last: Option<&'static str>) {
-        self.end_in(&mut self.state.lock(), last, None);
+        self.end_in(&mut self.state.lock(), last);
     }
 
-    fn end_in(&self, state: &mut State, last: Option<&'static str>, why: Option<Close>) {
+    fn end_in(&self, state: &mut State, last: Option<&'static str>) {
         if matches!(state.stage, Stage::Closed | Stage::Upgraded) {
             return;
         }
         state.stage = Stage::Closed;
-        state.why = why;
+        self.closing.cancel();
         state.take();
         if let (Some(poll), Some(last)) = (state.poll.take(), last) {
             let _ = poll.send(vec![packet(last)]); // the client may have gone: then nobody needs to hear it
@@ -394,9 +417,12 @@ mod tests {
         let (line, _inbound) = line();
         let first = waiting(&line).await;
         assert_eq!(line.poll().await, Err(Refused::Overlap));
-        assert_eq!(first.await.unwrap(), Ok(vec![text("1")]));
+        assert_eq!(line.failed().await, Close::BadRequest);
+        assert!(line.offer(vec![text("4why")]).is_ok());
+        assert_eq!(first.await.unwrap(), Ok(vec![text("4why")]), "the first hears why");
+        line.farewell();
+        assert_eq!(line.poll().await, Ok(vec![text("1")]));
         assert_eq!(line.poll().await, Err(Refused::Unknown));
-        assert_eq!(line.why(), Some(Close::BadRequest));
     }
 
     #[tokio::test]

@@ -1,11 +1,11 @@
 //! The session's end of an Engine.IO connection, whichever transport carries it, with its heartbeat.
 
+use super::Engine;
 use super::line::{Inbound, Line, Offered};
 use super::packet::Packet;
-use super::{Engine, Place};
 use crate::outbox::Frame;
 use crate::session::link::{Gone, Incoming, Link};
-use crate::session::socket::Wire;
+use crate::session::socket::{READ_FACTOR, Wire};
 use confab_protocol::Close;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -28,8 +28,6 @@ pub struct EngineLink {
     outgoing: VecDeque<Frame>,
     unflushed: bool,
     beat: Beat,
-    /// Given back with the link.
-    _place: Place,
 }
 
 enum Carrier {
@@ -52,38 +50,24 @@ impl Beat {
 }
 
 impl EngineLink {
-    pub(super) fn polling(
-        engine: Arc<Engine>,
-        line: Arc<Line>,
-        inbound: mpsc::Receiver<Inbound>,
-        place: Place,
-    ) -> Self {
+    pub(super) fn polling(engine: Arc<Engine>, line: Arc<Line>, inbound: mpsc::Receiver<Inbound>) -> Self {
         let sid = line.sid.clone();
-        let mut link = Self::new(engine, Carrier::Polling { line, inbound }, place);
+        let mut link = Self::new(engine, Carrier::Polling { line, inbound });
         link.sid = Some(sid);
         link
     }
 
     /// A link that begins with a WebSocket.
-    pub fn websocket(engine: Arc<Engine>, socket: Wire, place: Place) -> Self {
+    pub fn websocket(engine: Arc<Engine>, socket: Wire) -> Self {
         let sid = super::fresh_sid();
-        let mut link = Self::new(engine, Carrier::WebSocket(Box::new(socket)), place);
+        let mut link = Self::new(engine, Carrier::WebSocket(Box::new(socket)));
         link.outgoing.push_back(link.engine.handshake(&sid, &[]));
         link
     }
 
-    fn new(engine: Arc<Engine>, carrier: Carrier, place: Place) -> Self {
+    fn new(engine: Arc<Engine>, carrier: Carrier) -> Self {
         let beat = Beat::PingAt(Instant::now() + engine.settings.ping_interval);
-        Self {
-            engine,
-            sid: None,
-            carrier,
-            stash: VecDeque::new(),
-            outgoing: VecDeque::new(),
-            unflushed: false,
-            beat,
-            _place: place,
-        }
+        Self { engine, sid: None, carrier, stash: VecDeque::new(), outgoing: VecDeque::new(), unflushed: false, beat }
     }
 
     /// The session id by which the client polls, or did before it moved to a WebSocket.
@@ -106,13 +90,22 @@ impl EngineLink {
     /// What a packet means to the session; `None`: nothing.
     fn open(&mut self, packet: Packet) -> Option<Incoming> {
         match packet {
-            Packet::Message(frame) => return Some(Incoming::Frame(frame)),
+            Packet::Message(frame) => return Some(self.message(frame)),
             Packet::Close => return Some(Incoming::Gone),
-            Packet::Ping | Packet::Upgrade => return Some(Incoming::Broken(Close::BadRequest)),
+            Packet::Ping => return Some(Incoming::Broken(Close::BadRequest)), // the heartbeat comes from the server
             Packet::Pong => self.beat = Beat::PingAt(Instant::now() + self.engine.settings.ping_interval),
-            Packet::Noop => {}
+            Packet::Noop | Packet::Open | Packet::Upgrade => {} // odd, and of no consequence
         }
         None
+    }
+
+    fn message(&self, frame: Frame) -> Incoming {
+        let max = self.engine.settings.max_payload;
+        match frame.len() {
+            len if len <= max => Incoming::Frame(frame),
+            len if len <= max * READ_FACTOR => Incoming::Oversized(frame),
+            _ => Incoming::Broken(Close::TooLarge),
+        }
     }
 
     /// The heartbeat is due.
@@ -174,13 +167,14 @@ impl Link for EngineLink {
                         self.take(came);
                         false
                     }
-                    () = line.ended() => return line.why().map_or(Incoming::Gone, Incoming::Broken),
+                    close = line.failed() => return Incoming::Broken(close),
+                    () = line.ended() => return Incoming::Gone,
                     () = sleep_until(at) => true,
                 },
                 Carrier::WebSocket(socket) => tokio::select! {
                     biased;
                     incoming = socket.next() => match incoming {
-                        Incoming::Frame(frame) => match Packet::read(frame) {
+                        Incoming::Frame(frame) | Incoming::Oversized(frame) => match Packet::read(frame) {
                             Ok(packet) => {
                                 self.stash.push_back(packet);
                                 false
@@ -229,8 +223,7 @@ impl Link for EngineLink {
     async fn close(&mut self, close: Close) {
         match &mut self.carrier {
             Carrier::WebSocket(socket) => socket.close(close).await,
-            // Whoever broke the protocol, or is not there, is not waited for.
-            Carrier::Polling { line, .. } if matches!(close, Close::BadRequest | Close::NoPong) => line.end(Some("1")),
+            Carrier::Polling { line, .. } if close == Close::NoPong => line.end(Some("1")), // nobody is there to hear it
             Carrier::Polling { line, .. } => {
                 line.farewell();
                 // A client that does not ask again in time hears `400` when it does: the session is over either way.

@@ -12,6 +12,8 @@ const PACKETS_MAX: usize = 4096;
 /// What a client sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Packet {
+    /// What only a server says at the beginning.
+    Open,
     /// Goodbye.
     Close,
     /// Asks whether a new transport works.
@@ -45,6 +47,7 @@ impl Packet {
     pub fn read(frame: Frame) -> Result<Self, Malformed> {
         let Frame::Text(text) = &frame else { return Ok(Self::Message(frame)) };
         match text.as_bytes().first() {
+            Some(b'0') => Ok(Self::Open),
             Some(b'1') => Ok(Self::Close),
             Some(b'2') => Ok(Self::Ping),
             Some(b'3') => Ok(Self::Pong),
@@ -118,7 +121,7 @@ mod tests {
 
     #[test]
     fn what_is_no_packet_is_refused() {
-        for bad in ["", "abc", "4a\x1e", "7", "0{}", "bAQI", "b*", "4a\x1exyz"] {
+        for bad in ["", "abc", "4a\x1e", "7", "bAQI", "b*", "4a\x1exyz"] {
             assert!(decode_payload(bad).is_err(), "{bad:?}");
         }
         assert_eq!(decode_payload(&vec!["6"; PACKETS_MAX + 1].join("\x1e")), Err(Malformed::Packets));

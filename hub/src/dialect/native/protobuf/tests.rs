@@ -19,8 +19,12 @@ fn delimited(message: &[Vec<u8>]) -> Vec<u8> {
     [&[message.len() as u8][..], &message].concat()
 }
 
+fn decode(frame: Bytes) -> Result<Vec<Numbered>, Malformed> {
+    Commands::of(frame)?.collect()
+}
+
 fn read(bytes: Vec<u8>) -> Vec<Numbered> {
-    decode(&bytes.into()).unwrap()
+    decode(bytes.into()).unwrap()
 }
 
 fn one(message: &[Vec<u8>]) -> Command {
@@ -96,7 +100,7 @@ fn what_is_no_command_is_malformed_and_data_that_is_no_json_is_told_so() {
         (delimited(&[number(1, 1), field(5, &epoch)]), "an epoch of 65 bytes"),
         (delimited(&[number(1, 1), field(6, &field(1, b"\xff"))]), "a room that is no text"),
     ] {
-        assert!(decode(&bytes.into()).is_err(), "{what}");
+        assert!(decode(bytes.into()).is_err(), "{what}");
     }
 }
 
