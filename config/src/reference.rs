@@ -156,7 +156,7 @@ fn has_default(section: &Section, setting: &Setting) -> bool {
 }
 
 /// Settings without a default: what stands in the reference is an example. A test compares the list with the code.
-pub const EXAMPLES: [&str; 28] = [
+pub const EXAMPLES: [&str; 29] = [
     "admin_token",
     "admin_token_file",
     "metrics",
@@ -167,6 +167,7 @@ pub const EXAMPLES: [&str; 28] = [
     "auth.hmac_secret_previous_file",
     "auth.jwks_url",
     "auth.jwks_ca_file",
+    "auth.personal_room",
     "timeline.redis.url",
     "timeline.redis.url_file",
     "timeline.redis.ca_file",

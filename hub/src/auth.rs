@@ -89,6 +89,20 @@ pub struct Rules {
     pub anonymous: bool,
     /// Development only: whether clients may come without one.
     pub insecure: bool,
+    /// The room that a user is in from the beginning, with `{user}` in place of who that is.
+    pub personal_room: Option<String>,
+}
+
+impl Rules {
+    /// The personal room of a user, if there is one that is this user's alone: `#a,b` would be that of `a` and of `b`.
+    fn room_of(&self, user: &UserId) -> Option<Room> {
+        let room = Room::new(self.personal_room.as_ref()?.replace("{user}", user.as_str())).ok()?;
+        let own = room.users().is_some_and(|users| users.eq([user.as_str()]));
+        if !own {
+            tracing::debug!(%user, "this user has no personal room: its name would give it to others");
+        }
+        own.then_some(room)
+    }
 }
 
 /// Checks tokens.
@@ -121,6 +135,7 @@ impl Auth {
             require_exp: auth.require_exp,
             anonymous: auth.anonymous,
             insecure: auth.insecure,
+            personal_room: auth.personal_room.clone(),
         };
         Ok(Self::new(Keys::of(config)?, rules))
     }
@@ -166,8 +181,16 @@ impl Auth {
             },
         };
         let guest = said.is_none();
-        let (roles, rooms) = (Arc::default(), Vec::new());
-        Ok(Identity { user, guest, info: None, expires_at: None, token: None, roles, rooms })
+        let identity = Identity {
+            user,
+            guest,
+            info: None,
+            expires_at: None,
+            token: None,
+            roles: Arc::default(),
+            rooms: Vec::new(),
+        };
+        Ok(self.at_home(identity))
     }
 
     /// Who the bearer of a connection's token is; `client` is the session's name. Where the token names a key that is not known,
@@ -199,7 +222,19 @@ impl Auth {
         let Claims { user, info, expires_at, issued_at, roles, rooms, .. } = claims;
         let user = user.unwrap_or_else(|| guest(client));
         let token = Some(issued_at);
-        Ok(Identity { user, guest: guest_here, info, expires_at, token, roles: roles.into(), rooms })
+        let identity = Identity { user, guest: guest_here, info, expires_at, token, roles: roles.into(), rooms };
+        Ok(self.at_home(identity))
+    }
+
+    /// With the personal room among those that the session is in from the beginning.
+    fn at_home(&self, mut identity: Identity) -> Identity {
+        if !identity.guest
+            && let Some(room) = self.rules.room_of(&identity.user)
+            && !identity.rooms.contains(&room)
+        {
+            identity.rooms.push(room);
+        }
+        identity
     }
 
     /// Checks a room's token for this room and this user.

@@ -26,6 +26,15 @@ pub(super) fn check(auth: &Auth, listen: SocketAddr, found: &mut Findings) {
                 .rests_on(&Path::of("listen")),
         );
     }
+    if let Some(room) = &auth.personal_room
+        && (!room.ends_with("#{user}") || room.matches('#').count() != 1)
+    {
+        found.add(
+            Problem::error(&Path::of("auth.personal_room"), "the personal room is not the user's alone")
+                .label("it must end in `#{user}`, and have no other `#`")
+                .help("write `personal_room = \"#{user}\"`"),
+        );
+    }
     let grace = Path::of("auth.refresh_grace");
     found.duration(&grace, auth.refresh_grace, Duration::from_secs(1), Duration::from_secs(3600));
     if auth.insecure && auth.has_keys() {

@@ -43,6 +43,9 @@ pub struct Auth {
     pub insecure: bool,
     /// Whether a token without a `sub` lets in a guest, who has a name of its own for each session.
     pub anonymous: bool,
+    /// The room that every user is in from the beginning, and nobody else may enter: it ends in `#{user}`. Guests have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub personal_room: Option<String>,
     /// After a token's end, a connection's or a room's, the client has this long to bring a new one.
     #[serde(with = "duration")]
     pub refresh_grace: Duration,
@@ -66,6 +69,7 @@ impl Default for Auth {
             require_exp: false,
             insecure: false,
             anonymous: false,
+            personal_room: None,
             refresh_grace: Duration::from_secs(25),
             allowed_origins: Vec::new(),
         }
@@ -100,6 +104,7 @@ impl fmt::Debug for Auth {
             .field("require_exp", &self.require_exp)
             .field("insecure", &self.insecure)
             .field("anonymous", &self.anonymous)
+            .field("personal_room", &self.personal_room)
             .field("refresh_grace", &self.refresh_grace)
             .field("allowed_origins", &self.allowed_origins)
             .finish()

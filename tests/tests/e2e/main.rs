@@ -25,6 +25,7 @@ mod newcomer;
 mod occasions;
 mod outages;
 mod page;
+mod personal;
 mod plugins;
 mod presence;
 mod protocol;
