@@ -204,7 +204,8 @@ mod tests {
         let telemetry = Arc::new(Telemetry::new());
         let store = confab_store::Store::sqlite(&folder.path().join("store.db")).await.unwrap();
         let sanctions = Arc::new(Sanctions::new(store, timeline.clone(), Box::new(|_| ())));
-        let deliverer = Deliverer { rooms, timeline, sanctions, telemetry: telemetry.clone() };
+        let disconnects = Arc::new(Disconnects::new(Arc::default(), timeline.clone()));
+        let deliverer = Deliverer { rooms, timeline, sanctions, disconnects, telemetry: telemetry.clone() };
         let (queue, relay) = mpsc::channel(offsets.len().max(1));
         for offset in offsets {
             let at = (*offset as usize).checked_sub(1);
