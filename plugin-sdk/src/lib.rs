@@ -61,6 +61,7 @@ pub mod settings;
 pub mod testing;
 mod verdict;
 
+pub use body::BodyString;
 pub use contract::confab::plugin::types::{
     Context, Decision, Effect, Event, Kind, Mute, Rejection, Replacement, Verdict,
 };

@@ -3,7 +3,7 @@
 mod noise;
 mod settings;
 
-use confab_plugin_sdk::{Context, Event, Plugin, Verdict};
+use confab_plugin_sdk::{Context, Event, Kind, Plugin, Verdict};
 pub use settings::{Noise, Settings, Shouting};
 
 /// The plugin, ready to judge.
@@ -28,12 +28,27 @@ impl Plugin for CapsAndNoise {
     }
 
     fn judge(&self, event: &Event, _context: &Context) -> Verdict {
-        let Some(text) = &event.text else { return Verdict::accept() };
+        if event.kind == Kind::Unreact {
+            return Verdict::accept(); // whoever takes something back says nothing
+        }
         let reject = |reason: &str| Verdict::reject(self.settings.code.get(), reason);
-        match self.quiet(text) {
-            Err(reason) => reject(reason),
-            Ok(None) => Verdict::accept(),
-            Ok(Some(quiet)) => event.with_text(&quiet).map_or_else(|| reject("please be quieter"), Verdict::replace),
+        let mut refused = None;
+        let quiet = event.with_strings(|string| {
+            // Beside a text stand addresses, names and data, which nobody shows as one and which would be other ones in small
+            // letters. Where there is no text, any string may be shown.
+            if event.text.is_some() && !string.is_text {
+                return None;
+            }
+            self.quiet(&string.value).unwrap_or_else(|reason| {
+                refused = Some(reason);
+                None
+            })
+        });
+        match (refused, quiet) {
+            (Some(reason), _) => reject(reason),
+            (None, None) => Verdict::accept(),
+            (None, Some(_)) if event.kind == Kind::React => reject("please be quieter"), // half of a reaction is none
+            (None, Some(quiet)) => Verdict::replace(quiet),
         }
     }
 }

@@ -6,7 +6,7 @@
 mod code;
 
 use confab_plugin_sdk::settings::Code;
-use confab_plugin_sdk::{Context, Event, Plugin, Verdict};
+use confab_plugin_sdk::{Context, Event, Kind, Plugin, Verdict};
 use serde::{Deserialize, Serialize};
 use whatlang::{Detector, Lang};
 
@@ -83,11 +83,18 @@ impl Plugin for LanguageTag {
     }
 
     fn judge(&self, event: &Event, _context: &Context) -> Verdict {
-        let Some(text) = &event.text else { return Verdict::accept() };
+        if !matches!(event.kind, Kind::Send | Kind::Edit) {
+            return Verdict::accept();
+        }
+        // Where there is no text, any string may be shown.
+        let text = event.text.clone().unwrap_or_else(|| {
+            let strings = event.strings();
+            strings.iter().map(|string| &*string.value).collect::<Vec<_>>().join("\n")
+        });
         if text.chars().filter(|c| c.is_alphabetic()).take(self.settings.least).count() < self.settings.least {
             return Verdict::accept();
         }
-        let Some(guess) = self.detector.detect(text).filter(|guess| guess.confidence() >= self.settings.confidence)
+        let Some(guess) = self.detector.detect(&text).filter(|guess| guess.confidence() >= self.settings.confidence)
         else {
             return Verdict::accept();
         };

@@ -40,11 +40,13 @@ impl Plugin for LinkNotes {
     }
 
     fn judge(&self, event: &Event, _context: &Context) -> Verdict {
-        let Some(text) = &event.text else { return Verdict::accept() };
         let mut finder = LinkFinder::new();
         finder.kinds(&[LinkKind::Url]).url_must_have_scheme(false);
-        let links: Vec<Link> =
-            finder.links(text).filter_map(|link| Link::read(link.as_str())).take(self.most).collect();
+        let mut links: Vec<Link> = Vec::new();
+        for string in event.strings() {
+            let found = finder.links(&string.value).filter_map(|link| Link::read(link.as_str()));
+            links.extend(found.take(self.most - links.len()));
+        }
         if links.is_empty() { Verdict::accept() } else { Verdict::accept().annotate("links", &links) }
     }
 }

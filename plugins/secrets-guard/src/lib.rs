@@ -8,7 +8,7 @@ mod contact;
 mod settings;
 mod token;
 
-use confab_plugin_sdk::{Context, Event, Plugin, Verdict};
+use confab_plugin_sdk::{Context, Event, Kind as EventKind, Plugin, Verdict};
 pub use settings::{Action, Settings};
 use std::ops::Range;
 
@@ -39,24 +39,26 @@ impl Plugin for SecretsGuard {
     }
 
     fn judge(&self, event: &Event, _context: &Context) -> Verdict {
-        let Some(text) = &event.text else { return Verdict::accept() };
-        let mut strictest = Action::Off;
-        let mut secrets = Vec::new();
-        for kind in self.kinds().into_iter().filter(|kind| kind.action != Action::Off) {
-            let found = (kind.find)(text);
-            if !found.is_empty() {
-                strictest = strictest.max(kind.action);
-                secrets.extend(found.into_iter().map(|place| Secret { kind: kind.name, place }));
-            }
+        if event.kind == EventKind::Unreact {
+            return Verdict::accept(); // whoever takes something back says nothing
         }
+        let mut strictest = Action::Off;
+        let mut told = Vec::new();
+        let masked = event.with_strings(|string| {
+            let mut secrets = self.secrets(&string.value, &mut strictest);
+            told.extend(secrets.iter().map(|secret| secret.kind));
+            (!secrets.is_empty()).then(|| self.masked(&string.value, &mut secrets))
+        });
         match strictest {
             Action::Off => Verdict::accept(),
-            Action::Mask => match event.with_text(&self.masked(text, &mut secrets)) {
-                Some(body) => Verdict::replace(body).notice(format!("masked in your message: {}", names(&secrets))),
-                None => self.reject(&secrets),
+            Action::Mask => match masked.filter(|_| event.kind != EventKind::React) {
+                Some(body) => Verdict::replace(body).notice(format!("masked in your message: {}", names(told))),
+                None => self.reject(told),
             },
-            Action::Hold => Verdict::hold(format!("it may give away: {}", names(&secrets))),
-            Action::Reject => self.reject(&secrets),
+            Action::Hold if event.kind != EventKind::React => {
+                Verdict::hold(format!("it may give away: {}", names(told)))
+            }
+            Action::Hold | Action::Reject => self.reject(told),
         }
     }
 }
@@ -75,8 +77,21 @@ impl SecretsGuard {
         ]
     }
 
-    fn reject(&self, secrets: &[Secret]) -> Verdict {
-        let reason = format!("the message would give away: {}", names(secrets));
+    /// The secrets of a text. What happens to a message with the worst of them is the strictest of all.
+    fn secrets(&self, text: &str, strictest: &mut Action) -> Vec<Secret> {
+        let mut secrets = Vec::new();
+        for kind in self.kinds().into_iter().filter(|kind| kind.action != Action::Off) {
+            let found = (kind.find)(text);
+            if !found.is_empty() {
+                *strictest = (*strictest).max(kind.action);
+                secrets.extend(found.into_iter().map(|place| Secret { kind: kind.name, place }));
+            }
+        }
+        secrets
+    }
+
+    fn reject(&self, told: Vec<&str>) -> Verdict {
+        let reason = format!("the message would give away: {}", names(told));
         Verdict::reject(self.settings.code.get(), reason)
     }
 
@@ -106,11 +121,10 @@ impl SecretsGuard {
 }
 
 /// The kinds of some secrets, each once.
-fn names(secrets: &[Secret]) -> String {
-    let mut names: Vec<&str> = secrets.iter().map(|secret| secret.kind).collect();
-    names.sort_unstable();
-    names.dedup();
-    names.join(", ")
+fn names(mut kinds: Vec<&str>) -> String {
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds.join(", ")
 }
 
 confab_plugin_sdk::export_plugin!(SecretsGuard);

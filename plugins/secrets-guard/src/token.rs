@@ -87,11 +87,15 @@ pub fn jwts(text: &str) -> Vec<Range<usize>> {
 /// The places of private keys, from `-----BEGIN … PRIVATE KEY` to the end of their block, or of the text.
 pub fn private_keys(text: &str) -> Vec<Range<usize>> {
     const BEGIN: &str = "-----BEGIN ";
+    /// No label is as long: what says nothing of a private key by then is none.
+    const LABEL_MAX: usize = 64;
     let mut found: Vec<Range<usize>> = Vec::new();
     for (start, _) in text.match_indices(BEGIN) {
-        let line = text[start + BEGIN.len()..].lines().next().unwrap_or_default();
+        let label = &text.as_bytes()[start + BEGIN.len()..];
+        let label = &label[..label.len().min(LABEL_MAX)];
+        let end = label.windows(5).position(|part| part == b"-----" || part[0] == b'\n').unwrap_or(label.len());
         let inside = found.last().is_some_and(|last| start < last.end);
-        if inside || !line.split("-----").next().is_some_and(|what| what.contains("PRIVATE KEY")) {
+        if inside || !label[..end].windows(11).any(|part| part == b"PRIVATE KEY") {
             continue;
         }
         let end = text[start..].find("-----END ").and_then(|size| {

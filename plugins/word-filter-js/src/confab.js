@@ -15,6 +15,17 @@ export function replaceText(event, text, annotations = {}) {
   return replace({ ...JSON.parse(event.body), text }, annotations);
 }
 
+/**
+ * A JSON value with `change(string)` in place of every string, at whatever depth. The names of members are none. Whoever shows
+ * a body may show any of them, so a plugin that looks for what must not be said looks here.
+ */
+export function mapStrings(value, change) {
+  if (typeof value === 'string') return change(value);
+  if (Array.isArray(value)) return value.map((item) => mapStrings(item, change));
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, mapStrings(item, change)]));
+}
+
 /** The event is refused: `code` is 400 to 1999, and `reason` what the sender is told. */
 export function reject(code, reason, details = undefined) {
   return verdict({ tag: 'reject', val: { code, reason, details: details && JSON.stringify(details) } });

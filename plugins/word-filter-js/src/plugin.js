@@ -1,6 +1,6 @@
 // Masks or refuses messages that contain forbidden words. A word is found in upper and lower case; only whole words count.
 
-import { accept, reject, replaceText, settingsError } from './confab.js';
+import { accept, mapStrings, reject, replace, settingsError } from './confab.js';
 
 let words = new Set();
 let action = 'mask';
@@ -40,18 +40,29 @@ export function configure(text) {
   if (code < 400 || code > 1999) throw settingsError(`\`code\` is ${code}: a plugin's codes are 400 to 1999`);
 }
 
-export function judge(event) {
-  const { text } = event;
-  if (text === undefined) return accept();
-  let masked = '';
+/** The text with a star for each character of a forbidden word. */
+function masked(text) {
+  let shown = '';
   let end = 0;
   eachWord(text, (word, start) => {
     if (!words.has(fold(word))) return;
     // One star for each character, as a reader counts them, not for each half of a surrogate pair.
-    masked += text.slice(end, start) + '*'.repeat([...word].length);
+    shown += text.slice(end, start) + '*'.repeat([...word].length);
     end = start + word.length;
   });
-  if (end === 0) return accept();
-  if (action === 'reject') return reject(code, reason);
-  return replaceText(event, masked + text.slice(end));
+  return end === 0 ? text : shown + text.slice(end);
+}
+
+export function judge(event) {
+  if (event.kind === 'unreact') return accept(); // whoever takes something back says nothing
+  let found = false;
+  const body = mapStrings(JSON.parse(event.body), (text) => {
+    const shown = masked(text);
+    found ||= shown !== text;
+    return shown;
+  });
+  if (!found) return accept();
+  // Half of a reaction is none.
+  const masks = action === 'mask' && (event.kind === 'send' || event.kind === 'edit');
+  return masks ? replace(body) : reject(code, reason);
 }

@@ -5,7 +5,8 @@ import json
 import re
 import unicodedata
 
-from confab import accept, reject, replace_text, settings_error
+from confab import accept, map_strings, reject, replace, settings_error
+from wit_world.imports.types import Kind
 
 WORD = re.compile(r"[^\W_]+")
 
@@ -44,14 +45,21 @@ class WitWorld:
             raise settings_error(f"`code` is {Filter.code}: a plugin's codes are 400 to 1999")
 
     def judge(self, event, context):
-        text = event.text
-        if text is None:
+        if event.kind == Kind.UNREACT:  # whoever takes something back says nothing
             return accept()
-        if Filter.words.isdisjoint(words_of(text)):
+        body = json.loads(event.body)
+        shown = map_strings(body, masked)
+        if shown == body:
             return accept()
-        if Filter.action == "reject":
-            return reject(Filter.code, Filter.reason)
-        return replace_text(event, WORD.sub(star, text))
+        # Half of a reaction is none.
+        if Filter.action == "mask" and event.kind in (Kind.SEND, Kind.EDIT):
+            return replace(shown)
+        return reject(Filter.code, Filter.reason)
+
+
+def masked(text: str) -> str:
+    """The text with a star for each character of a forbidden word."""
+    return text if Filter.words.isdisjoint(words_of(text)) else WORD.sub(star, text)
 
 
 def words_of(text: str):

@@ -8,6 +8,11 @@ pub fn is_letter(c: char) -> bool {
     c.is_alphanumeric() || (c >= '\u{300}' && is_combining_mark(c) && !is_decoration(c))
 }
 
+/// A character without case, to tell whether two are the same.
+pub fn small(c: char) -> char {
+    if c.is_ascii() { c.to_ascii_lowercase() } else { c.to_lowercase().next().unwrap_or(c) }
+}
+
 /// Whether a character leaves no trace on the screen: soft hyphen, zero-width space, joiners, variation selectors, tags and
 /// their like (Unicode's `Default_Ignorable_Code_Point`).
 pub fn is_invisible(c: char) -> bool {

@@ -1,17 +1,19 @@
 //! Masks, refuses, holds or flags messages that contain unwelcome words, however they are written.
 //!
-//! Everything that does not depend on the message is made in `configure`: a tree of letters. A search walks the text once,
-//! and the tree from each place where a word begins; where no word begins like one of the list, that is one look at a
-//! table.
+//! Everything that does not depend on the message is made in `configure`: a tree of letters. A search walks each string of the
+//! body once, and the tree from each place where a word begins; where no word begins like one of the list, that is one look at
+//! a table. All searches of one message together take a bounded number of steps; a message made to take more counts as one
+//! with an unwelcome word.
 
 mod letters;
 mod lexicon;
+mod looks;
 mod search;
 mod settings;
 
-use confab_plugin_sdk::{Context, Event, Plugin, Verdict};
+use confab_plugin_sdk::{BodyString, Context, Event, Kind, Plugin, Verdict};
 use lexicon::Lexicon;
-use search::{Reading, find};
+use search::{Effort, Reading, Unreadable, find};
 pub use settings::{Action, Settings};
 use std::ops::Range;
 
@@ -38,32 +40,65 @@ impl Plugin for WordFilter {
     }
 
     fn judge(&self, event: &Event, _context: &Context) -> Verdict {
-        let Some(text) = &event.text else { return Verdict::accept() };
-        let found = self.unwelcome(text);
-        if found.is_empty() {
+        let Settings { action, code, reason, .. } = &self.settings;
+        let found = match (event.kind, action) {
+            (Kind::Unreact, _) => return Verdict::accept(), // whoever takes something back says nothing
+            // Half of a reaction is none.
+            (Kind::Send | Kind::Edit, Action::Mask) => match self.masked(event) {
+                Ok(Some(body)) => return Verdict::replace(body),
+                Ok(None) => false,
+                Err(Unreadable) => true,
+            },
+            _ => self.is_unwelcome(event),
+        };
+        if !found {
             return Verdict::accept();
         }
-        let Settings { action, mask, code, reason, .. } = &self.settings;
-        let reject = || Verdict::reject(code.get(), reason);
         match action {
-            Action::Mask => event.with_text(&masked(text, &found, *mask)).map_or_else(reject, Verdict::replace),
-            Action::Reject => reject(),
-            Action::Hold => Verdict::hold(reason),
+            // Only what is said can wait for a moderator.
+            Action::Hold if event.kind != Kind::React => Verdict::hold(reason),
+            Action::Mask | Action::Hold | Action::Reject => Verdict::reject(code.get(), reason),
             Action::Flag => Verdict::accept().flag(reason),
         }
     }
 }
 
 impl WordFilter {
+    /// Whether an unwelcome word stands anywhere in the body, or cannot be looked for.
+    fn is_unwelcome(&self, event: &Event) -> bool {
+        let effort = Effort::default();
+        let welcome =
+            |string: &BodyString<'_>| self.unwelcome(&string.value, &effort).is_ok_and(|found| found.is_empty());
+        !event.strings().iter().all(welcome)
+    }
+
+    /// The body with all unwelcome words masked where they stand; `None` where there are none.
+    fn masked(&self, event: &Event) -> Result<Option<String>, Unreadable> {
+        let effort = Effort::default();
+        let mut readable = Ok(());
+        let body = event.with_strings(|string| match self.unwelcome(&string.value, &effort) {
+            Ok(places) if places.is_empty() => None,
+            Ok(places) => Some(masked(&string.value, &places, self.settings.mask)),
+            Err(unreadable) => {
+                readable = Err(unreadable);
+                None
+            }
+        });
+        readable.map(|()| body)
+    }
+
     /// The places of unwelcome words, in order and apart.
-    fn unwelcome(&self, text: &str) -> Vec<Range<usize>> {
-        let mut found = find(&self.words, self.reading, text);
+    fn unwelcome(&self, text: &str, effort: &Effort) -> Result<Vec<Range<usize>>, Unreadable> {
+        let mut found = find(&self.words, self.reading, text, effort)?;
         if !found.is_empty() {
             // Nobody disguises a welcome word, so these are read as they stand.
-            let allowed = find(&self.allowed, Reading::default(), text);
-            found.retain(|place| !allowed.iter().any(|good| good.start <= place.start && place.end <= good.end));
+            let allowed = find(&self.allowed, Reading::default(), text, effort)?;
+            found.retain(|place| {
+                let next = allowed.partition_point(|good| good.end < place.end);
+                allowed.get(next).is_none_or(|good| place.start < good.start)
+            });
         }
-        found
+        Ok(found)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Finding the words of a [`Lexicon`] in a text, however they are written.
 
-use crate::letters::{ascii_look, is_decoration, is_invisible, is_letter, look, plain, stand_ins};
+use crate::letters::{is_decoration, is_invisible, is_letter, small, stand_ins};
 use crate::lexicon::{End, GAP, Lexicon, Node, Tree, twin};
+use crate::looks::{Known, Looks};
 use std::cell::Cell;
 use std::ops::Range;
 
@@ -10,9 +11,30 @@ const GAP_MAX: usize = 8;
 /// How many of one letter make it a letter that is drawn out.
 const DRAWN_OUT: usize = 3;
 
-/// How many steps are taken from one place. No word of a list takes a tenth of it; a text that leaves very many ways to read it,
-/// made for that, ends here.
-const STEPS_MAX: u32 = 400;
+/// How many steps the searches of one message may take, whatever its length: about 2 ms. A step is one character looked at in one
+/// way. The largest body of natural language, in any script, takes a third of it; a text that takes more was made to leave very
+/// many ways to read it.
+const STEPS_MAX: u32 = 30_000;
+
+/// How many steps it costs to look a character up in Unicode's tables.
+const LOOK_UP: u32 = 20;
+
+/// The text leaves more ways to read it than are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreadable;
+
+/// What the searches of one message have taken so far, and have found out.
+pub struct Effort {
+    /// How many steps are left.
+    steps: Cell<u32>,
+    looks: Looks,
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self { steps: Cell::new(STEPS_MAX), looks: Looks::default() }
+    }
+}
 
 /// How texts are read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,10 +50,11 @@ pub struct Reading {
 }
 
 /// The places of all words of the lexicon, in order and apart.
-pub fn find(lexicon: &Lexicon, reading: Reading, text: &str) -> Vec<Range<usize>> {
-    let search = Search { lexicon, reading, text, steps: Cell::new(0) };
+pub fn find(lexicon: &Lexicon, reading: Reading, text: &str, effort: &Effort) -> Result<Vec<Range<usize>>, Unreadable> {
+    let search = Search { lexicon, reading, text, effort };
     let mut found = Vec::new();
-    let (mut at, mut in_word) = (0, false);
+    let mut at = 0;
+    let mut in_word = false;
     let whole_only = lexicon.parts.is_empty();
     while let Some(byte) = text.as_bytes().get(at) {
         if in_word && whole_only && byte.is_ascii_alphanumeric() {
@@ -54,16 +77,18 @@ pub fn find(lexicon: &Lexicon, reading: Reading, text: &str) -> Vec<Range<usize>
             }
             None => (at, in_word) = (at + size, letter),
         }
+        if effort.steps.get() == 0 {
+            return Err(Unreadable);
+        }
     }
-    found
+    Ok(found)
 }
 
 struct Search<'a> {
     lexicon: &'a Lexicon,
     reading: Reading,
     text: &'a str,
-    /// How many steps are left from this place.
-    steps: Cell<u32>,
+    effort: &'a Effort,
 }
 
 /// How far one way of reading has come.
@@ -84,18 +109,15 @@ struct Trail<'a> {
 impl<'a> Search<'a> {
     /// The word that begins at a place, if one does.
     fn begin(&self, at: usize, c: char, in_word: bool) -> Option<Range<usize>> {
-        let from = |tree: &'a Tree| {
-            self.steps.set(STEPS_MAX);
-            let trail = Trail { tree, node: 0, at, genuine: false, last: GAP, piece: 0 };
-            self.walk(trail)
-        };
+        let from = |tree: &'a Tree| self.walk(Trail { tree, node: 0, at, genuine: false, last: GAP, piece: 0 });
         let mut end = None;
         if !in_word && self.lexicon.words.may_begin(c) && self.may_be_word(at) {
             end = from(&self.lexicon.words);
         }
         if end.is_none() && self.lexicon.parts.may_begin(c) {
+            let end = from(&self.lexicon.parts)?;
             // What the `*` before the word stands for belongs to it.
-            return Some(self.word_start(at)..from(&self.lexicon.parts)?);
+            return Some(self.word_start(at)..end);
         }
         end.map(|end| at..end)
     }
@@ -104,7 +126,8 @@ impl<'a> Search<'a> {
     /// followed as far as there is one way. Most words of a text end here.
     fn may_be_word(&self, at: usize) -> bool {
         let tree = &self.lexicon.words;
-        let (mut node, mut last) = (0, 0);
+        let mut node = 0;
+        let mut last = 0;
         for (byte, at) in self.text.as_bytes()[at..].iter().zip(at..) {
             let c = char::from(*byte);
             let open = self.lexicon.is_itself(c) || (self.lexicon.is_itself_openly(c) && !self.is_disguised(at, c));
@@ -123,26 +146,28 @@ impl<'a> Search<'a> {
 
     /// The end of the longest word that can be read from here.
     fn walk(&self, mut trail: Trail<'a>) -> Option<usize> {
-        self.steps.set(self.steps.get().checked_sub(1)?);
+        self.spend(1)?;
         let mut end = self.ends(&trail);
         if trail.piece > 0 {
             trail.at = self.pass_over(trail.at, |c| !is_visible(c));
         }
         let Some(c) = self.char_at(trail.at) else { return end };
         let after = trail.at + c.len_utf8();
-        self.readings(c, trail.at, |letters, genuine| {
+        let known = if c.is_ascii() { None } else { Some(self.effort.looks.of(c, || self.spend(LOOK_UP))?) };
+        let last = known.as_ref().map_or(c.to_ascii_lowercase(), |known| known.small);
+        let is_letter = known.as_ref().map_or(c.is_ascii_alphanumeric(), |known| known.is_letter);
+        self.readings(c, known.as_ref(), trail.at, |letters, genuine| {
             let Some(node) = letters.iter().try_fold(trail.node, |node, letter| trail.tree.step(node, *letter)) else {
                 return;
             };
-            let last = small(c);
             let genuine = trail.genuine || genuine;
             end = end.max(self.walk(Trail { node, at: after, genuine, last, piece: trail.piece + 1, ..trail }));
         });
-        if self.reading.repeats && trail.piece > 0 && small(c) == trail.last {
+        if self.reading.repeats && trail.piece > 0 && last == trail.last {
             let rest = self.drawn_out(&trail);
             end = end.max(rest.and_then(|at| self.walk(Trail { at, ..trail })));
         }
-        if trail.piece > 0 && !is_letter(c) {
+        if trail.piece > 0 && !is_letter {
             end = end.max(self.cross(&trail));
         }
         end
@@ -150,6 +175,7 @@ impl<'a> Search<'a> {
 
     /// Goes on after signs or spaces: to the next word of a phrase, or to the rest of a word that is taken apart.
     fn cross(&self, trail: &Trail<'a>) -> Option<usize> {
+        self.spend(1)?;
         let gap = self.text[trail.at..].char_indices().take(GAP_MAX + 1);
         let next = gap.skip_while(|(_, c)| !is_letter(*c)).map(|(size, _)| trail.at + size).next()?;
         let over = Trail { at: next, last: GAP, piece: 0, ..*trail };
@@ -160,21 +186,23 @@ impl<'a> Search<'a> {
     }
 
     /// Each way to read a character: letters, and whether it is or looks like them.
-    fn readings(&self, c: char, at: usize, mut each: impl FnMut(&[char], bool)) {
+    fn readings(&self, c: char, known: Option<&Known>, at: usize, mut each: impl FnMut(&[char], bool)) {
         if self.lexicon.is_itself(c) {
             return each(&[c.to_ascii_lowercase()], true);
         }
-        let mut letters = Letters::default();
-        plain(c, |letter| letters.push(letter));
-        each(letters.get(), is_letter(c));
+        match known {
+            Some(known) => each(known.plain(), known.is_letter),
+            None => each(&[c.to_ascii_lowercase()], c.is_ascii_alphanumeric()),
+        }
         if !self.reading.look_alikes {
             return;
         }
-        let like = if c.is_ascii() { Some(c) } else { ascii_look(c) };
-        let Some(like) = like else {
-            let mut letters = Letters::default();
-            look(c, |like| plain(like, |letter| letters.push(letter)));
-            return each(letters.get(), true);
+        let like = match known {
+            None => c,
+            Some(known) => match known.ascii() {
+                Some(like) => like,
+                None => return each(known.look(), true),
+            },
         };
         if !c.is_ascii() {
             each(&[like.to_ascii_lowercase()], true);
@@ -199,14 +227,30 @@ impl<'a> Search<'a> {
 
     /// Where the characters end that only draw the last one out, if it is drawn out.
     fn drawn_out(&self, trail: &Trail<'a>) -> Option<usize> {
-        let before = self.text[..trail.at].chars().rev().filter(|c| is_visible(*c)).take(DRAWN_OUT);
-        let before = before.take_while(|c| small(*c) == trail.last).count();
-        let (mut end, mut more) = (trail.at, 0);
-        for (size, c) in self.text[trail.at..].char_indices().filter(|(_, c)| is_visible(*c)) {
+        let mut end = trail.at;
+        let mut more = 0;
+        for (size, c) in self.text[trail.at..].char_indices() {
+            self.spend(1)?;
+            if !is_visible(c) {
+                continue;
+            }
             if small(c) != trail.last {
                 break;
             }
-            (end, more) = (trail.at + size + c.len_utf8(), more + 1);
+            end = trail.at + size + c.len_utf8();
+            more += 1;
+        }
+        let mut before = 0;
+        for c in self.text[..trail.at].chars().rev() {
+            if before + more >= DRAWN_OUT {
+                break;
+            }
+            self.spend(1)?;
+            match is_visible(c) {
+                true if small(c) == trail.last => before += 1,
+                true => break,
+                false => {}
+            }
         }
         (more > 0 && before + more >= DRAWN_OUT).then_some(end)
     }
@@ -214,7 +258,7 @@ impl<'a> Search<'a> {
     /// Where a word of the lexicon that was read up to here ends, if one does.
     fn ends(&self, trail: &Trail<'a>) -> Option<usize> {
         let end = trail.tree.end(trail.node);
-        if !trail.genuine || trail.piece == 0 {
+        if end == End::default() || !trail.genuine || trail.piece == 0 {
             return None;
         }
         let at = self.pass_over(trail.at, is_decoration);
@@ -235,15 +279,29 @@ impl<'a> Search<'a> {
     }
 
     fn word_start(&self, at: usize) -> usize {
-        let before = self.text[..at].char_indices().rev();
-        let word = before.take_while(|(_, c)| is_letter(*c) || is_decoration(*c) || is_invisible(*c));
-        word.filter(|(_, c)| is_letter(*c)).last().map_or(at, |(start, _)| start)
+        let mut start = at;
+        for (before, c) in self.text[..at].char_indices().rev() {
+            if self.spend(1).is_none() || !belongs_to_word(c) {
+                break;
+            }
+            if is_letter(c) {
+                start = before;
+            }
+        }
+        start
     }
 
     fn word_end(&self, at: usize) -> usize {
-        let word =
-            self.text[at..].char_indices().take_while(|(_, c)| is_letter(*c) || is_decoration(*c) || is_invisible(*c));
-        word.filter(|(_, c)| !is_invisible(*c)).last().map_or(at, |(size, c)| at + size + c.len_utf8())
+        let mut end = at;
+        for (size, c) in self.text[at..].char_indices() {
+            if self.spend(1).is_none() || !belongs_to_word(c) {
+                break;
+            }
+            if !is_invisible(c) {
+                end = at + size + c.len_utf8();
+            }
+        }
+        end
     }
 
     /// The place of the next character that is not of a kind; nothing in ASCII is.
@@ -251,7 +309,16 @@ impl<'a> Search<'a> {
         if self.text.as_bytes().get(at).is_some_and(u8::is_ascii) {
             return at;
         }
-        self.text[at..].find(|c| !what(c)).map_or(self.text.len(), |size| at + size)
+        let mut chars = self.text[at..].char_indices();
+        let next = chars.find(|(_, c)| !what(*c) || self.spend(1).is_none());
+        next.map_or(self.text.len(), |(size, _)| at + size)
+    }
+
+    /// Takes so many steps, if there are so many left.
+    fn spend(&self, steps: u32) -> Option<()> {
+        let left = self.effort.steps.get().checked_sub(steps);
+        self.effort.steps.set(left.unwrap_or(0));
+        left.map(|_| ())
     }
 
     fn char_at(&self, at: usize) -> Option<char> {
@@ -264,34 +331,11 @@ impl<'a> Search<'a> {
     }
 }
 
-/// A character without case, to tell whether two are the same.
-fn small(c: char) -> char {
-    if c.is_ascii() { c.to_ascii_lowercase() } else { c.to_lowercase().next().unwrap_or(c) }
-}
-
 fn is_visible(c: char) -> bool {
     !is_decoration(c) && !is_invisible(c)
 }
 
-/// The few letters that one character is read as.
-#[derive(Default)]
-struct Letters {
-    letters: [char; Self::MOST],
-    count: usize,
-}
-
-impl Letters {
-    /// The longest decomposition in Unicode has 18; what is past 8 is no word's disguise.
-    const MOST: usize = 8;
-
-    fn push(&mut self, letter: char) {
-        if let Some(free) = self.letters.get_mut(self.count) {
-            *free = letter;
-            self.count += 1;
-        }
-    }
-
-    fn get(&self) -> &[char] {
-        &self.letters[..self.count]
-    }
+/// Whether a character neither ends a word nor begins another.
+fn belongs_to_word(c: char) -> bool {
+    is_letter(c) || is_decoration(c) || is_invisible(c)
 }

@@ -1,6 +1,7 @@
 //! What the filter promises: which ways of writing are found, which are not, and what becomes of the rest of a message.
 
 use super::*;
+use confab_plugin_sdk::Decision;
 use confab_plugin_sdk::testing::{self, Trial, golden};
 use serde_json::{Value, json};
 
@@ -153,8 +154,8 @@ fn a_clean_message_is_accepted_and_not_rewritten() {
 #[test]
 fn masking_keeps_the_rest_of_the_body_byte_for_byte() {
     let mut event = testing::event("spam");
-    event.body = r#"{ "n": 1.00, "text": "sp\u0061m", "extra": {"text": "spam"} }"#.into();
-    let expected = r#"{ "n": 1.00, "text": "****", "extra": {"text": "spam"} }"#;
+    event.body = r#"{ "n": 1.00, "text": "sp\u0061m", "spam": {"text": "a h\u0061m", "list": ["spam!"]} }"#.into();
+    let expected = r#"{ "n": 1.00, "text": "****", "spam": {"text": "a h\u0061m", "list": ["****!"]} }"#;
     assert_eq!(masking(json!({ "words": ["spam"] })).judge_event(&event), Verdict::replace(expected));
 }
 
@@ -167,10 +168,91 @@ fn settings_that_cannot_work_are_refused() {
     assert!(error(json!({ "mask": "**" })).contains("mask"));
 }
 
+/// All ways to read, and words of each kind.
+fn thorough() -> Value {
+    let words = ["spam", "scam*", "*cunt*", "buy now", "дурак", "illicit"];
+    json!({ "words": words, "leetspeak": true, "repeats": true, "split": true })
+}
+
+/// The same again and again, as long as a body may be.
+fn filled(with: &str) -> String {
+    with.repeat(32_000 / with.len())
+}
+
 #[test]
-fn a_text_made_to_cost_time_costs_little_of_it() {
+fn what_people_write_is_read_to_its_end_however_long() {
+    let texts = [
+        "Six pigs, a clam and seven small boats came by; nobody called, but I still slept well in the tall illuminated hall. ",
+        "Съешь ещё этих мягких французских булок, да выпей чаю; скоро приедут друзья из Москвы, и мы споём. ",
+        "我能吞下玻璃而不伤身体。天地玄黄，宇宙洪荒，日月盈昃，辰宿列张。寒来暑往，秋收冬藏。 ",
+        "いろはにほへと ちりぬるを わかよたれそ つねならむ スパムではない カタカナの文。 ",
+        "다람쥐 헌 쳇바퀴에 타고파. 키스의 고유조건은 입술끼리 만나야 하고 특별한 기술은 필요치 않다. ",
+        "نص حكيم له سر قاطع وذو شأن عظيم مكتوب على ثوب أخضر ومغلف بجلد أزرق. ",
+        "ऋषियों को सताने वाले दुष्ट राक्षसों के राजा रावण का सर्वनाश करने वाले विष्णुवतार भगवान श्रीराम। ",
+        "Ξεσκεπάζω την ψυχοφθόρα βδελυγμία, και πάλι σας λέω όχι. ",
+        "| a | 1 | !!! ..... --- 4 + 3 = 7 $5 @ada https://example.com/a?b=1&c=2 { \"a\": [1, 2] } ",
+    ];
+    let filter = masking(thorough());
+    for text in texts {
+        assert_eq!(filter.judge(&filled(text)), Verdict::accept(), "{text}");
+    }
+    let all: String = texts.concat();
+    assert_eq!(filter.judge(&filled(&all)), Verdict::accept());
+}
+
+#[test]
+fn a_text_made_to_cost_time_is_refused_and_costs_little_of_it() {
     let words: Vec<String> = (0..200).map(|n| format!("{}z{n}", "il".repeat(10 + n % 30))).collect();
-    let filter = masking(json!({ "words": words, "leetspeak": true, "repeats": true, "split": true }));
-    let text = "I.l|1!".repeat(300);
-    assert_eq!(filter.judge(&text), Verdict::accept());
+    let ambiguous = json!({ "words": words, "leetspeak": true, "repeats": true, "split": true });
+    let many_marks = format!("sp{}", "\u{200b}".repeat(50));
+    let poison: [(Value, &str); 9] = [
+        (ambiguous, "I.l|1!"),
+        (thorough(), "ѕ "),
+        (thorough(), "ѕ."),
+        (thorough(), "sс"),
+        (thorough(), "ﷺ"),
+        (thorough(), "𝓼𝓹𝓪 "),
+        (thorough(), &many_marks),
+        (json!({ "words": ["spam"] }), "ѕ "),
+        (json!({ "words": ["spam"] }), "𝓼𝓹𝓪 "),
+    ];
+    for (settings, text) in poison {
+        // It ends, and is either read to its end or refused: nobody passes the filter by tiring it.
+        let verdict = masking(settings.clone()).judge(&format!("{} spam", filled(text)));
+        assert_ne!(verdict, Verdict::accept(), "{text}");
+    }
+    // What one message may cost is shared by all strings of it.
+    let said = |strings: usize| {
+        let mut event = testing::event("");
+        event.body = json!(vec!["𝓼𝓹𝓪 ".repeat(200); strings]).to_string();
+        event.text = None;
+        masking(thorough()).judge_event(&event)
+    };
+    assert_eq!(said(1), Verdict::accept());
+    assert!(matches!(said(20).decision, Decision::Reject(_)));
+}
+
+#[test]
+fn a_word_is_found_in_a_body_of_any_shape() {
+    let rejecting = masking(json!({ "words": ["spam"], "action": "reject" }));
+    for body in [r#""spam""#, r#"["spam"]"#, r#"{"message":"spam"}"#, r#"{"text":"hi","a":[{"b":"sp\u0061m"}]}"#] {
+        let mut event = testing::event("hi");
+        event.body = body.into();
+        event.text = body.contains("\"text\"").then(|| "hi".into());
+        assert!(matches!(rejecting.judge_event(&event).decision, Decision::Reject(_)), "{body}");
+    }
+}
+
+#[test]
+fn a_reaction_is_refused_and_never_masked_and_taking_it_back_is_free() {
+    for action in ["mask", "reject", "hold"] {
+        let filter = masking(json!({ "words": ["spam"], "action": action }));
+        let mut event = testing::event("");
+        event.body = json!({ "reaction": "spam" }).to_string();
+        event.text = None;
+        event.kind = Kind::React;
+        assert!(matches!(filter.judge_event(&event).decision, Decision::Reject(_)), "{action}");
+        event.kind = Kind::Unreact;
+        assert_eq!(filter.judge_event(&event), Verdict::accept(), "{action}");
+    }
 }
