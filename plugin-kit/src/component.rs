@@ -1,6 +1,7 @@
 //! What a component says of itself, read without running it: its contract and what it imports.
 
 use crate::embed::Unreadable;
+use crate::plain;
 use serde::Serialize;
 use wasmparser::component_types::ComponentEntityType;
 use wasmparser::{Parser, Payload, Validator};
@@ -37,6 +38,7 @@ pub fn face(component: &[u8]) -> Result<Face, Unreadable> {
             Payload::ComponentImportSection(imports) if depth == 0 => {
                 for import in imports {
                     let name = import.map_err(wrong)?.name.name;
+                    plain::check(name).map_err(|why| Unreadable(format!("the name of an import: {why}")))?;
                     let only_types = match types.component_item_for_import(name).map(|item| item.ty) {
                         Some(ComponentEntityType::Instance(id)) => {
                             types[id].exports.values().all(|item| matches!(item.ty, ComponentEntityType::Type { .. }))

@@ -1,6 +1,7 @@
 //! Manifest and settings schema as custom sections of a component, so that one file is a plugin.
 
 use crate::manifest::Manifest;
+use crate::plain;
 use serde_json::Value;
 use std::borrow::Cow;
 use wasm_encoder::{ComponentSection, CustomSection};
@@ -52,8 +53,10 @@ pub fn read(component: &[u8]) -> Result<Embedded, Unreadable> {
                 found.manifest = Some(read.map_err(|why| Unreadable(format!("section `{name}`: {why}")))?);
             }
             SCHEMA => {
-                let read = serde_json::from_str(text()?);
-                found.schema = Some(read.map_err(|why| Unreadable(format!("section `{name}`: {why}")))?);
+                let read: Value =
+                    serde_json::from_str(text()?).map_err(|why| Unreadable(format!("section `{name}`: {why}")))?;
+                plain::check_schema(&read).map_err(|why| Unreadable(format!("section `{name}`: {why}")))?;
+                found.schema = Some(read);
             }
             _ => {}
         }

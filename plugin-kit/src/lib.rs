@@ -17,6 +17,7 @@ pub mod embed;
 mod error;
 pub mod golden;
 pub mod manifest;
+pub mod plain;
 pub mod project;
 pub mod schema;
 pub mod settings;

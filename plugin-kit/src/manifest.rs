@@ -1,6 +1,6 @@
 //! The manifest, `plugin.toml`: what a plugin is, and what it asks for and why.
 
-use crate::{Error, Result};
+use crate::{Error, Result, plain};
 use confab_config::Isolation;
 use confab_config::human::{self, Size};
 use serde::{Deserialize, Serialize};
@@ -88,6 +88,11 @@ impl Manifest {
         if !is_version(&manifest.version) {
             return Err(at("version", format!("{:?} is not a version", manifest.version)).help("write it like `1.2.0`"));
         }
+        if let Err((key, why)) = manifest.check_words() {
+            return Err(at(key, format!("`{key}` is not plain text: {why}")).help(
+                "write it in one line, without control characters: it stands in hub.toml, in logs and on terminals",
+            ));
+        }
         for (key, reason) in &manifest.capabilities {
             if !CAPABILITIES.iter().any(|(known, _)| known == key) {
                 let known: Vec<&str> = CAPABILITIES.iter().map(|(known, _)| *known).collect();
@@ -117,7 +122,30 @@ impl Manifest {
         };
         keep("", &["name", "version", "description", "license", "homepage", "capabilities", "needs"]);
         keep("/needs", &["timeout", "memory", "isolation"]);
-        serde_json::from_value(value).map_err(|error| error.to_string())
+        let manifest: Self = serde_json::from_value(value).map_err(|error| error.to_string())?;
+        manifest.check_words().map_err(|(key, why)| format!("`{key}` is not plain text: {why}"))?;
+        if !is_name(&manifest.name) {
+            return Err(format!("{:?} cannot be a plugin's name", manifest.name));
+        }
+        Ok(manifest)
+    }
+
+    /// Sees to it that every text is plain; an error names the field. Whoever makes a plugin writes these, and they come to stand
+    /// in hub.toml, in logs and on the terminals of others.
+    fn check_words(&self) -> std::result::Result<(), (&'static str, String)> {
+        let words = [
+            ("name", Some(&self.name)),
+            ("version", Some(&self.version)),
+            ("description", Some(&self.description)),
+            ("license", Some(&self.license)),
+            ("homepage", self.homepage.as_ref()),
+        ];
+        let reasons = self.capabilities.iter().flat_map(|(key, reason)| [key, reason]);
+        let reasons = reasons.map(|text| ("capabilities", Some(text)));
+        for (key, text) in words.into_iter().chain(reasons) {
+            text.map_or(Ok(()), |text| plain::check(text)).map_err(|why| (key, why))?;
+        }
+        Ok(())
     }
 }
 
@@ -181,6 +209,34 @@ isolation = "worker"
             manifest.to_json().replacen('{', r#"{"colour":"blue","#, 1).replace(r#""needs":{"#, r#""needs":{"x":1,"#);
         assert!(newer.contains("colour") && newer.contains("\"x\":1"));
         assert_eq!(Manifest::from_json(&newer).unwrap(), manifest);
+    }
+
+    #[test]
+    fn a_manifest_is_plain_text_in_every_field_whether_it_is_written_or_travels() {
+        let good = Manifest::parse(Path::new("plugin.toml"), GOOD).unwrap();
+        let planted = "x\n[[room]]\njoin = \"anyone\" #";
+        let evil: [(&str, fn(&mut Manifest, String)); 6] = [
+            ("version", |manifest, text| manifest.version = text),
+            ("description", |manifest, text| manifest.description = text),
+            ("license", |manifest, text| manifest.license = text),
+            ("homepage", |manifest, text| manifest.homepage = Some(text)),
+            ("capabilities", |manifest, text| manifest.capabilities = [("kv".to_owned(), text)].into()),
+            ("capabilities", |manifest, text| manifest.capabilities = [(text, "why".to_owned())].into()),
+        ];
+        for text in [planted, "\u{1b}[31m", "a\u{2028}b", "a\rb", "a\u{202e}b"] {
+            for (field, put) in evil {
+                let mut manifest = good.clone();
+                put(&mut manifest, text.to_owned());
+                let wrong = Manifest::from_json(&manifest.to_json()).unwrap_err();
+                assert!(wrong.starts_with(&format!("`{field}` is not plain text")), "{wrong}");
+                assert!(!wrong.chars().any(char::is_control), "{wrong:?}");
+            }
+            let wrong = refused(&GOOD.replace("\"Slows people down\"", &format!("{}", serde_json::Value::from(text))));
+            assert!(wrong.contains("`description` is not plain text") && wrong.contains("plugin.toml:4:1"), "{wrong}");
+        }
+        let mut manifest = good;
+        manifest.name = "a b".into();
+        assert!(Manifest::from_json(&manifest.to_json()).unwrap_err().contains("cannot be a plugin's name"));
     }
 
     #[test]

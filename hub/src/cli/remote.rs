@@ -3,6 +3,7 @@
 use super::{AnswerArgs, Exit, History, HubArgs, Screen, Send, SettingsArgs};
 use confab_config::admin_tokens::AdminTokens;
 use confab_config::{Diagnostics, Secret};
+use confab_plugin_kit::plain;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode, header};
@@ -21,15 +22,14 @@ pub fn chain_status(settings: &SettingsArgs, how: &AnswerArgs, screen: &mut Scre
     ask(settings, how, Method::GET, "/api/v1/chain", None, screen, |answer, screen| {
         let plugins = answer["plugins"].as_array().map(Vec::as_slice).unwrap_or_default();
         writeln!(screen.out, "chain {}, contract {}", word(&answer["version"]), word(&answer["contract"]))?;
-        let heads = ["plugin", "module", "breaker", "calls", "faults", "skipped", "p50 µs", "p99 µs", "memory KiB"];
-        let [name, module, breaker, numbers @ ..] = heads;
-        write!(screen.out, "{name:<24} {module:<12} {breaker:<9}")?;
+        let numbers = ["calls", "faults", "skipped", "paused", "p50 µs", "p99 µs", "memory KiB"];
+        write!(screen.out, "{:<24} {:<12} {:<9}", "plugin", "module", "breaker")?;
         numbers.iter().try_for_each(|head| write!(screen.out, " {head:>10}"))?;
         writeln!(screen.out)?;
         for plugin in plugins {
             let hash: String = word(&plugin["hash"]).chars().take(12).collect();
             write!(screen.out, "{:<24} {hash:<12} {:<9}", word(&plugin["plugin"]), word(&plugin["breaker"]))?;
-            for number in ["calls", "faults", "skipped", "p50_us", "p99_us"] {
+            for number in ["calls", "faults", "skipped", "senders_paused", "p50_us", "p99_us"] {
                 write!(screen.out, " {:>10}", plugin[number])?;
             }
             writeln!(screen.out, " {:>10}", plugin["memory_bytes"].as_u64().unwrap_or_default() >> 10)?;
@@ -60,7 +60,10 @@ pub fn history(settings: &SettingsArgs, history: &History, screen: &mut Screen<'
     ask(settings, &history.answer, Method::GET, &path, None, screen, |page, screen| {
         let events = page["events"].as_array().map(Vec::as_slice).unwrap_or_default();
         for event in events.iter().rev() {
-            let (text, user, kind) = (said(&event["body"]), word(&event["sender"]["user"]), word(&event["type"]));
+            let text = text_of(&event["body"]);
+            let text = plain::escaped(&text);
+            let user = plain::escaped(word(&event["sender"]["user"]));
+            let kind = word(&event["type"]);
             let kind = if kind == "message" { String::new() } else { format!(" [{kind}]") };
             writeln!(screen.out, "{:>6}  {}  {user}{kind}: {text}", event["offset"], when(&event["at"]))?;
         }
@@ -69,6 +72,16 @@ pub fn history(settings: &SettingsArgs, history: &History, screen: &mut Screen<'
         }
         Ok(())
     })
+}
+
+/// The text of a body, or its reaction. What is neither must not pass for a text.
+fn text_of(body: &Value) -> String {
+    let said = body["text"].as_str().or_else(|| body["reaction"].as_str());
+    match said {
+        Some(text) => text.to_owned(),
+        None if body.is_null() => String::new(),
+        None => format!("({} bytes of JSON without a text, see --json)", body.to_string().len()),
+    }
 }
 
 fn cursor(text: &str) -> Option<(&str, u64)> {

@@ -12,6 +12,7 @@ use super::linked::Exports;
 use super::module::{Bounds, Module};
 use super::tally::Tally;
 use super::{Check, Circumstances, Fault, Observer, Verdict};
+use confab_plugin_kit::plain;
 use confab_protocol::Event;
 use std::sync::Arc;
 use wasmtime::{ResourceLimiter, StoreContextMut, Trap, UpdateDeadline};
@@ -110,7 +111,8 @@ pub async fn configure(store: &mut wasmtime::Store<Guest>, exports: &Exports, se
     let budget = store.data().host.budget.clone();
     let configured = budget.cover(exports.configure(store, settings)).await;
     store.data_mut().host.end();
-    configured.map_err(|failed| store.data().fault(failed, Fault::Nonsense))?.map_err(Fault::Configure)
+    let configured = configured.map_err(|failed| store.data().fault(failed, Fault::Nonsense))?;
+    configured.map_err(|why| Fault::Configure(plain::escaped(&why).into_owned()))
 }
 
 /// Called at every tick while guest code runs: past the deadline it is interrupted, else everyone else goes first.
@@ -152,7 +154,8 @@ impl Guest {
             Some(trap) => Fault::Trap(trap.to_string()),
             // Wasmtime's error for this has no public type; a test sees to it that we notice when its words change.
             None if error.to_string().contains("hostcalls has been exhausted") => Fault::Output(self.handed),
-            None => other(format!("{error:#}")),
+            // It names functions as the plugin does.
+            None => other(plain::escaped(&format!("{error:#}")).into_owned()),
         }
     }
 }

@@ -7,6 +7,7 @@ use super::linked::Linked;
 use super::settings::{self, Refused};
 use super::{Fault, engine::Engine, snapshot, tally::Tally};
 use confab_config::{Isolation, PluginConfig};
+use confab_plugin_kit::embed;
 use confab_plugin_kit::settings::table_to_json;
 use std::path::Path;
 use std::sync::Arc;
@@ -59,6 +60,9 @@ pub enum Error {
     /// It wants something that no plugin can have.
     #[error("it imports `{0}`, which this hub gives to no plugin")]
     UnknownImport(String),
+    /// What travels in it, its manifest or the schema of its settings, is not what any plugin may bring along.
+    #[error("{0}")]
+    Embedded(String),
     /// It does not export what the contract asks for.
     #[error("its exports are not those of the contract")]
     Exports(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -160,6 +164,7 @@ impl Module {
                 entry
             }
         };
+        embed::read(&bytes).map_err(|why| Error::Embedded(why.0))?;
         check_imports(&entry.component, engine.wasmtime(), &name, config)?;
         let mut linker = Linker::new(engine.wasmtime());
         let linked = capability::link(&mut linker, &config.capabilities)
@@ -260,7 +265,7 @@ pub fn check_imports(
                 missing.push(capability);
                 interfaces.push(format!("`{import}`"));
             }
-            None => return Err(Error::UnknownImport(import.into())),
+            None => return Err(Error::UnknownImport(import.escape_debug().to_string())),
         }
     }
     if missing.is_empty() {

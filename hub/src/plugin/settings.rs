@@ -1,9 +1,9 @@
 //! `[plugin.NAME.settings]` of hub.toml against the schema that the plugin's file carries.
 
 use confab_config::{Path, Problem};
-use confab_plugin_kit::embed;
 use confab_plugin_kit::schema::{self, Step, Violation};
 use confab_plugin_kit::settings::table_to_json;
+use confab_plugin_kit::{embed, plain};
 use serde_json::Value;
 use std::fmt;
 
@@ -73,7 +73,7 @@ fn advice(violation: &Violation, schema: &Value) -> Option<String> {
         Step::Index(_) => None,
     });
     match described {
-        Some((first, words)) => Some(format!("`{first}`: {words}")),
+        Some((first, words)) => Some(format!("`{first}`: {}", plain::line(words))),
         None if known.is_empty() => None,
         None => Some(format!("its settings are {}", known.join(", "))),
     }

@@ -137,7 +137,7 @@ async fn what_is_saved_is_built_tested_and_swapped_into_the_hub_and_what_fails_i
     let folder = world.folder.path().join("swapped");
     confab(&world, &["plugin", "new", "swapped", "--path", text(&folder)])?;
     confab(&world, &["plugin", "build", text(&folder)])?;
-    confab(&world, &["plugin", "add", text(&folder.join("swapped.wasm")), "-s", "most=5"])?;
+    confab(&world, &["plugin", "add", text(&folder.join("swapped.wasm")), "-s", "most=5", "--yes"])?;
     confab(&world, &["reload"])?;
     let ada = Client::connect(&world.hub.listen, "ada").await?;
     let log = world.folder.path().join("dev.log");
@@ -165,6 +165,46 @@ async fn what_is_saved_is_built_tested_and_swapped_into_the_hub_and_what_fails_i
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_is_added_only_when_somebody_said_so_and_writes_nothing_but_itself() -> Result<()> {
+    let world = Embedded::prepared("")?;
+    let before = std::fs::read_to_string(world.hub.config())?;
+    let module = component("word-filter")?;
+    let (status, _, err) = world.hub.verb(&["plugin", "add", text(&module)])?;
+    assert!(!status.success() && err.contains("no terminal to ask at") && err.contains("--yes"), "{err}");
+    // A manifest that would begin a table of its own, or steer the terminal, or turn its text around.
+    let bytes = std::fs::read(&module)?;
+    let good = confab_plugin_kit::embed::read(&bytes).map_err(|why| anyhow::anyhow!(why.0))?;
+    for planted in ["x\n[[room]]\njoin = \"anyone\" #", "\u{1b}[2J", "a\u{2028}[auth]", "a\u{202e}b", "\r[auth]"] {
+        let mut manifest = good.manifest.clone().context("a manifest")?;
+        manifest.description = planted.into();
+        let evil = confab_plugin_kit::embed::embed(&bytes, Some(&manifest), good.schema.as_ref());
+        let file = world.folder.path().join("evil.wasm");
+        std::fs::write(&file, evil.map_err(|why| anyhow::anyhow!(why.0))?)?;
+        for verb in [&["plugin", "add", text(&file), "--yes"][..], &["plugin", "inspect", text(&file)]] {
+            let (status, out, err) = world.hub.verb(verb)?;
+            assert!(!status.success() && err.contains("`description` is not plain text"), "{planted:?}: {out}{err}");
+            assert!(!out.contains(planted) && !err.contains(planted), "{planted:?}: {out}{err}");
+        }
+        assert_eq!(std::fs::read_to_string(world.hub.config())?, before);
+        let table = format!("[plugin.evil]\nmodule = {:?}\n[[chain]]\nplugins = [\"evil\"]\n", text(&file));
+        let mut hub = Embedded::prepared(&table)?;
+        assert!(hub.hub.start().await.is_err(), "{planted:?}: it loads");
+        assert!(hub.hub.said().contains("`description` is not plain text"), "{}", hub.hub.said());
+    }
+    // What is plain and only looks like TOML stays in its one line.
+    let mut manifest = good.manifest.context("a manifest")?;
+    manifest.description = "it's \"quoted\" [[room]] join = 'anyone' # \\".into();
+    let odd = confab_plugin_kit::embed::embed(&bytes, Some(&manifest), None);
+    let file = world.folder.path().join("odd.wasm");
+    std::fs::write(&file, odd.map_err(|why| anyhow::anyhow!(why.0))?)?;
+    confab(&world, &["plugin", "add", text(&file), "--name", "odd", "--yes", "-s", "reason=\"\"\"a\n[auth]\"\"\""])?;
+    let after: toml::Table = std::fs::read_to_string(world.hub.config())?.parse()?;
+    assert_eq!(after["plugin"]["odd"]["settings"]["reason"].as_str(), Some("a\n[auth]"));
+    assert!(!after.contains_key("room"), "{after}");
+    Ok(())
+}
+
 /// What people say in the test of shadow, enforcement and replay, with the verdict that the filter should give.
 const TRAFFIC: [(&str, &str); 8] = [
     ("hello there", "accept"),
@@ -182,7 +222,7 @@ async fn filtered(action: &str, more: &[&str]) -> Result<Embedded> {
     let mut world = Embedded::prepared("# a comment that stays\n")?;
     let module = component("word-filter")?;
     let action = format!("action={action}");
-    let add = ["plugin", "add", text(&module), "-s", "words=[\"spam\"]", "-s", &action];
+    let add = ["plugin", "add", text(&module), "-s", "words=[\"spam\"]", "-s", &action, "--yes"];
     let added = confab(&world, &[&add, more].concat())?;
     assert!(added.contains("[plugin.word-filter]"), "{added}");
     world.hub.rewrite(|old| {

@@ -59,7 +59,7 @@ async fn a_newcomers_plugin_judges_the_next_message_of_a_running_hub_and_nobody_
     confab(&world, &["plugin", "build", place])?;
     let component = folder.join("indoor-voice.wasm");
     let component = component.to_str().context("a path is text")?;
-    let added = confab(&world, &["plugin", "add", component, "-s", "most=100"])?;
+    let added = confab(&world, &["plugin", "add", component, "-s", "most=100", "--yes"])?;
     assert!(added.contains("[plugin.indoor-voice]") && added.contains("most = 100"), "{added}");
     confab(&world, &["config", "check"])?;
     ada.say("lobby", "k2", "STILL THERE?").await?.unwrap();

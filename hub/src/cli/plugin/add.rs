@@ -7,6 +7,8 @@ use super::{Done, Failure};
 use crate::cli::{Exit, Screen, SettingsArgs};
 use confab_config::{Diagnostic, Isolation, human::duration};
 use confab_plugin_kit::manifest::is_name;
+use confab_plugin_kit::plain;
+use std::io::IsTerminal;
 use std::path::Path;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value, value};
 
@@ -30,13 +32,24 @@ pub(super) fn run(settings: &SettingsArgs, add: &Add, screen: &mut Screen<'_>) -
     let before = document.to_string();
     put(&mut document, &name, &candidate, add, &module(&candidate.file, &loaded.base_dir));
     let after = document.to_string();
-    let added: Vec<&str> = added(&before, &after);
+    let added = added(&before, &after).join("\n");
     if add.dry_run {
-        writeln!(screen.out, "{}", added.join("\n"))?;
+        writeln!(screen.out, "{added}")?;
         return Ok(Exit::Done);
     }
+    tell_grants(&candidate, screen)?;
+    if !add.yes && !is_wanted(&file, &added, screen)? {
+        writeln!(screen.err, "nothing was written")?;
+        return Ok(Exit::Failed);
+    }
     write(&file, &document)?;
-    writeln!(screen.out, "added {name} to {}:\n\n{}", file.display(), added.join("\n"))?;
+    writeln!(screen.out, "added {name} to {}:\n\n{added}", file.display())?;
+    writeln!(screen.err, "next: `confab config check`, then `confab reload`")?;
+    Ok(Exit::Done)
+}
+
+/// What it is granted, and why it says it wants that.
+fn tell_grants(candidate: &Candidate, screen: &mut Screen<'_>) -> std::io::Result<()> {
     for capability in &candidate.face.capabilities {
         let reasons = candidate.embedded.manifest.as_ref().map(|manifest| &manifest.capabilities);
         let why = reasons.and_then(|reasons| reasons.get(capability)).map_or("it does not say why", String::as_str);
@@ -45,8 +58,22 @@ pub(super) fn run(settings: &SettingsArgs, add: &Add, screen: &mut Screen<'_>) -
     if candidate.face.capabilities.iter().any(|capability| capability == "http") {
         writeln!(screen.err, "note: put the servers that it may ask into `capabilities.http`")?;
     }
-    writeln!(screen.err, "next: `confab config check`, then `confab reload`")?;
-    Ok(Exit::Done)
+    Ok(())
+}
+
+/// Shows the lines, and asks whoever sits at the terminal whether they should be written: the plugin's author chose some of them.
+fn is_wanted(file: &Path, added: &str, screen: &mut Screen<'_>) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        let found = format!("not writing to {} unasked: there is no terminal to ask at", file.display());
+        return Err(Diagnostic::error(found)
+            .help("look at the lines with `--dry-run`, and write them with `--yes`")
+            .into());
+    }
+    write!(screen.out, "{added}\n\nwrite these lines to {}? [y/N] ", file.display())?;
+    screen.out.flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 /// The path to write: relative to hub.toml's folder where the file lies below it, else absolute.
@@ -58,7 +85,8 @@ fn module(file: &Path, base: &Path) -> String {
 fn put(document: &mut DocumentMut, name: &str, candidate: &Candidate, add: &Add, module: &str) {
     let mut plugin = Table::new();
     if let Some(manifest) = &candidate.embedded.manifest {
-        plugin.decor_mut().set_prefix(format!("\n# {}.\n", manifest.description.trim_end_matches('.')));
+        let description = plain::line(&manifest.description);
+        plugin.decor_mut().set_prefix(format!("\n# {}.\n", description.trim_end_matches('.')));
     }
     plugin["module"] = value(module);
     if let Some(manifest) = &candidate.embedded.manifest {

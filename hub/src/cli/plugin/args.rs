@@ -248,7 +248,7 @@ pub struct Lock {
     pub check: bool,
 }
 
-/// Add a plugin to hub.toml.
+/// Add a plugin to hub.toml: what would be written is shown, and asked about.
 #[derive(Args, Clone, Debug)]
 pub struct Add {
     /// The built file.
@@ -268,6 +268,9 @@ pub struct Add {
     /// Print what would be written, and write nothing.
     #[arg(long)]
     pub dry_run: bool,
+    /// Write without asking: for scripts.
+    #[arg(short, long, conflicts_with = "dry_run")]
+    pub yes: bool,
 }
 
 /// Reads a setting like `most=280`. What is not written as TOML is text.

@@ -6,6 +6,7 @@ use super::build::size;
 use super::candidate::Candidate;
 use crate::cli::{Exit, Screen};
 use confab_config::human::duration;
+use confab_plugin_kit::plain;
 use serde_json::{Value, json};
 
 pub(super) fn run(inspect: &Inspect, screen: &mut Screen<'_>) -> Done {
@@ -116,7 +117,7 @@ fn tell_settings(schema: Option<&Value>, screen: &mut Screen<'_>) -> std::io::Re
         };
         writeln!(screen.out, "  {name}  {kind}{must}")?;
         if let Some(words) = property["description"].as_str() {
-            writeln!(screen.out, "      {words}")?;
+            writeln!(screen.out, "      {}", plain::line(words))?;
         }
     }
     Ok(())

@@ -16,6 +16,7 @@ use crate::journal::Kafka;
 use crate::plugin::{Origin, judged_kind};
 use confab_config::{Config, Diagnostic};
 use confab_plugin_kit::golden::Outcome;
+use confab_plugin_kit::plain;
 use confab_protocol::{Record, Room};
 use confab_store::Query;
 use serde_json::{Value, json};
@@ -133,7 +134,8 @@ fn tell(judged: &[Again], screen: &mut Screen<'_>) -> std::io::Result<()> {
     }
     for Again { record, was, now, .. } in &changed {
         let event = &record.event;
-        let text = clipped(&event.body.text().unwrap_or_else(|| event.body.as_str().to_owned()), TEXT_MAX);
+        let text =
+            clipped(&plain::escaped(&event.body.text().unwrap_or_else(|| event.body.as_str().to_owned())), TEXT_MAX);
         let (place, sender) = (record.cursor.offset, event.sender.user.as_str());
         let (was, now) = (clipped(was, 28), clipped(&shown(&now.outcome), 28));
         writeln!(screen.out, "{place:<12} {sender:<16} {was:<28} {now:<28} {text}")?;
