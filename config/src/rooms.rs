@@ -1,7 +1,7 @@
 //! What a room is, by its name: all `[[room]]` rules that match, one over the other.
 
 use crate::pattern::Patterns;
-use crate::settings::{BeginRule, Config, HotWindow, JoinLeave, JoinRule, RoomRule};
+use crate::settings::{BeginRule, BodyShape, Config, HotWindow, JoinLeave, JoinRule, Reactions, RoomRule};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 
@@ -20,6 +20,10 @@ pub struct RoomSettings {
     pub presence: bool,
     /// Who is told who comes and goes.
     pub join_leave: JoinLeave,
+    /// What the body of a message is.
+    pub body: BodyShape,
+    /// What a reaction is.
+    pub reactions: Reactions,
 }
 
 impl Default for RoomSettings {
@@ -31,6 +35,8 @@ impl Default for RoomSettings {
             begin: BeginRule::Anyone,
             presence: false,
             join_leave: JoinLeave::Nobody,
+            body: BodyShape::Any,
+            reactions: Reactions::Emoji,
         }
     }
 }
@@ -67,6 +73,8 @@ impl Rooms {
             settings.begin = rule.begin.unwrap_or(settings.begin);
             settings.presence = rule.presence.unwrap_or(settings.presence);
             settings.join_leave = rule.join_leave.unwrap_or(settings.join_leave);
+            settings.body = rule.body.unwrap_or(settings.body);
+            settings.reactions = rule.reactions.unwrap_or(settings.reactions);
         }
         settings
     }

@@ -43,7 +43,7 @@ pub use stage::Stage;
 pub use status::{ChainStatus, PluginStatus};
 pub use tally::Tallied;
 
-use confab_protocol::{Annotations, Body, Event, EventId, Refusal, Room, Trail, VerdictName};
+use confab_protocol::{Annotations, Body, Event, EventId, Refusal, Room, Trail, UserId, VerdictName};
 use std::time::Duration;
 
 /// What the chain said of an event.
@@ -59,8 +59,10 @@ pub enum Judged {
         event: Event,
         /// Which plugin held it.
         plugin: String,
-        /// Why.
+        /// Why, for moderators.
         reason: String,
+        /// Why, for the sender: nothing where the plugin failed.
+        told: String,
         /// The trail so far.
         trail: Trail,
         /// What plugins asked for besides.
@@ -126,6 +128,8 @@ pub struct Said {
     pub thread: Option<EventId>,
     /// How many plugins' messages led to it, this one included.
     pub hops: u32,
+    /// Whose event all of it follows from.
+    pub cause: Option<UserId>,
 }
 
 impl Effect {
@@ -208,6 +212,9 @@ pub trait Observer: Send + Sync {
 
     /// An event was not put to the plugin, as it is taken out.
     fn skipped(&self, _plugin: &str) {}
+
+    /// A sender whose messages kept making the plugin fail is not asked about for a while.
+    fn sender_paused(&self, _plugin: &str) {}
 
     /// One of the plugin's instances has so many bytes of memory.
     fn memory(&self, _plugin: &str, _bytes: usize) {}

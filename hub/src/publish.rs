@@ -12,6 +12,7 @@ mod json;
 mod occasion;
 mod outage;
 mod settle;
+mod shape;
 mod speak;
 mod turn;
 
@@ -218,11 +219,11 @@ impl Publisher {
                 }
                 return Err(refusal);
             }
-            Judged::Held { event: held, plugin, reason, trail, consequences } => {
+            Judged::Held { event: held, plugin, reason, told, trail, consequences } => {
                 let (says, consequences) = follow::put_off(consequences);
                 let held =
                     Held { held_at: held.at, event: held, trail, plugin, reason, state: HeldState::Waiting, says };
-                return Err(Box::pin(self.hold(&event, held, consequences)).await);
+                return Err(Box::pin(self.hold(&event, held, told, consequences)).await);
             }
         };
         turn.wait().await;
@@ -260,7 +261,8 @@ impl Publisher {
             let publisher = self.clone();
             async move {
                 let _place = place;
-                publisher.carry(Approved { event, trail, consequences: follow::taken_up(says) }, Turn::free()).await
+                let consequences = follow::taken_up(says, &event);
+                publisher.carry(Approved { event, trail, consequences }, Turn::free()).await
             }
         });
         match timeout(self.limits.send_deadline, walk).await {
@@ -436,8 +438,14 @@ impl Publisher {
         (refusal, first)
     }
 
-    async fn hold(self: &Arc<Self>, draft: &Event, held: Held, consequences: Vec<Consequence>) -> Refusal {
-        let refusal = Refusal::Held { id: held.event.id, reason: held.reason.clone() };
+    async fn hold(
+        self: &Arc<Self>,
+        draft: &Event,
+        held: Held,
+        told: String,
+        consequences: Vec<Consequence>,
+    ) -> Refusal {
+        let refusal = Refusal::Held { id: held.event.id, reason: told };
         match self.store.hold(&held, self.limits.user_held).await {
             Ok(false) => self.user_limits.refuse(Limited::Held, &held.event.sender.user, HELD_RETRY),
             Ok(true) => {

@@ -57,7 +57,7 @@ pub enum Refusal {
     Held {
         /// The held event.
         id: EventId,
-        /// What the plugin said.
+        /// What the plugin said; empty where it failed.
         reason: String,
     },
     /// A plugin that must judge failed, and its policy is to refuse.
@@ -211,8 +211,10 @@ impl Refusal {
             Self::JournalUnavailable => "the journal is unavailable: nothing was sent, ask again".into(),
             Self::TimelineUnavailable => "the timeline is unavailable: nothing was sent, ask again".into(),
             Self::StoreUnavailable => "the store is unavailable: ask again".into(),
+            Self::Held { id, reason } if reason.is_empty() => format!("held for review as {id}").into(),
             Self::Held { id, reason } => format!("held for review as {id}: {reason}").into(),
-            Self::PluginFault { plugin } => format!("plugin `{plugin}` could not judge this").into(),
+            // Which plugin, and why, is in the log: whoever says something can do nothing about it.
+            Self::PluginFault { .. } => "this could not be checked now".into(),
             Self::Draining => "this hub is draining: ask another".into(),
             Self::UnknownTarget { deleted: false } => "the event to act on is not in this room".into(),
             Self::UnknownTarget { deleted: true } => "the message to act on was deleted".into(),

@@ -120,7 +120,11 @@ pub struct ChainRule {
 
 impl Default for ChainRule {
     fn default() -> Self {
-        Self { rooms: vec!["**".into()], on: vec![JudgedKind::Send, JudgedKind::Edit], plugins: Vec::new() }
+        Self {
+            rooms: vec!["**".into()],
+            on: vec![JudgedKind::Send, JudgedKind::Edit, JudgedKind::React],
+            plugins: Vec::new(),
+        }
     }
 }
 

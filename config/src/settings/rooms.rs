@@ -30,6 +30,34 @@ pub struct RoomRule {
     /// Who is told who comes and goes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub join_leave: Option<JoinLeave>,
+    /// What the body of a message is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<BodyShape>,
+    /// What a reaction is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reactions: Option<Reactions>,
+}
+
+/// What the body of a message is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyShape {
+    /// Any JSON.
+    #[default]
+    Any,
+    /// An object with a string `text`.
+    Text,
+}
+
+/// What a reaction is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reactions {
+    /// One emoji, or a short name such as `:tada:`.
+    #[default]
+    Emoji,
+    /// Any text of up to 64 bytes.
+    Any,
 }
 
 /// Who may join a room, and so read it and speak in it.

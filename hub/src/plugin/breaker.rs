@@ -1,18 +1,25 @@
 //! The breaker: takes a plugin that keeps failing out of the way, and brings it back carefully.
 //!
+//! Failures are counted for each sender. Whoever makes a plugin fail again and again is not asked about for a while, and nobody
+//! else notices. Only a plugin that fails for one sender after the other, and answers nobody well in between, is taken out for
+//! all.
+//!
 //! *Closed*: every event is put to the plugin. *Open*: none is; what its `on_fault` says follows at once. After a pause,
 //! *half open*: one event at a time is a probe, for the others it is still out. A few good probes close it again; a bad one
 //! opens it for twice the pause.
 
-use confab_config::BreakerConfig;
-use parking_lot::Mutex;
-use serde::Serialize;
-use std::time::{Duration, Instant};
+mod gate;
+mod recent;
+mod senders;
 
-/// How many good probes, one after the other, bring a plugin back.
-const PROBES: u32 = 3;
-/// Into how many parts the time that is looked at is divided: the oldest part is forgotten as a whole.
-const PARTS: usize = 8;
+use confab_config::BreakerConfig;
+use gate::{Entry, Gate};
+use parking_lot::Mutex;
+use senders::Senders;
+use serde::Serialize;
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, Instant};
 
 /// Whether a plugin is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -29,286 +36,184 @@ pub enum BreakerState {
 /// Decides whether a plugin is asked.
 pub struct Breaker {
     settings: BreakerConfig,
+    /// Whether senders have pauses of their own. Where a failure lets an event pass, a pause would let its sender speak unjudged,
+    /// so there the plugin is asked each time.
+    pauses_senders: bool,
+    /// Nobody outside can choose a name that falls together with another.
+    names: RandomState,
     inner: Mutex<Inner>,
 }
 
 struct Inner {
-    phase: Phase,
-    /// The pause of the next time that it opens.
-    pause: Duration,
-    /// When it was closed last, to tell a relapse from news.
-    closed_at: Option<Instant>,
-    recent: Recent,
-}
-
-enum Phase {
-    Closed,
-    Open { until: Instant },
-    HalfOpen { good: u32, probing: bool },
+    all: Gate,
+    /// Whom it failed for since it last answered anybody well, and since when.
+    failing: HashSet<u64>,
+    failing_since: Instant,
+    senders: Senders,
 }
 
 /// What changed, for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It was taken out: so many of so many recent calls failed.
-    Opened { faults: u32, calls: u32, pause: Duration },
+    /// It was taken out: it failed for so many senders, and answered nobody well.
+    Opened { senders: usize, pause: Duration },
     /// The pause is over: it is tried.
     Trying,
     /// A probe failed: it stays out.
     StaysOpen { pause: Duration },
     /// It is back.
     Closed,
+    /// It is not asked about this sender for a while.
+    SenderPaused { pause: Duration },
+}
+
+/// Why a plugin is not asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Skip {
+    /// It is taken out for all.
+    Open,
+    /// This sender's messages kept making it fail.
+    Sender,
+}
+
+/// What a call came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It answered.
+    Answered,
+    /// It failed over this message.
+    Failed,
+    /// It failed, and not over this message: no instance could be started.
+    Unavailable,
+    /// It says nothing about the plugin: it was not asked after all.
+    Nothing,
 }
 
 /// The right to ask the plugin once. Dropped without an outcome (whoever asked went away), it counts as nothing.
 pub struct Pass<'b> {
     breaker: &'b Breaker,
-    probe: bool,
+    sender: u64,
+    probe_of_all: bool,
+    probe_of_sender: bool,
     done: bool,
 }
 
 impl Breaker {
-    /// Closed.
-    pub fn new(settings: BreakerConfig) -> Self {
-        let inner =
-            Inner { phase: Phase::Closed, pause: settings.pause, closed_at: None, recent: Recent::new(Instant::now()) };
-        Self { settings, inner: Mutex::new(inner) }
+    /// Closed. `pauses_senders` is false where what happens on a failure is that the event passes.
+    pub fn new(settings: BreakerConfig, pauses_senders: bool) -> Self {
+        let inner = Inner {
+            all: Gate::new(&settings),
+            failing: HashSet::new(),
+            failing_since: Instant::now(),
+            senders: Senders::default(),
+        };
+        Self { settings, pauses_senders, names: RandomState::new(), inner: Mutex::new(inner) }
     }
 
-    /// The right to ask now, if it is given; and what that changed.
-    pub fn enter(&self, now: Instant) -> (Option<Pass<'_>>, Option<Change>) {
-        let pass = |probe| Some(Pass { breaker: self, probe, done: false });
+    /// The right to ask now about this sender, if it is given; and what that changed.
+    pub fn enter(&self, sender: &str, now: Instant) -> (Result<Pass<'_>, Skip>, Option<Change>) {
+        let sender = self.names.hash_one(sender);
         let mut inner = self.inner.lock();
-        match &mut inner.phase {
-            Phase::Closed => (pass(false), None),
-            Phase::Open { until } if now < *until => (None, None),
-            Phase::Open { .. } => {
-                inner.phase = Phase::HalfOpen { good: 0, probing: true };
-                (pass(true), Some(Change::Trying))
-            }
-            Phase::HalfOpen { probing: true, .. } => (None, None),
-            Phase::HalfOpen { probing, .. } => {
-                *probing = true;
-                (pass(true), None)
-            }
+        let own = if self.pauses_senders { inner.senders.enter(sender, now) } else { Entry::Passes };
+        if own == Entry::Shut {
+            return (Err(Skip::Sender), None);
+        }
+        // Whoever made it fail lately says nothing about whether it is well again.
+        let may_probe = !inner.senders.knows(sender);
+        let all = inner.all.enter(may_probe, now);
+        if all == Entry::Shut {
+            inner.senders.forget_probe(sender);
+            return (Err(Skip::Open), None);
+        }
+        let pass = Pass {
+            breaker: self,
+            sender,
+            probe_of_all: matches!(all, Entry::Probes { .. }),
+            probe_of_sender: matches!(own, Entry::Probes { .. }),
+            done: false,
+        };
+        (Ok(pass), (all == Entry::Probes { first: true }).then_some(Change::Trying))
+    }
+
+    /// Where it stands for all.
+    pub fn state(&self) -> BreakerState {
+        let inner = self.inner.lock();
+        match (inner.all.is_passing(), inner.all.is_probing()) {
+            (true, _) => BreakerState::Closed,
+            (_, true) => BreakerState::HalfOpen,
+            _ => BreakerState::Open,
         }
     }
 
-    /// Where it stands.
-    pub fn state(&self) -> BreakerState {
-        match self.inner.lock().phase {
-            Phase::Closed => BreakerState::Closed,
-            Phase::HalfOpen { .. } => BreakerState::HalfOpen,
-            Phase::Open { .. } => BreakerState::Open,
-        }
+    /// How many senders it is not asked about.
+    pub fn senders_paused(&self) -> usize {
+        self.inner.lock().senders.paused()
     }
 }
 
 impl Pass<'_> {
     /// Says what came of it, and hears what that changed.
-    pub fn end(mut self, failed: bool, now: Instant) -> Option<Change> {
+    pub fn end(mut self, outcome: Outcome, now: Instant) -> Option<Change> {
+        if outcome == Outcome::Nothing {
+            return None; // as if it were dropped
+        }
         self.done = true;
         let settings = &self.breaker.settings;
+        let failed = outcome != Outcome::Answered;
         let mut inner = self.breaker.inner.lock();
-        match (&mut inner.phase, self.probe) {
-            (Phase::HalfOpen { good, probing }, true) => {
-                *probing = false;
-                if failed {
-                    return Some(inner.reopen(settings, now));
-                }
-                *good += 1;
-                (*good >= PROBES).then(|| inner.close(now))
+        let paused = match outcome {
+            Outcome::Unavailable if self.probe_of_sender => {
+                inner.senders.forget_probe(self.sender);
+                None
             }
-            (Phase::Closed, _) => {
-                let (faults, calls) = inner.recent.count(failed, settings.within, now);
-                let many = settings.faults > 0 && faults >= settings.faults;
-                (failed && many && f64::from(faults) >= f64::from(calls) * settings.share)
-                    .then(|| inner.open(settings, faults, calls, now))
-            }
-            // It began before the breaker opened, and says nothing new.
-            _ => None,
+            Outcome::Unavailable => None,
+            _ if self.probe_of_sender => inner.senders.end_probe(self.sender, failed, settings, now),
+            _ => inner.senders.end(self.sender, failed, self.breaker.pauses_senders, settings, now),
+        };
+        if self.probe_of_all {
+            return inner.all.end_probe(failed, settings, now);
         }
+        // What began before it was taken out says nothing new.
+        if inner.all.is_passing()
+            && let Some(senders) = inner.fails_for(self.sender, failed, settings, now)
+        {
+            return Some(Change::Opened { senders, pause: inner.all.shut(settings, now) });
+        }
+        paused.map(|pause| Change::SenderPaused { pause })
     }
 }
 
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
-        if self.probe
-            && !self.done
-            && let Phase::HalfOpen { probing, .. } = &mut self.breaker.inner.lock().phase
-        {
-            *probing = false;
+        if self.done {
+            return;
+        }
+        let mut inner = self.breaker.inner.lock();
+        if self.probe_of_all {
+            inner.all.forget_probe();
+        }
+        if self.probe_of_sender {
+            inner.senders.forget_probe(self.sender);
         }
     }
 }
 
 impl Inner {
-    fn open(&mut self, settings: &BreakerConfig, faults: u32, calls: u32, now: Instant) -> Change {
-        // Back for longer than it was out: the pauses begin small again.
-        if self.closed_at.is_none_or(|at| now.saturating_duration_since(at) > self.pause) {
-            self.pause = settings.pause;
-        }
-        Change::Opened { faults, calls, pause: self.pause_now(settings, now) }
-    }
-
-    fn reopen(&mut self, settings: &BreakerConfig, now: Instant) -> Change {
-        Change::StaysOpen { pause: self.pause_now(settings, now) }
-    }
-
-    fn pause_now(&mut self, settings: &BreakerConfig, now: Instant) -> Duration {
-        let pause = self.pause;
-        self.phase = Phase::Open { until: now + pause };
-        self.pause = (pause * 2).min(settings.pause_max.max(settings.pause));
-        pause
-    }
-
-    fn close(&mut self, now: Instant) -> Change {
-        self.phase = Phase::Closed;
-        self.closed_at = Some(now);
-        self.recent = Recent::new(now);
-        Change::Closed
-    }
-}
-
-/// The calls of the last while and how many failed, in parts.
-struct Recent {
-    parts: [(u32, u32); PARTS],
-    at: usize,
-    began: Instant,
-}
-
-impl Recent {
-    fn new(now: Instant) -> Self {
-        Self { parts: [(0, 0); PARTS], at: 0, began: now }
-    }
-
-    /// Counts a call; gives the faults and the calls of the last while.
-    fn count(&mut self, failed: bool, within: Duration, now: Instant) -> (u32, u32) {
-        let part = within / PARTS as u32;
-        let passed = now.saturating_duration_since(self.began);
-        if passed >= within + part {
-            *self = Self::new(now);
-        } else if passed >= part {
-            // At most one round, as what is older was forgotten above.
-            while now.saturating_duration_since(self.began) >= part && !part.is_zero() {
-                self.at = (self.at + 1) % PARTS;
-                self.parts[self.at] = (0, 0);
-                self.began += part;
-            }
-        }
-        let here = &mut self.parts[self.at];
-        *here = (here.0.saturating_add(u32::from(failed)), here.1.saturating_add(1));
+    /// Notes whether it failed for a sender; for how many, once they are so many that it is taken out.
+    fn fails_for(&mut self, sender: u64, failed: bool, settings: &BreakerConfig, now: Instant) -> Option<usize> {
         if !failed {
-            return (0, 0); // nobody looks
+            self.failing.clear();
+            return None;
         }
-        self.parts.iter().fold((0, 0), |sum, part| (sum.0 + part.0, sum.1.saturating_add(part.1)))
+        if self.failing.is_empty() || now.saturating_duration_since(self.failing_since) > settings.within {
+            self.failing.clear();
+            self.failing_since = now;
+        }
+        self.failing.insert(sender);
+        let many = settings.faults > 0 && self.failing.len() >= settings.faults as usize;
+        many.then(|| std::mem::take(&mut self.failing).len())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn breaker() -> Breaker {
-        let settings =
-            BreakerConfig { faults: 3, share: 0.5, within: 8 * SECOND, pause: SECOND, pause_max: 3 * SECOND };
-        Breaker::new(settings)
-    }
-
-    fn call(breaker: &Breaker, failed: bool, now: Instant) -> Option<Change> {
-        breaker.enter(now).0.expect("it is asked").end(failed, now)
-    }
-
-    /// Opens at `now`.
-    fn opened(breaker: &Breaker, now: Instant) {
-        assert_eq!((call(breaker, true, now), call(breaker, true, now)), (None, None));
-        assert!(matches!(call(breaker, true, now), Some(Change::Opened { .. })));
-    }
-
-    #[test]
-    fn faults_that_are_many_and_most_open_it() {
-        let (breaker, now) = (breaker(), Instant::now());
-        assert_eq!((call(&breaker, true, now), call(&breaker, true, now)), (None, None));
-        assert_eq!(call(&breaker, true, now), Some(Change::Opened { faults: 3, calls: 3, pause: SECOND }));
-        assert_eq!(breaker.state(), BreakerState::Open);
-        assert!(breaker.enter(now + SECOND / 2).0.is_none());
-    }
-
-    #[test]
-    fn a_few_faults_among_many_good_calls_do_not() {
-        let (breaker, now) = (breaker(), Instant::now());
-        for n in 0..100 {
-            assert_eq!(call(&breaker, n % 4 == 0, now), None, "call {n}");
-        }
-    }
-
-    #[test]
-    fn faults_that_are_long_ago_do_not() {
-        let (breaker, now) = (breaker(), Instant::now());
-        for n in 0..20 {
-            assert_eq!(call(&breaker, true, now + n * 5 * SECOND), None, "call {n}");
-        }
-    }
-
-    #[test]
-    fn zero_faults_turn_it_off() {
-        let breaker = Breaker::new(BreakerConfig { faults: 0, ..BreakerConfig::default() });
-        assert!((0..100).all(|_| call(&breaker, true, Instant::now()).is_none()));
-    }
-
-    #[test]
-    fn after_the_pause_one_at_a_time_is_tried_and_good_ones_close_it() {
-        let (breaker, now) = (breaker(), Instant::now());
-        opened(&breaker, now);
-        let later = now + SECOND;
-        let (probe, change) = breaker.enter(later);
-        assert_eq!(change, Some(Change::Trying));
-        assert!(breaker.enter(later).0.is_none(), "one at a time");
-        drop(probe);
-        for _ in 0..PROBES - 1 {
-            assert_eq!(call(&breaker, false, later), None);
-        }
-        assert_eq!(breaker.state(), BreakerState::HalfOpen);
-        assert_eq!(call(&breaker, false, later), Some(Change::Closed));
-        assert_eq!(breaker.state(), BreakerState::Closed);
-    }
-
-    #[test]
-    fn bad_probes_make_the_pauses_grow_to_their_limit() {
-        let (breaker, mut now) = (breaker(), Instant::now());
-        opened(&breaker, now);
-        now += SECOND;
-        for pause in [2, 3, 3] {
-            assert_eq!(call(&breaker, true, now), Some(Change::StaysOpen { pause: pause * SECOND }));
-            assert!(breaker.enter(now + pause * SECOND - SECOND / 10).0.is_none());
-            now += pause * SECOND;
-        }
-    }
-
-    #[test]
-    fn a_relapse_goes_on_where_it_was_and_news_begin_small() {
-        let (breaker, now) = (breaker(), Instant::now());
-        opened(&breaker, now);
-        let back = |now| (0..PROBES).filter_map(|_| call(&breaker, false, now)).last();
-        assert_eq!(back(now + SECOND), Some(Change::Closed));
-        assert_eq!((call(&breaker, true, now + SECOND), call(&breaker, true, now + SECOND)), (None, None));
-        assert!(
-            matches!(call(&breaker, true, now + SECOND), Some(Change::Opened { pause, .. }) if pause == 2 * SECOND)
-        );
-        assert_eq!(back(now + 3 * SECOND), Some(Change::Closed));
-        let news = now + 60 * SECOND;
-        assert_eq!((call(&breaker, true, news), call(&breaker, true, news)), (None, None));
-        assert!(matches!(call(&breaker, true, news), Some(Change::Opened { pause, .. }) if pause == SECOND));
-    }
-
-    #[test]
-    fn what_began_before_it_opened_says_nothing() {
-        let (breaker, now) = (breaker(), Instant::now());
-        let late = breaker.enter(now).0.expect("it is closed");
-        opened(&breaker, now);
-        assert_eq!(late.end(false, now), None);
-        assert_eq!(breaker.state(), BreakerState::Open);
-    }
-}
+mod tests;

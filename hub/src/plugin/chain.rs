@@ -1,6 +1,6 @@
 //! The chain: which plugins an event meets, in which order, and what follows from what they say.
 
-use super::breaker::{Breaker, BreakerState, Change};
+use super::breaker::{Breaker, BreakerState, Change, Outcome, Skip};
 use super::pool::{Answer, Pool};
 use super::{Approved, Check, Circumstances, Consequence, Decision, Fault, Judged, Observer, Verdict};
 use crate::brief::Brief;
@@ -201,15 +201,27 @@ impl Chain {
     /// What the plugin says, or that its breaker is open.
     async fn answer(&self, member: &Member, event: &Event, circumstances: &Circumstances) -> Answer {
         let now = Instant::now();
-        let (pass, change) = member.breaker.enter(now);
-        self.changed(member, change);
-        let Some(pass) = pass else { return Answer { said: Err(Fault::Open), micros: 0, waited: 0, at: now } };
+        let sender = circumstances.answers_for(event).as_str();
+        let (pass, change) = member.breaker.enter(sender, now);
+        self.changed(member, sender, change);
+        let pass = match pass {
+            Ok(pass) => pass,
+            Err(skip) => {
+                let fault = if skip == Skip::Open { Fault::Open } else { Fault::Paused };
+                return Answer { said: Err(fault), micros: 0, waited: 0, at: now };
+            }
+        };
         let answer = self.call(member, event, circumstances, now).await;
         self.observer.waited(&member.name, answer.waited);
-        // An event that was too large to be handed over says nothing about the plugin.
-        let failed = answer.said.as_ref().is_err_and(|fault| !matches!(fault, Fault::Input { .. }));
+        let outcome = match &answer.said {
+            Ok(_) => Outcome::Answered,
+            // It was not asked.
+            Err(Fault::Input { .. } | Fault::Busy(_)) => Outcome::Nothing,
+            Err(Fault::Configure(_) | Fault::Unavailable(_)) => Outcome::Unavailable,
+            Err(_) => Outcome::Failed,
+        };
         member.pool.module().tally.asked(answer.micros, answer.said.is_err());
-        self.changed(member, pass.end(failed, answer.at));
+        self.changed(member, sender, pass.end(outcome, answer.at));
         answer
     }
 
@@ -229,7 +241,7 @@ impl Chain {
     /// Puts a step into the metrics and, where somebody might look, the log.
     fn tell(&self, member: &Member, shadow: bool, said: &Result<Verdict, Fault>, micros: u64, event: &Event) {
         let (plugin, room, id) = (member.name.as_str(), &event.room, event.id);
-        if let Err(Fault::Open) = said {
+        if let Err(Fault::Open | Fault::Paused) = said {
             member.pool.module().tally.skipped();
             return self.observer.skipped(plugin);
         }
@@ -252,13 +264,22 @@ impl Chain {
     }
 
     /// One log line for each change of a breaker, and the metric.
-    fn changed(&self, member: &Member, change: Option<Change>) {
+    fn changed(&self, member: &Member, sender: &str, change: Option<Change>) {
         let Some(change) = change else { return };
         let (plugin, on_fault) = (member.name.as_str(), member.on_fault);
+        if let Change::SenderPaused { pause } = change {
+            self.observer.sender_paused(plugin);
+            if let Some(left_out) = member.brief.may_write() {
+                let why = "plugin skips a sender: their messages keep making it fail";
+                warn!(plugin, sender, ?pause, ?on_fault, left_out, "{why}");
+            }
+            return;
+        }
         let left_out = member.brief.left_out();
         match change {
-            Change::Opened { faults, calls, pause } => {
-                warn!(plugin, faults, calls, ?pause, ?on_fault, left_out, "plugin taken out: it keeps failing")
+            Change::SenderPaused { .. } => {}
+            Change::Opened { senders, pause } => {
+                warn!(plugin, senders, ?pause, ?on_fault, left_out, "plugin taken out: it keeps failing")
             }
             Change::Trying => info!(plugin, "plugin is tried again, one event at a time"),
             Change::StaysOpen { pause } => {
@@ -269,7 +290,7 @@ impl Chain {
         let state = match change {
             Change::Opened { .. } | Change::StaysOpen { .. } => BreakerState::Open,
             Change::Trying => BreakerState::HalfOpen,
-            Change::Closed => BreakerState::Closed,
+            Change::Closed | Change::SenderPaused { .. } => BreakerState::Closed,
         };
         self.observer.breaker(plugin, state);
     }
@@ -319,7 +340,7 @@ fn follow(member: &Member, said: Result<Verdict, Fault>, mut event: Event, so_fa
         }
         (Ok(Decision::Hold { reason }), _) => {
             let (trail, consequences) = so_far();
-            Judged::Held { event, plugin, reason, trail, consequences }
+            Judged::Held { event, plugin, told: reason.clone(), reason, trail, consequences }
         }
         (Err(_), OnFault::Reject) => {
             let (trail, consequences) = so_far();
@@ -327,7 +348,7 @@ fn follow(member: &Member, said: Result<Verdict, Fault>, mut event: Event, so_fa
         }
         (Err(fault), OnFault::Hold) => {
             let ((trail, consequences), reason) = (so_far(), format!("the plugin failed: {fault}"));
-            Judged::Held { event, plugin, reason, trail, consequences }
+            Judged::Held { event, plugin, told: String::new(), reason, trail, consequences }
         }
     })
 }

@@ -1,7 +1,7 @@
 //! What plugins are told of an event besides the event: what it is, and who stands behind it.
 
 use confab_config::JudgedKind;
-use confab_protocol::Kind;
+use confab_protocol::{Event, Kind, UserId};
 use std::sync::Arc;
 
 /// What the hub knows of the circumstances of an event.
@@ -22,6 +22,8 @@ pub struct Origin {
     pub hops: u32,
     /// The plugin that says it. It is not asked about its own.
     pub plugin: Option<Arc<str>>,
+    /// Whose event a plugin's message follows from: what it makes other plugins do is theirs to answer for.
+    pub cause: Option<UserId>,
 }
 
 impl From<JudgedKind> for Circumstances {
@@ -35,6 +37,11 @@ impl Circumstances {
     /// Those of an event of this kind.
     pub fn of(kind: Kind, origin: Origin) -> Self {
         Self { kind: super::judged_kind(kind), origin }
+    }
+
+    /// Who answers for it if a plugin fails over this event: whoever said it, or said what a plugin's message follows from.
+    pub(super) fn answers_for<'a>(&'a self, event: &'a Event) -> &'a UserId {
+        self.origin.cause.as_ref().unwrap_or(&event.sender.user)
     }
 
     /// How much of a plugin's memory they take, about.

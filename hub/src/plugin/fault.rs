@@ -44,6 +44,9 @@ pub enum Fault {
     /// It failed too often and is not asked for a while.
     #[error("it is taken out, as it failed too often")]
     Open,
+    /// This sender's messages made it fail too often, and it is not asked about them for a while.
+    #[error("it is not asked about this sender, whose messages made it fail too often")]
+    Paused,
     /// The hub could not start an instance.
     #[error("no instance could be started: {0}")]
     Unavailable(String),
@@ -64,6 +67,7 @@ impl Fault {
             Self::Configure(_) => "configure",
             Self::Busy(_) => "busy",
             Self::Open => "open",
+            Self::Paused => "paused",
             Self::Unavailable(_) => "unavailable",
         }
     }

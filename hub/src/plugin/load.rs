@@ -11,7 +11,7 @@ use super::pool::{self, Pool};
 use super::{Fault, Observer, Stage};
 use crate::brief::Brief;
 use crate::kv::Kv;
-use confab_config::{ChainRule, Config, Isolation, Patterns, PluginConfig};
+use confab_config::{ChainRule, Config, Isolation, OnFault, Patterns, PluginConfig};
 use confab_protocol::Body;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
@@ -261,7 +261,7 @@ async fn load(name: &str, config: &PluginConfig, with: &Surroundings<'_>) -> Res
             config.timeout
         )
     });
-    let breaker = Breaker::new(config.breaker.clone());
+    let breaker = Breaker::new(config.breaker.clone(), config.on_fault != OnFault::Pass);
     let member = Member { name: name.into(), pool, on_fault: config.on_fault, terms, breaker, brief: Brief::default() };
     Ok((member, warning))
 }

@@ -31,6 +31,8 @@ pub struct PluginStatus {
     pub isolation: Isolation,
     /// Whether it is asked.
     pub breaker: BreakerState,
+    /// How many senders it is not asked about, as their messages kept making it fail.
+    pub senders_paused: usize,
     /// The most memory that one instance may have, in bytes.
     pub memory_limit_bytes: usize,
     /// What it did since it was loaded.
@@ -49,6 +51,7 @@ impl Chain {
                 on_fault: member.on_fault,
                 isolation: member.terms.isolation,
                 breaker: member.breaker.state(),
+                senders_paused: member.breaker.senders_paused(),
                 memory_limit_bytes: module.bounds.memory,
                 tallied: module.tally.read(),
             }

@@ -1,6 +1,6 @@
 //! The first question to a draft: may this be, here, now, as it is? Nothing has been started yet.
 
-use super::{APPROVED, Place, Publisher, Sending, json};
+use super::{APPROVED, Place, Publisher, Sending, json, shape};
 use confab_protocol::{EventId, Kind, Record, Refusal};
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ impl Publisher {
             return Err(Refusal::LimitExceeded(format!("a body has at most {bytes_max} bytes").into()));
         }
         json::check(&draft.body, self.limits.json_depth).map_err(|why| Refusal::BadRequest(why.into()))?;
+        shape::check(draft, &self.rules.settings(draft.room.as_str()))?;
         Box::pin(self.may_begin(sending)).await?;
         let place = self.outages.admit(self.journal.healthy(), draft.body.as_str().len())?;
         if draft.kind != Kind::Message {

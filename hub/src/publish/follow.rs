@@ -139,7 +139,9 @@ pub(super) fn put_off(consequences: Vec<Consequence>) -> (Vec<Words>, Vec<Conseq
     let (mut says, mut now) = (Vec::new(), Vec::new());
     for Consequence { plugin, effect } in consequences {
         match effect {
-            Effect::Say(Said { room, body, thread, hops }) => says.push(Words { plugin, room, body, thread, hops }),
+            Effect::Say(Said { room, body, thread, hops, cause: _ }) => {
+                says.push(Words { plugin, room, body, thread, hops })
+            }
             effect => now.push(Consequence { plugin, effect }),
         }
     }
@@ -147,9 +149,9 @@ pub(super) fn put_off(consequences: Vec<Consequence>) -> (Vec<Words>, Vec<Conseq
 }
 
 /// The way back.
-pub(super) fn taken_up(says: Vec<Words>) -> Vec<Consequence> {
+pub(super) fn taken_up(says: Vec<Words>, event: &Event) -> Vec<Consequence> {
     let say = |Words { plugin, room, body, thread, hops }| {
-        let effect = Effect::Say(Said { room, body, thread, hops });
+        let effect = Effect::Say(Said { room, body, thread, hops, cause: Some(event.sender.user.clone()) });
         Consequence { plugin, effect }
     };
     says.into_iter().map(say).collect()

@@ -68,12 +68,12 @@ impl Speech {
 fn sending(cause: EventId, n: usize, plugin: &str, said: Said) -> Option<Sending> {
     let user = UserId::new(format!("{PLUGIN_USER}{plugin}")).ok()?;
     let key = Key::new(format!("emit:{cause}:{n}")).ok()?;
-    let Said { room, body, thread, hops } = said;
+    let Said { room, body, thread, hops, cause } = said;
     Some(Sending {
         sender: Sender { user, client: None, info: None },
         draft: Draft { kind: Kind::Message, room, key, body, target: None, thread },
         keyed: true,
-        origin: Origin { hops, plugin: Some(plugin.into()), ..Origin::default() },
+        origin: Origin { hops, plugin: Some(plugin.into()), cause, ..Origin::default() },
     })
 }
 
@@ -92,7 +92,7 @@ impl Publisher {
                         let (refused, why) = (refusal.name(), refusal.message());
                         self.telemetry.plugins.effect(&plugin, "say", "failed");
                         if let Some(left_out) = self.speech.may_complain() {
-                            tracing::warn!(plugin, %room, %key, refused, left_out, "what a plugin said was refused: {why}");
+                            tracing::warn!(plugin, %room, %key, refused, why = &*why, left_out, "plugin's message refused");
                         }
                     }
                 }

@@ -21,6 +21,7 @@ pub struct Plugins {
     wait: Family<Plugin, Histogram>,
     faults: Family<PluginFault, Counter>,
     skipped: Family<Plugin, Counter>,
+    senders_paused: Family<Plugin, Counter>,
     host_calls: Family<HostCall, Counter>,
     host_seconds: Family<HostInterface, Histogram>,
     log_cut_bytes: Family<Plugin, Counter>,
@@ -97,6 +98,7 @@ impl Default for Plugins {
             wait: Family::new_with_constructor(seconds),
             faults: Family::default(),
             skipped: Family::default(),
+            senders_paused: Family::default(),
             host_calls: Family::default(),
             host_seconds: Family::new_with_constructor(seconds),
             log_cut_bytes: Family::default(),
@@ -116,7 +118,16 @@ impl Plugins {
         registry.register("plugin_seconds", "Time of a plugin's call", self.seconds.clone());
         registry.register("plugin_wait_seconds", "Wait for one of a plugin's places", self.wait.clone());
         registry.register("plugin_faults", "How plugins failed", self.faults.clone());
-        registry.register("plugin_skipped", "Events not put to a plugin that was taken out", self.skipped.clone());
+        registry.register(
+            "plugin_skipped",
+            "Events not put to a plugin that was taken out, or of a sender who kept making it fail",
+            self.skipped.clone(),
+        );
+        registry.register(
+            "plugin_senders_paused",
+            "Times that a plugin was not asked about a sender any more, for a while",
+            self.senders_paused.clone(),
+        );
         registry.register("plugin_host_calls", "What plugins asked of the host", self.host_calls.clone());
         registry.register("plugin_host_seconds", "Time that the host worked for a plugin", self.host_seconds.clone());
         registry.register(
@@ -187,6 +198,10 @@ impl Observer for Plugins {
 
     fn skipped(&self, plugin: &str) {
         self.one(plugin).skipped.inc();
+    }
+
+    fn sender_paused(&self, plugin: &str) {
+        self.senders_paused.get_or_create(&Plugin { plugin: plugin.to_owned() }).inc();
     }
 
     fn memory(&self, plugin: &str, bytes: usize) {

@@ -1,8 +1,9 @@
-//! A plugin that keeps failing is taken out, and brought back carefully; all of it is told.
+//! A plugin that keeps failing for everybody is taken out, and brought back carefully; one that fails for somebody is not asked
+//! about them. All of it is told.
 
-use crate::support::{World, misbehave, world};
-use confab_hub::plugin::{BreakerState, Judged};
-use confab_protocol::{Refusal, VerdictName};
+use crate::support::{World, message_of, misbehave, world};
+use confab_hub::plugin::{BreakerState, Circumstances, Judged, Origin};
+use confab_protocol::{Kind, Refusal, UserId, VerdictName};
 use std::time::{Duration, Instant};
 
 /// Traps by text; three faults open it, for a moment.
@@ -13,8 +14,8 @@ fn plugin(more: &str) -> String {
 
 async fn open(toml: &str) -> World {
     let world = world(toml).await;
-    for _ in 0..3 {
-        let _ = world.send("a", "trap").await;
+    for user in ["u1", "u2", "u3"] {
+        let _ = world.send_as(user, "a", "trap").await;
     }
     assert_eq!(world.chain.status().plugins[0].breaker, BreakerState::Open);
     world
@@ -50,14 +51,59 @@ async fn it_comes_back_once_it_is_well_and_every_change_is_told() {
 async fn it_stays_out_while_it_is_ill() {
     let world = open(&plugin("")).await;
     let deadline = Instant::now() + Duration::from_secs(60);
+    let mut others = 0;
     while world.seen.faults().len() < 6 {
         assert!(Instant::now() < deadline, "it is never tried again");
-        let _ = world.send("a", "trap").await;
+        others += 1;
+        let _ = world.send_as(&format!("other-{others}"), "a", "trap").await;
         tokio::task::yield_now().await;
     }
     let changes = world.seen.breaker.lock().unwrap().clone();
     assert!(!changes.contains(&BreakerState::Closed), "{changes:?}");
     assert_eq!(changes.iter().filter(|state| **state == BreakerState::HalfOpen).count(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_whose_messages_make_it_fail_is_not_asked_about_and_nobody_else_notices() {
+    for (on_fault, isolation) in [("reject", "message"), ("hold", "worker")] {
+        let more = format!("on_fault = '{on_fault}'\nisolation = '{isolation}'");
+        let world = world(&plugin(&more).replace("'50ms'", "'60s'").replace("'100ms'", "'60s'")).await;
+        for _ in 0..20 {
+            assert!(!matches!(world.send_as("mallory", "a", "trap").await, Judged::Approved(_)));
+            world.approved("b", "hello").await;
+        }
+        // It said nothing of these, and so they do not pass.
+        assert!(!matches!(world.send_as("mallory", "a", "hello").await, Judged::Approved(_)));
+        let status = &world.chain.status().plugins[0];
+        assert_eq!((status.breaker, status.senders_paused), (BreakerState::Closed, 1));
+        assert_eq!((status.tallied.faults, status.tallied.skipped), (3, 18), "{on_fault}");
+        assert!(world.seen.breaker.lock().unwrap().is_empty(), "nothing has changed for all");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_a_failure_lets_pass_making_it_fail_gives_nobody_a_pause_to_speak_unjudged_in() {
+    let toml = plugin("on_fault = 'pass'").replace("'50ms'", "'60s'").replace("'100ms'", "'60s'");
+    let world = world(&toml).await;
+    for _ in 0..20 {
+        assert!(matches!(world.send_as("mallory", "a", "trap").await, Judged::Approved(_)));
+    }
+    assert!(matches!(world.send_as("mallory", "a", "hold").await, Judged::Held { .. }), "it is asked all the same");
+    assert_eq!(world.chain.status().plugins[0].tallied.skipped, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_follows_from_a_person_is_theirs_to_answer_for() {
+    let world = world(&plugin("").replace("'50ms'", "'60s'").replace("'100ms'", "'60s'")).await;
+    let says = |cause: &str| Origin { hops: 1, cause: Some(UserId::new(cause).unwrap()), ..Origin::default() };
+    let judge = async |cause: &str, text: &str| {
+        let event = message_of("plugin:echo", "a", text);
+        world.chain.judge(event, Circumstances::of(Kind::Message, says(cause))).await
+    };
+    for _ in 0..5 {
+        assert!(matches!(judge("mallory", "trap").await, Judged::Refused(..)));
+    }
+    assert!(matches!(judge("ada", "hello").await, Judged::Approved(_)), "the plugin may still answer others");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -57,7 +57,8 @@ async fn what_a_plugin_says_is_an_effect_with_one_hop_more() {
         }
     };
     let (consequences, _) = judge(1, "say hello").await;
-    let [Consequence { effect: Effect::Say(Said { room, body, thread: None, hops: 2 }), .. }] = &*consequences else {
+    let [Consequence { effect: Effect::Say(Said { room, body, thread: None, hops: 2, .. }), .. }] = &*consequences
+    else {
         panic!("{consequences:?}")
     };
     assert_eq!((room, body.text().as_deref()), (&Room::new("a").unwrap(), Some("hello")));
@@ -70,7 +71,7 @@ async fn what_a_plugin_says_is_an_effect_with_one_hop_more() {
 async fn a_plugin_is_told_the_roles_and_does_not_judge_its_own_words() {
     let world = asking("", "", "plugins = ['one', 'two']").await;
     let roles = ["member", "moderator"].map(str::to_owned);
-    let origin = Origin { roles: roles.into(), hops: 1, plugin: Some("one".into()) };
+    let origin = Origin { roles: roles.into(), hops: 1, plugin: Some("one".into()), ..Origin::default() };
     let circumstances = Circumstances { kind: JudgedKind::Send, origin };
     let Judged::Approved(approved) = world.chain.judge(message("a", "hi"), circumstances).await else { panic!() };
     let steps: Vec<_> = approved.trail.steps.iter().map(|step| step.plugin.as_str()).collect();

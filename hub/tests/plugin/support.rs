@@ -145,11 +145,16 @@ pub const BOTH: &str = "kv = true, http = ['https://a.example']";
 
 /// A message in a room.
 pub fn message(room: &str, text: &str) -> Event {
+    message_of("ada", room, text)
+}
+
+/// The same by somebody.
+pub fn message_of(user: &str, room: &str, text: &str) -> Event {
     Event {
         kind: Kind::Message,
         id: EventId::fresh(),
         room: Room::new(room).unwrap(),
-        sender: Sender { user: UserId::new("ada").unwrap(), client: None, info: None },
+        sender: Sender { user: UserId::new(user).unwrap(), client: None, info: None },
         key: Key::fresh(),
         digest: String::new(),
         at: 1_700_000_000_000,
@@ -164,6 +169,11 @@ impl World {
     /// Judges a message.
     pub async fn send(&self, room: &str, text: &str) -> Judged {
         self.chain.judge(message(room, text), JudgedKind::Send).await
+    }
+
+    /// Judges somebody's message.
+    pub async fn send_as(&self, user: &str, room: &str, text: &str) -> Judged {
+        self.chain.judge(message_of(user, room, text), JudgedKind::Send).await
     }
 
     /// Judges a message that must be approved, and returns its event.

@@ -143,8 +143,12 @@ async fn a_plugin_that_keeps_failing_is_taken_out_and_said_so() -> Result<()> {
     let more = "breaker = { pause = \"1h\", pause_max = \"1h\" }\nsettings = { mode = \"trap\" }";
     let trap = plugin("trap", "misbehave", more)?;
     let world = Embedded::start(&format!("{trap}[[chain]]\nrooms = [\"bad\"]\nplugins = [\"trap\"]\n")).await?;
+    for n in 0..10 {
+        let somebody = Client::connect(&world.hub.listen, &format!("u{n}")).await?;
+        assert_eq!(somebody.say("bad", "k", "x").await?.unwrap_err()["code"], 207);
+    }
     let ada = Client::connect(&world.hub.listen, "ada").await?;
-    for n in 0..30 {
+    for n in 0..20 {
         assert_eq!(ada.say("bad", &format!("k{n}"), "x").await?.unwrap_err()["code"], 207);
     }
     assert_eq!(world.hub.metric("confab_plugin_breaker{plugin=\"trap\"}").await?, 2.0);
@@ -157,6 +161,55 @@ async fn a_plugin_that_keeps_failing_is_taken_out_and_said_so() -> Result<()> {
     let said = world.hub.said();
     assert_eq!(said.matches("plugin taken out: it keeps failing").count(), 1, "{said}");
     assert_eq!(said.matches("plugin failed: it crashed").count(), 10, "{said}");
+    Ok(())
+}
+
+/// The plugins, chain and tests of the repository's hub.toml, as they are.
+fn default_chain() -> Result<String> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("a root")?;
+    let text = std::fs::read_to_string(root.join("hub.toml"))?;
+    let (_, chain) = text.split_once("# ---- An example to begin with").context("hub.toml has an example")?;
+    let (_, chain) = chain.split_once('\n').context("a line")?;
+    let folder = confab_tests::world::service("CONFAB_TEST_PLUGINS")?;
+    Ok(chain.replace("\"plugins/", &format!("\"{folder}/")))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_who_poisons_a_filter_changes_nothing_for_others() -> Result<()> {
+    let world = Embedded::start(&default_chain()?).await?;
+    let mallory = Client::connect(&world.hub.listen, "mallory").await?;
+    let ada = Client::connect(&world.hub.listen, "ada").await?;
+    let poison = ["ѕ ", "ѕраm", "𝓼𝓹𝓪 ", "sp\u{200b}\u{336}", "http://a.b ", "((((", "\u{fdfa} "]
+        .map(|text| text.repeat(15_000 / text.len()));
+    for n in 0..70 {
+        let body = json!({"room": "hers", "body": {"text": poison[n % poison.len()]}});
+        let bad = tokio::spawn(mallory.begin_rpc("send", body));
+        let said = ada.say("mine", &format!("k{n}"), "hello").await?;
+        assert!(said.is_ok(), "message {n}: {said:?}");
+        let answer = bad.await??;
+        assert!(!answer.as_ref().is_err_and(|error| error["code"] == 207), "it does not even fail: {answer:?}");
+    }
+    for plugin in ["word-filter", "link-notes"] {
+        assert_eq!(world.hub.metric(&format!("confab_plugin_breaker{{plugin=\"{plugin}\"}}")).await?, 0.0);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_who_makes_a_plugin_fail_is_refused_and_nobody_else_is() -> Result<()> {
+    let filter = plugin("filter", "misbehave", "settings = { mode = \"by-text\" }")?;
+    let world = Embedded::start(&format!("{filter}[[chain]]\nplugins = [\"filter\"]\n")).await?;
+    let mallory = Client::connect(&world.hub.listen, "mallory").await?;
+    let ada = Client::connect(&world.hub.listen, "ada").await?;
+    for n in 0..100 {
+        let key = format!("k{n}");
+        assert_eq!(mallory.say("hers", &key, "trap").await?.unwrap_err()["code"], 207);
+        assert!(ada.say("mine", &key, "hello").await?.is_ok(), "message {n}");
+    }
+    assert_eq!(world.hub.metric("confab_plugin_breaker{plugin=\"filter\"}").await?, 0.0);
+    assert!(world.hub.metric("confab_plugin_senders_paused_total{plugin=\"filter\"}").await? >= 1.0);
+    assert!(world.hub.metric("confab_plugin_skipped_total{plugin=\"filter\"}").await? > 0.0);
+    assert!(world.hub.said().contains("plugin skips a sender"), "{}", world.hub.said());
     Ok(())
 }
 

@@ -65,7 +65,7 @@ impl Asked {
         Ok(Self {
             event,
             kind: judged,
-            origin: Origin { roles: case.roles.clone().into(), hops: case.hops, plugin: None },
+            origin: Origin { roles: case.roles.clone().into(), hops: case.hops, ..Origin::default() },
         })
     }
 

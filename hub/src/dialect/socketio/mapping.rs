@@ -54,11 +54,16 @@ impl Mapping {
         Some(Inward { send, key })
     }
 
-    /// The event as listeners of its room know it; empty if they know nothing like it.
+    /// The event as listeners of its room know it; empty if they know nothing like it: they show texts, and nothing that
+    /// is none may pass for one.
     pub fn outward(&self, record: &Record) -> Frame {
         let room = record.event.room.as_str();
         let mapped = self.0.iter().find(|event| event.room == room && record.event.kind == Kind::Message);
         let Some(event) = mapped else { return Frame::Text(Default::default()) };
+        let shows_text = event.shape == Shape::Text || event.fields.values().any(|part| *part == Part::Text);
+        if shows_text && record.event.body.text_here().is_none() {
+            return Frame::Text(Default::default());
+        }
         let argument = match event.shape {
             Shape::Text => part(Part::Text, record),
             Shape::Object => object(event, record),
@@ -92,8 +97,7 @@ fn object(event: &SocketIoEvent, record: &Record) -> Value {
 fn part(part: Part, record: &Record) -> Value {
     let event = &record.event;
     match part {
-        // A body that is no text is shown as its JSON: better than nothing in its place.
-        Part::Text => event.body.text().unwrap_or_else(|| event.body.as_str().to_owned()).into(),
+        Part::Text => event.body.text().into(),
         Part::User => event.sender.user.as_str().into(),
         Part::Id => event.id.to_string().into(),
         Part::At => event.at.into(),

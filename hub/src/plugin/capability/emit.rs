@@ -5,7 +5,7 @@ use crate::plugin::call::Guest;
 use crate::plugin::contract::host_emit::{self, Error, Message};
 use crate::plugin::{Check, Circumstances, Said};
 use confab_config::Patterns;
-use confab_protocol::{Body, Event, EventId, Room};
+use confab_protocol::{Body, Event, EventId, Room, UserId};
 use std::sync::Arc;
 
 /// The most messages of one call.
@@ -27,19 +27,22 @@ pub struct Access {
     grant: Grant,
     here: Option<Room>,
     hops: u32,
+    /// Whose event all of it follows from.
+    cause: Option<UserId>,
     said: Vec<Said>,
 }
 
 impl Access {
     /// For an instance of the plugin.
     pub fn new(grant: &Grant) -> Self {
-        Self { grant: grant.clone(), here: None, hops: 0, said: Vec::new() }
+        Self { grant: grant.clone(), here: None, hops: 0, cause: None, said: Vec::new() }
     }
 
     /// Begins a call about this event.
     pub fn begin(&mut self, event: &Event, circumstances: &Circumstances) {
         self.here = Some(event.room.clone());
         self.hops = circumstances.origin.hops;
+        self.cause = Some(circumstances.answers_for(event).clone());
         self.said.clear();
     }
 
@@ -61,7 +64,7 @@ impl Access {
         (self.grant.check)(&body).map_err(|why| invalid("the body", &why))?;
         let id = |text: String| text.parse::<EventId>().map_err(|_| invalid("the thread", &"it is no event's id"));
         let thread = message.thread.map(id).transpose()?;
-        self.said.push(Said { room, body, thread, hops: self.hops + 1 });
+        self.said.push(Said { room, body, thread, hops: self.hops + 1, cause: self.cause.clone() });
         Ok(())
     }
 
