@@ -2,7 +2,8 @@
 //!
 //! It is for moderation, not the truth. In memory it is forgotten when the hub ends; in Redis, when Redis begins anew or is
 //! failed over to a server that had not heard of it yet. A space that is full says so, and forgets nothing for it: who can
-//! fill a space could otherwise make a plugin forget what it knows of them.
+//! fill a space could otherwise make a plugin forget what it knows of them. Nor can one sender fill it for others: a key counts
+//! for the sender over whose event it was made, and each has only a part of the space.
 
 mod memory;
 mod redis;
@@ -10,6 +11,7 @@ mod redis;
 pub use memory::Memory;
 pub use redis::{Dial, Redis};
 
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The longest key, in bytes.
@@ -20,6 +22,15 @@ pub const VALUE_MAX: usize = 64 << 10;
 
 /// What a counter counts for, in bytes, beside its key: its longest text.
 const COUNTER_BYTES: usize = 20;
+
+/// A sender's part of a space is this part of its keys and bytes …
+const SENDER_PART: usize = 50;
+
+/// … but no less than so many keys, where the space has them.
+const SENDER_KEYS: usize = 64;
+
+/// … and no less than so many bytes, which are a few of the largest values.
+const SENDER_BYTES: usize = 256 << 10;
 
 /// How long a key is kept where nobody says.
 const TTL: Duration = Duration::from_secs(24 * 3600);
@@ -49,15 +60,42 @@ impl Kv {
     }
 }
 
-/// One plugin's own part, and how much it may keep there.
+/// One plugin's own part, and how much it may keep there. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Space {
     /// The plugin's name: letters, digits, `-` and `_`.
-    pub name: String,
+    pub name: Arc<str>,
     /// The most keys.
     pub keys: usize,
     /// The most bytes of keys and values together.
     pub bytes: usize,
+    /// For whom new keys count.
+    pub owner: Owner,
+}
+
+/// A sender, as keys remember whose they are: by a part of a hash, the same on every hub.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Owner(u64);
+
+impl Owner {
+    /// The sender of this name.
+    pub fn of(user: &str) -> Self {
+        let mut first = [0; 8];
+        first.copy_from_slice(&blake3::hash(user.as_bytes()).as_bytes()[..8]);
+        Self(u64::from_le_bytes(first))
+    }
+}
+
+impl Space {
+    /// The most keys of one sender.
+    fn sender_keys(&self) -> usize {
+        (self.keys / SENDER_PART).max(SENDER_KEYS.min(self.keys))
+    }
+
+    /// The most bytes of one sender's keys and values.
+    fn sender_bytes(&self) -> usize {
+        (self.bytes / SENDER_PART).max(SENDER_BYTES.min(self.bytes))
+    }
 }
 
 /// Why it could not be done.
@@ -66,8 +104,8 @@ pub enum Error {
     /// The key is empty or too long, or the value is too large.
     #[error("a key has 1 to {KEY_MAX} bytes, a value at most {VALUE_MAX}")]
     TooLarge,
-    /// The space is full.
-    #[error("the space is full")]
+    /// The space is full, or the sender's part of it.
+    #[error("the space, or the sender's part of it, is full")]
     Full,
     /// What is there is no counter, or would become too large for one.
     #[error("the value is no counter")]

@@ -1,7 +1,7 @@
 //! Capability `kv`: remember, over messages and over hubs. The plugin must be granted it: `capabilities = { kv = true }`.
 //!
 //! What is kept here is for moderation, not the truth: it may be forgotten. In a native test it lies in this thread's memory,
-//! and [`pass`] lets time go by.
+//! [`pass`] lets time go by, and [`fail_with`] has it fail.
 
 #[allow(unsafe_code, reason = "generated code passes values through the component's linear memory")]
 #[allow(missing_docs, dead_code, clippy::all, reason = "generated code")]
@@ -16,7 +16,7 @@ use contract::confab::plugin::host_kv as host;
 #[cfg(not(target_arch = "wasm32"))]
 use native as host;
 #[cfg(not(target_arch = "wasm32"))]
-pub use native::pass;
+pub use native::{fail_with, pass};
 
 /// The value under a key.
 pub fn get(key: &str) -> Result<Option<Vec<u8>>, Error> {
@@ -56,6 +56,16 @@ mod native {
     std::thread_local! {
         static NOW: Cell<u64> = const { Cell::new(0) };
         static SPACE: RefCell<HashMap<String, Kept>> = RefCell::default();
+        static FAILING: RefCell<Option<Error>> = const { RefCell::new(None) };
+    }
+
+    /// Has whatever would write answer this error from now on, in this thread's native tests; `None`: no more.
+    pub fn fail_with(error: Option<Error>) {
+        FAILING.set(error);
+    }
+
+    fn may_write() -> Result<(), Error> {
+        FAILING.with_borrow(|failing| failing.clone().map_or(Ok(()), Err))
     }
 
     /// Lets so many milliseconds go by, for this thread's native tests.
@@ -75,6 +85,7 @@ mod native {
 
     pub fn set(key: &str, value: &[u8], ttl: Option<u64>) -> Result<(), Error> {
         fits(key, value)?;
+        may_write()?;
         let until = NOW.get() + ttl.unwrap_or(DAY_MS);
         SPACE.with_borrow_mut(|space| space.insert(key.to_owned(), Kept { value: value.to_vec(), until }));
         Ok(())
@@ -88,6 +99,7 @@ mod native {
 
     pub fn increment(key: &str, by: i64, ttl: Option<u64>) -> Result<i64, Error> {
         fits(key, &[])?;
+        may_write()?;
         SPACE.with_borrow_mut(|space| {
             let until = NOW.get() + ttl.unwrap_or(DAY_MS);
             let kept = space.entry(key.to_owned()).or_insert(Kept { value: b"0".to_vec(), until });

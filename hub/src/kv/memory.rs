@@ -1,6 +1,6 @@
 //! What plugins remember in an embedded hub: in this process, until it ends.
 
-use super::{COUNTER_BYTES, Error, Space};
+use super::{COUNTER_BYTES, Error, Owner, Space};
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// All spaces. Cheap to clone; every clone is the same memory.
 #[derive(Clone, Default)]
 pub struct Memory {
-    spaces: Arc<Mutex<HashMap<String, Kept>>>,
+    spaces: Arc<Mutex<HashMap<Arc<str>, Kept>>>,
     clock: Clock,
 }
 
@@ -42,9 +42,12 @@ struct Kept {
     /// When each key ends, the next first.
     ends: BTreeSet<(Instant, Arc<str>)>,
     bytes: usize,
+    /// How many keys and bytes count for each sender.
+    owned: HashMap<Owner, (usize, usize)>,
 }
 
 struct Entry {
+    owner: Owner,
     value: Vec<u8>,
     /// What it counts for.
     bytes: usize,
@@ -64,7 +67,7 @@ impl Memory {
     pub(super) fn set(&self, space: &Space, key: &str, value: Vec<u8>, life: Duration) -> Result<(), Error> {
         self.within(space, |kept, now| {
             let bytes = key.len() + value.len();
-            kept.put(space, key, Entry { value, bytes, until: now + life })
+            kept.put(space, key, Entry { owner: space.owner, value, bytes, until: now + life })
         })
     }
 
@@ -80,7 +83,7 @@ impl Memory {
                 return Ok(sum);
             }
             let (value, bytes) = (by.to_string().into_bytes(), key.len() + COUNTER_BYTES);
-            kept.put(space, key, Entry { value, bytes, until: now + life })?;
+            kept.put(space, key, Entry { owner: space.owner, value, bytes, until: now + life })?;
             Ok(by)
         })
     }
@@ -106,25 +109,40 @@ impl Kept {
         }
     }
 
-    fn put(&mut self, space: &Space, key: &str, entry: Entry) -> Result<(), Error> {
-        let old = self.entries.get(key).map_or(0, |entry| entry.bytes);
-        let keys = self.entries.len() + usize::from(old == 0);
-        if keys > space.keys || self.bytes - old + entry.bytes > space.bytes {
+    fn put(&mut self, space: &Space, key: &str, mut entry: Entry) -> Result<(), Error> {
+        let old = self.entries.get(key).map(|old| (old.bytes, old.owner));
+        // Whose a key is does not change by others' writing to it.
+        entry.owner = old.map_or(entry.owner, |(_, owner)| owner);
+        let more = usize::from(old.is_none());
+        let old_bytes = old.map_or(0, |(bytes, _)| bytes);
+        let (own_keys, own_bytes) = self.owned.get(&entry.owner).copied().unwrap_or_default();
+        let fits = self.entries.len() + more <= space.keys
+            && self.bytes - old_bytes + entry.bytes <= space.bytes
+            && own_keys + more <= space.sender_keys()
+            && own_bytes - old_bytes + entry.bytes <= space.sender_bytes();
+        if !fits {
             return Err(Error::Full);
         }
         self.remove(key);
         let key: Arc<str> = key.into();
         self.bytes += entry.bytes;
+        let owned = self.owned.entry(entry.owner).or_default();
+        *owned = (owned.0 + 1, owned.1 + entry.bytes);
         self.ends.insert((entry.until, Arc::clone(&key)));
         self.entries.insert(key, entry);
         Ok(())
     }
 
     fn remove(&mut self, key: &str) {
-        if let Some((key, entry)) = self.entries.remove_entry(key) {
-            self.bytes -= entry.bytes;
-            self.ends.remove(&(entry.until, key));
+        let Some((key, entry)) = self.entries.remove_entry(key) else { return };
+        self.bytes -= entry.bytes;
+        if let Some(owned) = self.owned.get_mut(&entry.owner) {
+            *owned = (owned.0 - 1, owned.1 - entry.bytes);
+            if owned.0 == 0 {
+                self.owned.remove(&entry.owner);
+            }
         }
+        self.ends.remove(&(entry.until, key));
     }
 }
 

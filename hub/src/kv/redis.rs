@@ -1,8 +1,8 @@
 //! What plugins remember in a cluster: in Redis, shared by all hubs.
 //!
 //! All names of a plugin share its hash tag, so that one script may touch them: `<prefix>:kv:{plugin}:key:<key>` is a value, and
-//! beside the values lie `ends`, when each key ends, and `sizes`, how large each is; they are what the limits are kept by.
-//! Every name expires.
+//! beside the values lie `ends`, when each key ends, `sizes`, how large each is and whose, and `owners`, how much each sender has;
+//! they are what the limits are kept by. Every name expires.
 
 mod shared_connection;
 
@@ -51,6 +51,7 @@ impl Redis {
         let mut set = self.scripts.set.prepare_invoke();
         self.names(space, key, &mut set);
         set.arg(key).arg(size).arg(millis(life)).arg(space.keys).arg(space.bytes).arg(value);
+        owned(space, &mut set);
         let answer: String =
             self.connection.ask(|mut connection| async move { set.invoke_async(&mut connection).await }).await?;
         match answer.as_str() {
@@ -75,6 +76,7 @@ impl Redis {
         self.names(space, key, &mut increment);
         let size = key.len() + COUNTER_BYTES;
         increment.arg(key).arg(size).arg(millis(life)).arg(space.keys).arg(space.bytes).arg(by);
+        owned(space, &mut increment);
         let answer: (String, Option<i64>) =
             self.connection.ask(|mut connection| async move { increment.invoke_async(&mut connection).await }).await?;
         match answer {
@@ -94,8 +96,14 @@ impl Redis {
         script
             .key(self.name(space, &format!("key:{key}")))
             .key(self.name(space, "ends"))
-            .key(self.name(space, "sizes"));
+            .key(self.name(space, "sizes"))
+            .key(self.name(space, "owners"));
     }
+}
+
+/// For whom a new key counts, and how much they may have.
+fn owned(space: &Space, script: &mut ::redis::ScriptInvocation<'_>) {
+    script.arg(format!("{:016x}", space.owner.0)).arg(space.sender_keys()).arg(space.sender_bytes());
 }
 
 fn millis(life: Duration) -> u64 {

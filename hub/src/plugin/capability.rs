@@ -13,7 +13,7 @@ mod random;
 use super::budget::Budget;
 use super::contract::{host_clock, host_emit, host_http, host_kv, host_log, host_random};
 use super::{Check, Circumstances, Effect, Observer, Stage, Verdict, call::Guest};
-use crate::kv::{Kv, Space};
+use crate::kv::{Kv, Owner, Space};
 use confab_config::{Capabilities, Patterns};
 use confab_protocol::{Event, EventId, Room};
 use std::sync::Arc;
@@ -134,11 +134,12 @@ impl Grants {
     pub fn new(plugin: &str, granted: &Capabilities, kv: &Kv, speech: &Speech<'_>, stage: Option<&Arc<Stage>>) -> Self {
         let kept = |grant: &confab_config::KvGrant| kv::Grant {
             kv: kv.clone(),
-            space: Arc::new(Space {
+            space: Space {
                 name: plugin.into(),
                 keys: usize::try_from(grant.keys).unwrap_or(usize::MAX),
                 bytes: grant.bytes.bytes(),
-            }),
+                owner: Owner::default(),
+            },
             calls: grant.calls,
         };
         let client = |grant: &confab_config::HttpGrant| Arc::new(http::Client::new(plugin, grant.clone()));
@@ -238,7 +239,7 @@ impl Host {
         self.about = Some((event.room.clone(), event.id));
         self.budget = budget;
         self.log = log::Left::default();
-        self.kv.iter_mut().for_each(kv::Access::begin);
+        self.kv.iter_mut().for_each(|kv| kv.begin(circumstances.answers_for(event).as_str()));
         self.http.iter_mut().for_each(http::Access::begin);
         self.emit.iter_mut().for_each(|emit| emit.begin(event, circumstances));
     }

@@ -85,12 +85,12 @@ impl Stage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kv::Space;
+    use crate::kv::{Owner, Space};
 
     #[tokio::test]
     async fn what_is_remembered_is_forgotten_when_the_clock_says_so_and_not_before() {
         let stage = Stage::new(&[]);
-        let space = Space { name: "it".into(), keys: 10, bytes: 1000 };
+        let space = Space { name: "it".into(), keys: 10, bytes: 1000, owner: Owner::default() };
         stage.set_clock(1_000_000);
         stage.kv().increment(&space, "n", 1, Some(100)).await.unwrap();
         stage.set_clock(1_000_099);

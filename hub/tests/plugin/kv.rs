@@ -3,7 +3,7 @@
 use crate::servers::{nobody_at, silent};
 use crate::support::{World, reach, try_world_with, whole};
 use crate::waiting;
-use confab_hub::kv::{Error, Kv, Redis, Space};
+use confab_hub::kv::{Error, Kv, Owner, Redis, Space};
 use confab_hub::redis::Dialer;
 use confab_hub::timeline::RedisOptions;
 use futures_util::FutureExt;
@@ -47,7 +47,7 @@ fn each() -> [(&'static str, Kv); 3] {
 }
 
 fn space(keys: usize, bytes: usize) -> Space {
-    Space { name: "it".into(), keys, bytes }
+    Space { name: "it".into(), keys, bytes, owner: Owner::default() }
 }
 
 fn roomy() -> Space {
@@ -179,6 +179,38 @@ async fn a_full_space_says_so_keeps_what_it_has_and_takes_more_when_there_is_roo
 }
 
 #[tokio::test]
+async fn one_sender_can_fill_their_own_part_of_a_space_and_not_that_of_others() {
+    for (name, kv) in each() {
+        let of = |user: &str| Space { owner: Owner::of(user), ..space(5000, 16 << 20) };
+        let (mallory, ada) = (of("mallory"), of("ada"));
+        let mut kept = 0;
+        for n in 0..300 {
+            kept += usize::from(kv.increment(&mallory, &format!("m{n}"), 1, Some(400)).await.is_ok());
+        }
+        assert_eq!(kept, 100, "{name}: a fiftieth of the keys");
+        assert_eq!(kv.set(&mallory, "more", b"1".to_vec(), None).await, Err(Error::Full), "{name}");
+        assert_eq!(kv.increment(&mallory, "m0", 1, None).await, Ok(2), "{name}: what is there is still counted");
+        for n in 0..100 {
+            assert_eq!(kv.increment(&ada, &format!("a{n}"), 1, None).await, Ok(1), "{name}: {n}");
+        }
+        // A key stays whose it is, whoever writes to it.
+        assert_eq!(kv.increment(&mallory, "a0", 1, None).await, Ok(2), "{name}");
+        kv.delete(&ada, "a0").await.unwrap();
+        assert_eq!(kv.increment(&ada, "a100", 1, None).await, Ok(1), "{name}");
+        assert_eq!(kv.increment(&ada, "a101", 1, None).await, Err(Error::Full), "{name}");
+        // Room comes back as keys expire.
+        eventually("there is room again", async || kv.set(&mallory, "more", b"1".to_vec(), None).await.is_ok()).await;
+
+        let large = of("large");
+        let mut kept = 0;
+        for n in 0..10 {
+            kept += usize::from(kv.set(&large, &format!("l{n}"), vec![0; 60 << 10], None).await.is_ok());
+        }
+        assert_eq!(kept, 5, "{name}: a fiftieth of the bytes");
+    }
+}
+
+#[tokio::test]
 async fn plugins_do_not_see_one_another_s_keys() {
     for (name, kv) in each() {
         let other = Space { name: "it-2".into(), ..roomy() };
@@ -202,7 +234,7 @@ async fn every_name_in_redis_expires_shares_the_plugin_s_hash_tag_and_goes_when_
     eventually("what is short-lived is gone", async || kv.get(&roomy(), "b").await == Ok(None)).await;
     let mut names: Vec<String> = redis::cmd("KEYS").arg(&pattern).query_async(&mut connection).await.unwrap();
     names.sort();
-    let own = ["ends", "key:a", "key:n", "sizes"].map(|rest| format!("{prefix}:kv:{{it}}:{rest}"));
+    let own = ["ends", "key:a", "key:n", "owners", "sizes"].map(|rest| format!("{prefix}:kv:{{it}}:{rest}"));
     assert_eq!(names, own);
     for name in &names {
         let ttl: i64 = redis::cmd("PTTL").arg(name).query_async(&mut connection).await.unwrap();
@@ -214,6 +246,9 @@ async fn every_name_in_redis_expires_shares_the_plugin_s_hash_tag_and_goes_when_
     let sizes: Vec<String> =
         redis::cmd("HGETALL").arg(format!("{prefix}:kv:{{it}}:sizes")).query_async(&mut connection).await.unwrap();
     assert_eq!(sizes, ["", "0"]);
+    let owners: Vec<String> =
+        redis::cmd("HGETALL").arg(format!("{prefix}:kv:{{it}}:owners")).query_async(&mut connection).await.unwrap();
+    assert!(owners.is_empty(), "{owners:?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What the guard remembers: counters and moments in the plugin's own space, which all hubs share.
 //!
-//! If it cannot remember, it lets people speak: a Redis that is away must not silence rooms.
+//! What it cannot count for want of room is over the limit: whoever fills the space must not get rid of it so. Where what it
+//! remembers cannot be reached, the settings say what that means.
 
 use confab_plugin_sdk::kv;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -8,10 +9,24 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 /// How long somebody counts as known in a room after they were last new.
 const KNOWN_MS: u64 = 86_400_000;
 
-/// Counts one more under what a counter is about; `None` if it cannot be counted now.
-pub fn count(about: &str, of: impl Hash, window_ms: u64) -> Option<u64> {
-    let count = kv::increment(&key(about, of), 1, Some(window_ms)).ok()?;
-    u64::try_from(count).ok()
+/// What counting came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// So many, with this one.
+    Is(u64),
+    /// There is no room to count any more of this sender's.
+    Full,
+    /// It cannot be counted now.
+    Unavailable,
+}
+
+/// Counts one more under what a counter is about.
+pub fn count(about: &str, of: impl Hash, window_ms: u64) -> Count {
+    match kv::increment(&key(about, of), 1, Some(window_ms)) {
+        Ok(count) => Count::Is(u64::try_from(count).unwrap_or(0)),
+        Err(kv::Error::Unavailable(_)) => Count::Unavailable,
+        Err(_) => Count::Full,
+    }
 }
 
 /// The moment that is kept under what it is about.

@@ -7,8 +7,8 @@ mod count;
 mod settings;
 
 use confab_plugin_sdk::{Context, Event, Kind, Plugin, Verdict};
-use count::{count, keep, moment};
-pub use settings::{Action, Limit, Raid, Settings};
+use count::{Count, count, keep, moment};
+pub use settings::{Action, Limit, Raid, Settings, Unavailable};
 use std::hash::Hash;
 
 /// The guard, ready to judge.
@@ -23,6 +23,8 @@ enum Flood {
     Rate,
     Repeats,
     Raid,
+    /// It cannot be told, and the settings say that this is too much.
+    Uncounted,
 }
 
 impl Flood {
@@ -30,6 +32,7 @@ impl Flood {
         match self {
             Self::Rate => "you are sending too fast, wait a moment",
             Self::Repeats => "you have said this already",
+            Self::Uncounted => "messages cannot be counted now, please try again later",
             Self::Raid => "many people are new here at once, please come back later",
         }
     }
@@ -39,6 +42,7 @@ impl Flood {
             Self::Rate => "rate",
             Self::Repeats => "repeats",
             Self::Raid => "raid",
+            Self::Uncounted => "uncounted",
         }
     }
 }
@@ -64,12 +68,9 @@ impl Plugin for FloodGuard {
             Some(Flood::Raid)
         } else if event.kind == Kind::Join {
             None
-        } else if over(settings.rate, "rate", (&event.room, &event.sender)) {
-            Some(Flood::Rate)
-        } else if self.says_it_again(event) {
-            Some(Flood::Repeats)
         } else {
-            None
+            let rate = self.over(settings.rate, Flood::Rate, "rate", (&event.room, &event.sender));
+            rate.or_else(|| self.says_it_again(event))
         };
         let verdict = flood.map_or_else(Verdict::accept, |flood| self.stop(flood, event.kind));
         if begins { verdict.flag("many people are new in the room at once: it may be a raid") } else { verdict }
@@ -89,13 +90,29 @@ impl FloodGuard {
         }
     }
 
+    /// Counts one more, and tells whether that is past the limit.
+    fn over(&self, limit: Limit, flood: Flood, about: &str, of: impl Hash) -> Option<Flood> {
+        if limit.messages == 0 {
+            return None;
+        }
+        match count(about, of, limit.per.as_ms()) {
+            Count::Is(count) => (count > u64::from(limit.messages)).then_some(flood),
+            // Whoever said so much that no more of it can be counted said too much.
+            Count::Full => Some(Flood::Rate),
+            Count::Unavailable => (self.settings.unavailable == Unavailable::Reject).then_some(Flood::Uncounted),
+        }
+    }
+
     /// Whether the sender said the same often enough.
-    fn says_it_again(&self, event: &Event) -> bool {
-        let Some(text) = &event.text else { return false };
-        // Another exclamation mark, or another space, does not make it another message.
-        let said: String = text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-        said.chars().count() >= self.settings.repeats_least
-            && over(self.settings.repeats, "same", (&event.sender, said))
+    fn says_it_again(&self, event: &Event) -> Option<Flood> {
+        let strings = event.strings();
+        // Another exclamation mark, or another space, does not make it another message, nor does another shape of the body.
+        let chars = strings.iter().flat_map(|string| string.value.chars());
+        let said: String = chars.filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+        match said.chars().count() >= self.settings.repeats_least {
+            true => self.over(self.settings.repeats, Flood::Repeats, "same", (&event.sender, said)),
+            false => None,
+        }
     }
 
     /// Whether the room is being raided and the sender came with the crowd; and whether it begins with this very event.
@@ -110,18 +127,19 @@ impl FloodGuard {
             now
         });
         let mut begins = false;
-        if came == now && count("new", room, per.as_ms()).is_some_and(|new| new == u64::from(people) + 1) {
-            keep("raid", room, now, Some(lasts.as_ms()));
-            begins = true;
+        if came == now {
+            match count("new", room, per.as_ms()) {
+                Count::Is(new) if new == u64::from(people) + 1 => {
+                    keep("raid", room, now, Some(lasts.as_ms()));
+                    begins = true;
+                }
+                Count::Full => return (true, false),
+                Count::Is(_) | Count::Unavailable => {}
+            }
         }
         let raided = moment("raid", room).is_some_and(|began| came + per.as_ms() > began);
         (raided, begins)
     }
-}
-
-/// Counts one more, and tells whether that is past the limit.
-fn over(limit: Limit, about: &str, of: impl Hash) -> bool {
-    limit.messages > 0 && count(about, of, limit.per.as_ms()).is_some_and(|count| count > u64::from(limit.messages))
 }
 
 confab_plugin_sdk::export_plugin!(FloodGuard);
@@ -147,6 +165,22 @@ mod tests {
         assert!(matches!(guard.judge_event(&event).decision, Decision::Reject(_)));
         kv::pass(1000);
         assert_eq!(guard.judge_event(&event), Verdict::accept());
+    }
+
+    #[test]
+    fn what_cannot_be_counted_for_want_of_room_is_too_much_and_what_is_away_is_as_configured() {
+        let refused = |settings, error: Option<kv::Error>| {
+            kv::fail_with(error);
+            let verdict = testing::plugin::<FloodGuard>(settings).judge("hello, everybody");
+            kv::fail_with(None);
+            matches!(verdict.decision, Decision::Reject(_))
+        };
+        let away = || Some(kv::Error::Unavailable("away".into()));
+        assert!(refused(json!({}), Some(kv::Error::Full)));
+        assert!(refused(json!({ "rate": { "messages": 0, "per": "1s" } }), Some(kv::Error::Full)), "the same again");
+        assert!(refused(json!({ "unavailable": "reject" }), away()));
+        assert!(!refused(json!({}), away()));
+        assert!(!refused(json!({}), None));
     }
 
     #[test]

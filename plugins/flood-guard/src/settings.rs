@@ -18,6 +18,8 @@ pub struct Settings {
     pub raid: Raid,
     /// What happens to a message past a limit.
     pub action: Action,
+    /// What happens to a message while what is counted cannot be reached: in a cluster, while Redis is away.
+    pub unavailable: Unavailable,
     /// How long the sender is muted in the room, where the action is `mute`.
     pub mute: Span,
     /// Whoever has one of these roles is let through.
@@ -64,6 +66,18 @@ pub enum Action {
     Hold,
 }
 
+/// What happens to a message that cannot be counted now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Unavailable {
+    /// It is let through: a Redis that is away does not silence rooms.
+    #[default]
+    Pass,
+    /// It is refused.
+    Reject,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -72,6 +86,7 @@ impl Default for Settings {
             repeats_least: 8,
             raid: Raid { people: 0, per: Span::seconds(60), lasts: Span::seconds(600) },
             action: Action::default(),
+            unavailable: Unavailable::default(),
             mute: Span::seconds(300),
             exempt_roles: vec!["moderator".into()],
             code: Code::new(429).expect("a plugin's code"),

@@ -1,4 +1,4 @@
--- ARGV: key, size, ttl in ms, the most keys, the most bytes, what to add.
+-- ARGV: key, size, ttl in ms, the most keys, the most bytes, what to add, and what space.lua reads.
 local key, size, ttl = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 if redis.call('EXISTS', value) == 1 then
   local sum = redis.pcall('INCRBY', value, ARGV[6])

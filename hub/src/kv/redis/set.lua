@@ -1,4 +1,4 @@
--- ARGV: key, size, ttl in ms, the most keys, the most bytes, value.
+-- ARGV: key, size, ttl in ms, the most keys, the most bytes, value, and what space.lua reads.
 local key, size, ttl = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 if not finds_room(key, size, tonumber(ARGV[4]), tonumber(ARGV[5])) then
   return 'full'

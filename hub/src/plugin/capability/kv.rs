@@ -1,10 +1,9 @@
 //! Capability `kv`: what a plugin remembers, over messages and over hubs.
 
 use super::{Capability, Host, Misuse};
-use crate::kv::{self, Kv, Space};
+use crate::kv::{self, Kv, Owner, Space};
 use crate::plugin::call::Guest;
 use crate::plugin::contract::host_kv;
-use std::sync::Arc;
 use std::time::Instant;
 use tokio::time::timeout_at;
 
@@ -16,7 +15,7 @@ pub struct Grant {
     /// Where plugins remember.
     pub kv: Kv,
     /// The plugin's own part of it.
-    pub space: Arc<Space>,
+    pub space: Space,
     /// How often one call may ask.
     pub calls: u32,
 }
@@ -24,7 +23,7 @@ pub struct Grant {
 /// One instance's way to it.
 pub struct Access {
     kv: Kv,
-    space: Arc<Space>,
+    space: Space,
     calls: u32,
     /// How often this call may still ask.
     left: u32,
@@ -33,12 +32,13 @@ pub struct Access {
 impl Access {
     /// For an instance of the plugin.
     pub fn new(grant: &Grant) -> Self {
-        Self { kv: grant.kv.clone(), space: Arc::clone(&grant.space), calls: grant.calls, left: 0 }
+        Self { kv: grant.kv.clone(), space: grant.space.clone(), calls: grant.calls, left: 0 }
     }
 
-    /// Begins a call.
-    pub fn begin(&mut self) {
+    /// Begins a call about an event of this sender's.
+    pub fn begin(&mut self, sender: &str) {
         self.left = self.calls;
+        self.space.owner = Owner::of(sender);
     }
 }
 
@@ -46,7 +46,7 @@ impl Host {
     /// Lets a plugin ask, if it may ask once more, and for as long as it can wait.
     async fn remember<T, F: Future<Output = Result<T, kv::Error>>>(
         &mut self,
-        asking: impl FnOnce(Kv, Arc<Space>) -> F,
+        asking: impl FnOnce(Kv, Space) -> F,
     ) -> Result<Result<T, host_kv::Error>, Misuse> {
         self.may(Capability::Kv)?;
         let patience = self.patience();
@@ -57,7 +57,7 @@ impl Host {
         }
         access.left -= 1;
         let begin = Instant::now();
-        let asked = timeout_at(patience.into(), asking(access.kv.clone(), Arc::clone(&access.space))).await;
+        let asked = timeout_at(patience.into(), asking(access.kv.clone(), access.space.clone())).await;
         let answer = asked.unwrap_or_else(|_| Err(kv::Error::Unavailable("no answer in the time of the call".into())));
         self.took(Capability::Kv, begin);
         let result = answer.as_ref().err().map_or("ok", result);
