@@ -4,7 +4,7 @@
 //! all: the row waits in memory and is written when the store is back, and the log, which has every act anyway, says loudly
 //! that it is the only witness. Reading what is private can wait: it is refused until it can be written down ([`Audit::first`]).
 
-use crate::brief::Brief;
+use crate::log_limit::LogLimit;
 use crate::telemetry::Telemetry;
 use confab_protocol::{Millis, Refusal};
 use confab_store::{Act, Store};
@@ -41,7 +41,7 @@ pub struct Audit {
     store: Store,
     telemetry: Arc<Telemetry>,
     queue: mpsc::Sender<Waiting>,
-    strangers: Brief,
+    strangers: LogLimit,
 }
 
 /// The writer's end of an [`Audit`].
@@ -56,7 +56,7 @@ impl Audit {
     pub fn new(store: Store, retention: Duration, telemetry: Arc<Telemetry>) -> (Self, Writer) {
         let (queue, read) = mpsc::channel(WAITING_MAX);
         (
-            Self { store: store.clone(), telemetry, queue, strangers: Brief::default() },
+            Self { store: store.clone(), telemetry, queue, strangers: LogLimit::default() },
             Writer { store, retention, queue: read },
         )
     }

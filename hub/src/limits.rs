@@ -2,7 +2,7 @@
 //!
 //! A bucket that is full again is forgotten, so what is kept are the users of the last moments.
 
-use crate::brief::Brief;
+use crate::log_limit::LogLimit;
 use crate::telemetry::Telemetry;
 use confab_config::Limits;
 use confab_protocol::{Refusal, UserId};
@@ -55,7 +55,7 @@ pub struct UserLimits {
     sessions_max: usize,
     sessions_retry: Duration,
     telemetry: Arc<Telemetry>,
-    log: Brief,
+    log: LogLimit,
 }
 
 impl UserLimits {
@@ -71,7 +71,7 @@ impl UserLimits {
             // By then the hub knows which of the others are gone.
             sessions_retry: limits.ping_interval + limits.pong_timeout,
             telemetry,
-            log: Brief::default(),
+            log: LogLimit::default(),
         }
     }
 

@@ -89,7 +89,7 @@ impl Presence {
         let change = Attendance { passage: Passage { room: room.clone(), who, here }, listed, announced };
         if self.queue.try_send(change).is_err() {
             // Who came is said again soon, who went is forgotten in time; only the announcement is lost.
-            tracing::warn!(%room, here, "presence cannot keep up: somebody came or went unannounced");
+            tracing::warn!(%room, here, "presence queue full, a join or leave is not announced");
         }
     }
 

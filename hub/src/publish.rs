@@ -5,7 +5,6 @@
 
 mod admit;
 mod begin;
-mod complaints;
 mod failpoint;
 mod follow;
 mod json;
@@ -16,7 +15,6 @@ mod shape;
 mod speak;
 mod turn;
 
-pub use complaints::Complaints;
 pub use json::check as check_json;
 pub use occasion::{Entered, Leaving};
 pub use outage::{Outages, Place};
@@ -26,6 +24,7 @@ pub use turn::{Turn, Turns};
 use crate::backoff::Backoff;
 use crate::journal::Journal;
 use crate::limits::{Limited, UserLimits};
+use crate::log_limit::LogLimits;
 use crate::people::People;
 use crate::plugin::{Approved, Chain, Circumstances, Consequence, Judged, Origin};
 use crate::sanctions::Sanctions;
@@ -128,7 +127,7 @@ pub struct Publisher {
     /// What rooms are.
     pub rules: RoomRules,
     /// Keeps the log from filling up while a service is away.
-    pub complaints: Complaints,
+    pub log_limits: LogLimits,
     /// Counts and times.
     pub telemetry: Arc<Telemetry>,
     /// The sends under way: a drain waits for them.
@@ -324,7 +323,7 @@ impl Publisher {
                     return Box::pin(self.resolve(known, &entry.event)).await.map(Stage::Done);
                 }
                 Err(timeline::Error::Unavailable(why)) if !doubt => {
-                    if let Some(left_out) = self.complaints.append.may_write() {
+                    if let Some(left_out) = self.log_limits.may_write("append") {
                         tracing::warn!(room = %entry.event.room, why, left_out, "timeline unavailable");
                     }
                     return Err(Refusal::TimelineUnavailable);
@@ -335,13 +334,13 @@ impl Publisher {
                 }
                 // Later drafts of this session may stand already: tried again, this one would come behind them unasked.
                 Err(timeline::Error::Unknown(why)) if turn.is_none() => {
-                    tracing::warn!(room = %entry.event.room, id = %entry.event.id, why, "nobody knows what became of a send");
+                    tracing::warn!(room = %entry.event.room, id = %entry.event.id, why, "append outcome unknown");
                     return Err(Refusal::Unknown);
                 }
                 // The step may have happened, and may happen yet: only the same step, with the same id and key, may be tried
                 // again, and that the timeline is away now does not take it back.
                 Err(timeline::Error::Unknown(why) | timeline::Error::Unavailable(why)) => {
-                    if let Some(left_out) = self.complaints.append.may_write() {
+                    if let Some(left_out) = self.log_limits.may_write("append") {
                         let (room, id) = (&entry.event.room, entry.event.id);
                         tracing::warn!(%room, %id, why, left_out, "append unanswered, asking again");
                     }
@@ -366,7 +365,7 @@ impl Publisher {
             let Err(error) = self.journal.append(&placed.record).await else { return Ok(Stage::Journaled(placed)) };
             let (room, id) = (&placed.record.event.room, placed.record.event.id);
             if begun.elapsed() < self.outages.patience() && !self.tasks.is_closed() {
-                if let Some(left_out) = self.complaints.journal.may_write() {
+                if let Some(left_out) = self.log_limits.may_write("journal") {
                     tracing::warn!(%room, %id, %error, left_out, "could not journal an event yet, trying again");
                 }
                 backoff.wait().await;
@@ -386,7 +385,7 @@ impl Publisher {
         match self.timeline.lookup(&event.room, &event.sender.user, &event.key).await {
             Ok(known) => Ok(known),
             Err(error) => {
-                if let Some(left_out) = self.complaints.lookup.may_write() {
+                if let Some(left_out) = self.log_limits.may_write("lookup") {
                     tracing::warn!(room = %event.room, %error, left_out, "could not look up a key");
                 }
                 Err(Refusal::TimelineUnavailable)

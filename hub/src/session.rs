@@ -23,10 +23,10 @@ pub use socket::{Socket, Wire};
 use crate::admission::{Admission, Refused};
 use crate::audit::Audit;
 use crate::auth::{Auth, Identity};
-use crate::brief::Briefs;
 use crate::dialect::command::{Command, Done, NO_ANSWER, Numbered, Reply};
 use crate::dialect::{Commands, Dialect, Malformed, Reader, socketio};
 use crate::limits::UserLimits;
+use crate::log_limit::LogLimits;
 use crate::outbox::{Drained, FRAMES_PER_FLUSH, Frame, Outbox, SessionId};
 use crate::presence::Presence;
 use crate::publish::{Publisher, Turns};
@@ -72,7 +72,7 @@ pub struct Door {
     /// Who may come in.
     pub auth: Arc<Auth>,
     /// Bounds what is said of refused tokens.
-    pub refused_tokens: Briefs,
+    pub refused_tokens: LogLimits,
     /// After a token's end the client has this long to bring a new one.
     pub refresh_grace: Duration,
     /// What one session may do.

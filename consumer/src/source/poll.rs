@@ -219,7 +219,7 @@ impl Poller {
         match position {
             None => Offset::Beginning,
             Some(next) if next < low => {
-                error!(topic, partition, next, low, "records went by retention before they were stored");
+                error!(topic, partition, next, low, "records removed by retention before they were stored");
                 self.metrics.lost.inc_by(u64::try_from(low - next).unwrap_or(0));
                 Offset::Beginning
             }
@@ -319,9 +319,9 @@ impl Poller {
         }
         let news = !matches!(self.phase, Phase::Running(_));
         if news && self.shared.trouble.lock().replace(error.to_string()).is_none_or(|old| old != error.to_string()) {
-            warn!(%error, topic = self.topic, "trouble with the source");
+            warn!(%error, topic = self.topic, "kafka client error");
         } else {
-            debug!(%error, "trouble with the source");
+            debug!(%error, "kafka client error");
         }
     }
 

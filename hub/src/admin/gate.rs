@@ -6,7 +6,7 @@
 
 use super::problem;
 use super::tokens::Tokens;
-use crate::brief::Brief;
+use crate::log_limit::LogLimit;
 use crate::telemetry::Telemetry;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -33,7 +33,7 @@ pub(super) struct Gate {
     tokens: Tokens,
     hosts: Hosts,
     telemetry: Arc<Telemetry>,
-    refused_log: Brief,
+    refused_log: LogLimit,
 }
 
 /// Why somebody does not.
@@ -85,7 +85,7 @@ impl Refused {
 
 impl Gate {
     pub fn new(tokens: Tokens, bound: IpAddr, names: Vec<String>, telemetry: Arc<Telemetry>) -> Self {
-        Self { tokens, hosts: Hosts { bound, names }, telemetry, refused_log: Brief::default() }
+        Self { tokens, hosts: Hosts { bound, names }, telemetry, refused_log: LogLimit::default() }
     }
 
     fn admit(&self, request: &Request) -> Result<Option<Operator>, Refused> {

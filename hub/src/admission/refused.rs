@@ -1,7 +1,7 @@
 //! Whoever is refused at the door is counted, and named in a log line: so many lines of a kind in a while, and how many
 //! there were besides.
 
-use crate::brief::Briefs;
+use crate::log_limit::LogLimits;
 use crate::quoted::quoted;
 use crate::telemetry::Telemetry;
 use std::net::IpAddr;
@@ -10,13 +10,13 @@ use std::sync::Arc;
 /// Counts refusals, and writes lines about them.
 pub struct Refused {
     telemetry: Arc<Telemetry>,
-    lines: Briefs,
+    lines: LogLimits,
 }
 
 impl Refused {
     /// Counts into these metrics.
     pub fn new(telemetry: Arc<Telemetry>) -> Self {
-        Self { telemetry, lines: Briefs::default() }
+        Self { telemetry, lines: LogLimits::default() }
     }
 
     /// A client at `from` was refused for `reason`, one of a few that never change; `detail` may hold words of its own.

@@ -43,7 +43,7 @@ pub fn expel(people: Arc<People>, rooms: Arc<Rooms>) -> PutOut {
             }
         }
         let room = room.map(tracing::field::display);
-        tracing::info!(room, %user, sessions = sessions.len(), "somebody who is banned was put out");
+        tracing::info!(room, %user, sessions = sessions.len(), "sessions of a banned user removed");
     })
 }
 

@@ -259,7 +259,7 @@ impl Host {
             self.observer.host_calls(plugin, interface, result, *calls);
             if *result != "ok" {
                 let ((room, event), detail) = (self.about(), detail.as_deref().unwrap_or_default());
-                warn!(plugin, room, event, interface, result, calls, detail, "plugin asked the host in vain");
+                warn!(plugin, room, event, interface, result, calls, detail, "plugin host call failed");
                 self.observer.in_vain(plugin, interface, result, detail);
             }
         }

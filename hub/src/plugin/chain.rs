@@ -3,8 +3,8 @@
 use super::breaker::{Breaker, BreakerState, Change, Outcome, Skip};
 use super::pool::{Answer, Pool};
 use super::{Approved, Check, Circumstances, Consequence, Decision, Fault, Judged, Observer, Verdict};
-use crate::brief::Brief;
 use crate::kv::Kv;
+use crate::log_limit::LogLimit;
 use confab_config::{JudgedKind, OnFault, Patterns, PluginConfig};
 use confab_protocol::{Annotations, Event, Kind, Refusal, Step, Trail, VerdictName};
 use serde::Serialize;
@@ -27,7 +27,7 @@ pub(super) struct Member {
     /// All that decides how it judges: its table of hub.toml, with the module's hash in place of its file.
     pub(super) terms: PluginConfig,
     pub(super) breaker: Breaker,
-    pub(super) brief: Brief,
+    pub(super) log_limit: LogLimit,
 }
 
 /// A plugin's place in a rule.
@@ -251,7 +251,7 @@ impl Chain {
             Err(fault) => {
                 self.observer.fault(plugin, fault.name());
                 self.observer.failed(plugin, fault);
-                if let Some(left_out) = member.brief.may_write() {
+                if let Some(left_out) = member.log_limit.may_write() {
                     let fault_name = fault.name();
                     warn!(plugin, %room, event = %id, fault = fault_name, shadow, left_out, "plugin failed: {fault}");
                 }
@@ -269,13 +269,13 @@ impl Chain {
         let (plugin, on_fault) = (member.name.as_str(), member.on_fault);
         if let Change::SenderPaused { pause } = change {
             self.observer.sender_paused(plugin);
-            if let Some(left_out) = member.brief.may_write() {
+            if let Some(left_out) = member.log_limit.may_write() {
                 let why = "plugin skips a sender: their messages keep making it fail";
                 warn!(plugin, sender, ?pause, ?on_fault, left_out, "{why}");
             }
             return;
         }
-        let left_out = member.brief.left_out();
+        let left_out = member.log_limit.left_out();
         match change {
             Change::SenderPaused { .. } => {}
             Change::Opened { senders, pause } => {

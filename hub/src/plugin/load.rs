@@ -9,8 +9,8 @@ use super::engine::Engine;
 use super::module::{self, LoadError, Module};
 use super::pool::{self, Pool};
 use super::{Fault, Observer, Stage};
-use crate::brief::Brief;
 use crate::kv::Kv;
+use crate::log_limit::LogLimit;
 use confab_config::{ChainRule, Config, Isolation, OnFault, Patterns, PluginConfig};
 use confab_protocol::Body;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -262,7 +262,8 @@ async fn load(name: &str, config: &PluginConfig, with: &Surroundings<'_>) -> Res
         )
     });
     let breaker = Breaker::new(config.breaker.clone(), config.on_fault != OnFault::Pass);
-    let member = Member { name: name.into(), pool, on_fault: config.on_fault, terms, breaker, brief: Brief::default() };
+    let member =
+        Member { name: name.into(), pool, on_fault: config.on_fault, terms, breaker, log_limit: LogLimit::default() };
     Ok((member, warning))
 }
 

@@ -38,14 +38,14 @@ impl Publisher {
     async fn has_begun(&self, room: &Room) -> Result<bool, Refusal> {
         let position = Range { since: None, reverse: false, limit: 0 };
         let window = self.timeline.read(room, position).await.map_err(|error| {
-            tracing::warn!(%room, %error, "could not look whether a room has begun");
+            tracing::warn!(%room, %error, "could not read whether a room has begun");
             Refusal::TimelineUnavailable
         })?;
         if window.top.offset > 0 {
             return Ok(true);
         }
         let top = self.store.tops(room).await.map_err(|error| {
-            tracing::warn!(%room, %error, "could not look whether a room has begun");
+            tracing::warn!(%room, %error, "could not read whether a room has begun");
             Refusal::StoreUnavailable
         })?;
         Ok(top.is_some())

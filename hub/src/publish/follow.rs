@@ -70,8 +70,8 @@ impl Publisher {
             let (lines, left_out) = self.speech.line_up(event.id, said);
             for plugin in left_out {
                 self.telemetry.plugins.effect(&plugin, "say", "dropped");
-                if let Some(left_out) = self.speech.may_complain() {
-                    tracing::warn!(plugin, event = %event.id, left_out, "too many of plugins' messages are on their way: one is not said");
+                if let Some(left_out) = self.speech.may_log_refusal() {
+                    tracing::warn!(plugin, event = %event.id, left_out, "too many plugin messages under way, one dropped");
                 }
             }
             self.tasks.spawn(self.clone().speak(lines));

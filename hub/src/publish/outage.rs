@@ -47,7 +47,7 @@ impl Outages {
                 return Err(Refusal::JournalUnavailable);
             }
             if waiting.since.is_none() {
-                tracing::warn!(time = ?bound.time, "the journal takes nothing: sends are buffered");
+                tracing::warn!(time = ?bound.time, "journal unavailable, sends are buffered");
                 waiting.since = Some(Instant::now());
             }
         }

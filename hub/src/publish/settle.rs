@@ -27,7 +27,7 @@ impl Publisher {
             // It is durable. Whether listeners of a new order must hear it again is not known yet: that is seen to beside
             // the answer. Where a new order may have begun that does not know its key, a receipt might be one of two.
             Err(error) => {
-                if let Some(left_out) = self.complaints.settle.may_write() {
+                if let Some(left_out) = self.log_limits.may_write("settle") {
                     tracing::warn!(id = %placed.record.event.id, %error, left_out, "could not settle yet");
                 }
                 let answer = match self.timeline.may_answer_for(pending) {

@@ -3,7 +3,7 @@
 use super::{Publisher, Sending, Turn, Turns, WRITE_AGAIN};
 use crate::auth::PLUGIN_USER;
 use crate::backoff::Backoff;
-use crate::brief::Brief;
+use crate::log_limit::LogLimit;
 use crate::plugin::{Origin, Said};
 use confab_protocol::{Draft, EventId, Key, Kind, Refusal, Sender, UserId};
 use futures_util::future::BoxFuture;
@@ -20,16 +20,20 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What plugins of this hub are about to say.
 pub struct Speech {
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     /// They enter a room in the order of the events that they follow from.
     turns: Mutex<Turns>,
     /// What of it comes to nothing: plugins that answer one another make thousands a second.
-    vain: Brief,
+    refused_log: LogLimit,
 }
 
 impl Default for Speech {
     fn default() -> Self {
-        Self { places: Arc::new(Semaphore::new(SPEAKING_MAX)), turns: Mutex::default(), vain: Brief::default() }
+        Self {
+            permits: Arc::new(Semaphore::new(SPEAKING_MAX)),
+            turns: Mutex::default(),
+            refused_log: LogLimit::default(),
+        }
     }
 }
 
@@ -47,7 +51,7 @@ impl Speech {
         let (mut lines, mut left_out) = (Vec::with_capacity(said.len()), Vec::new());
         let mut turns = self.turns.lock();
         for (n, plugin, said) in said {
-            match (self.places.clone().try_acquire_owned(), sending(cause, n, &plugin, said)) {
+            match (self.permits.clone().try_acquire_owned(), sending(cause, n, &plugin, said)) {
                 (Ok(_place), Some(sending)) => {
                     let turn = turns.next(&sending.draft.room);
                     lines.push(Line { plugin, sending, turn, _place });
@@ -59,8 +63,8 @@ impl Speech {
     }
 
     /// Whether a line may be written about words that came to nothing, and how many were left out before it.
-    pub(super) fn may_complain(&self) -> Option<u64> {
-        self.vain.may_write()
+    pub(super) fn may_log_refusal(&self) -> Option<u64> {
+        self.refused_log.may_write()
     }
 }
 
@@ -91,7 +95,7 @@ impl Publisher {
                     Err(refusal) => {
                         let (refused, why) = (refusal.name(), refusal.message());
                         self.telemetry.plugins.effect(&plugin, "say", "failed");
-                        if let Some(left_out) = self.speech.may_complain() {
+                        if let Some(left_out) = self.speech.may_log_refusal() {
                             tracing::warn!(plugin, %room, %key, refused, why = &*why, left_out, "plugin's message refused");
                         }
                     }

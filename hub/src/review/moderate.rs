@@ -100,6 +100,13 @@ impl Sentence {
     }
 }
 
+fn noun(keeps: Keeps) -> &'static str {
+    match keeps {
+        Keeps::FromSpeaking => "mute",
+        Keeps::Out => "ban",
+    }
+}
+
 /// What somebody is whom it keeps from something; also the decision's name in metrics.
 pub(super) fn participle(keeps: Keeps) -> &'static str {
     match keeps {
@@ -176,7 +183,7 @@ impl Reviewer {
         self.sanctions.set(&sanction).await?;
         let Sanction { room, user, reason, .. } = &sanction;
         let (what, room) = (participle(keeps), room.as_ref().map(tracing::field::display));
-        tracing::info!(room, %user, by, seconds, reason, "somebody was {what}");
+        tracing::info!(room, %user, by, seconds, reason, "user {what}");
         self.telemetry.reviewed(what);
         Ok(sanction.into())
     }
@@ -205,8 +212,8 @@ impl Reviewer {
         if !self.sanctions.lift(keeps, room, user, by).await? {
             return Err(Error::NotSanctioned(keeps));
         }
-        let (what, room) = (participle(keeps), room.map(tracing::field::display));
-        tracing::info!(room, %user, by, "somebody is not {what} any more");
+        let room = room.map(tracing::field::display);
+        tracing::info!(room, %user, by, "{} lifted", noun(keeps));
         self.telemetry.reviewed(match keeps {
             Keeps::FromSpeaking => "lifted",
             Keeps::Out => "unbanned",

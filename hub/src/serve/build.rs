@@ -6,17 +6,17 @@ use crate::audit::Audit;
 use crate::auth::Auth;
 use crate::backends::Backends;
 use crate::background::Background;
-use crate::brief::Briefs;
 use crate::deliver::{Deliverer, expel};
 use crate::dialect::socketio::Mapping;
 use crate::disconnect::Disconnects;
 use crate::hub::Hub;
 use crate::hub::reload::Reloader;
 use crate::limits::UserLimits;
+use crate::log_limit::LogLimits;
 use crate::people::People;
 use crate::plugin::Chain;
 use crate::presence::Presence;
-use crate::publish::{Complaints, Leaving, Outages, Publisher, Speech};
+use crate::publish::{Leaving, Outages, Publisher, Speech};
 use crate::recover::{BRINGING_AT_ONCE, READING_AT_ONCE, Recoverer};
 use crate::review::Reviewer;
 use crate::room::Rooms;
@@ -104,7 +104,7 @@ impl Running {
             publisher,
             recoverer,
             auth,
-            refused_tokens: Briefs::default(),
+            refused_tokens: LogLimits::default(),
             refused: Refused::new(shared.telemetry.clone()),
             user_limits: shared.user_limits,
             refresh_grace: config.auth.refresh_grace,
@@ -161,7 +161,7 @@ impl Shared {
             user_limits: self.user_limits.clone(),
             tasks: TaskTracker::new(),
             draining: self.draining.clone(),
-            complaints: Complaints::default(),
+            log_limits: LogLimits::default(),
         })
     }
 

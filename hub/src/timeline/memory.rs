@@ -1,10 +1,10 @@
 //! The timeline of the embedded hub: memory over the committed past.
 //!
-//! One writer takes everything that waits, gives out places, commits once, and only then lets anyone see or hear
+//! One writer takes everything that waits, gives out offsets, commits once, and only then lets anyone see or hear
 //! anything. A batch whose commit failed has not happened: its offsets are given out again.
 
-mod line;
 mod refusals;
+mod room_state;
 mod writer;
 
 use super::relays::Relays;
@@ -13,9 +13,9 @@ use crate::journal;
 use confab_protocol::{Cursor, EventId, Key, Millis, Present, Record, Refusal, Room, Typing, UserId};
 use confab_store::KeyUse;
 use futures_util::future::BoxFuture;
-use line::Line;
 use parking_lot::Mutex;
 use refusals::Refusals;
+use room_state::RoomState;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,7 +32,7 @@ pub trait Commit: Send + Sync + 'static {
 
 /// What was committed before, so that a restart goes on where the last process ended.
 pub trait Past: Send + Sync + 'static {
-    /// The room's last place, in its newest epoch.
+    /// The room's last cursor, in its newest epoch.
     fn top<'a>(&'a self, room: &'a Room) -> BoxFuture<'a, Result<Option<Cursor>, BoxError>>;
     /// The newest `count` records of the room's newest epoch, in order.
     fn window<'a>(&'a self, room: &'a Room, count: usize) -> BoxFuture<'a, Result<Vec<Record>, BoxError>>;
@@ -145,11 +145,11 @@ impl Memory {
     }
 
     pub(super) async fn read(&self, room: &Room, range: Range) -> Result<Window, Error> {
-        Ok(self.inner.rooms.cell(room).await?.line()?.lock().read(range))
+        Ok(self.inner.rooms.cell(room).await?.state()?.lock().read(range))
     }
 
     pub(super) async fn find(&self, room: &Room, id: EventId) -> Result<Option<Arc<Record>>, Error> {
-        Ok(self.inner.rooms.cell(room).await?.line()?.lock().find(id))
+        Ok(self.inner.rooms.cell(room).await?.state()?.lock().find(id))
     }
 
     pub(super) fn subscribe(&self, room: &Room) {
@@ -223,13 +223,13 @@ struct Rooms {
 /// A room that is at hand, or is being brought back. Whoever holds a clone keeps it from being let go.
 #[derive(Default)]
 struct Cell {
-    line: OnceCell<Mutex<Line>>,
+    state: OnceCell<Mutex<RoomState>>,
     touched: AtomicU64,
 }
 
 impl Cell {
-    fn line(&self) -> Result<&Mutex<Line>, Error> {
-        self.line.get().ok_or_else(|| Error::Damaged("a room is used before it was brought back".into()))
+    fn state(&self) -> Result<&Mutex<RoomState>, Error> {
+        self.state.get().ok_or_else(|| Error::Damaged("a room is used before it was brought back".into()))
     }
 }
 
@@ -258,20 +258,20 @@ impl Rooms {
             cells.entry(room.clone()).or_default().clone()
         };
         cell.touched.store(self.touches.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
-        cell.line.get_or_try_init(|| self.bring_back(room)).await?;
+        cell.state.get_or_try_init(|| self.bring_back(room)).await?;
         Ok(cell)
     }
 
-    async fn bring_back(&self, room: &Room) -> Result<Mutex<Line>, Error> {
+    async fn bring_back(&self, room: &Room) -> Result<Mutex<RoomState>, Error> {
         let failed = |error: BoxError| Error::Unavailable(format!("past of room `{room}`: {error}"));
         let window = self.options.dedupe_window;
         let Some(top) = self.past.top(room).await.map_err(failed)? else {
-            return Ok(Mutex::new(Line::new(Cursor::new(self.options.epoch, 0), window)));
+            return Ok(Mutex::new(RoomState::new(Cursor::new(self.options.epoch, 0), window)));
         };
         let records = self.past.window(room, self.options.window_events).await.map_err(failed)?;
         let since = now_ms().saturating_sub(window.as_millis() as u64);
         let keys = self.past.keys(room, since).await.map_err(failed)?;
-        Ok(Mutex::new(Line::restored(top, window, records, keys)))
+        Ok(Mutex::new(RoomState::restored(top, window, records, keys)))
     }
 
     /// Forgets rooms whose state is in doubt: they are brought back from the past when they are next touched.
@@ -283,7 +283,7 @@ impl Rooms {
     }
 
     async fn known(&self, room: &Room, sender: &UserId, key: &Key) -> Result<Option<Known>, Error> {
-        let known = self.cell(room).await?.line()?.lock().known(sender, key, now_ms());
+        let known = self.cell(room).await?.state()?.lock().known(sender, key, now_ms());
         Ok(known.or_else(|| self.refused(room, sender, key)))
     }
 

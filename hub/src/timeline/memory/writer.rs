@@ -1,7 +1,7 @@
-//! The one writer of the embedded timeline: takes what waits, gives out places, commits once, then tells everyone.
+//! The one writer of the embedded timeline: takes what waits, gives out offsets, commits once, then tells everyone.
 
 use super::super::{Appended, Counters, Entry, Error, Known, Outcome, Placed};
-use super::line::Hot;
+use super::room_state::Hot;
 use super::{Append, Cell, Commit, Rooms, now_ms};
 use crate::journal;
 use confab_protocol::{Cursor, Key, Record, Room, UserId};
@@ -47,20 +47,20 @@ pub(super) async fn run(
     }
 }
 
-/// Events with places that are not committed yet, and who waits for them.
+/// Events with offsets that are not committed yet, and who waits for them.
 #[derive(Default)]
 struct Batch {
-    /// The rooms of the batch and the last place given out in each.
+    /// The rooms of the batch and the last cursor given out in each.
     tops: HashMap<Room, (Arc<Cell>, Cursor)>,
-    /// Which place of the batch a key has.
+    /// Index in `placed` of each key.
     keys: HashMap<(Room, UserId, Key), usize>,
     placed: Vec<(Hot, Arc<Record>, Answer)>,
-    /// Those that came with a key of this very batch: they are answered with the place of the first.
+    /// Those that came with a key of this very batch: they are answered with the cursor of the first.
     followers: Vec<(usize, Answer)>,
 }
 
 impl Batch {
-    /// Answers what is known or fails; gives everything else a place.
+    /// Answers what is known or fails; gives everything else an offset.
     async fn take(&mut self, rooms: &Rooms, Append { entry, answer }: Append) {
         let event = &entry.event;
         let cell = match rooms.cell(&event.room).await {
@@ -68,14 +68,14 @@ impl Batch {
             Err(error) => return reply(answer, Err(error)),
         };
         let name = (event.room.clone(), event.sender.user.clone(), event.key.clone());
-        if let Some(place) = self.keys.get(&name) {
-            self.followers.push((*place, answer));
+        if let Some(index) = self.keys.get(&name) {
+            self.followers.push((*index, answer));
             return;
         }
-        let (known, top) = match cell.line() {
-            Ok(line) => {
-                let mut line = line.lock();
-                (line.known(&event.sender.user, &event.key, now_ms()), line.top())
+        let (known, top) = match cell.state() {
+            Ok(state) => {
+                let mut state = state.lock();
+                (state.known(&event.sender.user, &event.key, now_ms()), state.top())
             }
             Err(error) => return reply(answer, Err(error)),
         };
@@ -104,16 +104,16 @@ impl Batch {
     }
 
     fn publish(self, rooms: &Rooms) {
-        for (place, answer) in self.followers {
-            let record = &self.placed[place].1;
+        for (index, answer) in self.followers {
+            let record = &self.placed[index].1;
             let outcome = Outcome::Journaled { id: record.event.id, cursor: record.cursor };
             Counters::add(&rooms.counters.known_keys);
             reply(answer, Ok(Appended::Known(Known { digest: record.event.digest.clone(), outcome })));
         }
         for (hot, record, answer) in self.placed {
             let room = &record.event.room;
-            if let Some(line) = self.tops.get(room).and_then(|(cell, _)| cell.line().ok()) {
-                line.lock().push(record.clone(), hot);
+            if let Some(state) = self.tops.get(room).and_then(|(cell, _)| cell.state().ok()) {
+                state.lock().push(record.clone(), hot);
             }
             if rooms.heard.lock().contains(room) {
                 rooms.relays.event(record.clone());

@@ -50,8 +50,8 @@ impl Scripts {
     /// The command that runs a script; never one that would load it.
     pub(super) fn call(&self, script: Script, keys: &[String], args: &[Vec<u8>]) -> redis::Cmd {
         let mut command = redis::cmd("EVALSHA");
-        let place = SOURCES.iter().position(|(name, _)| *name == script).unwrap_or_default();
-        command.arg(&self.hashes[place]).arg(keys.len()).arg(keys).arg(args);
+        let index = SOURCES.iter().position(|(name, _)| *name == script).unwrap_or_default();
+        command.arg(&self.hashes[index]).arg(keys.len()).arg(keys).arg(args);
         command
     }
 }

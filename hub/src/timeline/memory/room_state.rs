@@ -18,7 +18,7 @@ pub(super) struct Hot {
 }
 
 /// The state of a room. It only ever holds what is committed.
-pub(super) struct Line {
+pub(super) struct RoomState {
     top: Cursor,
     window: VecDeque<Arc<Record>>,
     /// How long the window stays when nothing happens; known from the last append.
@@ -28,7 +28,7 @@ pub(super) struct Line {
     keys: Keys,
 }
 
-impl Line {
+impl RoomState {
     /// A room in which nothing has happened.
     pub(super) fn new(top: Cursor, dedupe_window: Duration) -> Self {
         Self {
@@ -43,27 +43,27 @@ impl Line {
 
     /// A room as the past knows it. A window that does not reach the top without a hole is cut where it has one.
     pub(super) fn restored(top: Cursor, dedupe_window: Duration, records: Vec<Record>, keys: Vec<KeyUse>) -> Self {
-        let mut line = Self::new(top, dedupe_window);
+        let mut state = Self::new(top, dedupe_window);
         for record in records {
             if let Some(target) = deletes(&record.event) {
-                line.deleted.add(target, usize::MAX);
+                state.deleted.add(target, usize::MAX);
             }
-            if line.window.back().is_some_and(|last| last.cursor.offset + 1 != record.cursor.offset) {
-                line.window.clear();
+            if state.window.back().is_some_and(|last| last.cursor.offset + 1 != record.cursor.offset) {
+                state.window.clear();
             }
             if record.cursor.epoch == top.epoch {
-                line.window.push_back(Arc::new(record));
+                state.window.push_back(Arc::new(record));
             }
         }
-        if line.window.back().is_some_and(|last| last.cursor != top) {
+        if state.window.back().is_some_and(|last| last.cursor != top) {
             tracing::warn!(%top, "window from the past does not reach the room's top, left out");
-            line.window.clear();
+            state.window.clear();
         }
         for used in keys {
             let known = Known { digest: used.digest, outcome: Outcome::Journaled { id: used.id, cursor: used.cursor } };
-            line.keys.add(used.sender, used.key, known, used.at);
+            state.keys.add(used.sender, used.key, known, used.at);
         }
-        line
+        state
     }
 
     pub(super) fn top(&self) -> Cursor {
@@ -94,14 +94,14 @@ impl Line {
     pub(super) fn read(&mut self, range: Range) -> Window {
         self.expire();
         let oldest = self.window.front().map(|record| record.cursor.offset);
-        let place = |offset: u64| offset.saturating_sub(oldest.unwrap_or(offset)) as usize;
+        let index = |offset: u64| offset.saturating_sub(oldest.unwrap_or(offset)) as usize;
         let records = match (range.reverse, range.since) {
             (false, since) => {
-                let from = place(since.map_or(0, |since| since.saturating_add(1)));
+                let from = index(since.map_or(0, |since| since.saturating_add(1)));
                 self.window.iter().skip(from).take(range.limit).map(|record| self.served(record)).collect()
             }
             (true, since) => {
-                let to = since.map_or(self.window.len(), place).min(self.window.len());
+                let to = since.map_or(self.window.len(), index).min(self.window.len());
                 self.window.iter().take(to).rev().take(range.limit).map(|record| self.served(record)).collect()
             }
         };
@@ -168,8 +168,8 @@ impl Keys {
     /// The first use of a key stays: a later copy in the past does not change what its retries are told.
     fn add(&mut self, sender: UserId, key: Key, known: Known, at: Millis) {
         self.expire(now_ms());
-        if let std::collections::hash_map::Entry::Vacant(place) = self.known.entry((sender.clone(), key.clone())) {
-            place.insert(known);
+        if let std::collections::hash_map::Entry::Vacant(entry) = self.known.entry((sender.clone(), key.clone())) {
+            entry.insert(known);
             self.order.push_back((at + self.window_ms, sender, key));
         }
     }

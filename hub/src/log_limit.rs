@@ -10,7 +10,7 @@ const LINES_MAX: u32 = 10;
 const WHILE: Duration = Duration::from_secs(10);
 
 /// How many lines there were.
-pub struct Brief {
+pub struct LogLimit {
     state: Mutex<State>,
 }
 
@@ -20,13 +20,13 @@ struct State {
     left_out: u64,
 }
 
-impl Default for Brief {
+impl Default for LogLimit {
     fn default() -> Self {
         Self { state: Mutex::new(State { began: Instant::now(), lines: 0, left_out: 0 }) }
     }
 }
 
-impl Brief {
+impl LogLimit {
     /// Whether a line may be written now; and how many were left out before it.
     pub fn may_write(&self) -> Option<u64> {
         self.may_write_at(Instant::now())
@@ -53,11 +53,11 @@ impl Brief {
 
 /// A bound for each of a few kinds of trouble, so that many lines of one leave room for those of another.
 #[derive(Default)]
-pub struct Briefs {
-    kinds: Mutex<BTreeMap<&'static str, Brief>>,
+pub struct LogLimits {
+    kinds: Mutex<BTreeMap<&'static str, LogLimit>>,
 }
 
-impl Briefs {
+impl LogLimits {
     /// Whether a line of this kind may be written now; and how many of its kind were left out before it.
     pub fn may_write(&self, kind: &'static str) -> Option<u64> {
         self.kinds.lock().entry(kind).or_default().may_write()
@@ -70,25 +70,25 @@ mod tests {
 
     #[test]
     fn lines_past_the_limit_are_left_out_and_counted() {
-        let (brief, now) = (Brief::default(), Instant::now());
-        let written = (0..25).filter(|_| brief.may_write_at(now).is_some()).count();
+        let (limit, now) = (LogLimit::default(), Instant::now());
+        let written = (0..25).filter(|_| limit.may_write_at(now).is_some()).count();
         assert_eq!(written, 10);
         let later = now + WHILE * 2;
-        assert_eq!(brief.may_write_at(later), Some(15));
-        assert_eq!(brief.may_write_at(later), Some(0));
+        assert_eq!(limit.may_write_at(later), Some(15));
+        assert_eq!(limit.may_write_at(later), Some(0));
     }
 
     #[test]
     fn one_kind_does_not_silence_another() {
-        let briefs = Briefs::default();
-        let written = (0..30).filter(|_| briefs.may_write("loud").is_some()).count();
-        assert_eq!((written, briefs.may_write("seldom")), (10, Some(0)));
+        let limits = LogLimits::default();
+        let written = (0..30).filter(|_| limits.may_write("loud").is_some()).count();
+        assert_eq!((written, limits.may_write("seldom")), (10, Some(0)));
     }
 
     #[test]
     fn what_was_left_out_is_said_once() {
-        let (brief, now) = (Brief::default(), Instant::now());
-        let written = (0..12).filter(|_| brief.may_write_at(now).is_some()).count();
-        assert_eq!((written, brief.left_out(), brief.left_out()), (10, 2, 0));
+        let (limit, now) = (LogLimit::default(), Instant::now());
+        let written = (0..12).filter(|_| limit.may_write_at(now).is_some()).count();
+        assert_eq!((written, limit.left_out(), limit.left_out()), (10, 2, 0));
     }
 }
