@@ -115,6 +115,6 @@ mod tests {
         };
         refused(page(1, 100_000));
         let present = |n| Present { user: UserId::new("ada").unwrap(), client: format!("client-{n}"), info: None };
-        refused(Reply::Presence((0..1000).map(present).collect()));
+        refused(Reply::Presence { some: (0..1000).map(present).collect(), clients: 1000 });
     }
 }

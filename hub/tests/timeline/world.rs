@@ -93,6 +93,7 @@ impl World {
             Relay::Compare => panic!("asked to compare where an event was expected"),
             Relay::Typing(typing) => panic!("{typing:?} where an event was expected"),
             Relay::News => panic!("told of news where an event was expected"),
+            Relay::Disconnect(_) => panic!("told to disconnect somebody where an event was expected"),
         }
     }
 
