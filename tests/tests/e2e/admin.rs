@@ -215,6 +215,7 @@ async fn the_admin_port_holds_so_many_connections_and_no_more() -> Result<()> {
     .await;
     let closed = held.iter_mut().filter(|stream| {
         let _ = stream.set_read_timeout(Some(Duration::from_millis(50)));
+        let mut stream: &TcpStream = stream;
         matches!(stream.read(&mut [0]), Ok(0))
             || matches!(stream.read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset)
     });

@@ -3,7 +3,6 @@
 use anyhow::{Context, Result};
 use confab_tests::client::Client;
 use confab_tests::polling::Polling;
-use confab_tests::process::post;
 use confab_tests::world::Embedded;
 use serde_json::{Value, json};
 
@@ -19,7 +18,7 @@ fn escaped(value: &Value) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_is_measured_as_it_is_kept_however_it_is_written_and_whoever_brings_it() -> Result<()> {
     let world = Embedded::start("").await?;
-    let (listen, admin) = (&world.hub.listen, &world.hub.admin);
+    let (listen, admin) = (&world.hub.listen, world.hub.admin_api());
     let mut ada = Client::connect(listen, "ada").await?;
     ada.subscribe("lobby", None).await?.unwrap();
     for text in ["あ".repeat(6_000), "é".repeat(9_000), "😀".repeat(4_500), format!("{}\u{1}\"\\", "ы".repeat(9_000))]
@@ -39,8 +38,7 @@ async fn a_body_is_measured_as_it_is_kept_however_it_is_written_and_whoever_brin
         let polling = Polling::connect(listen, "bob").await?;
         polling.post(&format!(r#"42["send",{{"room":"lobby","body":{wide}}}]"#)).await?;
         let (status, answer) =
-            post(&format!("http://{admin}/api/v1/send"), &json!({"room": "lobby", "user": "ops", "body": body}))
-                .await?;
+            admin.post("/api/v1/send", &json!({"room": "lobby", "user": "ops", "body": body})).await?;
         assert_eq!(status, 200, "{answer}");
         for _ in 0..4 {
             assert_eq!(ada.publication().await?["pub"]["data"], body);
@@ -79,8 +77,7 @@ async fn numbers_and_the_order_of_members_stay_as_they_were_written() -> Result<
     let ada = Client::connect(&world.hub.listen, "ada").await?;
     let body = r#"{"z":123456789012345678901234567890,"a":1.50000000000000000001,"e":-0E+1}"#;
     ada.begin_text("publish", &format!(r#"{{"channel":"lobby","data":{body}}}"#)).await?.unwrap();
-    let url = format!("http://{}/api/v1/history?room=lobby", world.hub.admin);
-    let (status, page) = confab_tests::process::get(&url).await?;
+    let (status, page) = world.hub.admin_api().get("/api/v1/history?room=lobby").await?;
     assert!(status == 200 && page.contains(body), "{page}");
     Ok(())
 }

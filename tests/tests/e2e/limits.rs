@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use confab_tests::client::Client;
 use confab_tests::eventually;
 use confab_tests::polling::Polling;
-use confab_tests::process::post;
+use confab_tests::process::Admin;
 use confab_tests::world::{Cluster, Embedded, Plan};
 use serde_json::{Value, json};
 
@@ -98,7 +98,7 @@ const NEW_ROOMS: &str = "\n[limits]\nuser_new_rooms_per_minute = 1\nuser_new_roo
     [[room]]\nmatch = [\"staff:**\"]\nbegin = \"moderators\"\n";
 
 /// Who begins rooms, on hub `a`, and who speaks in them, on `b`.
-async fn beginners(a: &str, b: &str, admin: &str) -> Result<()> {
+async fn beginners(a: &str, b: &str, admin: &Admin) -> Result<()> {
     let ada = Client::connect(a, "ada").await?;
     for n in 1..=3 {
         ada.say(&format!("room:{n}"), "k", "first").await?.unwrap();
@@ -122,7 +122,7 @@ async fn beginners(a: &str, b: &str, admin: &str) -> Result<()> {
         assert_eq!((&refused["code"], refused.get("temporary")), (&json!(103), None), "{refused}");
     }
     let begins = json!({"room": "staff:1", "user": "ops", "body": {"text": "welcome"}});
-    assert_eq!(post(&format!("http://{admin}/api/v1/send"), &begins).await?.0, 200);
+    assert_eq!(admin.post("/api/v1/send", &begins).await?.0, 200);
     bob.say("staff:1", "k", "thank you").await?.unwrap();
     Ok(())
 }
@@ -130,7 +130,7 @@ async fn beginners(a: &str, b: &str, admin: &str) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_has_begun_many_rooms_waits_to_begin_another_and_speaks_in_all_that_there_are() -> Result<()> {
     let world = Embedded::start(NEW_ROOMS).await?;
-    beginners(&world.hub.listen, &world.hub.listen, &world.hub.admin).await?;
+    beginners(&world.hub.listen, &world.hub.listen, &world.hub.admin_api()).await?;
     assert!(world.hub.metric("confab_limited_total{limit=\"new_rooms\"}").await? >= 1.0);
     Ok(())
 }
@@ -139,7 +139,7 @@ async fn who_has_begun_many_rooms_waits_to_begin_another_and_speaks_in_all_that_
 async fn rooms_are_begun_at_a_pace_in_a_cluster_too() -> Result<()> {
     let cluster = Cluster::planned(Plan { more: NEW_ROOMS.to_owned(), ..Plan::default() }).await?;
     let [a, b] = [&cluster.hubs[0], &cluster.hubs[1]];
-    beginners(&a.listen, &b.listen, &b.admin).await?;
+    beginners(&a.listen, &b.listen, &b.admin_api()).await?;
     cluster.end().await
 }
 
@@ -151,11 +151,8 @@ async fn no_key_of_a_client_stands_for_anothers_approval() -> Result<()> {
         let refused = ada.say("lobby", key, "mine").await?.unwrap_err();
         assert_eq!(refused["code"], 107);
         assert!(refused["message"].as_str().context("a message")?.contains("approved:"));
-        let (status, answer) = post(
-            &format!("http://{}/api/v1/send", world.hub.admin),
-            &json!({"room": "lobby", "user": "ops", "key": key, "body": 1}),
-        )
-        .await?;
+        let send = json!({"room": "lobby", "user": "ops", "key": key, "body": 1});
+        let (status, answer) = world.hub.admin_api().post("/api/v1/send", &send).await?;
         assert_eq!(status, 422, "{answer}");
     }
     ada.say("lobby", "approved", "as good as any").await?.unwrap();
