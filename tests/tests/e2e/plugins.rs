@@ -120,6 +120,48 @@ async fn a_held_message_waits_through_a_restart_and_is_published_when_approved()
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_advertisement_is_no_reaction_and_a_room_may_want_a_text_of_every_body() -> Result<()> {
+    let world = Embedded::start(
+        "[[room]]\nmatch = [\"free\"]\nreactions = \"any\"\n[[room]]\nmatch = [\"texts\"]\nbody = \"text\"\n",
+    )
+    .await?;
+    let ada = Client::connect(&world.hub.listen, "ada").await?;
+    for (room, reaction, stands) in [
+        ("lobby", "👍🏽", true),
+        ("lobby", ":tada:", true),
+        ("lobby", "buy at spam.example", false),
+        ("free", "buy at spam.example", true),
+    ] {
+        let message = ada.say(room, &format!("{room}{reaction}"), "hello").await?.unwrap();
+        let react = json!({"room": room, "target": message["id"], "reaction": reaction});
+        assert_eq!(ada.rpc("react", react).await?.is_ok(), stands, "{reaction}");
+    }
+    for (body, stands) in [(json!({"text": "hi"}), true), (json!("hi"), false), (json!({"message": "hi"}), false)] {
+        assert_eq!(ada.rpc("send", json!({"room": "texts", "body": body})).await?.is_ok(), stands, "{body}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn senders_hear_neutral_words_where_a_plugin_failed() -> Result<()> {
+    let mut toml = String::new();
+    for policy in ["reject", "hold"] {
+        toml += &plugin(policy, "misbehave", &format!("on_fault = \"{policy}\"\nsettings = {{ mode = \"trap\" }}"))?;
+        toml += &format!("[[chain]]\nrooms = [\"{policy}\"]\nplugins = [\"{policy}\"]\n");
+    }
+    let world = Embedded::start(&toml).await?;
+    let ada = Client::connect(&world.hub.listen, "ada").await?;
+    for room in ["reject", "hold"] {
+        let told = ada.say(room, "k", "x").await?.unwrap_err().to_string();
+        assert!(!["plugin", "crash", "trap", "wasm"].iter().any(|word| told.contains(word)), "{told}");
+    }
+    let held = confab(&world, &["held", "list", "--json"])?;
+    assert!(held[0]["reason"].as_str().unwrap().contains("it crashed"), "moderators have the cause: {held}");
+    assert!(world.hub.said().contains("it crashed"), "and the log");
+    Ok(())
+}
+
 fn confab(world: &Embedded, arguments: &[&str]) -> Result<serde_json::Value> {
     let (status, out, err) = world.hub.verb(arguments)?;
     anyhow::ensure!(status.success(), "confab {arguments:?}: {status}\n{out}{err}");

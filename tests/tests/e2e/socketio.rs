@@ -65,6 +65,14 @@ async fn a_front_end_that_knows_nothing_of_confab_works_without_a_changed_line()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_front_end_shows_is_what_was_judged() -> Result<()> {
+    let filter = plugin("no-spam", "word-filter", "settings = { words = [\"spam\"], action = \"reject\" }")?;
+    let mapped = "[[socketio]]\non = \"chat message\"\nroom = \"chat\"\nemit = \"chat message\"\nshape = \"text\"\n";
+    let world = Embedded::start(&format!("{filter}[[chain]]\nplugins = [\"no-spam\"]\n{mapped}")).await?;
+    stock::node("shown-not-judged.mjs", &[&world.hub.listen]).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_chat_of_the_tutorial_is_heard_once_and_hears_what_is_refused() -> Result<()> {
     let spam = plugin("no-spam", "word-filter", "settings = { words = [\"spam\"], action = \"reject\", code = 455 }")?;
     let world = Embedded::start(&format!(
