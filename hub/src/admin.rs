@@ -64,7 +64,7 @@ pub fn spawn(
     stop: CancellationToken,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
     let bound = listeners.admin.local_addr()?.ip();
-    let gate = Gate::new(Tokens::open(config), bound, config.admin_hosts.clone(), telemetry);
+    let gate = Gate::new(Tokens::open(config), bound, config.admin_hosts.clone(), telemetry.clone());
     if !bound.is_loopback() {
         tracing::info!(admin = %bound, "other machines can reach the admin API: it asks them for a token");
     }
@@ -75,9 +75,9 @@ pub fn spawn(
             runtime.block_on(async {
                 let admin = tokio::net::TcpListener::from_std(listeners.admin)?;
                 let metrics = listeners.metrics.map(tokio::net::TcpListener::from_std).transpose()?;
-                let admin = serve::serve(admin, router(shared.clone(), gate), stop.clone());
+                let admin = serve::serve(admin, router(shared.clone(), gate), telemetry.clone(), stop.clone());
                 match metrics {
-                    Some(metrics) => _ = tokio::join!(admin, serve::serve(metrics, watching(shared), stop)),
+                    Some(metrics) => _ = tokio::join!(admin, serve::serve(metrics, watching(shared), telemetry, stop)),
                     None => admin.await,
                 }
                 Ok(())

@@ -1,5 +1,7 @@
 //! The admin listeners' connections: bounded in number, and each by time.
 
+use crate::log_limit::LogLimit;
+use crate::telemetry::Telemetry;
 use axum::Router;
 use axum::extract::Request;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -22,9 +24,10 @@ const LAST_TIMEOUT: Duration = Duration::from_secs(2);
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// Serves until `stop`.
-pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+pub(super) async fn serve(listener: TcpListener, router: Router, telemetry: Arc<Telemetry>, stop: CancellationToken) {
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let connections = TaskTracker::new();
+    let limit_log = LogLimit::default();
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -38,7 +41,10 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
             () = stop.cancelled() => break,
         };
         let Ok(permit) = permits.clone().try_acquire_owned() else {
-            tracing::warn!(limit = CONNECTIONS_MAX, "admin connection limit reached");
+            telemetry.admin_refused("connections");
+            if let Some(left_out) = limit_log.may_write() {
+                tracing::warn!(limit = CONNECTIONS_MAX, left_out, "admin connection limit reached");
+            }
             continue;
         };
         let _ = stream.set_nodelay(true); // a socket that is gone already will say so when it is read
