@@ -101,13 +101,13 @@ impl Presence {
         if !self.rules.settings(room.as_str()).presence {
             return Err(Refusal::NotAvailable);
         }
-        let shared = self.shared(room);
+        let shared = self.shared(room, Instant::now());
         shared.get_or_try_init(|| self.look(room)).await.cloned()
     }
 
     /// Where a snapshot is shared, or will be: one that is too old is replaced by one that has yet to be made.
-    fn shared(&self, room: &Room) -> Arc<OnceCell<Arc<Snapshot>>> {
-        let (now, mut snapshots) = (Instant::now(), self.snapshots.lock());
+    fn shared(&self, room: &Room, now: Instant) -> Arc<OnceCell<Arc<Snapshot>>> {
+        let mut snapshots = self.snapshots.lock();
         let fresh = |begun: &Instant| now.saturating_duration_since(*begun) < SHARED_FOR;
         if let Some((begun, shared)) = snapshots.get(room)
             && fresh(begun)
@@ -187,3 +187,7 @@ impl Presence {
         .collect()
     }
 }
+
+#[cfg(test)]
+#[path = "presence/tests.rs"]
+mod tests;
