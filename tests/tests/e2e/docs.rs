@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use confab_tests::stock::Documented;
 use confab_tests::world::Embedded;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Runs every program of a page until each has printed the line that everybody hears.
 async fn programs_of(page: &str, expected: usize) -> Result<()> {
@@ -79,5 +79,39 @@ fn every_test_that_the_promises_name_exists() -> Result<()> {
         ensure!(row.contains('`') || row.contains("not yet"), "schedule {number} has no test");
     }
     ensure!(named.len() > 50, "the page names only {} tests", named.len());
+    Ok(())
+}
+
+/// The pages of this folder, and of those in it.
+fn pages(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            pages(&path, found)?;
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_file_that_a_page_links_to_exists() -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut found: Vec<PathBuf> =
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(|page| root.join(page)).into();
+    pages(&root.join("docs"), &mut found)?;
+    let mut missing = Vec::new();
+    for page in found {
+        let text = std::fs::read_to_string(&page)?;
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link);
+        for link in links.filter(|link| !link.contains("://") && !link.contains(' ')) {
+            let file = link.split('#').next().unwrap_or_default();
+            if !page.with_file_name("").join(file).exists() {
+                missing.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
     Ok(())
 }
