@@ -20,8 +20,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio_util::sync::CancellationToken;
 
-/// What the users begin with that plugins speak as: nobody else can be called so.
-pub const PLUGIN_USER: &str = "plugin:";
+pub use crate::actor::PLUGIN_USER;
+use crate::actor::{Actor, Via};
 
 /// The longest time that a client is told it has, in seconds: a year. Wider numbers do not fit the integers of every client, and a
 /// right for a year is as good as one without an end.
@@ -47,6 +47,18 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Whoever acts in the session of this name.
+    pub fn actor(&self, client: &str) -> Actor {
+        Actor {
+            user: self.user.clone(),
+            guest: self.guest,
+            info: self.info.clone(),
+            roles: self.roles.clone(),
+            client: Some(client.to_owned()),
+            via: Via::Session,
+        }
+    }
+
     /// Seconds until it expires, from 1 to a year; `None` if it never does.
     pub fn ttl(&self) -> Option<u64> {
         ttl(self.expires_at)

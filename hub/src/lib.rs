@@ -3,6 +3,8 @@
 //! A message walks up one stair, [`publish`], and down another, [`deliver`]; [`recover`] is the way back. [`serve`] builds
 //! everyone. Imports point down, from floor to floor: ARCHITECTURE.md shows the floors, `cargo xtask check` guards them.
 
+pub mod access;
+pub mod actor;
 pub mod admin;
 pub mod admission;
 pub mod audit;

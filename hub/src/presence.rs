@@ -4,6 +4,7 @@
 //! is lost on the way (a full queue, a timeline that is away) is mended by saying again, every [`SAY_AGAIN`], who
 //! listens here. An entry that no hub says again ends by itself, so a hub that died leaves nobody behind.
 
+use crate::access::Permit;
 use crate::outbox::SessionId;
 use crate::timeline::{Attendance, LISTENING_FOR, Timeline};
 use confab_config::{JoinLeave, Rooms as RoomRules};
@@ -97,7 +98,8 @@ impl Presence {
     ///
     /// # Errors
     /// [`Refusal::NotAvailable`] where the room does not tell, [`Refusal::TimelineUnavailable`].
-    pub async fn of(&self, room: &Room) -> Result<Arc<Snapshot>, Refusal> {
+    pub async fn of(&self, permit: &Permit) -> Result<Arc<Snapshot>, Refusal> {
+        let room = permit.room();
         if !self.rules.settings(room.as_str()).presence {
             return Err(Refusal::NotAvailable);
         }

@@ -21,6 +21,8 @@ pub use outage::{Outages, Place};
 pub use speak::Speech;
 pub use turn::{Turn, Turns};
 
+use crate::access::{Access, Moderator, Permit};
+use crate::actor::Actor;
 use crate::backoff::Backoff;
 use crate::journal::Journal;
 use crate::limits::{Limited, UserLimits};
@@ -68,14 +70,12 @@ pub struct Receipt {
 /// A draft with all that the way in needs to know of it.
 #[derive(Clone, Debug)]
 pub struct Sending {
-    /// Who sends it.
-    pub sender: Sender,
+    /// That its sender may, and where: whatever room the draft names.
+    pub permit: Permit,
     /// What they send.
     pub draft: Draft,
     /// Whether the key is the client's own, so that it may have come before.
     pub keyed: bool,
-    /// Who stands behind it.
-    pub origin: Origin,
 }
 
 impl Sending {
@@ -83,6 +83,7 @@ impl Sending {
     /// the same value takes the same room.
     fn compact(mut self) -> Self {
         self.draft.body = self.draft.body.compact();
+        self.draft.room = self.permit.room().clone();
         self
     }
 }
@@ -112,7 +113,9 @@ pub struct Publisher {
     pub store: Store,
     /// Who is connected here, to be told something.
     pub people: Arc<People>,
-    /// Who may not be or speak where.
+    /// Whether permits still hold.
+    pub access: Arc<Access>,
+    /// Where plugins' mutes are kept.
     pub sanctions: Arc<Sanctions>,
     /// What plugins are about to say themselves.
     pub speech: Speech,
@@ -190,17 +193,14 @@ impl Publisher {
         let begun = Instant::now();
         let sending = sending.compact();
         let _place = self.admit(&sending).await?;
-        let Sending { sender, draft, keyed, origin } = sending;
-        let event = stamp(sender, draft);
-        if let Some(refusal) = self.sanctions.refuse(&event) {
-            return Box::pin(self.only_known(&event, keyed, refusal)).await;
-        }
+        let Sending { permit, draft, keyed } = sending;
+        let event = stamp(permit.actor().sender(), draft);
         self.telemetry.stage(Timed::Admit, begun.elapsed());
 
         let judging = Instant::now();
         let chain = self.chain.load_full();
         // Asking what is known of the key takes a round trip, judging takes none: side by side.
-        let circumstances = Circumstances::of(event.kind, origin);
+        let circumstances = Circumstances::of(event.kind, Origin::from(&**permit.actor()));
         let (known, judged) = tokio::join!(self.known(&event, keyed), chain.judge(event.clone(), circumstances));
         if let Some(known) = known? {
             drop(turn); // the first send has its place: nobody need wait for this one
@@ -227,16 +227,20 @@ impl Publisher {
         };
         turn.wait().await;
         // Plugins and those before it may have taken a while.
-        if let Some(banned) = self.sanctions.banned(&approved.event.room, &approved.event.sender.user) {
-            return Err(banned);
-        }
+        self.access.still_holds(&permit)?;
         self.carry(approved, turn).await
     }
 
-    /// Answers a draft of somebody who may not use its room any more, with this refusal or with its receipt.
-    pub async fn refuse(&self, sending: Sending, refusal: Refusal) -> Result<Receipt, Refusal> {
-        let Sending { sender, draft, keyed, .. } = sending.compact();
-        let answer = self.only_known(&stamp(sender, draft), keyed, refusal).await;
+    /// Answers a draft of somebody who has no permit for it, with this refusal, or with its receipt if it stands already.
+    pub async fn refuse(
+        &self,
+        actor: &Actor,
+        mut draft: Draft,
+        keyed: bool,
+        refusal: Refusal,
+    ) -> Result<Receipt, Refusal> {
+        draft.body = draft.body.compact();
+        let answer = self.only_known(&stamp(actor.sender(), draft), keyed, refusal).await;
         self.telemetry.sent(answer.as_ref().err());
         answer
     }
@@ -251,7 +255,8 @@ impl Publisher {
 
     /// Publishes an event that a moderator approved: a new place, its own id and time. What plugins had to say about it is
     /// said now.
-    pub async fn approve(self: &Arc<Self>, held: Held) -> Result<Receipt, Refusal> {
+    pub async fn approve(self: &Arc<Self>, by: &Moderator, held: Held) -> Result<Receipt, Refusal> {
+        self.access.may_stand(by, &held.event)?;
         let Held { mut event, trail, says, .. } = held;
         let place = self.outages.admit(self.journal.healthy(), event.body.as_str().len())?;
         // The sender's own key stays bound to the answer "held": the approved event goes by its id.

@@ -7,6 +7,7 @@ mod pages;
 
 pub use catch_up::Joining;
 
+use crate::access::Permit;
 use crate::background::Background;
 use crate::dialect::command::Since;
 use crate::outbox::SessionId;
@@ -108,7 +109,8 @@ impl Recoverer {
 
     /// A page of the room's current epoch, as the native dialect's own command has it: a place in another epoch is
     /// unrecoverable, and no older epoch is read.
-    pub async fn stream(&self, room: &Room, mut asked: Asked) -> Result<History, Refusal> {
+    pub async fn stream(&self, permit: &Permit, mut asked: Asked) -> Result<History, Refusal> {
+        let room = permit.room();
         let top = self.window(room, Range { since: None, reverse: false, limit: 0 }).await?.top;
         if asked.since.is_some_and(|since| since.epoch.is_some_and(|epoch| epoch != top.epoch)) {
             return Err(Refusal::UnrecoverablePosition);
@@ -116,13 +118,17 @@ impl Recoverer {
         if asked.since.is_none() && !asked.reverse {
             asked.since = Some(Since { epoch: Some(top.epoch), offset: 0 });
         }
-        let mut page = self.history(room, asked).await?;
+        let mut page = self.read(room, asked).await?;
         page.records.retain(|record| record.cursor.epoch == page.top.epoch);
         Ok(page)
     }
 
     /// A page of a room's past, from the hot window where it reaches, from the store where it does not.
-    pub async fn history(&self, room: &Room, asked: Asked) -> Result<History, Refusal> {
+    pub async fn history(&self, permit: &Permit, asked: Asked) -> Result<History, Refusal> {
+        self.read(permit.room(), asked).await
+    }
+
+    async fn read(&self, room: &Room, asked: Asked) -> Result<History, Refusal> {
         let offset = asked.since.map(|since| since.offset);
         let range = Range { since: offset, reverse: asked.reverse, limit: asked.limit };
         let window = self.window(room, range).await?;

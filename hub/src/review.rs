@@ -8,6 +8,7 @@ mod tell;
 
 pub use moderate::{Flagged, RevokedTokens, Sanctioned, Sentence};
 
+use crate::access::Moderator;
 use crate::people::People;
 use crate::publish::{Publisher, Receipt};
 use crate::sanctions::Sanctions;
@@ -19,9 +20,6 @@ use std::sync::Arc;
 
 /// The longest reason for a decision, in bytes.
 const REASON_BYTES_MAX: usize = 1024;
-
-/// The role whose bearers may review, as a token's `roles` names it.
-pub const MODERATOR: &str = "moderator";
 
 /// Lists held events and decides on them.
 pub struct Reviewer {
@@ -134,7 +132,13 @@ impl Reviewer {
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn list(&self, state: Option<HeldState>, room: Option<&str>, limit: usize) -> Result<Vec<Listed>, Error> {
+    pub async fn list(
+        &self,
+        _: &Moderator,
+        state: Option<HeldState>,
+        room: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, Error> {
         Ok(self.store.held(state, room, limit).await?.into_iter().map(Listed::from).collect())
     }
 
@@ -142,23 +146,23 @@ impl Reviewer {
     ///
     /// # Errors
     /// [`Error`]; the event waits as before, unless it was denied.
-    pub async fn approve(&self, id: EventId, by: &str, why: Option<&str>) -> Result<Receipt, Error> {
+    pub async fn approve(&self, id: EventId, by: &Moderator, why: Option<&str>) -> Result<Receipt, Error> {
         check(why)?;
         let held = self.store.held_one(id).await?.ok_or(Error::Missing(id))?;
         if held.state == HeldState::Denied {
             return Err(Error::Decided { id, state: held.state });
         }
         // Published first: should the hub die in between it still waits, and approving it again says it once.
-        let receipt = self.publisher.approve(held).await.map_err(Error::Refused)?;
-        match self.store.decide(id, HeldState::Approved, by, why).await? {
+        let receipt = self.publisher.approve(by, held).await.map_err(Error::Refused)?;
+        match self.store.decide(id, HeldState::Approved, by.name(), why).await? {
             Some(held) => self.decided(&held, by, why),
             // Denied in the blink of an eye between: it can be heard, and the store says what is.
-            None => match self.store.overrule(id, by).await? {
+            None => match self.store.overrule(id, by.name()).await? {
                 Some(held) => {
-                    tracing::warn!(%id, by, "an event was denied while it was being approved: it is published");
+                    tracing::warn!(%id, by = by.name(), "an event was denied while it was being approved: it is published");
                     self.decided(&held, by, why);
                 }
-                None => tracing::info!(%id, by, "a held event was approved again"),
+                None => tracing::info!(%id, by = by.name(), "a held event was approved again"),
             },
         }
         Ok(receipt)
@@ -168,9 +172,9 @@ impl Reviewer {
     ///
     /// # Errors
     /// [`Error`]; the event stands as before.
-    pub async fn deny(&self, id: EventId, by: &str, why: Option<&str>) -> Result<Listed, Error> {
+    pub async fn deny(&self, id: EventId, by: &Moderator, why: Option<&str>) -> Result<Listed, Error> {
         check(why)?;
-        match self.store.decide(id, HeldState::Denied, by, why).await? {
+        match self.store.decide(id, HeldState::Denied, by.name(), why).await? {
             Some(held) => {
                 self.decided(&held, by, why);
                 Ok(held.into())
@@ -182,9 +186,9 @@ impl Reviewer {
         }
     }
 
-    fn decided(&self, held: &Held, by: &str, why: Option<&str>) {
+    fn decided(&self, held: &Held, by: &Moderator, why: Option<&str>) {
         let (id, room, decision) = (held.id(), &held.event.room, held.state.as_str());
-        tracing::info!(%id, %room, by, decision, why, "a held event was decided");
+        tracing::info!(%id, %room, by = by.name(), decision, why, "a held event was decided");
         self.telemetry.reviewed(decision);
         if held.state == HeldState::Denied {
             held.says.iter().for_each(|words| self.telemetry.plugins.effect(&words.plugin, "say", "dropped"));

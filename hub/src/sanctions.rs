@@ -8,10 +8,11 @@ mod ledger;
 mod revoked;
 
 use crate::timeline::Timeline;
-use confab_protocol::{Event, Kind, Millis, Refusal, Room, UserId};
+use confab_protocol::{Millis, Refusal, Room, UserId};
 use confab_store::{Change, Error, Keeps, Precedence, Revocation, Sanction, Store};
 use ledger::Ledger;
 use revoked::Revoked;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Mutex, Notify};
 use tokio::time::{Instant, timeout};
@@ -44,6 +45,7 @@ pub struct Sanctions {
     /// The last version that was read. Held while news are taken in, so that an older word never overtakes a newer one.
     version: Mutex<u64>,
     news: Notify,
+    changes: AtomicU64,
 }
 
 impl Sanctions {
@@ -58,17 +60,17 @@ impl Sanctions {
             revoked: Revoked::default(),
             version: Mutex::default(),
             news: Notify::new(),
+            changes: AtomicU64::new(0),
         }
     }
 
-    /// The refusal that an event meets, if its sender may not be or speak in its room. Taking something back is not
-    /// speaking.
-    pub fn refuse(&self, event: &Event) -> Option<Refusal> {
-        let (room, user) = (&event.room, &event.sender.user);
-        self.banned(room, user).or_else(|| match event.kind {
-            Kind::Delete | Kind::Unreaction => None,
-            Kind::Message | Kind::Edit | Kind::Reaction => self.muted(room, user),
-        })
+    /// How often anything has changed: what was found here holds for as long as this number stays.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::Release);
     }
 
     /// The refusal that a person meets who may not speak in a room.
@@ -114,6 +116,7 @@ impl Sanctions {
     /// others.
     pub fn hush(&self, mute: &Sanction) {
         self.mutes.extend(mute);
+        self.changed();
     }
 
     /// Writes a plugin's mute into the store and tells the hubs.
@@ -150,7 +153,9 @@ impl Sanctions {
             self.tell_others().await;
             return Ok(true);
         }
-        Ok(self.ledger(keeps).forget_own(user, room))
+        let forgotten = self.ledger(keeps).forget_own(user, room);
+        self.changed();
+        Ok(forgotten)
     }
 
     /// Asks who is muted or banned before anyone may come, for as long as that may hold up the start; live chat does
@@ -182,6 +187,7 @@ impl Sanctions {
             for (version, change) in news {
                 *last = version.max(*last);
                 self.take(&change, now);
+                self.changed();
             }
             if count < AT_ONCE {
                 return Ok(());

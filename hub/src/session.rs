@@ -20,6 +20,8 @@ pub mod verb;
 
 pub use socket::{Socket, Wire};
 
+use crate::access::Access;
+use crate::actor::Actor;
 use crate::admission::{Admission, Refused};
 use crate::audit::Audit;
 use crate::auth::{Auth, Identity};
@@ -59,6 +61,8 @@ const FLUSHES_PER_READ: usize = 16;
 
 /// What a session may call on.
 pub struct Door {
+    /// Who may do what, where.
+    pub access: Arc<Access>,
     /// The way in.
     pub publisher: Arc<Publisher>,
     /// The way back.
@@ -103,6 +107,8 @@ struct Session {
     /// How often it asks who is in a room.
     asks: typing::Pace,
     identity: Option<Identity>,
+    /// Whoever acts here: as `identity` says, under this session's name.
+    actor: Option<Arc<Actor>>,
     /// How often it tried to say who it is.
     connects: u8,
     rooms: HashMap<Room, Membership>,
@@ -126,6 +132,7 @@ pub async fn run(mut link: impl Link, door: Arc<Door>, dialect: Dialect, admissi
         asks: typing::Pace::of_presence(),
         outbox: Arc::new(Outbox::new(door.limits.outbox.bytes())),
         identity: None,
+        actor: None,
         connects: 0,
         rooms: HashMap::new(),
         turns: Turns::default(),

@@ -6,6 +6,7 @@
 
 use super::problem;
 use super::tokens::Tokens;
+use crate::access::{Access, Moderator};
 use crate::log_limit::LogLimit;
 use crate::telemetry::Telemetry;
 use axum::body::Body;
@@ -27,6 +28,13 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The operator whose token a request brought.
 #[derive(Clone, Debug)]
 pub(super) struct Operator(pub Arc<str>);
+
+impl Operator {
+    /// That they may review: the gate has let them in.
+    pub(super) fn moderator(&self) -> Moderator {
+        Access::operator(&self.0)
+    }
+}
 
 /// Decides who comes in.
 pub(super) struct Gate {

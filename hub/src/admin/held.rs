@@ -21,7 +21,11 @@ pub(super) struct HeldQuery {
 }
 
 /// The oldest held events.
-pub(super) async fn list(State(shared): State<Shared>, Query(query): Query<HeldQuery>) -> Response {
+pub(super) async fn list(
+    State(shared): State<Shared>,
+    Extension(operator): Extension<Operator>,
+    Query(query): Query<HeldQuery>,
+) -> Response {
     let state = match query.state.as_deref() {
         None => Some(HeldState::Waiting),
         Some("all") => None,
@@ -35,7 +39,8 @@ pub(super) async fn list(State(shared): State<Shared>, Query(query): Query<HeldQ
     };
     let limit = query.limit.unwrap_or(100).min(1000);
     let reviewer = shared.hub().reviewer().clone();
-    on_main(&shared, async move { reviewer.list(state, query.room.as_deref(), limit).await }).await
+    on_main(&shared, async move { reviewer.list(&operator.moderator(), state, query.room.as_deref(), limit).await })
+        .await
 }
 
 #[derive(Deserialize, Default)]
@@ -53,7 +58,7 @@ pub(super) async fn approve(
 ) -> Response {
     let by = operator.clone();
     decide(shared, event_act(&operator, "approve", id), &decision, async move |reviewer, reason| {
-        reviewer.approve(id, &by.0, reason.as_deref()).await
+        reviewer.approve(id, &by.moderator(), reason.as_deref()).await
     })
     .await
 }
@@ -67,7 +72,7 @@ pub(super) async fn deny(
 ) -> Response {
     let by = operator.clone();
     decide(shared, event_act(&operator, "deny", id), &decision, async move |reviewer, reason| {
-        reviewer.deny(id, &by.0, reason.as_deref()).await
+        reviewer.deny(id, &by.moderator(), reason.as_deref()).await
     })
     .await
 }

@@ -33,14 +33,22 @@ impl ListQuery {
 }
 
 /// Flagged events.
-pub(super) async fn flags(State(shared): State<Shared>, Query(query): Query<ListQuery>) -> Response {
+pub(super) async fn flags(
+    State(shared): State<Shared>,
+    Extension(operator): Extension<Operator>,
+    Query(query): Query<ListQuery>,
+) -> Response {
     let open = match query.state.as_deref() {
         None | Some("open") => true,
         Some("closed") => false,
         Some(name) => return problem(StatusCode::BAD_REQUEST, format!("`{name}` is no state: open or closed")),
     };
     let reviewer = shared.hub().reviewer().clone();
-    on_main(&shared, async move { reviewer.flags(open, query.room.as_deref(), query.limit()).await }).await
+    on_main(
+        &shared,
+        async move { reviewer.flags(&operator.moderator(), open, query.room.as_deref(), query.limit()).await },
+    )
+    .await
 }
 
 /// Closes the flags of an event.
@@ -52,18 +60,18 @@ pub(super) async fn close(
 ) -> Response {
     let by = operator.clone();
     decide(shared, event_act(&operator, "close_flags", id), &decision, async move |reviewer, reason| {
-        let closed = reviewer.close_flags(id, &by.0, reason.as_deref()).await?;
+        let closed = reviewer.close_flags(id, &by.moderator(), reason.as_deref()).await?;
         Ok(json!({ "id": id, "closed": closed }))
     })
     .await
 }
 
 /// Who is kept from what.
-async fn sanctioned(shared: Shared, query: ListQuery, keeps: Keeps) -> Response {
+async fn sanctioned(shared: Shared, operator: Operator, query: ListQuery, keeps: Keeps) -> Response {
     let reviewer = shared.hub().reviewer().clone();
     on_main(&shared, async move {
         let which = Which { room: query.room.as_deref(), user: query.user.as_deref() };
-        reviewer.sanctioned(keeps, which, query.limit()).await
+        reviewer.sanctioned(&operator.moderator(), keeps, which, query.limit()).await
     })
     .await
 }
@@ -92,7 +100,7 @@ async fn sentence(shared: Shared, operator: Operator, sentence: SentenceIn, keep
     };
     let sentence = Sentence { keeps, room, user, seconds, reason };
     let reviewer = shared.hub().reviewer().clone();
-    audited(&shared, act, async move { reviewer.sentence(sentence, &operator.0).await }).await
+    audited(&shared, act, async move { reviewer.sentence(sentence, &operator.moderator()).await }).await
 }
 
 #[derive(Deserialize)]
@@ -111,15 +119,19 @@ async fn lifted(shared: Shared, operator: Operator, LiftIn { room, user }: LiftI
     let act = Act { room: room_name, user: user_name, ..act(&operator, verb) };
     let reviewer = shared.hub().reviewer().clone();
     audited(&shared, act, async move {
-        reviewer.lift(keeps, room.as_ref(), &user, &operator.0).await?;
+        reviewer.lift(keeps, room.as_ref(), &user, &operator.moderator()).await?;
         Ok(json!({ "room": room, "user": user, "state": "lifted" }))
     })
     .await
 }
 
 /// Who may not speak.
-pub(super) async fn mutes(State(shared): State<Shared>, Query(query): Query<ListQuery>) -> Response {
-    sanctioned(shared, query, Keeps::FromSpeaking).await
+pub(super) async fn mutes(
+    State(shared): State<Shared>,
+    Extension(operator): Extension<Operator>,
+    Query(query): Query<ListQuery>,
+) -> Response {
+    sanctioned(shared, operator, query, Keeps::FromSpeaking).await
 }
 
 /// Mutes somebody.
@@ -141,8 +153,12 @@ pub(super) async fn lift_mute(
 }
 
 /// Who may not be where.
-pub(super) async fn bans(State(shared): State<Shared>, Query(query): Query<ListQuery>) -> Response {
-    sanctioned(shared, query, Keeps::Out).await
+pub(super) async fn bans(
+    State(shared): State<Shared>,
+    Extension(operator): Extension<Operator>,
+    Query(query): Query<ListQuery>,
+) -> Response {
+    sanctioned(shared, operator, query, Keeps::Out).await
 }
 
 /// Bans somebody.
@@ -181,7 +197,7 @@ pub(super) async fn revoke_tokens(
     let details = before.map(|before| json!({ "before": before }).to_string());
     let act = Act { user: Some(user.to_string()), details, ..act(&operator, "revoke_tokens") };
     let reviewer = shared.hub().reviewer().clone();
-    audited(&shared, act, async move { reviewer.revoke_tokens(user, before, &operator.0).await }).await
+    audited(&shared, act, async move { reviewer.revoke_tokens(user, before, &operator.moderator()).await }).await
 }
 
 #[derive(Deserialize)]

@@ -2,9 +2,10 @@
 
 use super::gate::Operator;
 use super::{Shared, act, answer, problem};
+use crate::access::{self, Claim};
+use crate::actor::Actor;
 use crate::audit;
 use crate::dialect::command::Since;
-use crate::plugin::Origin;
 use crate::publish::{Sending, Turn};
 use crate::recover::Asked;
 use crate::session::verb;
@@ -13,9 +14,10 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use confab_config::JoinRule;
-use confab_protocol::{Draft, Epoch, Key, Kind, Refusal, Room, Sender, UserId};
+use confab_protocol::{Draft, Epoch, Key, Kind, Refusal, Room, UserId};
 use confab_store::Act;
 use serde::Deserialize;
+use std::sync::Arc;
 
 /// How ids of users begin that nobody is: what begins so is said by a plugin, or over an API.
 const NOBODYS: [&str; 2] = ["plugin:", "api:"];
@@ -44,10 +46,15 @@ pub(super) async fn send(
     }
     let (keyed, key) = (key.is_some(), key.unwrap_or_else(Key::fresh));
     let draft = Draft { kind: Kind::Message, room, key, body, target: None, thread: None };
-    let sender = Sender { user, client: None, info: None };
+    let actor = Arc::new(Actor::operator(user));
     let publisher = shared.hub().publisher().clone();
-    let sending = Sending { sender, draft, keyed, origin: Origin::default() };
-    let sent = shared.main.spawn(async move { publisher.publish(sending, Turn::free()).await }).await;
+    let sent = shared.main.spawn(async move {
+        match publisher.access.may(&actor, access::Act::of(draft.kind), &draft.room, Claim::None) {
+            Ok(permit) => publisher.publish(Sending { permit, draft, keyed }, Turn::free()).await,
+            Err(refusal) => publisher.refuse(&actor, draft, keyed, refusal).await,
+        }
+    });
+    let sent = sent.await;
     let event = sent.as_ref().ok().and_then(|sent| sent.as_ref().ok()).map(|receipt| receipt.id.to_string());
     shared.audit(Act { event, ..act }, outcome(&sent)).await;
     answer(sent, |receipt| Json(receipt).into_response())
@@ -82,6 +89,7 @@ pub(super) async fn history(
     let since = query.offset.map(|offset| Since { epoch: query.epoch, offset });
     let asked = Asked { since, reverse: true, limit: query.limit.unwrap_or(50).min(1000) };
     let recoverer = shared.hub().recoverer().clone();
+    let access = shared.hub().publisher().access.clone();
     let audit = shared.hub().audit().clone();
     let room = query.room;
     let act = Act { room: Some(room.to_string()), result: audit::OK.into(), ..act(&operator, "history") };
@@ -90,7 +98,9 @@ pub(super) async fn history(
         if !open {
             audit.first(act).await?;
         }
-        recoverer.history(&room, asked).await
+        let reader = UserId::new(&*operator.0).map_err(|error| Refusal::BadRequest(error.to_string().into()))?;
+        let permit = access.may(&Arc::new(Actor::operator(reader)), access::Act::Read, &room, Claim::None)?;
+        recoverer.history(&permit, asked).await
     });
     answer(read.await, |page| Json(verb::history(page, true, PAGE_BYTES_MAX)).into_response())
 }

@@ -1,5 +1,6 @@
 //! What plugins are told of an event besides the event: what it is, and who stands behind it.
 
+use crate::actor::{Actor, Via};
 use confab_config::JudgedKind;
 use confab_protocol::{Event, Kind, UserId};
 use std::sync::Arc;
@@ -24,6 +25,18 @@ pub struct Origin {
     pub plugin: Option<Arc<str>>,
     /// Whose event a plugin's message follows from: what it makes other plugins do is theirs to answer for.
     pub cause: Option<UserId>,
+}
+
+impl From<&Actor> for Origin {
+    fn from(actor: &Actor) -> Self {
+        let roles = actor.roles.clone();
+        match &actor.via {
+            Via::Plugin { name, hops, cause } => {
+                Self { roles, hops: *hops, plugin: Some(name.clone()), cause: cause.clone() }
+            }
+            Via::Session | Via::Operator => Self { roles, ..Self::default() },
+        }
+    }
 }
 
 impl From<JudgedKind> for Circumstances {

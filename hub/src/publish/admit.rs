@@ -9,7 +9,7 @@ impl Publisher {
     pub(super) async fn admit(&self, sending: &Sending) -> Result<Place, Refusal> {
         let draft = &sending.draft;
         // What plugins say follows from what was let in before the drain.
-        if self.draining.is_cancelled() && sending.origin.plugin.is_none() {
+        if self.draining.is_cancelled() && !sending.permit.actor().is_plugin() {
             return Err(Refusal::Draining);
         }
         if sending.keyed && draft.key.as_str().starts_with(APPROVED) {
@@ -41,7 +41,7 @@ impl Publisher {
         if message.event.body.is_null() && kind != Kind::Delete {
             return Err(Refusal::UnknownTarget { deleted: true }); // or it said nothing: there is nothing to change
         }
-        let own = message.event.sender.user == sending.sender.user;
+        let own = message.event.sender.user == sending.permit.actor().user;
         match kind {
             Kind::Edit | Kind::Delete if !own => Err(Refusal::PermissionDenied("somebody else said it".into())),
             _ => Ok(()),

@@ -1,8 +1,8 @@
 //! Who may begin a room, by saying the first thing in it, and how fast.
 
 use super::{Publisher, Sending};
+use crate::actor::MODERATOR;
 use crate::limits::Limited;
-use crate::review::MODERATOR;
 use crate::timeline::Range;
 use confab_config::BeginRule;
 use confab_protocol::{Record, Refusal, Room};
@@ -11,12 +11,13 @@ impl Publisher {
     /// Whether this may be the first thing that is said in its room, if it is that. Operators and plugins may begin rooms as
     /// they like. No service is asked where everybody may begin such rooms and the sender has not begun many.
     pub(super) async fn may_begin(&self, sending: &Sending) -> Result<(), Refusal> {
-        if sending.sender.client.is_none() {
+        let actor = sending.permit.actor();
+        if actor.client.is_none() {
             return Ok(());
         }
-        let (room, user) = (&sending.draft.room, &sending.sender.user);
+        let (room, user) = (&sending.draft.room, &actor.user);
         let moderators_only = self.rules.settings(room.as_str()).begin == BeginRule::Moderators;
-        let closed = moderators_only && !sending.origin.roles.iter().any(|role| role == MODERATOR);
+        let closed = moderators_only && !actor.roles.iter().any(|role| role == MODERATOR);
         let wait = self.user_limits.may_not_begin(user);
         if (!closed && wait.is_none()) || self.has_begun(room).await? {
             return Ok(());

@@ -4,9 +4,11 @@
 
 use super::follow::Fate;
 use super::{Publisher, stamp};
+use crate::access::Permit;
+use crate::actor::Actor;
 use crate::plugin::{Circumstances, Consequence, Judged, Origin};
 use confab_config::JudgedKind;
-use confab_protocol::{Body, Draft, Event, Key, Kind, Present, Refusal, Room, Sender, Typing};
+use confab_protocol::{Body, Draft, Event, Key, Kind, Refusal, Room, Typing};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -38,9 +40,9 @@ impl Publisher {
     ///
     /// # Errors
     /// The refusal of a plugin, or of the policy for one that failed.
-    pub async fn may_join(self: &Arc<Self>, room: &Room, who: Present, origin: Origin) -> Result<Entered, Refusal> {
-        let event = occasion(room, who);
-        match self.ask(&event, JudgedKind::Join, origin).await {
+    pub async fn may_join(self: &Arc<Self>, permit: &Permit) -> Result<Entered, Refusal> {
+        let event = occasion(permit.room(), permit.actor());
+        match self.ask(&event, JudgedKind::Join, permit.actor()).await {
             Ok(consequences) => Ok(Entered { event, consequences }),
             Err((refusal, consequences)) => {
                 self.follow(&event, Fate::Gone, consequences);
@@ -55,13 +57,13 @@ impl Publisher {
     }
 
     /// Somebody has left a room. It has happened, so only effects follow; nobody waits for them.
-    pub fn left(self: &Arc<Self>, room: &Room, who: Present, origin: Origin) {
+    pub fn left(self: &Arc<Self>, room: &Room, actor: Arc<Actor>) {
         let Ok(place) = self.leaving.0.clone().try_acquire_owned() else {
             return self.telemetry.occasion(JudgedKind::Leave.as_str(), "unjudged");
         };
-        let (publisher, event) = (self.clone(), occasion(room, who));
+        let (publisher, event) = (self.clone(), occasion(room, &actor));
         self.tasks.spawn(Box::pin(async move {
-            let (Ok(consequences) | Err((_, consequences))) = publisher.ask(&event, JudgedKind::Leave, origin).await;
+            let (Ok(consequences) | Err((_, consequences))) = publisher.ask(&event, JudgedKind::Leave, &actor).await;
             publisher.follow(&event, Fate::Stands, consequences);
             drop(place);
         }));
@@ -70,15 +72,11 @@ impl Publisher {
     /// Tells the others in a room that somebody is typing.
     ///
     /// # Errors
-    /// The refusal of a plugin, or that they may not speak there; nobody is told then.
-    pub async fn typing(self: &Arc<Self>, room: Room, who: Present, origin: Origin) -> Result<(), Refusal> {
-        if let Some(refusal) = self.sanctions.muted(&room, &who.user) {
-            self.telemetry.occasion(JudgedKind::Typing.as_str(), refusal.name());
-            return Err(refusal);
-        }
+    /// The refusal of a plugin; nobody is told then.
+    pub async fn typing(self: &Arc<Self>, permit: Permit) -> Result<(), Refusal> {
         if self.judges(JudgedKind::Typing) {
-            let event = occasion(&room, who.clone());
-            match self.ask(&event, JudgedKind::Typing, origin).await {
+            let event = occasion(permit.room(), permit.actor());
+            match self.ask(&event, JudgedKind::Typing, permit.actor()).await {
                 Ok(consequences) => self.follow(&event, Fate::Stands, consequences),
                 Err((refusal, consequences)) => {
                     self.follow(&event, Fate::Gone, consequences);
@@ -88,7 +86,8 @@ impl Publisher {
         } else {
             self.telemetry.occasion(JudgedKind::Typing.as_str(), "accepted");
         }
-        if let Err(error) = self.timeline.tell_typing(&Typing { room, who }).await {
+        let typing = Typing { room: permit.room().clone(), who: permit.actor().present() };
+        if let Err(error) = self.timeline.tell_typing(&typing).await {
             tracing::debug!(%error, "could not tell that somebody is typing"); // in a moment they say so again
         }
         Ok(())
@@ -99,10 +98,10 @@ impl Publisher {
         &self,
         event: &Event,
         kind: JudgedKind,
-        origin: Origin,
+        actor: &Actor,
     ) -> Result<Vec<Consequence>, (Refusal, Vec<Consequence>)> {
         let chain = self.chain.load_full();
-        let said = match chain.judge(event.clone(), Circumstances { kind, origin }).await {
+        let said = match chain.judge(event.clone(), Circumstances { kind, origin: Origin::from(actor) }).await {
             Judged::Approved(approved) => Ok(approved.consequences),
             Judged::Refused(refusal @ Refusal::PluginFault { .. }, ..) => Err((refusal, Vec::new())),
             Judged::Refused(refusal, _, consequences) => Err((refusal, consequences)),
@@ -116,9 +115,14 @@ impl Publisher {
 }
 
 /// The form in which plugins are asked about it: an event without a body. What it is, the circumstances say.
-fn occasion(room: &Room, who: Present) -> Event {
-    let Present { user, client, info } = who;
-    let (kind, key, body) = (Kind::Message, Key::fresh(), Body::null());
-    let draft = Draft { kind, room: room.clone(), key, body, target: None, thread: None };
-    stamp(Sender { user, client: Some(client), info }, draft)
+fn occasion(room: &Room, actor: &Actor) -> Event {
+    let draft = Draft {
+        kind: Kind::Message,
+        room: room.clone(),
+        key: Key::fresh(),
+        body: Body::null(),
+        target: None,
+        thread: None,
+    };
+    stamp(actor.sender(), draft)
 }

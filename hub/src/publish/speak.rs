@@ -1,11 +1,12 @@
 //! Plugins' own messages: said once the event stands that they are about, and judged like everyone's.
 
-use super::{Publisher, Sending, Turn, Turns, WRITE_AGAIN};
-use crate::auth::PLUGIN_USER;
+use super::{Publisher, Receipt, Sending, Turn, Turns, WRITE_AGAIN};
+use crate::access::{Act, Claim};
+use crate::actor::{Actor, PLUGIN_USER, Via};
 use crate::backoff::Backoff;
 use crate::log_limit::LogLimit;
-use crate::plugin::{Origin, Said};
-use confab_protocol::{Draft, EventId, Key, Kind, Refusal, Sender, UserId};
+use crate::plugin::Said;
+use confab_protocol::{Draft, EventId, Key, Kind, Refusal, UserId};
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -40,9 +41,15 @@ impl Default for Speech {
 /// A message that is about to be said, with its place and its turn.
 pub(super) struct Line {
     plugin: String,
-    sending: Sending,
+    words: Words,
     turn: Turn,
     _place: OwnedSemaphorePermit,
+}
+
+/// What a plugin says, and as whom.
+struct Words {
+    actor: Arc<Actor>,
+    draft: Draft,
 }
 
 impl Speech {
@@ -51,10 +58,10 @@ impl Speech {
         let (mut lines, mut left_out) = (Vec::with_capacity(said.len()), Vec::new());
         let mut turns = self.turns.lock();
         for (n, plugin, said) in said {
-            match (self.permits.clone().try_acquire_owned(), sending(cause, n, &plugin, said)) {
-                (Ok(_place), Some(sending)) => {
-                    let turn = turns.next(&sending.draft.room);
-                    lines.push(Line { plugin, sending, turn, _place });
+            match (self.permits.clone().try_acquire_owned(), words(cause, n, &plugin, said)) {
+                (Ok(_place), Some(words)) => {
+                    let turn = turns.next(&words.draft.room);
+                    lines.push(Line { plugin, words, turn, _place });
                 }
                 _ => left_out.push(plugin),
             }
@@ -69,25 +76,21 @@ impl Speech {
 }
 
 /// The draft that a plugin's words are, under a key that they have however often they are said.
-fn sending(cause: EventId, n: usize, plugin: &str, said: Said) -> Option<Sending> {
+fn words(cause: EventId, n: usize, plugin: &str, said: Said) -> Option<Words> {
     let user = UserId::new(format!("{PLUGIN_USER}{plugin}")).ok()?;
     let key = Key::new(format!("emit:{cause}:{n}")).ok()?;
     let Said { room, body, thread, hops, cause } = said;
-    Some(Sending {
-        sender: Sender { user, client: None, info: None },
-        draft: Draft { kind: Kind::Message, room, key, body, target: None, thread },
-        keyed: true,
-        origin: Origin { hops, plugin: Some(plugin.into()), cause, ..Origin::default() },
-    })
+    let actor = Arc::new(Actor::plugin(user, Via::Plugin { name: plugin.into(), hops, cause }));
+    Some(Words { actor, draft: Draft { kind: Kind::Message, room, key, body, target: None, thread } })
 }
 
 impl Publisher {
     /// Says them, one after the other. Boxed, since it leads to the way in once more, from inside it.
     pub(super) fn speak(self: Arc<Self>, lines: Vec<Line>) -> BoxFuture<'static, ()> {
         Box::pin(async move {
-            for Line { plugin, sending, turn, _place } in lines {
-                let (room, key) = (sending.draft.room.clone(), sending.draft.key.clone());
-                match self.say(sending, turn).await {
+            for Line { plugin, words, turn, _place } in lines {
+                let (room, key) = (words.draft.room.clone(), words.draft.key.clone());
+                match self.say(&words, turn).await {
                     Ok(id) => {
                         self.telemetry.plugins.effect(&plugin, "say", "done");
                         tracing::debug!(plugin, %room, event = %id, %key, "plugin said something");
@@ -104,10 +107,10 @@ impl Publisher {
         })
     }
 
-    async fn say(self: &Arc<Self>, sending: Sending, turn: Turn) -> Result<EventId, Refusal> {
+    async fn say(self: &Arc<Self>, words: &Words, turn: Turn) -> Result<EventId, Refusal> {
         let begun = Instant::now();
         let mut backoff = Backoff::new(WRITE_AGAIN);
-        let mut answer = self.publish(sending.clone(), turn).await;
+        let mut answer = self.try_saying(words, turn).await;
         loop {
             match answer {
                 Ok(receipt) => return Ok(receipt.id),
@@ -117,8 +120,15 @@ impl Publisher {
                 Err(_) => {}
             }
             backoff.wait().await;
-            answer = self.publish(sending.clone(), Turn::free()).await;
+            answer = self.try_saying(words, Turn::free()).await;
         }
+    }
+}
+
+impl Publisher {
+    async fn try_saying(self: &Arc<Self>, Words { actor, draft }: &Words, turn: Turn) -> Result<Receipt, Refusal> {
+        let permit = self.access.may(actor, Act::of(draft.kind), &draft.room, Claim::None)?;
+        self.publish(Sending { permit, draft: draft.clone(), keyed: true }, turn).await
     }
 }
 

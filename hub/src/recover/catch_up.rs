@@ -6,6 +6,7 @@
 
 use super::pages::Next;
 use super::{Asked, Recoverer};
+use crate::access::Permit;
 use crate::dialect::Dialect;
 use crate::dialect::command::{Joined, Recovery, Since};
 use crate::outbox::SessionId;
@@ -52,11 +53,12 @@ impl Recoverer {
     /// how many rooms the reply is about.
     pub async fn join(
         self: &Arc<Self>,
-        name: &Room,
+        permit: &Permit,
         who: Newcomer,
         since: Option<Since>,
         rooms: usize,
     ) -> Result<Joining, Refusal> {
+        let name = permit.room();
         let (session, outbox, dialect) = (who.session, who.outbox.clone(), who.dialect.clone());
         let (room, ticket) = self.listen(name, who).await?;
         let bytes = REPLY_BYTES_MAX.min(outbox.left() / 4) / rooms.max(1);
@@ -106,7 +108,7 @@ impl Recoverer {
         if since.epoch.is_some_and(|epoch| epoch > top.epoch) || since.offset > top.offset {
             // Another hub may be ahead of what this one has heard.
             let asked = Asked { since: None, reverse: true, limit: 0 };
-            top = Box::pin(self.history(&room.name, asked)).await?.top;
+            top = Box::pin(self.read(&room.name, asked)).await?.top;
         }
         let mut at = Cursor { epoch: since.epoch.unwrap_or(top.epoch), offset: since.offset };
         let recoverable = self.limits.recover_events as u64;

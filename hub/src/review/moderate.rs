@@ -1,6 +1,7 @@
 //! What moderators do besides reviewing: they look at what plugins flagged, and say who may not speak, or not be, where.
 
 use super::{Error, Reviewer, check};
+use crate::access::Moderator;
 use crate::sanctions::now_ms;
 use confab_protocol::{Body, EventId, Millis, Record, Room, UserId};
 use confab_store::{Flag, Keeps, Revocation, Sanction, Which};
@@ -120,7 +121,13 @@ impl Reviewer {
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn flags(&self, open: bool, room: Option<&str>, limit: usize) -> Result<Vec<Flagged>, Error> {
+    pub async fn flags(
+        &self,
+        _: &Moderator,
+        open: bool,
+        room: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Flagged>, Error> {
         let mut listed = Vec::new();
         for flag in self.store.flags(open, room, limit).await? {
             let Flag { event: id, room, sender, plugin, reason, at, said, closed, .. } = flag;
@@ -148,12 +155,12 @@ impl Reviewer {
     ///
     /// # Errors
     /// [`Error`]; they stay open.
-    pub async fn close_flags(&self, event: EventId, by: &str, why: Option<&str>) -> Result<u64, Error> {
+    pub async fn close_flags(&self, event: EventId, by: &Moderator, why: Option<&str>) -> Result<u64, Error> {
         check(why)?;
-        match self.store.close_flags(event, by, why, now_ms()).await? {
+        match self.store.close_flags(event, by.name(), why, now_ms()).await? {
             0 => Err(Error::NotFlagged(event)),
             closed => {
-                tracing::info!(%event, by, why, closed, "a flagged event was looked at");
+                tracing::info!(%event, by = by.name(), why, closed, "a flagged event was looked at");
                 self.telemetry.reviewed("closed");
                 Ok(closed)
             }
@@ -164,7 +171,13 @@ impl Reviewer {
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn sanctioned(&self, keeps: Keeps, which: Which<'_>, limit: usize) -> Result<Vec<Sanctioned>, Error> {
+    pub async fn sanctioned(
+        &self,
+        _: &Moderator,
+        keeps: Keeps,
+        which: Which<'_>,
+        limit: usize,
+    ) -> Result<Vec<Sanctioned>, Error> {
         let listed = self.store.sanctions(keeps, now_ms(), which, limit).await?;
         Ok(listed.into_iter().map(Sanctioned::from).collect())
     }
@@ -173,17 +186,17 @@ impl Reviewer {
     ///
     /// # Errors
     /// [`Error`]; nothing has changed.
-    pub async fn sentence(&self, sentence: Sentence, by: &str) -> Result<Sanctioned, Error> {
+    pub async fn sentence(&self, sentence: Sentence, by: &Moderator) -> Result<Sanctioned, Error> {
         sentence.check()?;
         let Sentence { keeps, room, user, seconds, reason } = sentence;
         let at = now_ms();
         let reason = reason.unwrap_or_else(|| "a moderator said so".to_owned());
         let until = seconds.map(|seconds| at + seconds * 1000);
-        let sanction = Sanction { keeps, room, user, until, reason, by: by.to_owned(), at };
+        let sanction = Sanction { keeps, room, user, until, reason, by: by.name().to_owned(), at };
         self.sanctions.set(&sanction).await?;
         let Sanction { room, user, reason, .. } = &sanction;
         let (what, room) = (participle(keeps), room.as_ref().map(tracing::field::display));
-        tracing::info!(room, %user, by, seconds, reason, "user {what}");
+        tracing::info!(room, %user, by = by.name(), seconds, reason, "user {what}");
         self.telemetry.reviewed(what);
         Ok(sanction.into())
     }
@@ -192,14 +205,19 @@ impl Reviewer {
     ///
     /// # Errors
     /// [`Error`]; nothing has changed.
-    pub async fn revoke_tokens(&self, user: UserId, before: Option<Millis>, by: &str) -> Result<RevokedTokens, Error> {
+    pub async fn revoke_tokens(
+        &self,
+        user: UserId,
+        before: Option<Millis>,
+        by: &Moderator,
+    ) -> Result<RevokedTokens, Error> {
         let at = now_ms();
         let before = before.unwrap_or(at);
         if before > at {
             return Err(Error::Sentence("tokens are revoked that were issued before a time in the past"));
         }
-        self.sanctions.revoke(&Revocation { user: user.clone(), before, by: by.to_owned(), at }).await?;
-        tracing::info!(%user, before, by, "tokens revoked");
+        self.sanctions.revoke(&Revocation { user: user.clone(), before, by: by.name().to_owned(), at }).await?;
+        tracing::info!(%user, before, by = by.name(), "tokens revoked");
         self.telemetry.reviewed("tokens_revoked");
         Ok(RevokedTokens { user, before })
     }
@@ -208,12 +226,12 @@ impl Reviewer {
     ///
     /// # Errors
     /// [`Error`]; nothing has changed.
-    pub async fn lift(&self, keeps: Keeps, room: Option<&Room>, user: &UserId, by: &str) -> Result<(), Error> {
-        if !self.sanctions.lift(keeps, room, user, by).await? {
+    pub async fn lift(&self, keeps: Keeps, room: Option<&Room>, user: &UserId, by: &Moderator) -> Result<(), Error> {
+        if !self.sanctions.lift(keeps, room, user, by.name()).await? {
             return Err(Error::NotSanctioned(keeps));
         }
         let room = room.map(tracing::field::display);
-        tracing::info!(room, %user, by, "{} lifted", noun(keeps));
+        tracing::info!(room, %user, by = by.name(), "{} lifted", noun(keeps));
         self.telemetry.reviewed(match keeps {
             Keeps::FromSpeaking => "lifted",
             Keeps::Out => "unbanned",

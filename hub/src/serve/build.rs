@@ -1,6 +1,7 @@
 //! Builds the parts of a hub and introduces them to one another.
 
 use super::Error;
+use crate::access::Access;
 use crate::admission::Refused;
 use crate::audit::Audit;
 use crate::auth::Auth;
@@ -50,6 +51,7 @@ struct Shared {
     rooms: Arc<Rooms>,
     people: Arc<People>,
     sanctions: Arc<Sanctions>,
+    access: Arc<Access>,
     rules: RoomRules,
     user_limits: Arc<UserLimits>,
     telemetry: Arc<Telemetry>,
@@ -98,6 +100,7 @@ impl Running {
             draining: shared.draining.clone(),
         });
         let door = Arc::new(Door {
+            access: shared.access,
             presence,
             reviewer,
             audit,
@@ -132,11 +135,13 @@ impl Shared {
         let people = Arc::new(People::default());
         let put_out = expel(people.clone(), rooms.clone());
         let sanctions = Arc::new(Sanctions::new(backends.store.clone(), backends.timeline.clone(), put_out));
+        let rules = RoomRules::new(&loaded.config);
         Self {
             rooms,
             people,
+            access: Arc::new(Access::new(sanctions.clone(), rules.clone())),
             sanctions,
-            rules: RoomRules::new(&loaded.config),
+            rules,
             user_limits: Arc::new(UserLimits::new(&loaded.config.limits, telemetry.clone())),
             telemetry,
             background: Background::default(),
@@ -151,6 +156,7 @@ impl Shared {
             outages: Outages::new(loaded.config.journal.kafka.as_ref()),
             store: backends.store.clone(),
             people: self.people.clone(),
+            access: self.access.clone(),
             sanctions: self.sanctions.clone(),
             speech: Speech::default(),
             leaving: Leaving::default(),

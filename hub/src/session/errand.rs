@@ -1,15 +1,16 @@
 //! What a session has done beside its loop: sends, reads, and who is here. The answer goes into the outbox when it is
 //! there, so that a slow one holds up nothing.
 
-use super::joins::origin;
 use super::{Session, answer, verb};
+use crate::access::{Act, Permit};
+use crate::actor::MODERATOR;
 use crate::auth::Identity;
 use crate::dialect::command::{Done, Reply, Since};
 use crate::limits::Limited;
 use crate::publish::{Receipt, Sending, Turn};
 use crate::recover::Asked;
-use crate::review::MODERATOR;
-use confab_protocol::{Body, Draft, Key, Kind, Present, Refusal, Room, Sender};
+use confab_config::JudgedKind;
+use confab_protocol::{Body, Draft, Key, Kind, Present, Refusal};
 use tokio::time::Instant;
 
 /// What one name takes in an answer besides its parts, roughly.
@@ -17,10 +18,11 @@ const PRESENT_OVERHEAD: usize = 64;
 
 impl Session {
     pub(super) async fn publish(&mut self, number: u32, identity: &Identity, room: &str, body: Body) {
-        match self.open_room(room, identity) {
-            Ok(room) => {
+        match self.may_in(room, identity, Act::Speak) {
+            Ok(permit) => {
+                let room = permit.room().clone();
                 let draft = Draft { kind: Kind::Message, room, key: Key::fresh(), body, target: None, thread: None };
-                self.send(number, identity, draft, false, |sent| told(sent, |_| Reply::Empty(Done::Publish))).await;
+                self.send(number, permit, draft, false, |sent| told(sent, |_| Reply::Empty(Done::Publish))).await;
             }
             Err(refusal) => self.answer(number, &Reply::Refused(refusal)),
         }
@@ -34,17 +36,16 @@ impl Session {
             Ok(verb) => verb,
             Err(refusal) => return self.answer(number, &Reply::Refused(refusal)),
         };
-        let may = self.may_use(verb.room(), identity);
+        let may = self.may(verb.room(), identity, verb.act());
         match (verb, may) {
-            (verb::Verb::Send { draft, keyed }, Ok(())) => {
-                self.send(number, identity, draft, keyed, |sent| told(sent, receipt)).await;
+            (verb::Verb::Send { draft, keyed }, Ok(permit)) => {
+                self.send(number, permit, draft, keyed, |sent| told(sent, receipt)).await;
             }
-            (verb::Verb::Send { draft, keyed }, Err(banned @ Refusal::Banned { .. })) => {
-                let (publisher, sending) = (self.door.publisher.clone(), self.sending(identity, draft, keyed));
-                let answer = async move { publisher.refuse(sending, banned).await.map(receipt) };
-                self.beside(number, answer).await;
+            (verb::Verb::Send { draft, keyed }, Err(refusal)) => {
+                self.refuse(number, identity, draft, keyed, refusal, |sent| told(sent, receipt)).await;
             }
-            (verb::Verb::History { room, asked }, Ok(())) => {
+            (verb::Verb::History { asked, .. }, Ok(permit)) => {
+                let access = self.door.access.clone();
                 let (recoverer, outbox) = (self.door.recoverer.clone(), self.outbox.clone());
                 let trails = identity.roles.iter().any(|role| role == MODERATOR);
                 self.beside(number, async move {
@@ -54,12 +55,17 @@ impl Session {
                         return Err(Refusal::Draining); // the session is ending: nobody hears it
                     }
                     let _reading = recoverer.reading.acquire().await;
-                    let page = recoverer.history(&room, asked).await?;
+                    let page = recoverer.history(&permit, asked).await?;
+                    access.still_holds(&permit)?; // the read may have taken a while
                     Ok(Reply::Rpc(verb::history(page, trails, answer::content_max(&outbox))))
                 })
                 .await;
             }
-            (verb::Verb::Typing { room }, Ok(())) => self.typing(number, identity, room).await,
+            (verb::Verb::Typing { .. }, Ok(permit)) => self.typing(number, permit).await,
+            (verb::Verb::Typing { .. }, Err(refusal @ Refusal::Muted { .. })) => {
+                self.door.telemetry.occasion(JudgedKind::Typing.as_str(), refusal.name());
+                self.answer(number, &Reply::Refused(refusal));
+            }
             (_, Err(refusal)) => self.answer(number, &Reply::Refused(refusal)),
         }
     }
@@ -73,20 +79,22 @@ impl Session {
         reverse: bool,
         limit: i64,
     ) {
-        let room = match self.open_room(room, identity) {
-            Ok(room) => room,
+        let permit = match self.may_in(room, identity, Act::Read) {
+            Ok(permit) => permit,
             Err(refusal) => return self.answer(number, &Reply::Refused(refusal)),
         };
         let page = self.door.limits.history_page;
         let limit = usize::try_from(limit).map_or(page, |limit| limit.min(page));
         let (recoverer, outbox) = (self.door.recoverer.clone(), self.outbox.clone());
+        let access = self.door.access.clone();
         self.beside(number, async move {
             let _paced = outbox.paced.lock().await;
             if !outbox.nearly_empty().await {
                 return Err(Refusal::Draining);
             }
             let _reading = recoverer.reading.acquire().await;
-            let mut page = recoverer.stream(&room, Asked { since, reverse, limit }).await?;
+            let mut page = recoverer.stream(&permit, Asked { since, reverse, limit }).await?;
+            access.still_holds(&permit)?; // the read may have taken a while
             page.shorten_to_bytes(answer::content_max(&outbox));
             Ok(Reply::History { records: page.records, top: page.top })
         })
@@ -95,16 +103,18 @@ impl Session {
 
     /// Who listens to a room: their names, or how many they are.
     pub(super) async fn who(&mut self, number: u32, identity: &Identity, room: &str, names: bool) {
-        let room = match self.may_ask_who(identity, room) {
-            Ok(room) => room,
+        let permit = match self.may_ask_who(identity, room) {
+            Ok(permit) => permit,
             Err(refusal) => return self.answer(number, &Reply::Refused(refusal)),
         };
-        let (presence, limits) = (self.door.presence.clone(), &self.door.limits);
+        let (presence, access) = (self.door.presence.clone(), self.door.access.clone());
+        let limits = &self.door.limits;
         let (names_max, bytes_max) = (limits.presence_names, limits.outbox.bytes() / 4);
         // Whoever asks may have come after the moment that is told, and must find itself.
-        let own = self.rooms.contains_key(&room).then(|| self.present(identity));
+        let own = self.rooms.contains_key(permit.room()).then(|| self.present(identity));
         self.beside(number, async move {
-            let there = presence.of(&room).await?;
+            let there = presence.of(&permit).await?;
+            access.still_holds(&permit)?;
             let own = own.filter(|own| !there.some.contains_key(&own.client));
             let clients = count(there.clients + usize::from(own.is_some()));
             if !names {
@@ -123,33 +133,44 @@ impl Session {
         .await;
     }
 
-    /// The room that somebody asks about, unless that is too often.
-    fn may_ask_who(&mut self, identity: &Identity, room: &str) -> Result<Room, Refusal> {
+    /// That somebody may ask who listens to a room, unless that is too often.
+    fn may_ask_who(&mut self, identity: &Identity, room: &str) -> Result<Permit, Refusal> {
         self.asks
             .may(Instant::now())
             .map_err(|early| self.door.user_limits.refuse(Limited::Presence, &identity.user, early))?;
-        self.open_room(room, identity)
+        self.may_in(room, identity, Act::SeeListeners)
     }
 
     pub(super) async fn send(
         &mut self,
         number: u32,
-        identity: &Identity,
+        permit: Permit,
         draft: Draft,
         keyed: bool,
         reply: impl FnOnce(Result<Receipt, Refusal>) -> Reply + Send + 'static,
     ) {
-        let turn: Turn = self.turns.next(&draft.room);
+        let turn: Turn = self.turns.next(permit.room());
         // Boxed, as every session would hold room for it while it waits.
-        let sending = Box::new(self.sending(identity, draft, keyed));
+        let sending = Box::new(Sending { permit, draft, keyed });
         let end = self.begin(number).await;
         self.door.publisher.publish_and_tell(*sending, turn, |answer| end(Ok(reply(answer))));
     }
 
-    pub(super) fn sending(&self, identity: &Identity, draft: Draft, keyed: bool) -> Sending {
-        let (user, info) = (identity.user.clone(), identity.info.clone());
-        let sender = Sender { user, client: Some(self.client.clone()), info };
-        Sending { sender, draft, keyed, origin: origin(identity) }
+    /// Answers a draft that may not be sent: whoever is kept from speaking by now still gets the receipt of what stands.
+    pub(super) async fn refuse(
+        &mut self,
+        number: u32,
+        identity: &Identity,
+        draft: Draft,
+        keyed: bool,
+        refusal: Refusal,
+        reply: impl FnOnce(Result<Receipt, Refusal>) -> Reply + Send + 'static,
+    ) {
+        if !matches!(refusal, Refusal::Banned { .. } | Refusal::Muted { .. }) {
+            return self.answer(number, &reply(Err(refusal)));
+        }
+        let (publisher, actor) = (self.door.publisher.clone(), self.actor(identity));
+        self.beside(number, async move { Ok(reply(publisher.refuse(&actor, draft, keyed, refusal).await)) }).await;
     }
 
     /// Runs a command beside the loop; its answer goes into the outbox when it is there.

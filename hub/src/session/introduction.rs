@@ -6,6 +6,7 @@ use crate::auth::{Denied, Identity, Invalid, Issued};
 use crate::dialect::command::{Reply, Since};
 use crate::people::Here;
 use confab_protocol::{Body, Close, Refusal, UserId};
+use std::sync::Arc;
 
 /// How often a session may try to say who it is; a client that is refused comes back with another link.
 const CONNECTS_MAX: u8 = 8;
@@ -44,9 +45,8 @@ impl Session {
         places: &[(String, Since)],
     ) -> Result<(), No> {
         let identity = self.identify(token, data).await?;
-        if let Some(banned) = self.door.publisher.sanctions.shut_out(&identity.user) {
-            return Err(banned.into());
-        }
+        self.door.access.not_shut_out(&identity.user)?;
+        self.actor = Some(Arc::new(identity.actor(&self.client)));
         let door = self.door.clone();
         let (people, limits) = (door.reviewer.people(), &door.user_limits);
         if people.count(&identity.user) >= limits.sessions_max() {
@@ -70,7 +70,7 @@ impl Session {
         self.clock.expires_at = clock::deadline(ttl, self.door.refresh_grace);
         let ping_s = self.door.limits.ping_interval.as_secs().max(1);
         tracing::debug!(client, user = %identity.user, rooms = joined.len(), "connected");
-        if self.door.publisher.sanctions.knows_ban(&identity.user) || self.revoked(&identity).is_some() {
+        if self.door.access.knows_ban(&identity.user) || self.revoked(&identity).is_some() {
             self.outbox.summon(); // what came while this session was coming did not find it
         }
         let subs = joined.iter().map(|(room, entrance)| (room.clone(), entrance.joining.joined.clone())).collect();
@@ -134,6 +134,7 @@ impl Session {
         let ttl = fresh.ttl();
         self.clock.expires_at = clock::deadline(ttl, self.door.refresh_grace);
         self.leave_not_given(&fresh).await;
+        self.actor = Some(Arc::new(fresh.actor(&self.client)));
         self.identity = Some(fresh);
         self.answer(number, &Reply::Refreshed { client: self.client.clone(), ttl });
         Ok(())

@@ -1,16 +1,18 @@
 //! A session's rooms: who may join, by which token, for how long, and how the session leaves.
 
 use super::{Session, clock};
+use crate::access::{Act, Claim, Permit};
+use crate::actor::Actor;
 use crate::auth::{Denied, Grant, Identity, Issued};
 use crate::dialect::command::{self, Joined, Recovery, Reply, Since, Wish};
 use crate::dialect::{Dialect, Unsubscribed};
 use crate::outbox::Frame;
-use crate::plugin::Origin;
 use crate::publish::Entered;
 use crate::recover::Joining;
 use crate::room::Newcomer;
-use confab_config::{JoinLeave, JoinRule, JudgedKind};
+use confab_config::{JoinLeave, JudgedKind};
 use confab_protocol::{Close, Present, Refusal, Room};
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// One of a session's rooms.
@@ -64,43 +66,25 @@ pub(super) struct Entrance {
     entered: Option<Entered>,
 }
 
-/// Who stands behind what a session does.
-pub(super) fn origin(identity: &Identity) -> Origin {
-    Origin { roles: identity.roles.clone(), ..Origin::default() }
-}
-
-/// Why a room is not open to whoever asks: its name and the settings say so, whoever is in it.
-fn not_open(room: &Room) -> Refusal {
-    Refusal::PermissionDenied(match room.users() {
-        Some(_) => "this room is for the users that its name gives".into(),
-        None => "this room wants a token for it".into(),
-    })
-}
-
 impl Session {
-    /// The room of that name, if this session may read it and speak in it: it listens there, or everybody may.
-    pub(super) fn open_room(&self, name: &str, identity: &Identity) -> Result<Room, Refusal> {
-        let room = command::room(name, self.door.limits.room_name_bytes)?;
-        self.may_use(&room, identity).map(|()| room)
+    /// Whoever acts in this session.
+    pub(super) fn actor(&self, identity: &Identity) -> Arc<Actor> {
+        self.actor.clone().unwrap_or_else(|| Arc::new(identity.actor(&self.client)))
     }
 
-    /// Whether this session may read a room and speak in it.
-    pub(super) fn may_use(&self, room: &Room, identity: &Identity) -> Result<(), Refusal> {
-        self.not_banned(room, identity)?;
-        if self.rooms.contains_key(room) || self.everybody_may(room, identity) { Ok(()) } else { Err(not_open(room)) }
+    /// That this session may do something in the room of that name.
+    pub(super) fn may_in(&self, name: &str, identity: &Identity, act: Act) -> Result<Permit, Refusal> {
+        self.may(&command::room(name, self.door.limits.room_name_bytes)?, identity, act)
     }
 
-    /// A ban comes before every right that the user has or had, whoever gave it.
+    /// That this session may do something in a room: it listens there, or everybody may.
+    pub(super) fn may(&self, room: &Room, identity: &Identity, act: Act) -> Result<Permit, Refusal> {
+        let claim = if self.rooms.contains_key(room) { Claim::Listens } else { Claim::None };
+        self.door.access.may(&self.actor(identity), act, room, claim)
+    }
+
     fn not_banned(&self, room: &Room, identity: &Identity) -> Result<(), Refusal> {
-        self.door.publisher.sanctions.banned(room, &identity.user).map_or(Ok(()), Err)
-    }
-
-    /// Whether this user may join without a token for the room.
-    fn everybody_may(&self, room: &Room, identity: &Identity) -> bool {
-        match room.users() {
-            Some(mut users) => !identity.guest && users.any(|user| user == identity.user.as_str()),
-            None => self.door.recoverer.rules.settings(room.as_str()).join == JoinRule::Anyone,
-        }
+        self.door.access.not_banned(room, &identity.user)
     }
 
     pub(super) async fn subscribe(
@@ -121,20 +105,21 @@ impl Session {
         }
         let mut membership = Membership::default();
         let mut ttl = None;
+        let mut claim = Claim::None;
         if !wish.token.is_empty() {
             let grant = self.grant(&wish.token, &room, identity).await?;
             ttl = grant.ttl();
             membership = self.granted(grant);
-        } else if !self.everybody_may(&room, identity) {
-            return Err(not_open(&room).into());
+            claim = Claim::Token;
         }
+        let permit = self.door.access.may(&self.actor(identity), Act::Join, &room, claim)?;
         // Who was told to join again never left.
-        let entered = if self.rooms.contains_key(&room) { None } else { self.may_join(&room, identity).await? };
+        let entered = if self.rooms.contains_key(&room) { None } else { self.may_join(&permit).await? };
         let everyone = self.door.recoverer.rules.settings(room.as_str()).join_leave == JoinLeave::Everyone;
         let newcomer = self.newcomer(wish.join_leave || everyone, false);
-        let mut joining = self.door.recoverer.join(&room, newcomer, wish.since, 1).await?;
+        let mut joining = self.door.recoverer.join(&permit, newcomer, wish.since, 1).await?;
         joining.joined.ttl = ttl;
-        if let Err(banned) = self.not_banned(&room, identity) {
+        if let Err(banned) = self.door.access.still_holds(&permit) {
             Box::pin(self.forget(&room)).await; // while it was joining
             return Err(banned.into());
         }
@@ -166,12 +151,12 @@ impl Session {
     }
 
     /// Asks the plugins, where any of them judges joins.
-    async fn may_join(&self, room: &Room, identity: &Identity) -> Result<Option<Entered>, Refusal> {
+    async fn may_join(&self, permit: &Permit) -> Result<Option<Entered>, Refusal> {
         let publisher = &self.door.publisher;
         if !publisher.judges(JudgedKind::Join) {
             return Ok(None);
         }
-        Box::pin(publisher.may_join(room, self.present(identity), origin(identity))).await.map(Some)
+        Box::pin(publisher.may_join(permit)).await.map(Some)
     }
 
     /// Tells the plugins that this session has left a room. A hub that ends is nothing that its guests did.
@@ -181,7 +166,7 @@ impl Session {
             && publisher.judges(JudgedKind::Leave)
             && !self.door.draining.is_cancelled()
         {
-            publisher.left(room, self.present(identity), origin(identity));
+            publisher.left(room, self.actor(identity));
         }
     }
 
@@ -193,11 +178,11 @@ impl Session {
             self.outbox.push(self.dialect.unsubscribed(&room, Unsubscribed::Banned));
             return Ok(());
         }
-        self.may_use(&room, identity)?;
+        let permit = self.may(&room, identity, Act::Join)?;
         let dialect = Dialect::SocketIoMapped(self.door.mapping.clone());
         let newcomer = Newcomer { dialect, ..self.newcomer(false, false) };
-        let entered = self.may_join(&room, identity).await?;
-        let joining = self.door.recoverer.join(&room, newcomer, None, 1).await?;
+        let entered = self.may_join(&permit).await?;
+        let joining = self.door.recoverer.join(&permit, newcomer, None, 1).await?;
         self.rooms.insert(room.clone(), Membership::default());
         self.enter(identity, &room, Entrance { joining, entered }, |_| None);
         Ok(())
@@ -216,7 +201,7 @@ impl Session {
 
     /// This session, as others are shown it.
     pub(super) fn present(&self, identity: &Identity) -> Present {
-        Present { user: identity.user.clone(), client: self.client.clone(), info: identity.info.clone() }
+        self.actor(identity).present()
     }
 
     async fn leave(&self, room: &Room) {
@@ -262,8 +247,9 @@ impl Session {
         let since = places.iter().find(|(name, _)| name == room.as_str()).map(|(_, since)| *since);
         // Nobody can ask for a room that is given, so whether to tell who comes and goes is the room's to say.
         let newcomer = self.newcomer(true, true);
-        let entered = self.may_join(room, identity).await?;
-        let joining = self.door.recoverer.join(room, newcomer, since, identity.rooms.len()).await?;
+        let permit = self.door.access.may(&self.actor(identity), Act::Join, room, Claim::Token)?;
+        let entered = self.may_join(&permit).await?;
+        let joining = self.door.recoverer.join(&permit, newcomer, since, identity.rooms.len()).await?;
         Ok(Entrance { joining, entered })
     }
 
@@ -327,7 +313,7 @@ impl Session {
             tracing::info!(client = self.client, user = %identity.user, why = %invalid, "closing a session whose token was revoked");
             return self.outbox.close(Close::Expired);
         }
-        if self.door.publisher.sanctions.shut_out(&identity.user).is_some() {
+        if self.door.access.not_shut_out(&identity.user).is_err() {
             return self.outbox.close(Close::ForceDisconnect);
         }
         let rooms = &self.door.recoverer.rooms;

@@ -8,6 +8,7 @@
 use super::Session;
 use super::errand::{receipt, told};
 use super::verb::{self, Verb};
+use crate::access::Act;
 use crate::auth::Identity;
 use crate::dialect::command::{NO_ANSWER, Reply};
 use crate::publish::Receipt;
@@ -29,13 +30,9 @@ impl Session {
             Ok(_) => return,
             Err(refusal) => return self.answer(number, &tell(Err(refusal))),
         };
-        match self.may_use(&draft.room, identity) {
-            Ok(()) => self.send(number, identity, draft, keyed, tell).await,
-            Err(banned @ Refusal::Banned { .. }) => {
-                let (publisher, sending) = (self.door.publisher.clone(), self.sending(identity, draft, keyed));
-                self.beside(number, async move { Ok(tell(publisher.refuse(sending, banned).await)) }).await;
-            }
-            Err(refusal) => self.answer(number, &tell(Err(refusal))),
+        match self.may(&draft.room, identity, Act::of(draft.kind)) {
+            Ok(permit) => self.send(number, permit, draft, keyed, tell).await,
+            Err(refusal) => self.refuse(number, identity, draft, keyed, refusal, tell).await,
         }
     }
 

@@ -2,11 +2,12 @@
 //! not be, where.
 
 use super::{Session, answer};
+use crate::access::Moderator;
 use crate::audit;
 use crate::auth::Identity;
 use crate::dialect::Dialect;
 use crate::dialect::command::{Reply, room};
-use crate::review::{Error, Flagged, Listed, MODERATOR, Reviewer, Sanctioned, Sentence};
+use crate::review::{Error, Flagged, Listed, Reviewer, Sanctioned, Sentence};
 use confab_protocol::{Body, EventId, HeldState, Refusal, Room, UserId};
 use confab_store::{Act, Keeps, Which};
 use serde::{Deserialize, Serialize};
@@ -74,18 +75,18 @@ impl Session {
         let bytes_max = answer::content_max(&self.outbox);
         let Some(act) = self.act(identity, data) else {
             return match asked {
-                Ok(asked) => {
-                    self.beside(number, look(self.door.reviewer.clone(), identity.user.clone(), asked, bytes_max)).await
+                Ok((moderator, asked)) => {
+                    self.beside(number, look(self.door.reviewer.clone(), moderator, asked, bytes_max)).await
                 }
                 Err(refusal) => self.answer(number, &Reply::Refused(refusal)),
             };
         };
         let audit = self.door.audit.clone();
         let is_moderator = !matches!(asked, Err(Refusal::PermissionDenied(_)));
-        let (reviewer, by) = (self.door.reviewer.clone(), identity.user.clone());
+        let reviewer = self.door.reviewer.clone();
         self.beside(number, async move {
             let done = match asked {
-                Ok(asked) => look(reviewer, by, asked, bytes_max).await,
+                Ok((moderator, asked)) => look(reviewer, moderator, asked, bytes_max).await,
                 Err(refusal) => Err(refusal),
             };
             let result = done.as_ref().map_or_else(audit::refused, |_| audit::OK.to_owned());
@@ -117,16 +118,14 @@ impl Session {
         })
     }
 
-    fn asked(&self, identity: &Identity, data: Option<&Body>) -> Result<ReviewIn, Refusal> {
-        if !identity.roles.iter().any(|role| role == MODERATOR) {
-            return Err(Refusal::PermissionDenied("only a moderator may review".into()));
-        }
+    fn asked(&self, identity: &Identity, data: Option<&Body>) -> Result<(Moderator, ReviewIn), Refusal> {
+        let moderator = self.door.access.may_moderate(&self.actor(identity))?;
         let data = data.ok_or_else(|| Refusal::BadRequest("`review` needs arguments".into()))?;
         let asked: ReviewIn = data.read().map_err(|error| Refusal::BadRequest(format!("`review`: {error}").into()))?;
         if let Some(name) = &asked.room {
             room(name, self.door.limits.room_name_bytes)?;
         }
-        Ok(asked)
+        Ok((moderator, asked))
     }
 }
 
@@ -147,12 +146,12 @@ impl Op {
 }
 
 /// Does what a moderator asks for, as a reply.
-async fn look(reviewer: Arc<Reviewer>, by: UserId, asked: ReviewIn, bytes_max: usize) -> Result<Reply, Refusal> {
-    review(&reviewer, by.as_str(), asked, bytes_max).await.map(Reply::Rpc)
+async fn look(reviewer: Arc<Reviewer>, by: Moderator, asked: ReviewIn, bytes_max: usize) -> Result<Reply, Refusal> {
+    review(&reviewer, &by, asked, bytes_max).await.map(Reply::Rpc)
 }
 
 /// Does what a moderator asks for; a list is at most so many bytes long.
-async fn review(reviewer: &Reviewer, by: &str, asked: ReviewIn, bytes_max: usize) -> Result<Body, Refusal> {
+async fn review(reviewer: &Reviewer, by: &Moderator, asked: ReviewIn, bytes_max: usize) -> Result<Body, Refusal> {
     let ReviewIn { op, id, room, user, seconds, reason, limit } = asked;
     let (why, limit) = (reason.as_deref(), limit.unwrap_or(LIST_MAX).min(LIST_MAX));
     let needs = |what: &str| Refusal::BadRequest(format!("`review` needs {what}").into());
@@ -167,22 +166,22 @@ async fn review(reviewer: &Reviewer, by: &str, asked: ReviewIn, bytes_max: usize
     let which = Which { room: room.as_deref(), user: user.as_ref().map(UserId::as_str) };
     let done = match op {
         Op::List => {
-            let listed = reviewer.list(Some(HeldState::Waiting), room.as_deref(), limit).await;
+            let listed = reviewer.list(by, Some(HeldState::Waiting), room.as_deref(), limit).await;
             listed.map(|held| answer::list(held, bytes_max, |held| Body::of(&ListOut { held })))
         }
         Op::Approve => reviewer.approve(named()?, by, why).await.map(|receipt| Body::of(&receipt)),
         Op::Deny => reviewer.deny(named()?, by, why).await.map(|denied| Body::of(&denied)),
         Op::Flags => {
-            let flags = reviewer.flags(true, room.as_deref(), limit).await;
+            let flags = reviewer.flags(by, true, room.as_deref(), limit).await;
             flags.map(|flags| answer::list(flags, bytes_max, |flags| Body::of(&FlagsOut { flags })))
         }
         Op::Close => reviewer.close_flags(named()?, by, why).await.map(|_| Body::of(&DoneOut { done: true })),
         Op::Mutes => {
-            let mutes = reviewer.sanctioned(Keeps::FromSpeaking, which, limit).await;
+            let mutes = reviewer.sanctioned(by, Keeps::FromSpeaking, which, limit).await;
             mutes.map(|mutes| answer::list(mutes, bytes_max, |mutes| Body::of(&MutesOut { mutes })))
         }
         Op::Bans => {
-            let bans = reviewer.sanctioned(Keeps::Out, which, limit).await;
+            let bans = reviewer.sanctioned(by, Keeps::Out, which, limit).await;
             bans.map(|bans| answer::list(bans, bytes_max, |bans| Body::of(&BansOut { bans })))
         }
         Op::Mute | Op::Ban => {

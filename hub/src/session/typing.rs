@@ -1,10 +1,9 @@
 //! The verb `typing`, and how often a session may call it, or ask who is in a room.
 
 use super::Session;
-use super::joins::origin;
-use crate::auth::Identity;
+use crate::access::Permit;
 use crate::dialect::command::Reply;
-use confab_protocol::{Body, Refusal, Room};
+use confab_protocol::{Body, Refusal};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -51,15 +50,14 @@ impl Pace {
 }
 
 impl Session {
-    pub(super) async fn typing(&mut self, number: u32, identity: &Identity, room: Room) {
+    pub(super) async fn typing(&mut self, number: u32, permit: Permit) {
         if let Err(early) = self.pace.may(Instant::now()) {
             let retry_after_ms = u64::try_from(early.as_millis()).unwrap_or(u64::MAX).max(1);
             return self.answer(number, &Reply::Refused(Refusal::TooManyRequests { retry_after_ms }));
         }
-        let (who, origin) = (self.present(identity), origin(identity));
         let publisher = self.door.publisher.clone();
         let done = || Reply::Rpc(Body::of(&serde_json::Map::new()));
-        self.beside(number, async move { publisher.typing(room, who, origin).await.map(|()| done()) }).await;
+        self.beside(number, async move { publisher.typing(permit).await.map(|()| done()) }).await;
     }
 }
 

@@ -1,5 +1,6 @@
 //! The chat verbs that travel as remote procedure calls, the same for every dialect.
 
+use crate::access::Act;
 use crate::dialect::command::{Since, nullable, room};
 use crate::recover::{Asked, History};
 use confab_config::Limits;
@@ -31,6 +32,15 @@ pub enum Verb {
 }
 
 impl Verb {
+    /// What it is that is asked of the room.
+    pub fn act(&self) -> Act {
+        match self {
+            Self::Send { draft, .. } => Act::of(draft.kind),
+            Self::History { .. } => Act::Read,
+            Self::Typing { .. } => Act::Type,
+        }
+    }
+
     /// The room it is about.
     pub fn room(&self) -> &Room {
         match self {

@@ -8,11 +8,23 @@ use xtask::workspace;
 
 /// The hub's parts, from the ground up. Parts of one floor do not know one another.
 const FLOORS: [&[&str]; 13] = [
-    &["background", "backoff", "brief", "journal", "outbox", "pace", "private_file", "quoted", "redis", "tls"],
+    &[
+        "actor",
+        "background",
+        "backoff",
+        "journal",
+        "log_limit",
+        "outbox",
+        "pace",
+        "private_file",
+        "quoted",
+        "redis",
+        "tls",
+    ],
     &["auth", "dialect", "kv", "timeline"],
-    &["people", "plugin", "presence", "room", "sanctions"],
-    &["telemetry"],
-    &["admission", "audit", "disconnect", "limits"],
+    &["people", "plugin", "room", "sanctions"],
+    &["access", "telemetry"],
+    &["admission", "audit", "disconnect", "limits", "presence"],
     &["deliver", "publish", "recover"],
     &["review"],
     &["hub", "session"],
