@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use std::future::ready;
 
 /// What a part's public functions may be called with instead of a permit, and why.
-const WITHOUT: [(&str, &str); 16] = [
+const WITHOUT: [(&str, &str); 18] = [
     ("publish.rs", "publish"),          // a `Sending` holds a permit
     ("publish.rs", "publish_and_tell"), // as well
     ("publish.rs", "refuse"),           // says no, or what stands already
@@ -17,6 +17,8 @@ const WITHOUT: [(&str, &str); 16] = [
     ("publish/occasion.rs", "joined"), // `Entered` came of a permit
     ("publish/occasion.rs", "left"),   // it has happened
     ("recover.rs", "leave"),
+    ("recover.rs", "shorten"), // of a page that was given
+    ("recover.rs", "shorten_to_bytes"),
     ("recover/catch_up.rs", "finish"), // `Joining` came of a permit
     ("presence.rs", "new"),
     ("presence.rs", "came"), // of whoever was let in
@@ -120,7 +122,8 @@ async fn world() -> World {
     let (memory, _relay): (Timeline, _) = Memory::open(MemoryOptions::default(), Arc::new(Nothing), Arc::new(Nothing));
     let sanctions = Arc::new(Sanctions::new(store, memory, Box::new(|_| ())));
     let open = RoomRule { r#match: vec!["open:**".into()], join: Some(JoinRule::Anyone), ..RoomRule::default() };
-    let rules = RoomRules::new(&Config { room: vec![open], ..Config::default() });
+    let closed = RoomRule { r#match: vec!["**".into()], join: Some(JoinRule::Token), ..RoomRule::default() };
+    let rules = RoomRules::new(&Config { room: vec![closed, open], ..Config::default() });
     World { access: Access::new(sanctions.clone(), rules), sanctions, _folder: folder }
 }
 
