@@ -38,8 +38,11 @@ pub struct Presence {
     here: Mutex<HashMap<Room, HashMap<SessionId, Present>>>,
     queue: mpsc::Sender<Attendance>,
     /// What was looked up a moment ago, and when that was begun.
-    snapshots: Mutex<HashMap<Room, (Instant, Arc<OnceCell<Arc<Snapshot>>>)>>,
+    snapshots: Mutex<HashMap<Room, (Instant, Look)>>,
 }
+
+/// One look at a room, which all share who ask while it is under way or new.
+type Look = Arc<OnceCell<Arc<Snapshot>>>;
 
 /// Who listened to a room at a moment.
 #[derive(Debug)]

@@ -58,7 +58,7 @@ fn no_key(algorithm: Algorithm, kid: Option<&str>, keys: &Keys, known: bool, pub
         Some(kid) if may_be_new && !named(kid) => Invalid::UnknownKey { kid: quoted(kid), algorithm },
         None if may_be_new && published.is_empty() => Invalid::UnknownKey { kid: "(none)".into(), algorithm },
         _ if known => Invalid::Signature,
-        _ => Invalid::Algorithm(super::name_of(algorithm).into()),
+        _ => Invalid::Algorithm(super::name_of(algorithm)),
     }
 }
 

@@ -140,7 +140,7 @@ async fn a_polling_client_that_sends_far_too_much_hears_why_and_that_it_should_n
     let padding = |bytes: usize| format!("42[\"history\",{}{{\"room\":\"lobby\"}}]", " ".repeat(bytes));
     for (bytes, status) in [(70 * 1024, 200), (129 * 1024, 413), (4 * 1024 * 1024, 413)] {
         // Its poll waits while it posts, as a stock client's does.
-        let mut ada = Polling::connect(&world.hub.listen, "ada").await?;
+        let ada = Polling::connect(&world.hub.listen, "ada").await?;
         let waiting = ada.waiting();
         let posted = ada.post(&padding(bytes)).await?;
         assert_eq!(posted.status, status, "{bytes} bytes");

@@ -112,7 +112,7 @@ fn replies_stand_in_the_places_that_the_protocol_gives_them() {
     };
     assert_eq!(binary(ping()), [0]);
     assert_eq!(binary(reply(1, &Reply::Empty(Done::Publish))), delimited(&[number(1, 1), field(8, b"")]));
-    let refused = [number(1, 111), field(2, b"too many requests"), number(3, 1)].concat();
+    let refused = [number(1, 111), field(2, b"too many requests: try again in 5 ms"), number(3, 1)].concat();
     assert_eq!(
         binary(reply(2, &Reply::Refused(Refusal::TooManyRequests { retry_after_ms: 5 }))),
         delimited(&[number(1, 2), field(2, &refused)])
