@@ -21,7 +21,7 @@ async function disconnect(reconnect) {
 
 await main(async () => {
   const native = client(urls[0], { user, protobuf });
-  const socket = io(httpOf(urls[0]), { auth: { user }, reconnectionDelay: 100, forceNew: true });
+  const socket = io(httpOf(urls[0]), { auth: { user }, transports: ['websocket'], reconnectionDelay: 100, forceNew: true });
   const connected = [once(native, 'connected'), once(socket, 'connect')];
   native.connect();
   await Promise.all(connected);
