@@ -12,6 +12,7 @@ pub mod ids;
 pub mod present;
 pub mod record;
 pub mod refusal;
+mod verb;
 
 pub use body::Body;
 pub use close::Close;
@@ -22,3 +23,4 @@ pub use ids::{EventId, InvalidName, Key, Room, UserId};
 pub use present::{Disconnect, Passage, Present, Typing};
 pub use record::{PublicRecord, Record, Step, Trail, VerdictName};
 pub use refusal::Refusal;
+pub use verb::{SOCKET_IO_COMMANDS, VerbName};

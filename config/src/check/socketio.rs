@@ -4,33 +4,28 @@ use super::Findings;
 use crate::path::Path;
 use crate::problem::Problem;
 use crate::settings::{Config, Shape};
+use confab_protocol::{SOCKET_IO_COMMANDS, VerbName};
 use std::collections::BTreeSet;
 
-/// Events that mean something in every Socket.IO client, or are verbs of ours.
-const RESERVED: [&str; 22] = [
+/// Events that mean something in every Socket.IO client, or that the hub emits; besides them verbs and commands are taken.
+const RESERVED: [&str; 12] = [
     "closing",
     "connect",
     "connect_error",
-    "delete",
     "disconnect",
     "disconnecting",
-    "edit",
     "error",
     "event",
-    "history",
-    "join",
     "joined",
-    "leave",
     "newListener",
-    "react",
-    "refresh",
     "refused",
     "rejoin",
     "removeListener",
-    "send",
-    "typing",
-    "unreact",
 ];
+
+fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name) || SOCKET_IO_COMMANDS.contains(&name) || VerbName::from_name(name).is_some()
+}
 
 pub(super) fn check(config: &Config, found: &mut Findings) {
     let mut heard = BTreeSet::new();
@@ -43,7 +38,7 @@ pub(super) fn check(config: &Config, found: &mut Findings) {
                     Problem::error(&here, format!("the event has no `{key}`"))
                         .help(format!("add `{key} = \"message\"`")),
                 );
-            } else if RESERVED.contains(&name.as_str()) {
+            } else if is_reserved(name) {
                 found.add(
                     Problem::error(&here.key(key), format!("`{name}` means something else"))
                         .label("choose another name"),
@@ -81,5 +76,19 @@ pub(super) fn check(config: &Config, found: &mut Findings) {
             Problem::error(&Path::of("socketio"), "more rooms than one session may be in")
                 .rests_on(&Path::of("limits.rooms_per_session")),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_event_shadows_a_verb_or_a_command() {
+        for name in VerbName::ALL.map(VerbName::as_str).into_iter().chain(SOCKET_IO_COMMANDS).chain(RESERVED) {
+            assert!(is_reserved(name), "{name}");
+        }
+        assert!(["review", "presence", "presence_stats"].into_iter().all(is_reserved));
+        assert!(!is_reserved("chat message"));
     }
 }

@@ -10,7 +10,7 @@ use crate::limits::Limited;
 use crate::publish::{Receipt, Sending, Turn};
 use crate::recover::Asked;
 use confab_config::JudgedKind;
-use confab_protocol::{Body, Draft, Key, Kind, Present, Refusal};
+use confab_protocol::{Body, Draft, Key, Kind, Present, Refusal, VerbName};
 use tokio::time::Instant;
 
 /// What one name takes in an answer besides its parts, roughly.
@@ -29,7 +29,7 @@ impl Session {
     }
 
     pub(super) async fn rpc(&mut self, number: u32, identity: &Identity, method: &str, data: Option<Body>) {
-        if method == "review" {
+        if method == VerbName::Review.as_str() {
             return self.review(number, identity, data.as_ref()).await;
         }
         let verb = match verb::parse(method, data.as_ref(), &self.door.limits) {

@@ -4,7 +4,7 @@ use crate::access::Act;
 use crate::dialect::command::{Since, nullable, room};
 use crate::recover::{Asked, History};
 use confab_config::Limits;
-use confab_protocol::{Body, Cursor, Draft, Epoch, EventId, Key, Kind, Record, Refusal, Room};
+use confab_protocol::{Body, Cursor, Draft, Epoch, EventId, Key, Kind, Record, Refusal, Room, VerbName};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -119,38 +119,38 @@ const REACTION_BYTES_MAX: usize = 64;
 /// Reads a call. An unknown method is error 108, as the protocol has it.
 pub fn parse(method: &str, data: Option<&Body>, limits: &Limits) -> Result<Verb, Refusal> {
     let named = |name: &str| room(name, limits.room_name_bytes);
-    match method {
-        "send" => {
+    match VerbName::from_name(method).ok_or(Refusal::NotAvailable)? {
+        VerbName::Send => {
             let SendIn { room, key, body, thread } = arguments(method, data)?;
             send(Kind::Message, named(&room)?, key, body, None, thread)
         }
-        "edit" => {
+        VerbName::Edit => {
             let EditIn { room, key, target, body } = arguments(method, data)?;
             send(Kind::Edit, named(&room)?, key, body, Some(target), None)
         }
-        "delete" => {
+        VerbName::Delete => {
             let DeleteIn { room, key, target } = arguments(method, data)?;
             send(Kind::Delete, named(&room)?, key, Body::null(), Some(target), None)
         }
-        "react" | "unreact" => {
+        verb @ (VerbName::React | VerbName::Unreact) => {
             let ReactIn { room, key, target, reaction } = arguments(method, data)?;
             if reaction.is_empty() || reaction.len() > REACTION_BYTES_MAX {
                 return Err(bad(format!("a reaction has 1 to {REACTION_BYTES_MAX} bytes")));
             }
-            let kind = if method == "react" { Kind::Reaction } else { Kind::Unreaction };
+            let kind = if verb == VerbName::React { Kind::Reaction } else { Kind::Unreaction };
             send(kind, named(&room)?, key, Body::of(&Reaction { reaction: &reaction }), Some(target), None)
         }
-        "history" => {
+        VerbName::History => {
             let HistoryIn { room, since, reverse, limit } = arguments(method, data)?;
             let since = since.map(|since| Since { epoch: since.epoch, offset: since.offset });
             let limit = limit.unwrap_or(limits.history_page).min(limits.history_page);
             Ok(Verb::History { room: named(&room)?, asked: Asked { since, reverse, limit } })
         }
-        "typing" => {
+        VerbName::Typing => {
             let TypingIn { room } = arguments(method, data)?;
             Ok(Verb::Typing { room: named(&room)? })
         }
-        _ => Err(Refusal::NotAvailable),
+        VerbName::Review => Err(Refusal::NotAvailable), // moderators' own, read elsewhere
     }
 }
 

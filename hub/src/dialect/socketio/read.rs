@@ -156,6 +156,20 @@ fn arguments_of<'a, T: Deserialize<'a>>(data: Option<&'a Body>) -> Result<T, Str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use confab_protocol::{SOCKET_IO_COMMANDS, VerbName};
+
+    /// What the check of settings keeps from being mapped, so that nothing shadows it.
+    #[test]
+    fn whatever_is_called_is_a_verb_unless_it_is_one_of_the_commands() {
+        for name in SOCKET_IO_COMMANDS {
+            let (_, command) = one(&format!(r#"2["{name}",{{"room":"lobby","token":"t"}}]"#));
+            assert!(!matches!(command, Command::Rpc { .. }), "{name}");
+        }
+        for verb in VerbName::ALL {
+            let (_, command) = one(&format!(r#"2["{}",{{}}]"#, verb.as_str()));
+            assert!(matches!(command, Command::Rpc { method, .. } if method == verb.as_str()));
+        }
+    }
 
     fn reader() -> Reader {
         Reader::new(100, Arc::new(Mapping::default()))
