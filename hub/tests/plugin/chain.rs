@@ -36,12 +36,12 @@ async fn a_rewrite_hides_nothing_from_the_plugins_after_it() {
 }
 
 #[tokio::test]
-async fn a_masked_word_is_replaced_and_nothing_else_of_the_body_changes() {
+async fn a_masked_word_is_replaced_wherever_it_stands_and_nothing_else_of_the_body_changes() {
     let world = filters("[[chain]]\nplugins = ['mask']").await;
     let mut event = message("a", "");
     event.body = Body::parse(r#"{ "n": 1.50, "text": "buy SPAM now", "extra": ["spam"] }"#).unwrap();
     let Judged::Approved(approved) = world.chain.judge(event, JudgedKind::Send).await else { panic!("approved") };
-    assert_eq!(approved.event.body.as_str(), r#"{ "n": 1.50, "text": "buy **** now", "extra": ["spam"] }"#);
+    assert_eq!(approved.event.body.as_str(), r#"{ "n": 1.50, "text": "buy **** now", "extra": ["****"] }"#);
     assert_eq!(approved.trail.steps[0].verdict, VerdictName::Replace);
 }
 
@@ -86,7 +86,11 @@ async fn all_matching_chains_apply_in_file_order_to_what_they_judge() {
     assert_eq!(asked("team:1", JudgedKind::Edit).await, ["filter", "notes", "mask"]);
     assert_eq!(asked("team:1", JudgedKind::Send).await, ["notes", "mask"]);
     assert_eq!(asked("team:x", JudgedKind::Send).await, ["mask"]);
-    assert_eq!(asked("team:1", JudgedKind::React).await, [""; 0]);
+    assert_eq!(
+        asked("team:1", JudgedKind::React).await,
+        ["notes", "mask"],
+        "a reaction is judged unless `on` says otherwise"
+    );
 
     let explained = world.chain.explain("team:1");
     let who: Vec<_> = explained.iter().map(|applies| (applies.chain, applies.plugin.as_str())).collect();
