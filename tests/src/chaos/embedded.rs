@@ -120,7 +120,9 @@ impl Embedded {
         let chain = words::chain(false)?;
         let mut hub = Running::new(folder, "hub-0", "confab", |listen, admin| {
             format!(
-                "listen = \"{listen}\"\nadmin = \"{admin}\"\ndata = \"{}\"\ndrain_timeout = \"10s\"\n\
+                // A disk of its own is mounted where only the hub sees it, and so would be a token that it makes there.
+                "listen = \"{listen}\"\nadmin = \"{admin}\"\nadmin_token = \"operator of the faults\"\n\
+                 data = \"{}\"\ndrain_timeout = \"10s\"\n\
                  [auth]\ninsecure = true\n[limits]\nsend_deadline = \"5s\"\n\
                  [[room]]\nmatch = [\"**\"]\nhot_window = {{ events = 300 }}\n{chain}",
                 data.display()
