@@ -211,11 +211,14 @@ isolation = "worker"
         assert_eq!(Manifest::from_json(&newer).unwrap(), manifest);
     }
 
+    /// Puts a text into a field.
+    type Put = fn(&mut Manifest, String);
+
     #[test]
     fn a_manifest_is_plain_text_in_every_field_whether_it_is_written_or_travels() {
         let good = Manifest::parse(Path::new("plugin.toml"), GOOD).unwrap();
         let planted = "x\n[[room]]\njoin = \"anyone\" #";
-        let evil: [(&str, fn(&mut Manifest, String)); 6] = [
+        let evil: [(&str, Put); 6] = [
             ("version", |manifest, text| manifest.version = text),
             ("description", |manifest, text| manifest.description = text),
             ("license", |manifest, text| manifest.license = text),
