@@ -10,6 +10,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use xtask::services::port::Port;
 use xtask::services::{Life, Process, Signal};
@@ -35,6 +36,8 @@ pub struct Running {
     environment: Vec<(String, String)>,
     within: Vec<String>,
     process: Option<Process>,
+    /// The token of its admin API, once it was found: also while its settings cannot be read.
+    token: Mutex<Option<String>>,
     /// Where clients connect.
     pub listen: String,
     /// Where its metrics are.
@@ -64,6 +67,7 @@ impl Running {
             environment: Vec::new(),
             within: Vec::new(),
             process: None,
+            token: Mutex::default(),
             listen,
             admin,
             _ports: ports,
@@ -140,6 +144,7 @@ impl Running {
         let begun = std::time::Instant::now();
         while begun.elapsed() < crate::PATIENCE {
             if matches!(get(&url).await, Ok((200, _))) {
+                self.admin_api(); // finds its token while its settings can be read
                 return Ok(());
             }
             if let Some(status) = self.process.as_mut().context("not started")?.exited()? {
@@ -204,8 +209,12 @@ impl Running {
     pub fn admin_api(&self) -> Admin {
         let environment = self.environment.iter().cloned();
         let access = confab_config::admin_access(Some(&self.config), environment, Vec::new(), true);
-        let token = access.ok().and_then(|access| access.token.ok());
-        Admin { address: self.admin.clone(), token: token.map(|token| token.expose().to_owned()) }
+        let found = access.ok().and_then(|access| access.token.ok()).map(|token| token.expose().to_owned());
+        let mut token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
+        if found.is_some() {
+            *token = found;
+        }
+        Admin { address: self.admin.clone(), token: token.clone() }
     }
 
     /// Its process id.

@@ -11,7 +11,9 @@ const ROOMS: &str = "\n[[room]]\nmatch = [\"team:**\"]\npresence = true\njoin_le
 
 /// The people in a room, sorted.
 async fn people(client: &Client, room: &str) -> Result<Vec<String>> {
-    let presence = client.ask("presence", json!({"channel": room})).await?.unwrap()["presence"].take();
+    // Who asks without a pause is told to wait.
+    let asked = async || client.ask("presence", json!({"channel": room})).await.ok()?.ok();
+    let presence = eventually("presence is told", asked).await["presence"].take();
     let of = |one: &Value| one["user"].as_str().unwrap().to_owned();
     let mut people: Vec<_> = presence.as_object().unwrap().values().map(of).collect();
     people.sort();
