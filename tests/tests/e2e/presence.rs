@@ -9,11 +9,14 @@ use std::time::{Duration, Instant};
 
 const ROOMS: &str = "\n[[room]]\nmatch = [\"team:**\"]\npresence = true\njoin_leave = \"asked\"\n";
 
+/// The answer to a question about a room, where whoever asks without a pause is told to wait.
+async fn asked(client: &Client, method: &str, room: &str) -> Value {
+    eventually("it is answered", async || client.ask(method, json!({"channel": room})).await.ok()?.ok()).await
+}
+
 /// The people in a room, sorted.
 async fn people(client: &Client, room: &str) -> Result<Vec<String>> {
-    // Who asks without a pause is told to wait.
-    let asked = async || client.ask("presence", json!({"channel": room})).await.ok()?.ok();
-    let presence = eventually("presence is told", asked).await["presence"].take();
+    let presence = asked(client, "presence", room).await["presence"].take();
     let of = |one: &Value| one["user"].as_str().unwrap().to_owned();
     let mut people: Vec<_> = presence.as_object().unwrap().values().map(of).collect();
     people.sort();
@@ -68,7 +71,7 @@ async fn story(a: &str, b: &str) -> Result<()> {
     for client in [&ada, &bob] {
         eventually_here(client, "team:1", &["ada", "bob", "bob"]).await?;
     }
-    let stats = ada.ask("presence_stats", json!({"channel": "team:1"})).await?.unwrap();
+    let stats = asked(&ada, "presence_stats", "team:1").await;
     assert_eq!(stats, json!({"num_clients": 3, "num_users": 2}));
     bob.ask("unsubscribe", json!({"channel": "team:1"})).await?.unwrap();
     assert_eq!(passage(&mut ada).await?, ("leave", "bob".into()));
