@@ -99,11 +99,11 @@ async fn crowd(with: &Surroundings) -> Result<Figure> {
     );
     let chain = with.chain(&filter("word-filter.wasm", &room)).await?;
     let event = event();
-    drop(chain.crowd("filter", 1, &event).await.map_err(|fault| anyhow::anyhow!("{fault}"))?);
+    drop(chain.bench_instances("filter", 1, &event).await.map_err(|fault| anyhow::anyhow!("{fault}"))?);
     let before = own_kib()?;
-    let crowd = chain.crowd("filter", CROWD, &event).await.map_err(|fault| anyhow::anyhow!("{fault}"))?;
+    let instances = chain.bench_instances("filter", CROWD, &event).await.map_err(|fault| anyhow::anyhow!("{fault}"))?;
     let mib = own_kib()?.saturating_sub(before) as f64 / 1024.0;
-    drop(crowd);
+    drop(instances);
     let left = own_kib()?.saturating_sub(before) as f64 / 1024.0;
     let what = format!("{CROWD} instances of word-filter, each asked once");
     Ok(Figure::new(what, mib, "MiB")

@@ -2,44 +2,45 @@
 //!
 //! A plugin is a guest: it may loop, hoard, crash and lie. It gets a time, a memory limit and a bound on what it says;
 //! what it says is checked like what a client says; and an instance that failed in any way is never asked again. Only this
-//! part of the hub knows wasmtime, and only [`call`] makes a `wasmtime::Store`.
+//! part of the hub knows wasmtime, and only [`guest`] makes a `wasmtime::Store`.
 
+mod bench_instances;
 mod breaker;
 mod budget;
 mod cache;
 mod call;
 mod capability;
 mod chain;
-mod circumstances;
+mod context;
 mod contract;
-mod crowd;
+mod dry_run;
 mod engine;
+mod fake_host;
 mod fault;
+mod guest;
 mod linked;
 mod load;
 mod module;
 mod pool;
 mod problem;
-mod rehearsal;
 mod settings;
 mod snapshot;
-mod stage;
 mod status;
 mod tally;
 mod ticker;
 
+pub use bench_instances::BenchInstances;
 pub use breaker::BreakerState;
 pub use chain::{Applies, Chain, judged_kind};
-pub use circumstances::{Circumstances, Origin};
+pub use context::{EventContext, Origin};
 #[doc(hidden)]
 pub use contract::heard::hear as hear_verdict;
-pub use crowd::Crowd;
+pub use dry_run::{Outcome, ShownEffect, TestResult, dry_run, run_tests};
+pub use fake_host::FakeHost;
 pub use fault::Fault;
 pub use load::{Changes, Check, Error};
 pub use module::Error as ModuleError;
-pub use rehearsal::{Besides, Outcome, Rehearsed, rehearse, rehearse_all};
 pub use settings::{Refused as SettingsRefused, check as check_settings, check_against as check_settings_against};
-pub use stage::Stage;
 pub use status::{ChainStatus, PluginStatus};
 pub use tally::Tallied;
 
@@ -114,12 +115,12 @@ pub enum Effect {
     /// Moderators should look at the event; why.
     Flag(String),
     /// The plugin itself says something, once the event stands.
-    Say(Said),
+    Say(Emitted),
 }
 
 /// A message of a plugin's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
+pub struct Emitted {
     /// Where.
     pub room: Room,
     /// What.

@@ -5,6 +5,7 @@
 
 mod admit;
 mod begin;
+mod emit;
 mod failpoint;
 mod follow;
 mod json;
@@ -12,13 +13,12 @@ mod occasion;
 mod outage;
 mod settle;
 mod shape;
-mod speak;
 mod turn;
 
+pub use emit::EmitQueue;
 pub use json::check as check_json;
 pub use occasion::{Entered, Leaving};
 pub use outage::{Outages, Place};
-pub use speak::Speech;
 pub use turn::{Turn, Turns};
 
 use crate::access::{Access, Moderator, Permit};
@@ -28,7 +28,7 @@ use crate::journal::Journal;
 use crate::limits::{Limited, UserLimits};
 use crate::log_limit::LogLimits;
 use crate::people::People;
-use crate::plugin::{Approved, Chain, Circumstances, Consequence, Judged, Origin};
+use crate::plugin::{Approved, Chain, Consequence, EventContext, Judged, Origin};
 use crate::sanctions::Sanctions;
 use crate::telemetry::{Stage as Timed, Telemetry};
 use crate::timeline::{self, Appended, Known, Outcome, Placed, Timeline};
@@ -118,7 +118,7 @@ pub struct Publisher {
     /// Where plugins' mutes are kept.
     pub sanctions: Arc<Sanctions>,
     /// What plugins are about to say themselves.
-    pub speech: Speech,
+    pub emits: EmitQueue,
     /// Who left, as far as plugins are being asked about it.
     pub leaving: Leaving,
     /// Judges them.
@@ -200,8 +200,8 @@ impl Publisher {
         let judging = Instant::now();
         let chain = self.chain.load_full();
         // Asking what is known of the key takes a round trip, judging takes none: side by side.
-        let circumstances = Circumstances::of(event.kind, Origin::from(&**permit.actor()));
-        let (known, judged) = tokio::join!(self.known(&event, keyed), chain.judge(event.clone(), circumstances));
+        let context = EventContext::of(event.kind, Origin::from(&**permit.actor()));
+        let (known, judged) = tokio::join!(self.known(&event, keyed), chain.judge(event.clone(), context));
         if let Some(known) = known? {
             drop(turn); // the first send has its place: nobody need wait for this one
             return Box::pin(self.resolve(known, &event)).await;

@@ -13,7 +13,7 @@ use crate::people::People;
 use crate::publish::{Publisher, Receipt};
 use crate::sanctions::Sanctions;
 use crate::telemetry::Telemetry;
-use confab_protocol::{Body, EventId, Held, HeldState, Record, Refusal, Words};
+use confab_protocol::{Body, EventId, Held, HeldEmit, HeldState, Record, Refusal};
 use confab_store::{Keeps, Store};
 use serde::Serialize;
 use std::sync::Arc;
@@ -99,7 +99,7 @@ pub struct Listed {
     pub event: Body,
     /// What plugins will say about it once it is published.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub says: Vec<Words>,
+    pub says: Vec<HeldEmit>,
 }
 
 impl From<Held> for Listed {

@@ -46,12 +46,12 @@ pub struct Held {
     /// Where it stands.
     pub state: HeldState,
     /// What plugins want to say about it: said once it is published, and never if it is not.
-    pub says: Vec<Words>,
+    pub says: Vec<HeldEmit>,
 }
 
 /// A message of a plugin's own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Words {
+pub struct HeldEmit {
     /// Whose.
     pub plugin: String,
     /// Where.

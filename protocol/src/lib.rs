@@ -18,7 +18,7 @@ pub use body::Body;
 pub use close::Close;
 pub use cursor::{Cursor, Epoch};
 pub use event::{Annotations, Draft, Event, Kind, Millis, Sender};
-pub use held::{Held, HeldState, Words};
+pub use held::{Held, HeldEmit, HeldState};
 pub use ids::{EventId, InvalidName, Key, Room, UserId};
 pub use present::{Disconnect, Passage, Present, Typing};
 pub use record::{PublicRecord, Record, Step, Trail, VerdictName};

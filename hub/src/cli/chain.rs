@@ -3,7 +3,7 @@
 use super::{ChainCommand, Exit, Screen, SettingsArgs, TryChain, remote};
 use crate::hub::build_chain;
 use crate::kv::Kv;
-use crate::plugin::{Besides, Chain, Circumstances, Origin, rehearse, rehearse_all};
+use crate::plugin::{Chain, EventContext, Origin, ShownEffect, dry_run, run_tests};
 use confab_config::{Diagnostics, Loaded};
 use confab_protocol::{Room, Step};
 use serde_json::json;
@@ -82,7 +82,7 @@ async fn attempt(chain: &Chain, asked: &TryChain, screen: &mut Screen<'_>) -> io
         }
     };
     let origin = Origin { roles: roles.clone().into(), ..Origin::default() };
-    let outcome = rehearse(chain, &room, text, user, Circumstances { kind: *on, origin }).await;
+    let outcome = dry_run(chain, &room, text, user, EventContext { kind: *on, origin }).await;
     if *as_json {
         screen.json(&json!(outcome))?;
         return Ok(Exit::Done);
@@ -102,7 +102,7 @@ async fn attempt(chain: &Chain, asked: &TryChain, screen: &mut Screen<'_>) -> io
     for (name, value) in &outcome.annotations {
         writeln!(screen.out, "  {name} = {}", value.as_str())?;
     }
-    for Besides { plugin, effect, text, seconds, room } in &outcome.effects {
+    for ShownEffect { plugin, effect, text, seconds, room } in &outcome.effects {
         let seconds = seconds.map(|seconds| format!(" for {seconds} s")).unwrap_or_default();
         let room = room.as_ref().map(|room| format!(" in {room}")).unwrap_or_default();
         writeln!(screen.out, "  {plugin} asks: {effect}{seconds}{room}: {text}")?;
@@ -111,7 +111,7 @@ async fn attempt(chain: &Chain, asked: &TryChain, screen: &mut Screen<'_>) -> io
 }
 
 async fn test(chain: &Chain, loaded: &Loaded, as_json: bool, screen: &mut Screen<'_>) -> io::Result<Exit> {
-    let done = rehearse_all(chain, &loaded.config.test).await;
+    let done = run_tests(chain, &loaded.config.test).await;
     let failed = done.iter().filter(|test| !test.ok).count();
     if as_json {
         screen.json(&json!({ "passed": done.len() - failed, "failed": failed, "tests": done }))?;

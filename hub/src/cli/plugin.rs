@@ -3,10 +3,10 @@
 mod add;
 mod args;
 mod bench;
-mod besides;
 mod build;
 mod candidate;
 mod dev;
+mod effects;
 mod events;
 mod inspect;
 mod lock;

@@ -1,7 +1,7 @@
 //! Builds the chain of plugins that settings name, with this hub's checks of what plugins say.
 
 use crate::kv::Kv;
-use crate::plugin::{Chain, Check, Error, Observer, Stage};
+use crate::plugin::{Chain, Check, Error, FakeHost, Observer};
 use crate::publish::check_json;
 use confab_config::{Config, Limits};
 use std::path::Path;
@@ -20,16 +20,16 @@ pub async fn build_chain(
     Chain::build(config, base_dir, checker(&config.limits), observer, kv).await
 }
 
-/// The same for a trial: nothing that its plugins do leaves the stage.
+/// The same for a trial: what its plugins do reaches nothing but the fake host.
 ///
 /// # Errors
 /// [`Error`]: what is wrong with them.
 pub async fn build_trial(
     config: &Config,
-    stage: &Arc<Stage>,
+    fake: &Arc<FakeHost>,
     observer: Arc<dyn Observer>,
 ) -> Result<(Chain, Vec<String>), Error> {
-    Chain::build_on(stage, config, Path::new(""), checker(&config.limits), observer).await
+    Chain::build_on(fake, config, Path::new(""), checker(&config.limits), observer).await
 }
 
 /// The limits that decide how a chain checks what plugins say.

@@ -1,7 +1,7 @@
 //! Reload: hub.toml is read again, the whole new chain is built beside the old one and swapped in; or the old one stays, and
 //! the answer says why.
 
-use crate::plugin::{Changes, Rehearsed, rehearse_all};
+use crate::plugin::{Changes, TestResult, run_tests};
 use crate::publish::Publisher;
 use crate::telemetry::Telemetry;
 use confab_config::{Config, Diagnostic, Diagnostics, Loaded, Problem, Recipe, Rooms};
@@ -53,7 +53,7 @@ pub struct Reloaded {
     /// What works, and is hardly what was meant.
     pub warnings: Vec<String>,
     /// The tests of hub.toml; all of them passed.
-    pub tests: Vec<Rehearsed>,
+    pub tests: Vec<TestResult>,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
 }
@@ -149,7 +149,7 @@ impl Reloader {
         let old = self.publisher.chain.load_full();
         let built = old.rebuild(config, &loaded.base_dir).await;
         let (chain, more) = built.map_err(|error| wrong(error.problems()))?;
-        let tests = rehearse_all(&chain, &config.test).await;
+        let tests = run_tests(&chain, &config.test).await;
         let failed: Vec<_> = tests.iter().enumerate().filter_map(|(index, test)| test.problem(index)).collect();
         if !failed.is_empty() {
             return Err(wrong(failed));

@@ -10,6 +10,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+/// How long a plugin may take to start and be configured, where that does not happen for each message.
+pub const START_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// How much longer than its own time a call may take because others are at work: then it ends all the same.
 const OTHERS_MAX: Duration = Duration::from_secs(1);
 
@@ -130,4 +133,15 @@ pub enum Failed {
     TooLate,
     /// It ended with an error.
     Error(wasmtime::Error),
+}
+
+/// How much one instance may take, and say.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// The most memory, in bytes.
+    pub memory: usize,
+    /// The largest answer, in bytes.
+    pub output: usize,
+    /// The most that it may hand over at once, in bytes: as an answer, or to the host.
+    pub handed: usize,
 }

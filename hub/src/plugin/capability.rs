@@ -12,7 +12,7 @@ mod random;
 
 use super::budget::Budget;
 use super::contract::{host_clock, host_emit, host_http, host_kv, host_log, host_random};
-use super::{Check, Circumstances, Effect, Observer, Stage, Verdict, call::Guest};
+use super::{Check, Effect, EventContext, FakeHost, Observer, Verdict};
 use crate::kv::{Kv, Owner, Space};
 use confab_config::{Capabilities, Patterns};
 use confab_protocol::{Event, EventId, Room};
@@ -89,25 +89,29 @@ pub fn line(granted: &Capabilities, missing: &[Capability]) -> String {
     format!("capabilities = {}", toml::Value::Table(table))
 }
 
-/// Gives a plugin what it is granted, and nothing else.
-pub fn link(linker: &mut Linker<Guest>, granted: &Capabilities) -> wasmtime::Result<()> {
+/// Gives a plugin what it is granted, and nothing else; `host` finds the host in what is kept for an instance.
+pub fn link<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    granted: &Capabilities,
+    host: fn(&mut T) -> &mut Host,
+) -> wasmtime::Result<()> {
     if granted.log {
-        host_log::add_to_linker::<_, HasSelf<_>>(linker, |guest| guest)?;
+        host_log::add_to_linker::<_, HasSelf<Host>>(linker, host)?;
     }
     if granted.clock {
-        host_clock::add_to_linker::<_, HasSelf<_>>(linker, |guest| guest)?;
+        host_clock::add_to_linker::<_, HasSelf<Host>>(linker, host)?;
     }
     if granted.random {
-        host_random::add_to_linker::<_, HasSelf<_>>(linker, |guest| guest)?;
+        host_random::add_to_linker::<_, HasSelf<Host>>(linker, host)?;
     }
     if granted.kv.is_some() {
-        host_kv::add_to_linker::<_, HasSelf<_>>(linker, |guest| guest)?;
+        host_kv::add_to_linker::<_, HasSelf<Host>>(linker, host)?;
     }
     if granted.http.is_some() {
-        host_http::add_to_linker::<_, HasSelf<_>>(linker, |guest| guest)?;
+        host_http::add_to_linker::<_, HasSelf<Host>>(linker, host)?;
     }
     if granted.emit.is_some() {
-        host_emit::add_to_linker::<_, HasSelf<_>>(linker, |guest| guest)?;
+        host_emit::add_to_linker::<_, HasSelf<Host>>(linker, host)?;
     }
     Ok(())
 }
@@ -118,11 +122,11 @@ pub struct Grants {
     kv: Option<kv::Grant>,
     http: Option<Arc<http::Client>>,
     emit: Option<emit::Grant>,
-    stage: Option<Arc<Stage>>,
+    fake: Option<Arc<FakeHost>>,
 }
 
 /// What plugins' own messages must pass.
-pub struct Speech<'a> {
+pub struct EmitRules<'a> {
     /// The check of their bodies.
     pub check: &'a Arc<Check>,
     /// So many may follow from one another.
@@ -130,8 +134,14 @@ pub struct Speech<'a> {
 }
 
 impl Grants {
-    /// What hub.toml grants this plugin. `kv` is where plugins remember; a `stage` stands for what else is outside.
-    pub fn new(plugin: &str, granted: &Capabilities, kv: &Kv, speech: &Speech<'_>, stage: Option<&Arc<Stage>>) -> Self {
+    /// What hub.toml grants this plugin. `kv` is where plugins remember; a `fake` host stands for what else is outside.
+    pub fn new(
+        plugin: &str,
+        granted: &Capabilities,
+        kv: &Kv,
+        emit_rules: &EmitRules<'_>,
+        fake: Option<&Arc<FakeHost>>,
+    ) -> Self {
         let kept = |grant: &confab_config::KvGrant| kv::Grant {
             kv: kv.clone(),
             space: Space {
@@ -146,20 +156,20 @@ impl Grants {
         let spoken = |grant: &confab_config::EmitGrant| emit::Grant {
             // Patterns that cannot be read were found by the check of hub.toml; they grant nothing.
             rooms: Patterns::new(&grant.rooms).ok().filter(Patterns::includes_any).map(Arc::new),
-            hops_max: speech.hops_max,
-            check: Arc::clone(speech.check),
+            hops_max: emit_rules.hops_max,
+            check: Arc::clone(emit_rules.check),
         };
         Self {
             kv: granted.kv.as_ref().map(kept),
             http: granted.http.as_ref().map(client),
             emit: granted.emit.as_ref().map(spoken),
-            stage: stage.cloned(),
+            fake: fake.cloned(),
         }
     }
 
     /// Whether the plugin is only tried.
-    pub fn on_stage(&self) -> bool {
-        self.stage.is_some()
+    pub fn is_trial(&self) -> bool {
+        self.fake.is_some()
     }
 
     /// The most bytes that one call of the host may be handed.
@@ -206,7 +216,7 @@ pub struct Host {
     http: Option<http::Access>,
     emit: Option<emit::Access>,
     /// What stands for the world outside, in a trial.
-    stage: Option<Arc<Stage>>,
+    fake: Option<Arc<FakeHost>>,
 }
 
 struct Count {
@@ -230,18 +240,18 @@ impl Host {
             kv: grants.kv.as_ref().map(kv::Access::new),
             http: grants.http.as_ref().map(http::Access::new),
             emit: grants.emit.as_ref().map(emit::Access::new),
-            stage: grants.stage.clone(),
+            fake: grants.fake.clone(),
         }
     }
 
     /// Begins a call about this event.
-    pub fn begin(&mut self, event: &Event, circumstances: &Circumstances, budget: Budget) {
+    pub fn begin(&mut self, event: &Event, context: &EventContext, budget: Budget) {
         self.about = Some((event.room.clone(), event.id));
         self.budget = budget;
         self.log = log::Left::default();
-        self.kv.iter_mut().for_each(|kv| kv.begin(circumstances.answers_for(event).as_str()));
+        self.kv.iter_mut().for_each(|kv| kv.begin(context.answers_for(event).as_str()));
         self.http.iter_mut().for_each(http::Access::begin);
-        self.emit.iter_mut().for_each(|emit| emit.begin(event, circumstances));
+        self.emit.iter_mut().for_each(|emit| emit.begin(event, context));
     }
 
     /// What the plugin said in a name of its own is a part of its verdict.

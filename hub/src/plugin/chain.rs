@@ -2,7 +2,7 @@
 
 use super::breaker::{Breaker, BreakerState, Change, Outcome, Skip};
 use super::pool::{Answer, Pool};
-use super::{Approved, Check, Circumstances, Consequence, Decision, Fault, Judged, Observer, Verdict};
+use super::{Approved, Check, Consequence, Decision, EventContext, Fault, Judged, Observer, Verdict};
 use crate::kv::Kv;
 use crate::log_limit::LogLimit;
 use confab_config::{JudgedKind, OnFault, Patterns, PluginConfig};
@@ -161,24 +161,24 @@ impl Chain {
     /// every later plugin sees what listeners would see; a rejection or a hold ends it.
     ///
     /// Dropping the future is safe: the call that was running is thrown away with its instance.
-    pub async fn judge(&self, event: Event, circumstances: impl Into<Circumstances>) -> Judged {
-        self.ask(event, &circumstances.into(), true).await
+    pub async fn judge(&self, event: Event, context: impl Into<EventContext>) -> Judged {
+        self.ask(event, &context.into(), true).await
     }
 
     /// The same for an event that nobody will hear: nothing is counted.
-    pub async fn rehearse(&self, event: Event, circumstances: impl Into<Circumstances>) -> Judged {
-        self.ask(event, &circumstances.into(), false).await
+    pub async fn dry_run(&self, event: Event, context: impl Into<EventContext>) -> Judged {
+        self.ask(event, &context.into(), false).await
     }
 
-    async fn ask(&self, mut event: Event, circumstances: &Circumstances, live: bool) -> Judged {
+    async fn ask(&self, mut event: Event, context: &EventContext, live: bool) -> Judged {
         let mut so_far = SoFar { trail: Trail { chain: self.version.clone(), steps: Vec::new() }, asked: Vec::new() };
-        for (member, shadow) in self.steps(event.room.as_str(), circumstances.kind) {
-            if circumstances.origin.plugin.as_deref() == Some(&*member.name) {
+        for (member, shadow) in self.steps(event.room.as_str(), context.kind) {
+            if context.origin.plugin.as_deref() == Some(&*member.name) {
                 continue; // nobody judges their own
             }
             let answer = match live {
-                true => self.answer(member, &event, circumstances).await,
-                false => self.call(member, &event, circumstances, Instant::now()).await,
+                true => self.answer(member, &event, context).await,
+                false => self.call(member, &event, context, Instant::now()).await,
             };
             let Answer { said, micros, .. } = answer;
             if live {
@@ -199,9 +199,9 @@ impl Chain {
     }
 
     /// What the plugin says, or that its breaker is open.
-    async fn answer(&self, member: &Member, event: &Event, circumstances: &Circumstances) -> Answer {
+    async fn answer(&self, member: &Member, event: &Event, context: &EventContext) -> Answer {
         let now = Instant::now();
-        let sender = circumstances.answers_for(event).as_str();
+        let sender = context.answers_for(event).as_str();
         let (pass, change) = member.breaker.enter(sender, now);
         self.changed(member, sender, change);
         let pass = match pass {
@@ -211,7 +211,7 @@ impl Chain {
                 return Answer { said: Err(fault), micros: 0, waited: 0, at: now };
             }
         };
-        let answer = self.call(member, event, circumstances, now).await;
+        let answer = self.call(member, event, context, now).await;
         self.observer.waited(&member.name, answer.waited);
         let outcome = match &answer.said {
             Ok(_) => Outcome::Answered,
@@ -225,10 +225,10 @@ impl Chain {
         answer
     }
 
-    async fn call(&self, member: &Member, event: &Event, circumstances: &Circumstances, now: Instant) -> Answer {
+    async fn call(&self, member: &Member, event: &Event, context: &EventContext, now: Instant) -> Answer {
         let span = trace_span!("plugin", plugin = %member.name, room = %event.room, id = %event.id);
-        let answer = member.pool.judge(event, circumstances, &*self.check, now).instrument(span).await;
-        Answer { said: answer.said.and_then(|verdict| fits(event, circumstances.kind, verdict)), ..answer }
+        let answer = member.pool.judge(event, context, &*self.check, now).instrument(span).await;
+        Answer { said: answer.said.and_then(|verdict| fits(event, context.kind, verdict)), ..answer }
     }
 
     /// The plugins to ask, in file order, and whether each only watches.

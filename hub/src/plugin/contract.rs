@@ -1,6 +1,6 @@
 //! The contract's words and ours, and the way between them. What a plugin says is checked here, before anyone acts on it.
 
-use super::{Check, Circumstances, Decision, Effect, Fault, Verdict};
+use super::{Check, Decision, Effect, EventContext, Fault, Verdict};
 use confab_config::JudgedKind;
 use confab_protocol::refusal::PLUGIN_CODES;
 use confab_protocol::{Annotations, Body, Event, Kind};
@@ -48,7 +48,7 @@ const ANNOTATION_NAME_MAX: usize = 64;
 /// An event that a plugin is asked about, with what had to be written out for that.
 pub struct Asked<'e> {
     event: &'e Event,
-    circumstances: &'e Circumstances,
+    context: &'e EventContext,
     roles: Vec<&'e str>,
     id: [u8; Hyphenated::LENGTH],
     text: Option<Cow<'e, str>>,
@@ -58,14 +58,14 @@ pub struct Asked<'e> {
 }
 
 impl<'e> Asked<'e> {
-    /// This event, in these circumstances.
-    pub fn of(event: &'e Event, circumstances: &'e Circumstances) -> Self {
+    /// This event, in this context.
+    pub fn of(event: &'e Event, context: &'e EventContext) -> Self {
         let mut id = [0; Hyphenated::LENGTH];
         event.id.0.hyphenated().encode_lower(&mut id);
         Self {
             event,
-            circumstances,
-            roles: circumstances.origin.roles.iter().map(String::as_str).collect(),
+            context,
+            roles: context.origin.roles.iter().map(String::as_str).collect(),
             id,
             text: event.body.text_here(),
             target: event.target.map(|id| id.to_string()),
@@ -81,7 +81,7 @@ impl<'e> Asked<'e> {
             id: std::str::from_utf8(&self.id).unwrap_or_default(),
             room: event.room.as_str(),
             sender: event.sender.user.as_str(),
-            kind: kind(event.kind, self.circumstances.kind),
+            kind: kind(event.kind, self.context.kind),
             key: event.key.as_str(),
             at: event.at,
             body: event.body.as_str(),
@@ -92,14 +92,14 @@ impl<'e> Asked<'e> {
         }
     }
 
-    /// The circumstances as plugins see them.
+    /// The context as plugins see them.
     pub fn context(&self) -> types::Context<'_> {
         let sender = &self.event.sender;
         types::Context {
             client: sender.client.as_deref(),
             info: sender.info.as_ref().map(|info| info.as_str()),
             roles: &self.roles,
-            hops: self.circumstances.origin.hops,
+            hops: self.context.origin.hops,
             facts: &[],
         }
     }
@@ -119,11 +119,11 @@ fn kind(kind: Kind, judged: JudgedKind) -> types::Kind {
 }
 
 /// How much of a plugin's memory the event takes, about.
-pub fn size(event: &Event, circumstances: &Circumstances) -> usize {
+pub fn size(event: &Event, context: &EventContext) -> usize {
     let annotations = event.annotations.iter().map(|(name, value)| name.len() + value.as_str().len());
     let info = event.sender.info.as_ref().map_or(0, |info| info.as_str().len());
     // Twice the body: its `text` is handed over once more.
-    2 * event.body.as_str().len() + annotations.sum::<usize>() + info + circumstances.size()
+    2 * event.body.as_str().len() + annotations.sum::<usize>() + info + context.size()
 }
 
 /// Reads what a plugin said. `check` is what a client's body must pass, so that nothing can come in through a plugin that

@@ -1,14 +1,14 @@
 //! A component that is linked to what it is granted: how its instances begin, and the contract's two functions of each.
 
-use super::call::Guest;
 use super::contract::{Asked, Complete, CompletePre, types};
+use super::guest::Guest;
 use std::sync::OnceLock;
 use wasmtime::component::{ComponentExportIndex, Instance, InstancePre, TypedFunc};
 use wasmtime::{Result, Store};
 
 /// Settings in; nothing or what is wrong with them out.
 type Configure = TypedFunc<(&'static str,), (std::result::Result<(), String>,)>;
-/// An event and its circumstances in, a verdict out.
+/// An event and its context in, a verdict out.
 type Judge = TypedFunc<(types::Event<'static>, types::Context<'static>), (types::Verdict,)>;
 
 /// A component, ready to be instantiated.

@@ -3,12 +3,12 @@
 
 use super::breaker::Breaker;
 use super::cache::Cache;
-use super::capability::{Grants, Speech};
+use super::capability::{EmitRules, Grants};
 use super::chain::{Chain, Member, Members, Place, Rule};
 use super::engine::Engine;
 use super::module::{self, LoadError, Module};
 use super::pool::{self, Pool};
-use super::{Fault, Observer, Stage};
+use super::{FakeHost, Fault, Observer};
 use crate::kv::Kv;
 use crate::log_limit::LogLimit;
 use confab_config::{ChainRule, Config, Isolation, OnFault, Patterns, PluginConfig};
@@ -80,19 +80,19 @@ impl Chain {
         observer: Arc<dyn Observer>,
         kv: &Kv,
     ) -> Result<(Self, Vec<String>), Error> {
-        let outside = Outside { kv, stage: None };
+        let outside = Outside { kv, fake: None };
         assemble(config, base_dir, check, observer, outside, &Members::new()).await
     }
 
-    /// The same for a trial: nothing that its plugins do leaves the stage.
+    /// The same for a trial: what its plugins do reaches nothing but the fake host.
     pub async fn build_on(
-        stage: &Arc<Stage>,
+        fake: &Arc<FakeHost>,
         config: &Config,
         base_dir: &Path,
         check: Arc<Check>,
         observer: Arc<dyn Observer>,
     ) -> Result<(Self, Vec<String>), Error> {
-        let outside = Outside { kv: stage.kv(), stage: Some(stage) };
+        let outside = Outside { kv: fake.kv(), fake: Some(fake) };
         assemble(config, base_dir, check, observer, outside, &Members::new()).await
     }
 
@@ -100,7 +100,7 @@ impl Chain {
     /// handed on with their instances; all others are loaded and tried like at the start.
     pub async fn rebuild(&self, config: &Config, base_dir: &Path) -> Result<(Self, Vec<String>), Error> {
         let (check, observer) = (Arc::clone(&self.check), Arc::clone(&self.observer));
-        assemble(config, base_dir, check, observer, Outside { kv: &self.kv, stage: None }, &self.members).await
+        assemble(config, base_dir, check, observer, Outside { kv: &self.kv, fake: None }, &self.members).await
     }
 
     /// Which plugins are others than in `old`.
@@ -138,7 +138,7 @@ struct Outside<'a> {
     /// Where plugins remember.
     kv: &'a Kv,
     /// What stands for the rest of the world, in a trial.
-    stage: Option<&'a Arc<Stage>>,
+    fake: Option<&'a Arc<FakeHost>>,
 }
 
 async fn assemble(
@@ -194,8 +194,8 @@ async fn load_all(
         Engine::new(fresh.map(|(_, plugin)| of_one(plugin)).sum()).map_err(|error| Error::Engine(error.into()))?;
     let folder = config.plugin_cache.as_ref().map(|folder| base_dir.join(folder)).or_else(users_cache);
     let cache = Cache::open(folder.as_deref());
-    let speech = Speech { check, hops_max: config.limits.plugin_hops };
-    let with = Surroundings { base_dir, engine: &engine, cache: &cache, observer, outside, speech };
+    let emit_rules = EmitRules { check, hops_max: config.limits.plugin_hops };
+    let with = Surroundings { base_dir, engine: &engine, cache: &cache, observer, outside, emit_rules };
     // Only a part of compiling is spread over processors: while one plugin is read, another is optimised.
     let fresh = config.plugin.iter().filter(|(name, _)| !members.contains_key(*name));
     let loading: Vec<_> = fresh.map(|(name, settings)| load(name, settings, &with)).collect();
@@ -232,15 +232,15 @@ struct Surroundings<'a> {
     cache: &'a Cache,
     observer: &'a Arc<dyn Observer>,
     outside: Outside<'a>,
-    speech: Speech<'a>,
+    emit_rules: EmitRules<'a>,
 }
 
 /// Loads one plugin, and perhaps has a warning for the operator.
 async fn load(name: &str, config: &PluginConfig, with: &Surroundings<'_>) -> Result<(Member, Option<String>), Error> {
     let file = with.base_dir.join(&config.module);
     let job = (name.to_owned(), file.clone(), config.clone(), with.engine.clone(), with.cache.clone());
-    let (kv, stage) = (with.outside.kv, with.outside.stage);
-    let grants = Grants::new(name, &config.capabilities, kv, &with.speech, stage);
+    let (kv, fake) = (with.outside.kv, with.outside.fake);
+    let grants = Grants::new(name, &config.capabilities, kv, &with.emit_rules, fake);
     // Compiling takes a processor for tens of milliseconds: not on a thread that serves sessions.
     let runtime = tokio::runtime::Handle::current();
     let loading = tokio::task::spawn_blocking(move || {

@@ -1,8 +1,10 @@
 //! A plugin's module: its file, checked, compiled and linked to what it is granted.
 
+use super::budget::Bounds;
 use super::cache::{Cache, Entry, Key};
 use super::capability::{self, Capability, Grants};
 use super::contract::{PACKAGE, VERSION};
+use super::guest::Guest;
 use super::linked::Linked;
 use super::settings::{self, Refused};
 use super::{Fault, engine::Engine, snapshot, tally::Tally};
@@ -83,26 +85,6 @@ impl From<Error> for LoadError {
     }
 }
 
-/// How much one instance may take, and say.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// The most memory, in bytes.
-    pub memory: usize,
-    /// The largest answer, in bytes.
-    pub output: usize,
-    /// The most that it may hand over at once, in bytes: as an answer, or to the host.
-    pub handed: usize,
-}
-
-impl Bounds {
-    /// The bounds that hub.toml sets.
-    pub fn of(config: &PluginConfig) -> Self {
-        let output = config.output.bytes();
-        let handed = output.max(Grants::arguments_max(&config.capabilities));
-        Self { memory: config.memory.bytes(), output, handed }
-    }
-}
-
 /// A module, ready to be instantiated.
 pub struct Module {
     /// The plugin's name in hub.toml.
@@ -150,7 +132,7 @@ impl Module {
             _ => {}
         }
         // In a trial it is the plugin's own word on them that is wanted; whoever tries it looks at the schema.
-        if !grants.on_stage() {
+        if !grants.is_trial() {
             settings::check(&bytes, &config.settings).map_err(Error::Settings)?;
         }
         let (name, settings) = (Arc::<str>::from(name), table_to_json(&config.settings).to_string());
@@ -170,7 +152,7 @@ impl Module {
         }
         check_imports(&entry.component, engine.wasmtime(), &name, config)?;
         let mut linker = Linker::new(engine.wasmtime());
-        let linked = capability::link(&mut linker, &config.capabilities)
+        let linked = capability::link(&mut linker, &config.capabilities, Guest::host)
             .and_then(|()| linker.instantiate_pre(&entry.component))
             .and_then(Linked::new);
         Ok(Self {
@@ -180,13 +162,20 @@ impl Module {
             configured: entry.configured,
             engine,
             settings,
-            bounds: Bounds::of(config),
+            bounds: bounds(config),
             grants,
             waiting: Grants::waiting_max(&config.capabilities),
             timeout: config.timeout,
             tally: Arc::default(),
         })
     }
+}
+
+/// The bounds that hub.toml sets for each instance.
+pub fn bounds(config: &PluginConfig) -> Bounds {
+    let output = config.output.bytes();
+    let handed = output.max(Grants::arguments_max(&config.capabilities));
+    Bounds { memory: config.memory.bytes(), output, handed }
 }
 
 /// The largest component that is made a picture although its instances live on. For a plugin in Rust that takes milliseconds,

@@ -1,9 +1,9 @@
 //! A plugin's instances: how many may run at once, and which of them live on.
 
-use super::budget::Budget;
+use super::budget::{Budget, START_TIMEOUT};
 use super::call::Instance;
 use super::module::Module;
-use super::{Check, Circumstances, Fault, Observer, Verdict, contract};
+use super::{Check, EventContext, Fault, Observer, Verdict, contract};
 use confab_config::Isolation;
 use confab_protocol::Event;
 use parking_lot::Mutex;
@@ -14,9 +14,6 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// How long a call may wait for one of its plugin's places. It is not the plugin's time: the plugin's clock starts when it
 /// is asked, so that a burst of messages waits for a moment and is not blamed on the plugin.
 pub const PLACE_WAIT: Duration = Duration::from_secs(1);
-
-/// How long a plugin may take to start and be configured, where that does not happen for each message.
-pub const START_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How many calls of one plugin may run at once, beside those that may wait for others ([`Module::waiting`]). Judging is work
 /// for a processor: more calls than a few for each would only make all of them late.
@@ -73,7 +70,7 @@ impl Pool {
 
     /// Asks the plugin about an event: as soon as there is a place, at most [`PLACE_WAIT`] from `now`. If the caller goes
     /// away meanwhile, so does the instance.
-    pub async fn judge(&self, event: &Event, circumstances: &Circumstances, check: &Check, now: Instant) -> Answer {
+    pub async fn judge(&self, event: &Event, context: &EventContext, check: &Check, now: Instant) -> Answer {
         // Reading the clock costs as much as much of a call: it is read where time may have passed.
         let (place, begin) = match self.places.try_acquire() {
             Ok(place) => (Some(place), now),
@@ -83,7 +80,7 @@ impl Pool {
         let Some(_place) = place else {
             return Answer { said: Err(Fault::Busy(PLACE_WAIT)), micros: 0, waited, at: begin };
         };
-        let said = self.ask(event, circumstances, check, begin).await;
+        let said = self.ask(event, context, check, begin).await;
         let at = Instant::now();
         Answer { said, micros: micros(at - begin), waited, at }
     }
@@ -96,11 +93,11 @@ impl Pool {
     async fn ask(
         &self,
         event: &Event,
-        circumstances: &Circumstances,
+        context: &EventContext,
         check: &Check,
         begin: Instant,
     ) -> Result<Verdict, Fault> {
-        let (bytes, most) = (contract::size(event, circumstances), self.module.bounds.memory / 2);
+        let (bytes, most) = (contract::size(event, context), self.module.bounds.memory / 2);
         if bytes > most {
             return Err(Fault::Input { bytes, most });
         }
@@ -109,7 +106,7 @@ impl Pool {
             Isolation::Message => {
                 let budget = Budget::since(begin, self.module.timeout);
                 let instance = Instance::start(&self.module, &self.observer, &budget).await?;
-                let (_used, verdict) = instance.judge(event, circumstances, check, &budget).await?;
+                let (_used, verdict) = instance.judge(event, context, check, &budget).await?;
                 Ok(verdict)
             }
             Isolation::Worker => {
@@ -119,7 +116,7 @@ impl Pool {
                     None => (self.fresh().await?, Instant::now()),
                 };
                 let budget = Budget::since(begin, self.module.timeout);
-                let (used, verdict) = instance.judge(event, circumstances, check, &budget).await?;
+                let (used, verdict) = instance.judge(event, context, check, &budget).await?;
                 if !used.is_worn() {
                     self.idle.lock().push(used);
                 }

@@ -3,12 +3,12 @@
 //! The plugin runs once, with nothing to ask the host for and within its bounds; then wizer writes what its memory holds into
 //! the component. Whatever is random in that memory (the seeds of hash tables) is the same in every later instance.
 
-use super::budget::Budget;
-use super::call::{self, Guest};
+use super::budget::{Bounds, Budget, START_TIMEOUT};
+use super::call;
 use super::capability::{self, Grants};
+use super::guest::{self, Guest};
 use super::linked::Linked;
-use super::module::{self, Bounds};
-use super::pool::START_TIMEOUT;
+use super::module;
 use super::{Fault, engine::Engine};
 use confab_config::PluginConfig;
 use std::sync::Arc;
@@ -41,16 +41,16 @@ pub async fn take(
     module::check_imports(&component, engine.wasmtime(), name, config).map_err(Error::Module)?;
     let mut linker = Linker::new(engine.wasmtime());
     // What it is granted is there, and says that a plugin that is being configured may not have it.
-    capability::link(&mut linker, &config.capabilities).map_err(unsuitable)?;
+    capability::link(&mut linker, &config.capabilities, Guest::host).map_err(unsuitable)?;
     linker.define_unknown_imports_as_traps(&component).map_err(unsuitable)?;
     let pre = linker.instantiate_pre(&component).map_err(unsuitable)?;
     // What lacks the contract's exports is told so when it is linked in earnest.
     let linked = Linked::new(pre).map_err(unsuitable)?;
 
-    let (bounds, budget) = (Bounds::of(config), Budget::from_now(START_TIMEOUT));
+    let (bounds, budget) = (module::bounds(config), Budget::from_now(START_TIMEOUT));
     let observer: Arc<dyn super::Observer> = Arc::new(());
     let bounds = Bounds { handed: usize::MAX >> 1, ..bounds };
-    let mut store = call::store(engine, name, bounds, &Grants::default(), &observer, &budget);
+    let mut store = guest::store(engine, name, bounds, &Grants::default(), &observer, &budget);
     let _ticking = engine.keep_ticking();
     let started = budget.cover(linked.begin(&mut store)).await;
     let started = started.map_err(|failed| Error::Fault(store.data().fault(failed, Fault::Unavailable)));

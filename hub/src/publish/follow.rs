@@ -5,9 +5,9 @@
 
 use super::{Publisher, WRITE_AGAIN};
 use crate::backoff::Backoff;
-use crate::plugin::{Consequence, Effect, Said};
+use crate::plugin::{Consequence, Effect, Emitted};
 use crate::sanctions::now_ms;
-use confab_protocol::{Body, Event, EventId, Key, Record, Room, Trail, Words};
+use confab_protocol::{Body, Event, EventId, HeldEmit, Key, Record, Room, Trail};
 use confab_store::{Flag, Keeps, Sanction};
 use serde::Serialize;
 use std::sync::Arc;
@@ -62,19 +62,19 @@ impl Publisher {
                     let flag = flag(event, fate, n, plugin.clone(), reason);
                     later.push((plugin, Later::Flag(flag)));
                 }
-                Effect::Say(words) if fate == Fate::Stands => said.push((n, plugin, words)),
+                Effect::Say(message) if fate == Fate::Stands => said.push((n, plugin, message)),
                 Effect::Say(_) => self.telemetry.plugins.effect(&plugin, "say", "dropped"), // the event came to nothing
             }
         }
         if !said.is_empty() {
-            let (lines, left_out) = self.speech.line_up(event.id, said);
+            let (queued, left_out) = self.emits.queue(event.id, said);
             for plugin in left_out {
                 self.telemetry.plugins.effect(&plugin, "say", "dropped");
-                if let Some(left_out) = self.speech.may_log_refusal() {
+                if let Some(left_out) = self.emits.may_log_refusal() {
                     tracing::warn!(plugin, event = %event.id, left_out, "too many plugin messages under way, one dropped");
                 }
             }
-            self.tasks.spawn(self.clone().speak(lines));
+            self.tasks.spawn(self.clone().emit_all(queued));
         }
         if !later.is_empty() {
             let publisher = self.clone();
@@ -135,12 +135,12 @@ impl Publisher {
 
 /// Takes out what plugins want to say about an event that is held: it is kept with the event, and said when that is published.
 /// What else they asked for is about the sender and the moderators, and follows at once.
-pub(super) fn put_off(consequences: Vec<Consequence>) -> (Vec<Words>, Vec<Consequence>) {
+pub(super) fn put_off(consequences: Vec<Consequence>) -> (Vec<HeldEmit>, Vec<Consequence>) {
     let (mut says, mut now) = (Vec::new(), Vec::new());
     for Consequence { plugin, effect } in consequences {
         match effect {
-            Effect::Say(Said { room, body, thread, hops, cause: _ }) => {
-                says.push(Words { plugin, room, body, thread, hops })
+            Effect::Say(Emitted { room, body, thread, hops, cause: _ }) => {
+                says.push(HeldEmit { plugin, room, body, thread, hops })
             }
             effect => now.push(Consequence { plugin, effect }),
         }
@@ -149,9 +149,9 @@ pub(super) fn put_off(consequences: Vec<Consequence>) -> (Vec<Words>, Vec<Conseq
 }
 
 /// The way back.
-pub(super) fn taken_up(says: Vec<Words>, event: &Event) -> Vec<Consequence> {
-    let say = |Words { plugin, room, body, thread, hops }| {
-        let effect = Effect::Say(Said { room, body, thread, hops, cause: Some(event.sender.user.clone()) });
+pub(super) fn taken_up(says: Vec<HeldEmit>, event: &Event) -> Vec<Consequence> {
+    let say = |HeldEmit { plugin, room, body, thread, hops }| {
+        let effect = Effect::Say(Emitted { room, body, thread, hops, cause: Some(event.sender.user.clone()) });
         Consequence { plugin, effect }
     };
     says.into_iter().map(say).collect()

@@ -6,7 +6,7 @@ use super::follow::Fate;
 use super::{Publisher, stamp};
 use crate::access::Permit;
 use crate::actor::Actor;
-use crate::plugin::{Circumstances, Consequence, Judged, Origin};
+use crate::plugin::{Consequence, EventContext, Judged, Origin};
 use confab_config::JudgedKind;
 use confab_protocol::{Body, Draft, Event, Key, Kind, Refusal, Room, Typing};
 use std::sync::Arc;
@@ -101,7 +101,7 @@ impl Publisher {
         actor: &Actor,
     ) -> Result<Vec<Consequence>, (Refusal, Vec<Consequence>)> {
         let chain = self.chain.load_full();
-        let said = match chain.judge(event.clone(), Circumstances { kind, origin: Origin::from(actor) }).await {
+        let said = match chain.judge(event.clone(), EventContext { kind, origin: Origin::from(actor) }).await {
             Judged::Approved(approved) => Ok(approved.consequences),
             Judged::Refused(refusal @ Refusal::PluginFault { .. }, ..) => Err((refusal, Vec::new())),
             Judged::Refused(refusal, _, consequences) => Err((refusal, consequences)),
@@ -114,7 +114,7 @@ impl Publisher {
     }
 }
 
-/// The form in which plugins are asked about it: an event without a body. What it is, the circumstances say.
+/// The form in which plugins are asked about it: an event without a body. What it is, the context says.
 fn occasion(room: &Room, actor: &Actor) -> Event {
     let draft = Draft {
         kind: Kind::Message,

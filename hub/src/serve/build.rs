@@ -17,7 +17,7 @@ use crate::log_limit::LogLimits;
 use crate::people::People;
 use crate::plugin::Chain;
 use crate::presence::Presence;
-use crate::publish::{Leaving, Outages, Publisher, Speech};
+use crate::publish::{EmitQueue, Leaving, Outages, Publisher};
 use crate::recover::{BRINGING_AT_ONCE, READING_AT_ONCE, Recoverer};
 use crate::review::Reviewer;
 use crate::room::Rooms;
@@ -158,7 +158,7 @@ impl Shared {
             people: self.people.clone(),
             access: self.access.clone(),
             sanctions: self.sanctions.clone(),
-            speech: Speech::default(),
+            emits: EmitQueue::default(),
             leaving: Leaving::default(),
             chain: ArcSwap::from_pointee(chain),
             limits: loaded.config.limits.clone(),

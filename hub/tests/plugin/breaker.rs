@@ -2,7 +2,7 @@
 //! about them. All of it is told.
 
 use crate::support::{World, message_of, misbehave, world};
-use confab_hub::plugin::{BreakerState, Circumstances, Judged, Origin};
+use confab_hub::plugin::{BreakerState, EventContext, Judged, Origin};
 use confab_protocol::{Kind, Refusal, UserId, VerdictName};
 use std::time::{Duration, Instant};
 
@@ -98,7 +98,7 @@ async fn what_follows_from_a_person_is_theirs_to_answer_for() {
     let says = |cause: &str| Origin { hops: 1, cause: Some(UserId::new(cause).unwrap()), ..Origin::default() };
     let judge = async |cause: &str, text: &str| {
         let event = message_of("plugin:echo", "a", text);
-        world.chain.judge(event, Circumstances::of(Kind::Message, says(cause))).await
+        world.chain.judge(event, EventContext::of(Kind::Message, says(cause))).await
     };
     for _ in 0..5 {
         assert!(matches!(judge("mallory", "trap").await, Judged::Refused(..)));

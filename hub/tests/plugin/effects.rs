@@ -1,8 +1,8 @@
-//! What plugins ask for besides, and what they are told of the circumstances.
+//! What plugins ask for besides, and what they are told of the context.
 
 use crate::support::{World, message, try_world, whole, world};
 use confab_config::JudgedKind;
-use confab_hub::plugin::{Circumstances, Consequence, Effect, Judged, Origin, Said};
+use confab_hub::plugin::{Consequence, Effect, Emitted, EventContext, Judged, Origin};
 use confab_protocol::{Refusal, Room};
 
 /// Two plugins that ask for what the message says; `one` and `two` are further lines of their tables.
@@ -50,14 +50,14 @@ async fn what_a_plugin_says_is_an_effect_with_one_hop_more() {
     let world = asking("", "", "plugins = ['one']").await;
     let kind = JudgedKind::Send;
     let judge = async |hops, text: &str| {
-        let circumstances = Circumstances { kind, origin: Origin { hops, ..Origin::default() } };
-        match world.chain.judge(message("a", text), circumstances).await {
+        let context = EventContext { kind, origin: Origin { hops, ..Origin::default() } };
+        match world.chain.judge(message("a", text), context).await {
             Judged::Approved(approved) => (approved.consequences, approved.event.annotations),
             other => panic!("{other:?}"),
         }
     };
     let (consequences, _) = judge(1, "say hello").await;
-    let [Consequence { effect: Effect::Say(Said { room, body, thread: None, hops: 2, .. }), .. }] = &*consequences
+    let [Consequence { effect: Effect::Say(Emitted { room, body, thread: None, hops: 2, .. }), .. }] = &*consequences
     else {
         panic!("{consequences:?}")
     };
@@ -72,8 +72,8 @@ async fn a_plugin_is_told_the_roles_and_does_not_judge_its_own_words() {
     let world = asking("", "", "plugins = ['one', 'two']").await;
     let roles = ["member", "moderator"].map(str::to_owned);
     let origin = Origin { roles: roles.into(), hops: 1, plugin: Some("one".into()), ..Origin::default() };
-    let circumstances = Circumstances { kind: JudgedKind::Send, origin };
-    let Judged::Approved(approved) = world.chain.judge(message("a", "hi"), circumstances).await else { panic!() };
+    let context = EventContext { kind: JudgedKind::Send, origin };
+    let Judged::Approved(approved) = world.chain.judge(message("a", "hi"), context).await else { panic!() };
     let steps: Vec<_> = approved.trail.steps.iter().map(|step| step.plugin.as_str()).collect();
     assert_eq!(steps, ["two"]);
     assert_eq!(approved.event.annotations["two.roles"].as_str(), r#"["member","moderator"]"#);

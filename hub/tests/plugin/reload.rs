@@ -64,6 +64,6 @@ async fn a_chain_that_cannot_be_made_takes_nothing_from_the_old_one() {
 #[tokio::test]
 async fn a_rehearsal_is_not_counted() {
     let world = world(&format!("{COUNTER}{CHAIN}")).await;
-    let _ = world.chain.rehearse(message("a", "hi"), JudgedKind::Send).await;
+    let _ = world.chain.dry_run(message("a", "hi"), JudgedKind::Send).await;
     assert!(world.seen.judged.lock().unwrap().is_empty());
 }

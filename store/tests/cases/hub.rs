@@ -1,7 +1,7 @@
 //! What the hub itself keeps in the store: held events and generations; and the schema.
 
 use crate::support::*;
-use confab_protocol::{Body, Cursor, Held, HeldState, Trail, UserId, Words};
+use confab_protocol::{Body, Cursor, Held, HeldEmit, HeldState, Trail, UserId};
 use confab_store::{Error, Store};
 
 fn held(n: u128) -> Held {
@@ -9,7 +9,7 @@ fn held(n: u128) -> Held {
     let trail = Trail { chain: "v1".into(), steps: Vec::new() };
     let (plugin, reason) = ("word-filter".to_owned(), "looks odd".to_owned());
     let body = Body::parse(r#"{"text":"noted"}"#).unwrap();
-    let words = Words { plugin: "notes".into(), room: room(), body, thread: Some(id(n)), hops: 1 };
+    let words = HeldEmit { plugin: "notes".into(), room: room(), body, thread: Some(id(n)), hops: 1 };
     // Odd ones have something to say.
     let says = vec![words; (n % 2) as usize];
     Held { event: record.event, trail, plugin, reason, held_at: 100 + n as u64, state: HeldState::Waiting, says }

@@ -1,6 +1,6 @@
 //! Events for plugins to judge, as golden cases write them.
 
-use crate::plugin::{Circumstances, Origin};
+use crate::plugin::{EventContext, Origin};
 use confab_config::JudgedKind;
 use confab_plugin_kit::golden::{EventCase, json_text};
 use confab_plugin_kit::settings::to_json;
@@ -10,7 +10,7 @@ use std::time::Duration;
 /// When golden cases happen, unless they say, in milliseconds since 1970.
 pub(super) const AT: u64 = 1_700_000_000_000;
 
-/// An event with its circumstances.
+/// An event with its context.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
     pub event: Event,
@@ -69,8 +69,8 @@ impl Asked {
         })
     }
 
-    /// The event, and its circumstances.
-    pub fn apart(self) -> (Event, Circumstances) {
-        (self.event, Circumstances { kind: self.kind, origin: self.origin })
+    /// The event, and its context.
+    pub fn apart(self) -> (Event, EventContext) {
+        (self.event, EventContext { kind: self.kind, origin: self.origin })
     }
 }

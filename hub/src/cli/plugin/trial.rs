@@ -1,10 +1,10 @@
 //! One plugin alone in a chain of its own: the same sandbox, limits and checks as in a hub.
 
-use super::besides::besides;
+use super::effects::besides;
 use super::events::{AT, Asked};
 use crate::cli::run::causes;
 use crate::hub::build_trial;
-use crate::plugin::{Chain, Error, Fault, Judged, Observer, Stage};
+use crate::plugin::{Chain, Error, FakeHost, Fault, Judged, Observer};
 use confab_config::{BreakerConfig, ChainRule, ChainStep, Config, JudgedKind, PluginConfig};
 use confab_plugin_kit::golden::{Outcome, Recorded};
 use confab_protocol::{Annotations, Event, Trail, VerdictName};
@@ -22,7 +22,7 @@ pub(super) struct Trial {
     chain: Chain,
     name: String,
     ear: Arc<Ear>,
-    stage: Arc<Stage>,
+    fake: Arc<FakeHost>,
 }
 
 /// What came of one call.
@@ -52,26 +52,26 @@ impl Trial {
             on: JudgedKind::ALL.to_vec(),
             plugins: vec![ChainStep::Name(name.to_owned())],
         });
-        let (ear, stage) = (Arc::<Ear>::default(), Arc::new(Stage::new(answers)));
-        stage.set_clock(AT);
-        let built = build_trial(&config, &stage, Arc::<Ear>::clone(&ear)).await;
+        let (ear, fake) = (Arc::<Ear>::default(), Arc::new(FakeHost::new(answers)));
+        fake.set_clock(AT);
+        let built = build_trial(&config, &fake, Arc::<Ear>::clone(&ear)).await;
         let (chain, _) = built.map_err(|error| match &error {
             // Whose file it is, the author knows.
             Error::Module { source, .. } => causes(source),
             Error::Start { source, .. } => causes(source),
             other => causes(other),
         })?;
-        Ok(Self { chain, name: name.to_owned(), ear, stage })
+        Ok(Self { chain, name: name.to_owned(), ear, fake })
     }
 
     /// Sets the clock, in milliseconds since 1970; it stands until it is set again. What the plugin remembers expires by it.
     pub fn set_clock(&self, now_ms: u64) {
-        self.stage.set_clock(now_ms);
+        self.fake.set_clock(now_ms);
     }
 
     /// Says how the plugin's dice fall from now on.
     pub fn seed(&self, seed: u64) {
-        self.stage.seed(seed);
+        self.fake.seed(seed);
     }
 
     /// The most memory that one of its instances had, in bytes.
@@ -83,8 +83,8 @@ impl Trial {
     pub async fn time(&self, asked: Asked) -> (Duration, Tried) {
         let before = asked.event.clone();
         let begin = Instant::now();
-        let (event, circumstances) = asked.apart();
-        let judged = self.chain.judge(event, circumstances).await;
+        let (event, context) = asked.apart();
+        let judged = self.chain.judge(event, context).await;
         let took = begin.elapsed();
         let (mut outcome, trail) = self.read(judged, &before);
         if outcome.verdict == VerdictName::Fault.as_str() {
@@ -100,7 +100,7 @@ impl Trial {
         self.ear.log.lock().clear();
         let (_, tried) = self.time(asked).await;
         let log = std::mem::take(&mut *self.ear.log.lock());
-        Tried { log, unlisted: self.stage.take_unlisted(), ..tried }
+        Tried { log, unlisted: self.fake.take_unlisted(), ..tried }
     }
 
     fn read(&self, judged: Judged, before: &Event) -> (Outcome, Trail) {

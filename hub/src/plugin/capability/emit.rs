@@ -1,9 +1,8 @@
 //! Capability `emit`: what a plugin says in a name of its own, kept until it is known what becomes of the event.
 
 use super::{Capability, Host, Misuse};
-use crate::plugin::call::Guest;
 use crate::plugin::contract::host_emit::{self, Error, Message};
-use crate::plugin::{Check, Circumstances, Said};
+use crate::plugin::{Check, Emitted, EventContext};
 use confab_config::Patterns;
 use confab_protocol::{Body, Event, EventId, Room, UserId};
 use std::sync::Arc;
@@ -29,7 +28,7 @@ pub struct Access {
     hops: u32,
     /// Whose event all of it follows from.
     cause: Option<UserId>,
-    said: Vec<Said>,
+    said: Vec<Emitted>,
 }
 
 impl Access {
@@ -39,15 +38,15 @@ impl Access {
     }
 
     /// Begins a call about this event.
-    pub fn begin(&mut self, event: &Event, circumstances: &Circumstances) {
+    pub fn begin(&mut self, event: &Event, context: &EventContext) {
         self.here = Some(event.room.clone());
-        self.hops = circumstances.origin.hops;
-        self.cause = Some(circumstances.answers_for(event).clone());
+        self.hops = context.origin.hops;
+        self.cause = Some(context.answers_for(event).clone());
         self.said.clear();
     }
 
     /// What the call said.
-    pub fn take(&mut self) -> Vec<Said> {
+    pub fn take(&mut self) -> Vec<Emitted> {
         std::mem::take(&mut self.said)
     }
 
@@ -64,7 +63,7 @@ impl Access {
         (self.grant.check)(&body).map_err(|why| invalid("the body", &why))?;
         let id = |text: String| text.parse::<EventId>().map_err(|_| invalid("the thread", &"it is no event's id"));
         let thread = message.thread.map(id).transpose()?;
-        self.said.push(Said { room, body, thread, hops: self.hops + 1, cause: self.cause.clone() });
+        self.said.push(Emitted { room, body, thread, hops: self.hops + 1, cause: self.cause.clone() });
         Ok(())
     }
 
@@ -87,7 +86,7 @@ fn result(error: &Error) -> &'static str {
 }
 
 impl Host {
-    fn emit(&mut self, message: Message) -> Result<Result<(), Error>, Misuse> {
+    fn keep(&mut self, message: Message) -> Result<Result<(), Error>, Misuse> {
         self.may(Capability::Emit)?;
         let room = message.room.clone();
         let Some(access) = &mut self.emit else { unreachable!("linked only where it is granted") };
@@ -102,8 +101,8 @@ impl Host {
     }
 }
 
-impl host_emit::Host for Guest {
+impl host_emit::Host for Host {
     fn emit(&mut self, message: Message) -> wasmtime::Result<Result<(), Error>> {
-        Ok(self.host.emit(message)?)
+        Ok(self.keep(message)?)
     }
 }

@@ -8,7 +8,6 @@ pub use client::Client;
 pub use request::HEAD_MAX;
 
 use super::{Capability, Host, Misuse};
-use crate::plugin::call::Guest;
 use crate::plugin::contract::host_http::{self, Error, Request, Response};
 use confab_plugin_kit::golden::{Failing, Recorded};
 use std::sync::Arc;
@@ -34,7 +33,7 @@ impl Access {
 }
 
 impl Host {
-    async fn fetch(&mut self, request: Request) -> Result<Result<Response, Error>, Misuse> {
+    async fn ask(&mut self, request: Request) -> Result<Result<Response, Error>, Misuse> {
         self.may(Capability::Http)?;
         let patience = self.patience();
         let Some(access) = &mut self.http else { unreachable!("linked only where it is granted") };
@@ -45,8 +44,8 @@ impl Host {
         access.left -= 1;
         let client = Arc::clone(&access.client);
         let (begin, url) = (Instant::now(), request.url.clone());
-        let answer = match &self.stage {
-            Some(stage) => staged(stage.answer(&request.url), &client),
+        let answer = match &self.fake {
+            Some(fake) => recorded(fake.answer(&request.url), &client),
             None => client.fetch(request, patience).await,
         };
         self.took(Capability::Http, begin);
@@ -59,7 +58,7 @@ impl Host {
 }
 
 /// A recorded answer, within the same bounds as a real one.
-fn staged(answer: Result<&Recorded, Failing>, client: &Client) -> Result<Response, Error> {
+fn recorded(answer: Result<&Recorded, Failing>, client: &Client) -> Result<Response, Error> {
     let answer = answer.map_err(|failing| match failing {
         Failing::Unavailable => Error::Unavailable("the server is away".into()),
         Failing::Timeout => Error::Timeout,
@@ -94,8 +93,8 @@ fn detail(url: &str, error: &Error) -> String {
     }
 }
 
-impl host_http::Host for Guest {
+impl host_http::Host for Host {
     async fn fetch(&mut self, request: Request) -> wasmtime::Result<Result<Response, Error>> {
-        Ok(self.host.fetch(request).await?)
+        Ok(self.ask(request).await?)
     }
 }

@@ -2,7 +2,6 @@
 
 use super::{Capability, Host, Misuse};
 use crate::kv::{self, Kv, Owner, Space};
-use crate::plugin::call::Guest;
 use crate::plugin::contract::host_kv;
 use std::time::Instant;
 use tokio::time::timeout_at;
@@ -85,9 +84,9 @@ fn told(error: kv::Error) -> host_kv::Error {
     }
 }
 
-impl host_kv::Host for Guest {
+impl host_kv::Host for Host {
     async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, host_kv::Error>> {
-        Ok(self.host.remember(|kv, space| async move { kv.get(&space, &key).await }).await?)
+        Ok(self.remember(|kv, space| async move { kv.get(&space, &key).await }).await?)
     }
 
     async fn set(
@@ -96,11 +95,11 @@ impl host_kv::Host for Guest {
         value: Vec<u8>,
         ttl: Option<u64>,
     ) -> wasmtime::Result<Result<(), host_kv::Error>> {
-        Ok(self.host.remember(|kv, space| async move { kv.set(&space, &key, value, ttl).await }).await?)
+        Ok(self.remember(|kv, space| async move { kv.set(&space, &key, value, ttl).await }).await?)
     }
 
     async fn delete(&mut self, key: String) -> wasmtime::Result<Result<(), host_kv::Error>> {
-        Ok(self.host.remember(|kv, space| async move { kv.delete(&space, &key).await }).await?)
+        Ok(self.remember(|kv, space| async move { kv.delete(&space, &key).await }).await?)
     }
 
     async fn increment(
@@ -109,6 +108,6 @@ impl host_kv::Host for Guest {
         by: i64,
         ttl: Option<u64>,
     ) -> wasmtime::Result<Result<i64, host_kv::Error>> {
-        Ok(self.host.remember(|kv, space| async move { kv.increment(&space, &key, by, ttl).await }).await?)
+        Ok(self.remember(|kv, space| async move { kv.increment(&space, &key, by, ttl).await }).await?)
     }
 }

@@ -1,7 +1,6 @@
 //! Capability `log`: lines in the hub's log, under the plugin's name.
 
 use super::{Capability, Host, Misuse};
-use crate::plugin::call::Guest;
 use crate::plugin::contract::host_log::{self, Level};
 use tracing::{debug, info, warn};
 
@@ -70,8 +69,8 @@ fn word(level: Level) -> &'static str {
     }
 }
 
-impl host_log::Host for Guest {
+impl host_log::Host for Host {
     fn log(&mut self, level: Level, text: String) -> wasmtime::Result<()> {
-        Ok(self.host.write(level, &text)?)
+        Ok(self.write(level, &text)?)
     }
 }

@@ -5,9 +5,9 @@ use confab_config::JudgedKind;
 use confab_protocol::{Event, Kind, UserId};
 use std::sync::Arc;
 
-/// What the hub knows of the circumstances of an event.
+/// What is known of an event besides itself: `context` in the contract.
 #[derive(Clone, Debug)]
-pub struct Circumstances {
+pub struct EventContext {
     /// What chains call it.
     pub kind: JudgedKind,
     /// Who stands behind it.
@@ -39,14 +39,14 @@ impl From<&Actor> for Origin {
     }
 }
 
-impl From<JudgedKind> for Circumstances {
+impl From<JudgedKind> for EventContext {
     /// What a person without roles does.
     fn from(kind: JudgedKind) -> Self {
         Self { kind, origin: Origin::default() }
     }
 }
 
-impl Circumstances {
+impl EventContext {
     /// Those of an event of this kind.
     pub fn of(kind: Kind, origin: Origin) -> Self {
         Self { kind: super::judged_kind(kind), origin }

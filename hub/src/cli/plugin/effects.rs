@@ -1,6 +1,6 @@
 //! What a plugin asked for besides its decision, as golden cases write it.
 
-use crate::plugin::{Consequence, Effect, Said};
+use crate::plugin::{Consequence, Effect, Emitted};
 use confab_plugin_kit::golden::Outcome;
 use confab_protocol::Event;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ pub(super) fn besides(consequences: Vec<Consequence>, before: &Event) -> Outcome
                 outcome.effects.push(json!({ "mute": { "seconds": seconds, "reason": reason } }));
             }
             Effect::Flag(why) => outcome.effects.push(json!({ "flag": why })),
-            Effect::Say(Said { room, body, thread, .. }) => {
+            Effect::Say(Emitted { room, body, thread, .. }) => {
                 let mut message = json!({ "body": body.read().unwrap_or(Value::Null) });
                 if room != before.room {
                     message["room"] = json!(room);

@@ -1,14 +1,13 @@
-//! A crowd: many instances of one plugin at once, for whoever measures what they take.
+//! Many instances of one plugin at once, for whoever measures what they take.
 
-use super::budget::Budget;
+use super::budget::{Budget, START_TIMEOUT};
 use super::call::Instance;
 use super::chain::{Chain, judged_kind};
-use super::pool::START_TIMEOUT;
-use super::{Circumstances, Fault};
+use super::{EventContext, Fault};
 use confab_protocol::Event;
 
 /// Instances that have judged once, and live until this is dropped.
-pub struct Crowd {
+pub struct BenchInstances {
     /// Only kept.
     _instances: Vec<Instance>,
 }
@@ -18,17 +17,17 @@ impl Chain {
     ///
     /// # Errors
     /// A fault of one of them; [`Fault::Unavailable`] where the plugin is not there, or the engine has no room for so many.
-    pub async fn crowd(&self, plugin: &str, count: usize, event: &Event) -> Result<Crowd, Fault> {
+    pub async fn bench_instances(&self, plugin: &str, count: usize, event: &Event) -> Result<BenchInstances, Fault> {
         let member = self.members.get(plugin).ok_or_else(|| Fault::Unavailable(format!("no plugin `{plugin}`")))?;
         let module = member.pool.module();
         let _ticking = module.engine.keep_ticking();
-        let circumstances = Circumstances::from(judged_kind(event.kind));
+        let context = EventContext::from(judged_kind(event.kind));
         let mut instances = Vec::with_capacity(count);
         for _ in 0..count {
             let budget = Budget::from_now(START_TIMEOUT);
             let instance = Instance::start(module, &self.observer, &budget).await?;
-            instances.push(instance.judge(event, &circumstances, &*self.check, &budget).await?.0);
+            instances.push(instance.judge(event, &context, &*self.check, &budget).await?.0);
         }
-        Ok(Crowd { _instances: instances })
+        Ok(BenchInstances { _instances: instances })
     }
 }

@@ -1,11 +1,11 @@
-//! Plugins' own messages: said once the event stands that they are about, and judged like everyone's.
+//! Messages that plugins emit: published once the event stands that they are about, and judged like everyone's.
 
 use super::{Publisher, Receipt, Sending, Turn, Turns, WRITE_AGAIN};
 use crate::access::{Act, Claim};
 use crate::actor::{Actor, PLUGIN_USER, Via};
 use crate::backoff::Backoff;
 use crate::log_limit::LogLimit;
-use crate::plugin::Said;
+use crate::plugin::Emitted;
 use confab_protocol::{Draft, EventId, Key, Kind, Refusal, UserId};
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
@@ -19,8 +19,8 @@ const SPEAKING_MAX: usize = 1024;
 /// How long a message that was refused for the moment is tried again.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What plugins of this hub are about to say.
-pub struct Speech {
+/// The messages of plugins that this hub is about to publish.
+pub struct EmitQueue {
     permits: Arc<Semaphore>,
     /// They enter a room in the order of the events that they follow from.
     turns: Mutex<Turns>,
@@ -28,7 +28,7 @@ pub struct Speech {
     refused_log: LogLimit,
 }
 
-impl Default for Speech {
+impl Default for EmitQueue {
     fn default() -> Self {
         Self {
             permits: Arc::new(Semaphore::new(SPEAKING_MAX)),
@@ -38,68 +38,74 @@ impl Default for Speech {
     }
 }
 
-/// A message that is about to be said, with its place and its turn.
-pub(super) struct Line {
+/// A message that is about to be published, with its turn.
+pub(super) struct QueuedEmit {
     plugin: String,
-    words: Words,
+    emit: EmitDraft,
     turn: Turn,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
-/// What a plugin says, and as whom.
-struct Words {
+/// What a plugin emits, and as whom.
+struct EmitDraft {
     actor: Arc<Actor>,
     draft: Draft,
 }
 
-impl Speech {
-    /// Gives each message a place and a turn, in order; those that find no place are returned.
-    pub(super) fn line_up(&self, cause: EventId, said: Vec<(usize, String, Said)>) -> (Vec<Line>, Vec<String>) {
-        let (mut lines, mut left_out) = (Vec::with_capacity(said.len()), Vec::new());
+impl EmitQueue {
+    /// Gives each message a permit and a turn, in order; the plugins of those for which there is no permit are returned.
+    pub(super) fn queue(
+        &self,
+        cause: EventId,
+        emitted: Vec<(usize, String, Emitted)>,
+    ) -> (Vec<QueuedEmit>, Vec<String>) {
+        let mut queued = Vec::with_capacity(emitted.len());
+        let mut left_out = Vec::new();
         let mut turns = self.turns.lock();
-        for (n, plugin, said) in said {
-            match (self.permits.clone().try_acquire_owned(), words(cause, n, &plugin, said)) {
-                (Ok(_place), Some(words)) => {
-                    let turn = turns.next(&words.draft.room);
-                    lines.push(Line { plugin, words, turn, _place });
+        for (n, plugin, message) in emitted {
+            match (self.permits.clone().try_acquire_owned(), draft(cause, n, &plugin, message)) {
+                (Ok(_permit), Some(emit)) => {
+                    let turn = turns.next(&emit.draft.room);
+                    queued.push(QueuedEmit { plugin, emit, turn, _permit });
                 }
                 _ => left_out.push(plugin),
             }
         }
-        (lines, left_out)
+        (queued, left_out)
     }
 
-    /// Whether a line may be written about words that came to nothing, and how many were left out before it.
+    /// Whether a line may be logged about a message that was refused, and how many such lines were left out before it.
     pub(super) fn may_log_refusal(&self) -> Option<u64> {
         self.refused_log.may_write()
     }
 }
 
-/// The draft that a plugin's words are, under a key that they have however often they are said.
-fn words(cause: EventId, n: usize, plugin: &str, said: Said) -> Option<Words> {
+/// The draft of a message, under a key that it has however often it is tried.
+fn draft(cause: EventId, n: usize, plugin: &str, emitted: Emitted) -> Option<EmitDraft> {
     let user = UserId::new(format!("{PLUGIN_USER}{plugin}")).ok()?;
     let key = Key::new(format!("emit:{cause}:{n}")).ok()?;
-    let Said { room, body, thread, hops, cause } = said;
+    let Emitted { room, body, thread, hops, cause } = emitted;
     let actor = Arc::new(Actor::plugin(user, Via::Plugin { name: plugin.into(), hops, cause }));
-    Some(Words { actor, draft: Draft { kind: Kind::Message, room, key, body, target: None, thread } })
+    Some(EmitDraft { actor, draft: Draft { kind: Kind::Message, room, key, body, target: None, thread } })
 }
 
 impl Publisher {
-    /// Says them, one after the other. Boxed, since it leads to the way in once more, from inside it.
-    pub(super) fn speak(self: Arc<Self>, lines: Vec<Line>) -> BoxFuture<'static, ()> {
+    /// Publishes them, one after the other. Boxed, since publishing is what called this.
+    pub(super) fn emit_all(self: Arc<Self>, queued: Vec<QueuedEmit>) -> BoxFuture<'static, ()> {
         Box::pin(async move {
-            for Line { plugin, words, turn, _place } in lines {
-                let (room, key) = (words.draft.room.clone(), words.draft.key.clone());
-                match self.say(&words, turn).await {
+            for QueuedEmit { plugin, emit, turn, _permit } in queued {
+                let room = emit.draft.room.clone();
+                let key = emit.draft.key.clone();
+                match self.emit(&emit, turn).await {
                     Ok(id) => {
                         self.telemetry.plugins.effect(&plugin, "say", "done");
-                        tracing::debug!(plugin, %room, event = %id, %key, "plugin said something");
+                        tracing::debug!(plugin, %room, event = %id, %key, "plugin message published");
                     }
                     Err(refusal) => {
                         let (refused, why) = (refusal.name(), refusal.message());
                         self.telemetry.plugins.effect(&plugin, "say", "failed");
-                        if let Some(left_out) = self.speech.may_log_refusal() {
-                            tracing::warn!(plugin, %room, %key, refused, why = &*why, left_out, "plugin's message refused");
+                        if let Some(left_out) = self.emits.may_log_refusal() {
+                            tracing::warn!(plugin, %room, %key, refused, why = &*why, left_out, "plugin message refused");
                         }
                     }
                 }
@@ -107,10 +113,10 @@ impl Publisher {
         })
     }
 
-    async fn say(self: &Arc<Self>, words: &Words, turn: Turn) -> Result<EventId, Refusal> {
+    async fn emit(self: &Arc<Self>, emit: &EmitDraft, turn: Turn) -> Result<EventId, Refusal> {
         let begun = Instant::now();
         let mut backoff = Backoff::new(WRITE_AGAIN);
-        let mut answer = self.try_saying(words, turn).await;
+        let mut answer = self.try_to_emit(emit, turn).await;
         loop {
             match answer {
                 Ok(receipt) => return Ok(receipt.id),
@@ -120,13 +126,15 @@ impl Publisher {
                 Err(_) => {}
             }
             backoff.wait().await;
-            answer = self.try_saying(words, Turn::free()).await;
+            answer = self.try_to_emit(emit, Turn::free()).await;
         }
     }
-}
 
-impl Publisher {
-    async fn try_saying(self: &Arc<Self>, Words { actor, draft }: &Words, turn: Turn) -> Result<Receipt, Refusal> {
+    async fn try_to_emit(
+        self: &Arc<Self>,
+        EmitDraft { actor, draft }: &EmitDraft,
+        turn: Turn,
+    ) -> Result<Receipt, Refusal> {
         let permit = self.access.may(actor, Act::of(draft.kind), &draft.room, Claim::None)?;
         self.publish(Sending { permit, draft: draft.clone(), keyed: true }, turn).await
     }

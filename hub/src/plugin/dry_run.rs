@@ -1,6 +1,6 @@
 //! Rehearsals: an event judged by a chain although nobody will hear it, and the `[[test]]` tables of hub.toml.
 
-use super::{Chain, Circumstances, Consequence, Effect, Judged, Origin};
+use super::{Chain, Consequence, Effect, EventContext, Judged, Origin};
 use confab_config::{ChainTest, JudgedKind, Path, Problem};
 use confab_protocol::{Annotations, Body, Event, EventId, Key, Kind, Room, Sender, Trail, UserId, VerdictName};
 use serde::Serialize;
@@ -20,14 +20,14 @@ pub struct Outcome {
     /// What the plugins said beside it.
     pub annotations: Annotations,
     /// What they asked for besides, in order.
-    pub effects: Vec<Besides>,
+    pub effects: Vec<ShownEffect>,
     /// Which plugin said what.
     pub trail: Trail,
 }
 
 /// Something that a plugin asked for besides its decision.
 #[derive(Clone, Debug, Serialize)]
-pub struct Besides {
+pub struct ShownEffect {
     /// Which plugin.
     pub plugin: String,
     /// `notice`, `mute`, `flag` or `say`.
@@ -42,7 +42,7 @@ pub struct Besides {
     pub room: Option<Room>,
 }
 
-impl From<Consequence> for Besides {
+impl From<Consequence> for ShownEffect {
     fn from(Consequence { plugin, effect }: Consequence) -> Self {
         let name = effect.name();
         let (text, seconds, room) = match effect {
@@ -58,7 +58,7 @@ impl From<Consequence> for Besides {
 
 /// A test that was run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Rehearsed {
+pub struct TestResult {
     /// Its room.
     pub room: String,
     /// What was sent.
@@ -69,7 +69,7 @@ pub struct Rehearsed {
     pub differences: Vec<String>,
 }
 
-impl Rehearsed {
+impl TestResult {
     /// The finding about the test with this index that did not come out as expected.
     pub fn problem(&self, index: usize) -> Option<Problem> {
         let (first, more) = self.differences.split_first()?;
@@ -79,22 +79,22 @@ impl Rehearsed {
     }
 }
 
-/// Lets a chain judge a message with this text, or what else the circumstances say. Nothing is counted, and nobody hears it.
-pub async fn rehearse(
+/// Lets a chain judge a message with this text, or what else the context says. Nothing is counted, and nobody hears it.
+pub async fn dry_run(
     chain: &Chain,
     room: &Room,
     text: &str,
     user: &UserId,
-    circumstances: impl Into<Circumstances>,
+    context: impl Into<EventContext>,
 ) -> Outcome {
-    let circumstances = circumstances.into();
-    let kind = match circumstances.kind {
+    let context = context.into();
+    let kind = match context.kind {
         JudgedKind::Edit => Kind::Edit,
         JudgedKind::Delete => Kind::Delete,
         JudgedKind::React => Kind::Reaction,
         JudgedKind::Send | JudgedKind::Join | JudgedKind::Leave | JudgedKind::Typing => Kind::Message,
     };
-    let body = match circumstances.kind {
+    let body = match context.kind {
         JudgedKind::Send | JudgedKind::Edit => Body::of(&serde_json::json!({ "text": text })),
         JudgedKind::React => Body::of(&serde_json::json!({ "reaction": text })),
         _ => Body::null(),
@@ -122,8 +122,8 @@ pub async fn rehearse(
         trail: Trail::default(),
     };
     let before = event.body.clone();
-    let besides = |consequences: Vec<Consequence>| consequences.into_iter().map(Besides::from).collect();
-    match chain.rehearse(event, circumstances).await {
+    let besides = |consequences: Vec<Consequence>| consequences.into_iter().map(ShownEffect::from).collect();
+    match chain.dry_run(event, context).await {
         Judged::Approved(approved) => {
             let left = approved.event.body.text();
             let same = approved.event.body == before;
@@ -145,20 +145,20 @@ pub async fn rehearse(
 }
 
 /// Runs the tests, one after the other, in the order of the file.
-pub async fn rehearse_all(chain: &Chain, tests: &[ChainTest]) -> Vec<Rehearsed> {
+pub async fn run_tests(chain: &Chain, tests: &[ChainTest]) -> Vec<TestResult> {
     let tester = UserId::new("tester").expect("this is a user id");
     let mut done = Vec::with_capacity(tests.len());
     for test in tests {
         let differences = match Room::new(&test.room) {
             Ok(room) => {
                 let origin = Origin { roles: test.roles.clone().into(), ..Origin::default() };
-                let circumstances = Circumstances { kind: test.on, origin };
-                differences(test, &rehearse(chain, &room, &test.send, &tester, circumstances).await)
+                let context = EventContext { kind: test.on, origin };
+                differences(test, &dry_run(chain, &room, &test.send, &tester, context).await)
             }
             Err(error) => vec![error.to_string()],
         };
         let (room, send) = (test.room.clone(), test.send.clone());
-        done.push(Rehearsed { room, send, ok: differences.is_empty(), differences });
+        done.push(TestResult { room, send, ok: differences.is_empty(), differences });
     }
     done
 }

@@ -1,4 +1,4 @@
-//! A stage: what stands for the world outside where a plugin is only tried. Servers answer what was recorded, time goes by when
+//! What stands for the world outside where a plugin is only tried. Servers answer what was recorded, time goes by when
 //! it is told to, dice fall alike each time, and what plugins remember is forgotten with it.
 
 use crate::kv::Kv;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What stands for the world outside.
-pub struct Stage {
+pub struct FakeHost {
     /// What the clock shows, in milliseconds since 1970; what plugins remember expires by it.
     now_ms: Arc<AtomicU64>,
     kv: Kv,
@@ -18,8 +18,8 @@ pub struct Stage {
     unlisted: Mutex<Vec<String>>,
 }
 
-impl Stage {
-    /// A stage where servers answer this, and nothing else.
+impl FakeHost {
+    /// A fake host where servers answer this, and nothing else.
     pub fn new(answers: &[Recorded]) -> Self {
         let now_ms = Arc::<AtomicU64>::default();
         Self {
@@ -89,25 +89,25 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_remembered_is_forgotten_when_the_clock_says_so_and_not_before() {
-        let stage = Stage::new(&[]);
+        let fake = FakeHost::new(&[]);
         let space = Space { name: "it".into(), keys: 10, bytes: 1000, owner: Owner::default() };
-        stage.set_clock(1_000_000);
-        stage.kv().increment(&space, "n", 1, Some(100)).await.unwrap();
-        stage.set_clock(1_000_099);
-        assert_eq!(stage.kv().increment(&space, "n", 1, Some(100)).await.unwrap(), 2);
-        stage.set_clock(1_000_100);
-        assert_eq!(stage.kv().increment(&space, "n", 1, Some(100)).await.unwrap(), 1);
+        fake.set_clock(1_000_000);
+        fake.kv().increment(&space, "n", 1, Some(100)).await.unwrap();
+        fake.set_clock(1_000_099);
+        assert_eq!(fake.kv().increment(&space, "n", 1, Some(100)).await.unwrap(), 2);
+        fake.set_clock(1_000_100);
+        assert_eq!(fake.kv().increment(&space, "n", 1, Some(100)).await.unwrap(), 1);
     }
 
     #[test]
     fn what_nobody_recorded_is_told_once() {
         let answer = Recorded { url: "https://a.example/".into(), status: 404, ..Recorded::default() };
-        let stage = Stage::new(&[answer]);
-        assert_eq!(stage.answer("https://a.example/").unwrap().status, 404);
+        let fake = FakeHost::new(&[answer]);
+        assert_eq!(fake.answer("https://a.example/").unwrap().status, 404);
         for _ in 0..2 {
-            assert_eq!(stage.answer("https://b.example/").unwrap_err(), Failing::Unavailable);
+            assert_eq!(fake.answer("https://b.example/").unwrap_err(), Failing::Unavailable);
         }
-        assert_eq!(stage.take_unlisted(), ["https://b.example/"]);
-        assert!(stage.take_unlisted().is_empty());
+        assert_eq!(fake.take_unlisted(), ["https://b.example/"]);
+        assert!(fake.take_unlisted().is_empty());
     }
 }
