@@ -8,9 +8,8 @@ mod expel;
 
 pub use expel::expel;
 
-use crate::disconnect::Disconnects;
 use crate::room::{Heard, LocalRoom, Rooms};
-use crate::sanctions::Sanctions;
+use crate::signals::Signals;
 use crate::telemetry::Telemetry;
 use crate::timeline::{Range, Relay, Timeline};
 use confab_protocol::{Cursor, Record};
@@ -30,10 +29,8 @@ pub struct Deliverer {
     pub rooms: Arc<Rooms>,
     /// Where missing events are found.
     pub timeline: Timeline,
-    /// Told that there is news in the store.
-    pub sanctions: Arc<Sanctions>,
-    /// Told that sessions are to end.
-    pub disconnects: Arc<Disconnects>,
+    /// Told what is of the moment.
+    pub signals: Arc<Signals>,
     /// Counts.
     pub telemetry: Arc<Telemetry>,
 }
@@ -44,19 +41,8 @@ impl Deliverer {
         while let Some(heard) = relay.recv().await {
             match heard {
                 Relay::Event(record) => self.event(&record).await,
-                Relay::Passage(passage) => {
-                    if let Some(room) = self.rooms.get(&passage.room) {
-                        room.announce(&passage);
-                    }
-                }
-                Relay::Typing(typing) => {
-                    if let Some(room) = self.rooms.get(&typing.room) {
-                        room.announce_typing(&typing);
-                    }
-                }
+                Relay::Signal(signal) => self.signals.heard(&signal),
                 Relay::Compare => self.compare().await,
-                Relay::News => self.sanctions.heard(),
-                Relay::Disconnect(disconnect) => self.disconnects.heard(&disconnect),
             }
         }
     }
@@ -130,6 +116,7 @@ mod tests {
     use crate::journal;
     use crate::outbox::{Drained, Outbox};
     use crate::room::{Newcomer, Standing};
+    use crate::sanctions::Sanctions;
     use crate::timeline::{Appended, BoxError, Commit, Entry, Memory, MemoryOptions, Past};
     use confab_protocol::{Annotations, Body, Event, EventId, Key, Kind, Millis, Room, Sender, Trail, UserId};
     use confab_store::KeyUse;
@@ -204,8 +191,8 @@ mod tests {
         let telemetry = Arc::new(Telemetry::new());
         let store = confab_store::Store::sqlite(&folder.path().join("store.db")).await.unwrap();
         let sanctions = Arc::new(Sanctions::new(store, timeline.clone(), Box::new(|_| ())));
-        let disconnects = Arc::new(Disconnects::new(Arc::default(), timeline.clone()));
-        let deliverer = Deliverer { rooms, timeline, sanctions, disconnects, telemetry: telemetry.clone() };
+        let signals = Arc::new(Signals::new(timeline.clone(), rooms.clone(), Arc::default(), sanctions));
+        let deliverer = Deliverer { rooms, timeline, signals, telemetry: telemetry.clone() };
         let (queue, relay) = mpsc::channel(offsets.len().max(1));
         for offset in offsets {
             let at = (*offset as usize).checked_sub(1);

@@ -8,7 +8,7 @@ pub use native::{SUBPROTOCOL_JSON, SUBPROTOCOL_PROTOBUF, Unsubscribed};
 
 use crate::outbox::Frame;
 use command::{Numbered, Reply};
-use confab_protocol::{Body, Close, Key, Present, Record, Refusal, Room, Typing};
+use confab_protocol::{Close, Key, Record, Refusal, Room, Signal};
 use native::{json, protobuf};
 use std::sync::Arc;
 
@@ -91,31 +91,12 @@ impl Dialect {
         }
     }
 
-    /// Tells a listener that another came (`here`) or went; empty if it has no words for that.
-    pub fn presence(&self, room: &Room, who: &Present, here: bool) -> Frame {
+    /// Writes a signal for those whom it is for; empty if they have no words for that.
+    pub fn signal(&self, signal: &Signal) -> Frame {
         match self {
-            Self::NativeJson => json::presence(room, who, here),
-            Self::NativeProtobuf => protobuf::presence(room, who, here),
-            Self::SocketIo | Self::SocketIoMapped(_) => nothing(),
-        }
-    }
-
-    /// Tells a listener that another is typing.
-    pub fn typing(&self, typing: &Typing) -> Frame {
-        match self {
-            Self::NativeJson => json::typing(typing),
-            Self::NativeProtobuf => protobuf::typing(typing),
-            Self::SocketIo => socketio::typing(typing),
-            Self::SocketIoMapped(_) => nothing(),
-        }
-    }
-
-    /// Tells the client something outside of any room; empty if it has no words for that.
-    pub fn message(&self, data: &Body) -> Frame {
-        match self {
-            Self::NativeJson => json::message(data),
-            Self::NativeProtobuf => protobuf::message(data),
-            Self::SocketIo => socketio::message(data),
+            Self::NativeJson => json::signal(signal),
+            Self::NativeProtobuf => protobuf::signal(signal),
+            Self::SocketIo => socketio::signal(signal),
             Self::SocketIoMapped(_) => nothing(),
         }
     }

@@ -8,13 +8,13 @@ pub mod watch;
 pub use judges::{build_chain, build_trial};
 
 use crate::audit::Audit;
-use crate::disconnect::Disconnects;
 use crate::journal::Journal;
 use crate::plugin::{ChainStatus, Observer};
 use crate::publish::Publisher;
 use crate::recover::Recoverer;
 use crate::review::Reviewer;
 use crate::room::Rooms;
+use crate::signals::Signals;
 use crate::telemetry::Telemetry;
 use crate::timeline::Timeline;
 use confab_config::Profile;
@@ -45,7 +45,7 @@ pub struct Hub {
     pub(crate) reloader: Arc<Reloader>,
     pub(crate) reviewer: Arc<Reviewer>,
     pub(crate) audit: Arc<Audit>,
-    pub(crate) disconnects: Arc<Disconnects>,
+    pub(crate) signals: Arc<Signals>,
     pub(crate) draining: CancellationToken,
 }
 
@@ -55,9 +55,9 @@ impl Hub {
         &self.reviewer
     }
 
-    /// What ends somebody's sessions.
-    pub fn disconnects(&self) -> &Arc<Disconnects> {
-        &self.disconnects
+    /// What tells users something, or ends their sessions.
+    pub fn signals(&self) -> &Arc<Signals> {
+        &self.signals
     }
 
     /// Where it is written down what operators and moderators do.

@@ -3,7 +3,7 @@
 use crate::dialect::Dialect;
 use crate::outbox::Outbox;
 use crate::outbox::SessionId;
-use confab_protocol::{Body, Close, UserId};
+use confab_protocol::{Close, Signal, UserId};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -73,41 +73,40 @@ impl People {
 
     /// Ends the sessions of a user here, or the one that others know as `client`; returns how many there were.
     pub fn close(&self, user: &UserId, client: Option<&str>, close: Close) -> usize {
-        let sessions: Vec<Arc<Outbox>> = {
-            let all = self.sessions.lock();
-            let of_user = all.get(user).into_iter().flat_map(HashMap::values);
-            let meant = of_user.filter(|here| client.is_none_or(|client| here.client == client));
-            meant.map(|here| here.outbox.clone()).collect()
-        };
-        sessions.iter().for_each(|outbox| outbox.close(close));
+        let sessions = self.meant(user, |here| client.is_none_or(|client| here.client == client));
+        sessions.iter().for_each(|here| here.outbox.close(close));
         sessions.len()
     }
 
-    /// Sends a message outside of any room to all sessions of a user here; returns how many there are. A session that does
-    /// not keep up is closed as slow, as by any frame.
-    pub fn tell(&self, user: &UserId, message: &Body) -> usize {
-        self.tell_session(user, None, message)
+    /// Tells all sessions of a user here something; returns how many there are. A session that does not keep up is closed as slow,
+    /// as by any frame.
+    pub fn tell(&self, user: &UserId, signal: &Signal) -> usize {
+        tell(&self.meant(user, |_| true), signal)
     }
 
     /// The same, but only the session that others know as `client`, if it is here.
-    pub fn tell_session(&self, user: &UserId, client: Option<&str>, message: &Body) -> usize {
-        let sessions: Vec<_> = match self.sessions.lock().get(user) {
-            Some(all) => match all.values().find(|here| client == Some(&*here.client)) {
-                Some(here) => vec![here.clone()],
-                None => all.values().cloned().collect(),
-            },
-            None => return 0,
-        };
-        for Here { outbox, dialect, .. } in &sessions {
-            outbox.push(dialect.message(message));
-        }
-        sessions.len()
+    pub fn tell_session(&self, user: &UserId, client: &str, signal: &Signal) -> usize {
+        tell(&self.meant(user, |here| here.client == client), signal)
     }
+
+    fn meant(&self, user: &UserId, which: impl Fn(&Here) -> bool) -> Vec<Here> {
+        let all = self.sessions.lock();
+        let of_user = all.get(user).into_iter().flat_map(HashMap::values);
+        of_user.filter(|here| which(here)).cloned().collect()
+    }
+}
+
+fn tell(sessions: &[Here], signal: &Signal) -> usize {
+    for Here { outbox, dialect, .. } in sessions {
+        outbox.push(dialect.signal(signal));
+    }
+    sessions.len()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use confab_protocol::signal::Ban;
 
     #[test]
     fn a_person_is_told_in_every_session_and_nobody_else_is() {
@@ -123,16 +122,18 @@ mod tests {
         assert!(people.came(&bob, 3, here("c", 2, Dialect::NativeJson), 2));
         assert!(!people.came(&ada, 4, here("d", 2, Dialect::NativeJson), 2), "she has two already");
         assert_eq!((people.count(&ada), people.count(&bob)), (2, 1));
-        assert_eq!(people.tell(&ada, &Body::parse("{\"type\":\"x\"}").unwrap()), 2);
+        let ban = Ban { room: None, until: None, reason: "enough".to_owned() };
+        let signal = Signal::to_user(ada.clone(), ban);
+        assert_eq!(people.tell(&ada, &signal), 2);
         assert!(outboxes[0].bytes() > 0 && outboxes[1].bytes() > 0 && outboxes[2].bytes() == 0);
         let before = outboxes[0].bytes();
-        assert_eq!(people.tell_session(&ada, Some("b"), &Body::null()), 1);
-        assert_eq!(people.tell_session(&ada, Some("elsewhere"), &Body::null()), 2);
-        assert!(outboxes[0].bytes() < before * 2 && outboxes[2].bytes() == 0);
+        assert_eq!(people.tell_session(&ada, "b", &signal), 1);
+        assert_eq!(people.tell_session(&ada, "elsewhere", &signal), 0);
+        assert!(outboxes[0].bytes() == before && outboxes[2].bytes() == 0);
         people.went(&ada, 1);
         people.went(&ada, 2);
         people.went(&ada, 2);
-        assert_eq!(people.tell(&ada, &Body::null()), 0);
+        assert_eq!(people.tell(&ada, &signal), 0);
         people.went(&bob, 3);
         assert!(people.is_empty());
     }

@@ -6,9 +6,9 @@
 
 use crate::access::Permit;
 use crate::outbox::SessionId;
-use crate::timeline::{Attendance, LISTENING_FOR, Timeline};
+use crate::timeline::{LISTENING_FOR, PresenceUpdate, Timeline};
 use confab_config::{JoinLeave, Rooms as RoomRules};
-use confab_protocol::{Passage, Present, Refusal, Room};
+use confab_protocol::{Present, Refusal, Room};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub struct Presence {
     rules: RoomRules,
     /// The sessions of this hub, in rooms whose listeners can be asked for or are announced.
     here: Mutex<HashMap<Room, HashMap<SessionId, Present>>>,
-    queue: mpsc::Sender<Attendance>,
+    queue: mpsc::Sender<PresenceUpdate>,
     /// What was looked up a moment ago, and when that was begun.
     snapshots: Mutex<HashMap<Room, (Instant, Look)>>,
 }
@@ -57,7 +57,7 @@ pub struct Snapshot {
 
 impl Presence {
     /// Nobody yet; the receiver is for [`Self::run`].
-    pub fn new(timeline: Timeline, rules: RoomRules) -> (Self, mpsc::Receiver<Attendance>) {
+    pub fn new(timeline: Timeline, rules: RoomRules) -> (Self, mpsc::Receiver<PresenceUpdate>) {
         let (queue, changes) = mpsc::channel(QUEUE);
         (Self { timeline, rules, here: Mutex::default(), queue, snapshots: Mutex::default() }, changes)
     }
@@ -90,7 +90,7 @@ impl Presence {
     fn say(&self, room: &Room, who: Present, here: bool, news: bool) {
         let settings = self.rules.settings(room.as_str());
         let (listed, announced) = (settings.presence, settings.join_leave != JoinLeave::Nobody && news);
-        let change = Attendance { passage: Passage { room: room.clone(), who, here }, listed, announced };
+        let change = PresenceUpdate { room: room.clone(), who, here, listed, announced };
         if self.queue.try_send(change).is_err() {
             // Who came is said again soon, who went is forgotten in time; only the announcement is lost.
             tracing::warn!(%room, here, "presence queue full, a join or leave is not announced");
@@ -143,7 +143,7 @@ impl Presence {
     }
 
     /// Tells the timeline what happens, and again who listens, until `stop`; then what is still queued.
-    pub async fn run(&self, mut changes: mpsc::Receiver<Attendance>, stop: CancellationToken) {
+    pub async fn run(&self, mut changes: mpsc::Receiver<PresenceUpdate>, stop: CancellationToken) {
         let mut again = tokio::time::interval(SAY_AGAIN);
         again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(AT_ONCE);
@@ -173,18 +173,20 @@ impl Presence {
         }
     }
 
-    async fn tell(&self, changes: &[Attendance]) {
+    async fn tell(&self, changes: &[PresenceUpdate]) {
         if let Err(error) = self.timeline.attend(changes).await {
             tracing::warn!(%error, changes = changes.len(), "could not tell who came and went");
         }
     }
 
-    fn listed(&self) -> Vec<Attendance> {
+    fn listed(&self) -> Vec<PresenceUpdate> {
         let here = self.here.lock();
         let told = here.iter().filter(|(room, _)| self.rules.settings(room.as_str()).presence);
         told.flat_map(|(room, listeners)| {
-            listeners.values().map(|who| Attendance {
-                passage: Passage { room: room.clone(), who: who.clone(), here: true },
+            listeners.values().map(|who| PresenceUpdate {
+                room: room.clone(),
+                who: who.clone(),
+                here: true,
                 listed: true,
                 announced: false,
             })

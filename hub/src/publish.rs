@@ -27,9 +27,9 @@ use crate::backoff::Backoff;
 use crate::journal::Journal;
 use crate::limits::{Limited, UserLimits};
 use crate::log_limit::LogLimits;
-use crate::people::People;
 use crate::plugin::{Approved, Chain, Consequence, EventContext, Judged, Origin};
 use crate::sanctions::Sanctions;
+use crate::signals::Signals;
 use crate::telemetry::{Stage as Timed, Telemetry};
 use crate::timeline::{self, Appended, Known, Outcome, Placed, Timeline};
 use arc_swap::ArcSwap;
@@ -111,8 +111,8 @@ pub struct Publisher {
     pub outages: Outages,
     /// Knows older events, and those that wait for a moderator.
     pub store: Store,
-    /// Who is connected here, to be told something.
-    pub people: Arc<People>,
+    /// Tells senders something.
+    pub signals: Arc<Signals>,
     /// Whether permits still hold.
     pub access: Arc<Access>,
     /// Where plugins' mutes are kept.

@@ -1,7 +1,7 @@
 //! Review: what moderators see of held events, and what becomes of those when they decide.
 //!
-//! A decision stands in the store, so that of two moderators only one decides. The sender is told by this hub at once, and
-//! by any other hub that serves them as soon as that finds the decision in the store.
+//! A decision stands in the store, so that of two moderators only one decides. The sender is told by a signal, on every hub that
+//! serves them; a hub that did not hear it finds the decision in the store.
 
 mod moderate;
 mod tell;
@@ -9,9 +9,9 @@ mod tell;
 pub use moderate::{Flagged, RevokedTokens, Sanctioned, Sentence};
 
 use crate::access::Moderator;
-use crate::people::People;
 use crate::publish::{Publisher, Receipt};
 use crate::sanctions::Sanctions;
+use crate::signals::Signals;
 use crate::telemetry::Telemetry;
 use confab_protocol::{Body, EventId, Held, HeldEmit, HeldState, Record, Refusal};
 use confab_store::{Keeps, Store};
@@ -25,10 +25,9 @@ const REASON_BYTES_MAX: usize = 1024;
 pub struct Reviewer {
     store: Store,
     publisher: Arc<Publisher>,
-    people: Arc<People>,
+    signals: Arc<Signals>,
     sanctions: Arc<Sanctions>,
     telemetry: Arc<Telemetry>,
-    told: tell::Told,
 }
 
 /// Why a decision came to nothing.
@@ -116,16 +115,11 @@ impl Reviewer {
     pub fn new(
         store: Store,
         publisher: Arc<Publisher>,
-        people: Arc<People>,
+        signals: Arc<Signals>,
         sanctions: Arc<Sanctions>,
         telemetry: Arc<Telemetry>,
     ) -> Self {
-        Self { store, publisher, people, sanctions, telemetry, told: tell::Told::default() }
-    }
-
-    /// Who is connected here.
-    pub fn people(&self) -> &People {
-        &self.people
+        Self { store, publisher, signals, sanctions, telemetry }
     }
 
     /// The oldest `limit` held events, of one state or all, of one room or all.
@@ -155,12 +149,12 @@ impl Reviewer {
         // Published first: should the hub die in between it still waits, and approving it again says it once.
         let receipt = self.publisher.approve(by, held).await.map_err(Error::Refused)?;
         match self.store.decide(id, HeldState::Approved, by.name(), why).await? {
-            Some(held) => self.decided(&held, by, why),
+            Some(held) => self.decided(&held, by, why).await,
             // Denied in the blink of an eye between: it can be heard, and the store says what is.
             None => match self.store.overrule(id, by.name()).await? {
                 Some(held) => {
                     tracing::warn!(%id, by = by.name(), "an event was denied while it was being approved: it is published");
-                    self.decided(&held, by, why);
+                    self.decided(&held, by, why).await;
                 }
                 None => tracing::info!(%id, by = by.name(), "a held event was approved again"),
             },
@@ -176,7 +170,7 @@ impl Reviewer {
         check(why)?;
         match self.store.decide(id, HeldState::Denied, by.name(), why).await? {
             Some(held) => {
-                self.decided(&held, by, why);
+                self.decided(&held, by, why).await;
                 Ok(held.into())
             }
             None => match self.store.held_one(id).await? {
@@ -186,14 +180,14 @@ impl Reviewer {
         }
     }
 
-    fn decided(&self, held: &Held, by: &Moderator, why: Option<&str>) {
+    async fn decided(&self, held: &Held, by: &Moderator, why: Option<&str>) {
         let (id, room, decision) = (held.id(), &held.event.room, held.state.as_str());
         tracing::info!(%id, %room, by = by.name(), decision, why, "a held event was decided");
         self.telemetry.reviewed(decision);
         if held.state == HeldState::Denied {
             held.says.iter().for_each(|words| self.telemetry.plugins.effect(&words.plugin, "say", "dropped"));
         }
-        self.tell(held, why);
+        self.signals.tell_decided(&held.event.sender.user, tell::decision(held, why)).await;
     }
 }
 

@@ -5,7 +5,8 @@ pub mod page_cache;
 
 use crate::dialect::{Dialect, Unsubscribed};
 use crate::outbox::{Frame, Outbox, SessionId};
-use confab_protocol::{Close, Cursor, Kind, Passage, Record, Room, Typing};
+use confab_protocol::signal::{Typing, What};
+use confab_protocol::{Close, Cursor, Kind, Record, Room, Signal};
 use listeners::Listeners;
 use page_cache::{PageCache, weigh};
 use parking_lot::Mutex;
@@ -278,26 +279,20 @@ impl LocalRoom {
         Heard::Delivered
     }
 
-    /// Tells the listeners who asked for it that somebody came or went.
-    pub fn announce(&self, passage: &Passage) {
+    /// Tells listeners something of the moment: those whom it concerns.
+    pub fn tell(&self, signal: &Signal) {
+        let own = match &signal.what {
+            What::Typing(Typing { who }) => Uuid::parse_str(&who.client).ok(),
+            _ => None,
+        };
+        let only_who_asked = matches!(signal.what, What::PresenceChange(_));
         let mut encoded: [Option<Frame>; Dialect::COUNT] = Default::default();
         let state = self.state.lock();
-        let told = state.listeners.iter().filter(|one| one.join_leave && matches!(one.stage, Stage::Live(_)));
+        let live = state.listeners.iter().filter(|one| matches!(one.stage, Stage::Live(_)));
+        let told = live.filter(|one| Some(one.client) != own && (one.join_leave || !only_who_asked));
         for Listener { outbox, dialect, .. } in told {
-            let write = || dialect.presence(&self.name, &passage.who, passage.here);
-            outbox.push_passing(encoded[dialect.index()].get_or_insert_with(write).clone());
-        }
-    }
-
-    /// Tells everyone but their own session that somebody is typing.
-    pub fn announce_typing(&self, typing: &Typing) {
-        let own = Uuid::parse_str(&typing.who.client).ok();
-        let mut encoded: [Option<Frame>; Dialect::COUNT] = Default::default();
-        let state = self.state.lock();
-        let others = state.listeners.iter().filter(|one| Some(one.client) != own);
-        for Listener { outbox, dialect, .. } in others.filter(|one| matches!(one.stage, Stage::Live(_))) {
-            let write = || dialect.typing(typing);
-            outbox.push_passing(encoded[dialect.index()].get_or_insert_with(write).clone());
+            let frame = encoded[dialect.index()].get_or_insert_with(|| dialect.signal(signal));
+            outbox.push_passing(frame.clone());
         }
     }
 

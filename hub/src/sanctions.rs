@@ -8,7 +8,8 @@ mod ledger;
 mod revoked;
 
 use crate::timeline::Timeline;
-use confab_protocol::{Millis, Refusal, Room, UserId};
+use confab_protocol::signal::SanctionsChanged;
+use confab_protocol::{Millis, Refusal, Room, Signal, UserId};
 use confab_store::{Change, Error, Keeps, Precedence, Revocation, Sanction, Store};
 use ledger::Ledger;
 use revoked::Revoked;
@@ -259,7 +260,7 @@ impl Sanctions {
     }
 
     async fn tell_others(&self) {
-        if let Err(error) = self.timeline.tell_news().await {
+        if let Err(error) = self.timeline.tell(&Signal::to_hubs(SanctionsChanged {})).await {
             tracing::debug!(%error, "could not tell other hubs of a mute or a ban: they find it in the store");
         }
     }

@@ -30,6 +30,7 @@ use crate::dialect::{Commands, Dialect, Malformed, Reader, socketio};
 use crate::limits::UserLimits;
 use crate::log_limit::LogLimits;
 use crate::outbox::{Drained, FRAMES_PER_FLUSH, Frame, Outbox, SessionId};
+use crate::people::People;
 use crate::presence::Presence;
 use crate::publish::{Publisher, Turns};
 use crate::recover::Recoverer;
@@ -69,7 +70,9 @@ pub struct Door {
     pub recoverer: Arc<Recoverer>,
     /// Who is here.
     pub presence: Arc<Presence>,
-    /// What moderators can do, and who is connected here.
+    /// Who is connected here.
+    pub people: Arc<People>,
+    /// What moderators can do.
     pub reviewer: Arc<Reviewer>,
     /// Where it is written down what moderators do.
     pub audit: Arc<Audit>,
@@ -152,7 +155,7 @@ pub async fn run(mut link: impl Link, door: Arc<Door>, dialect: Dialect, admissi
     Box::pin(session.leave_all()).await;
     telemetry.passing_let_go.inc_by(session.outbox.take_let_go());
     if let Some(identity) = &session.identity {
-        session.door.reviewer.people().went(&identity.user, session.id);
+        session.door.people.went(&identity.user, session.id);
     }
     if let Some(close) = close {
         telemetry.closed(close);

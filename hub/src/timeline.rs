@@ -11,9 +11,8 @@ pub use counters::Counters;
 pub use memory::{Commit, Memory, MemoryOptions, Past};
 pub use redis::{JournalAccess, Redis, RedisOptions, WaitsFor};
 
-use confab_protocol::{
-    Body, Cursor, Disconnect, Event, EventId, Key, Kind, Passage, Present, Record, Refusal, Room, Trail, Typing, UserId,
-};
+use confab_protocol::signal::PresenceChange;
+use confab_protocol::{Body, Cursor, Event, EventId, Key, Kind, Present, Record, Refusal, Room, Signal, Trail, UserId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -156,7 +155,7 @@ impl Timeline {
     ///
     /// # Errors
     /// [`Error::Unavailable`]: some of it, or nothing, has happened.
-    pub async fn attend(&self, changes: &[Attendance]) -> Result<(), Error> {
+    pub async fn attend(&self, changes: &[PresenceUpdate]) -> Result<(), Error> {
         match self {
             Self::Memory(memory) => {
                 memory.attend(changes);
@@ -177,39 +176,17 @@ impl Timeline {
         }
     }
 
-    /// Tells every hub that hears the room, this one too, that somebody is typing: [`Relay::Typing`].
+    /// Tells every hub that it is for, this one too: [`Relay::Signal`]. One for a room is for the hubs that hear it.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]: perhaps nobody was told.
-    pub async fn tell_typing(&self, typing: &Typing) -> Result<(), Error> {
+    /// [`Error::Unavailable`]: perhaps nobody was told. [`Error::Refused`]: it is larger than a signal may be.
+    pub async fn tell(&self, signal: &Signal) -> Result<(), Error> {
         match self {
             Self::Memory(memory) => {
-                memory.tell_typing(typing);
+                memory.tell(signal);
                 Ok(())
             }
-            Self::Redis(redis) => Box::pin(redis.tell_typing(typing)).await,
-        }
-    }
-
-    /// Tells every other hub that there is news in the store: [`Relay::News`]. Embedded there is no other.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]: perhaps nobody was told.
-    pub async fn tell_news(&self) -> Result<(), Error> {
-        match self {
-            Self::Memory(_) => Ok(()),
-            Self::Redis(redis) => Box::pin(redis.tell_news()).await,
-        }
-    }
-
-    /// Tells every hub that sessions are to end: [`Relay::Disconnect`]. Embedded there is no other.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]: perhaps nobody was told.
-    pub async fn tell_disconnect(&self, disconnect: &Disconnect) -> Result<(), Error> {
-        match self {
-            Self::Memory(_) => Ok(()),
-            Self::Redis(redis) => Box::pin(redis.tell_disconnect(disconnect)).await,
+            Self::Redis(redis) => Box::pin(redis.tell(signal)).await,
         }
     }
 
@@ -250,15 +227,27 @@ pub struct Listeners {
     pub total: usize,
 }
 
-/// That somebody came or went, and what of it is kept.
+/// That a session came into a room or went, and what of it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attendance {
-    /// Who, where.
-    pub passage: Passage,
+pub struct PresenceUpdate {
+    /// Where.
+    pub room: Room,
+    /// Who.
+    pub who: Present,
+    /// It came; otherwise it went.
+    pub here: bool,
     /// Those who listen to the room can be asked for.
     pub listed: bool,
     /// Listeners are told.
     pub announced: bool,
+}
+
+impl PresenceUpdate {
+    /// What listeners are told, if they are.
+    fn signal(&self) -> Option<Signal> {
+        let change = PresenceChange { who: self.who.clone(), here: self.here };
+        self.announced.then(|| Signal::to_room(self.room.clone(), change))
+    }
 }
 
 /// What went wrong with the timeline.
@@ -395,16 +384,10 @@ pub struct Window {
 pub enum Relay {
     /// An event, also the hub's own. Per room in order, unless something was lost on the way.
     Event(Arc<Record>),
-    /// Somebody came or went. It has no place in the order, and may be lost.
-    Passage(Arc<Passage>),
+    /// Something of the moment. It has no place in the order, and may be lost.
+    Signal(Arc<Signal>),
     /// Something may have been lost: compare every room by offset.
     Compare,
-    /// Somebody is typing. It has no place in the order, and may be lost.
-    Typing(Arc<Typing>),
-    /// A hub has changed what moderation keeps in the store. It may be lost.
-    News,
-    /// A hub was asked to end somebody's sessions. It may be lost.
-    Disconnect(Arc<Disconnect>),
 }
 
 /// The record as it is served once its event, or what it edits, has been deleted: the body is gone, the place stays.

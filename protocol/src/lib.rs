@@ -12,6 +12,7 @@ pub mod ids;
 pub mod present;
 pub mod record;
 pub mod refusal;
+pub mod signal;
 mod verb;
 
 pub use body::Body;
@@ -20,7 +21,8 @@ pub use cursor::{Cursor, Epoch};
 pub use event::{Annotations, Draft, Event, Kind, Millis, Sender};
 pub use held::{Held, HeldEmit, HeldState};
 pub use ids::{EventId, InvalidName, Key, Room, UserId};
-pub use present::{Disconnect, Passage, Present, Typing};
+pub use present::Present;
 pub use record::{PublicRecord, Record, Step, Trail, VerdictName};
 pub use refusal::Refusal;
+pub use signal::Signal;
 pub use verb::{SOCKET_IO_COMMANDS, VerbName};

@@ -31,6 +31,8 @@ pub struct Plan {
     pub redis_of: Vec<(usize, String)>,
     /// A PostgreSQL of its own, with its database.
     pub postgres: Option<String>,
+    /// Other addresses (`host:port`) of PostgreSQL for single hubs, such as a wire's.
+    pub postgres_of: Vec<(usize, String)>,
     /// `journal.kafka.delivery_timeout`.
     pub delivery_timeout: &'static str,
     /// More of `[timeline.redis]`.
@@ -49,11 +51,18 @@ impl Default for Plan {
             kafka: None,
             redis_of: Vec::new(),
             postgres: None,
+            postgres_of: Vec::new(),
             delivery_timeout: "30s",
             timeline: String::new(),
             journal: String::new(),
         }
     }
+}
+
+/// The `host:port` of an address of PostgreSQL.
+pub fn authority(address: &str) -> String {
+    let (_, behind) = address.rsplit_once('@').unwrap_or(("", address));
+    behind.split('/').next().unwrap_or(behind).to_owned()
 }
 
 /// A cluster: Redis, Kafka and PostgreSQL with names of its own in them, hubs, and a consumer.
@@ -92,7 +101,7 @@ impl Cluster {
         let (base, _) = admin.rsplit_once('/').context("the address of PostgreSQL names a database")?;
         let postgres = format!("{base}/{prefix}");
         let folder = TempDir::with_prefix("confab-")?;
-        let text = |redis: &str, listen: &str, admin: &str| {
+        let text = |redis: &str, postgres: &str, listen: &str, admin: &str| {
             format!(
                 "listen = \"{listen}\"\nadmin = \"{admin}\"\n{ROOT}\n[auth]\ninsecure = true\n{}\n\
                  [timeline.redis]\nurl = \"{redis}\"\nprefix = \"{prefix}\"\nbuckets = 8\ntimeout = \"1s\"\nhub_lease = \"2s\"\n{}\n\
@@ -104,14 +113,18 @@ impl Cluster {
         let mut hubs = Vec::new();
         for n in 0..plan.hubs {
             let own = plan.redis_of.iter().find(|(hub, _)| *hub == n).map_or(&redis, |(_, address)| address);
+            let store = match plan.postgres_of.iter().find(|(hub, _)| *hub == n) {
+                Some((_, address)) => postgres.replace(&authority(&postgres), address),
+                None => postgres.clone(),
+            };
             let free = |listen: &str, admin: &str| {
-                let written = text(own, listen, admin);
+                let written = text(own, &store, listen, admin);
                 written.replace(&format!("[consumer]\nadmin = \"{admin}\"\n"), "")
             };
             hubs.push(Running::new(folder.path(), &format!("hub-{n}"), "confab", free)?);
         }
         let consumer = Running::new(folder.path(), "consumer", "confab-consumer", |listen, admin| {
-            text(&redis, listen, admin).replacen(&format!("admin = \"{admin}\"\n"), "", 1)
+            text(&redis, &postgres, listen, admin).replacen(&format!("admin = \"{admin}\"\n"), "", 1)
         })?;
         let mut cluster = Self { hubs, consumer, prefix, redis, kafka, postgres, admin, folder };
         let (status, out, err) = cluster.hubs[0].verb(&["migrate"])?;

@@ -3,8 +3,8 @@
 use super::gate::Operator;
 use super::held::{audited, decide, event_act, on_main};
 use super::{Shared, act, problem};
-use crate::disconnect::Disconnected;
 use crate::review::Sentence;
+use crate::signals::Disconnected;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -221,10 +221,10 @@ pub(super) async fn disconnect(
     let reconnect = reconnect.unwrap_or(true);
     let details = json!({ "session": session, "reconnect": reconnect }).to_string();
     let act = Act { user: Some(user.to_string()), reason, details: Some(details), ..act(&operator, "disconnect") };
-    let disconnects = shared.hub().disconnects().clone();
+    let signals = shared.hub().signals().clone();
     let done = shared.main.spawn({
         let (user, session) = (user.clone(), session.clone());
-        async move { disconnects.disconnect(user, session, reconnect).await }
+        async move { signals.disconnect(user, session, reconnect).await }
     });
     let (answer, outcome) = match done.await {
         Ok(Disconnected { here, told: Ok(()) }) => {

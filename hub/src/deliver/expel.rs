@@ -3,20 +3,10 @@
 use crate::people::{Here, People};
 use crate::room::Rooms;
 use crate::sanctions::PutOut;
-use confab_protocol::{Body, Close, Millis, Room};
+use confab_protocol::signal::Ban;
+use confab_protocol::{Close, Signal};
 use confab_store::{Change, Revocation, Sanction};
 use std::sync::Arc;
-
-/// What somebody is told who is banned while they are here.
-#[derive(serde::Serialize)]
-struct BanOut<'a> {
-    r#type: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    room: Option<&'a Room>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    until: Option<Millis>,
-    reason: &'a str,
-}
 
 /// Takes whoever is banned out of the room, or off the hub: from here on they hear nothing more there, whatever their
 /// sessions are busy with; those leave as soon as they look up. Sessions of users whose tokens were revoked look at theirs.
@@ -30,13 +20,14 @@ pub fn expel(people: Arc<People>, rooms: Arc<Rooms>) -> PutOut {
         let Change::Sanction(Sanction { room, until, reason, .. }) = change else {
             return sessions.iter().for_each(|(_, here)| here.outbox.summon());
         };
+        let ban = Ban { room: room.clone(), until: *until, reason: reason.clone() };
+        let signal = Signal::to_user(user.clone(), ban);
         let room = room.as_ref();
-        let message = Body::of(&BanOut { r#type: "ban", room, until: *until, reason });
         for (session, Here { outbox, dialect, .. }) in &sessions {
             if let Some(room) = room.and_then(|room| rooms.get(room)) {
                 room.leave(*session);
             }
-            outbox.push(dialect.message(&message));
+            outbox.push(dialect.signal(&signal));
             match room {
                 Some(_) => outbox.summon(),
                 None => outbox.close(Close::ForceDisconnect),
@@ -53,7 +44,7 @@ mod tests {
     use crate::dialect::Dialect;
     use crate::outbox::{Drained, Frame, Outbox};
     use crate::room::{Newcomer, Standing};
-    use confab_protocol::{Cursor, UserId};
+    use confab_protocol::{Cursor, Room, UserId};
     use confab_store::Keeps;
     use uuid::Uuid;
 

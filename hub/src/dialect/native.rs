@@ -21,9 +21,6 @@ pub const SUBPROTOCOL_PROTOBUF: &str = "centrifuge-protobuf";
 /// What the hub calls itself in its first reply.
 const VERSION: &str = concat!("confab ", env!("CARGO_PKG_VERSION"));
 
-/// The type of a publication that says that somebody is typing.
-const TYPING: &str = "typing";
-
 /// The frame does not follow the protocol.
 #[derive(Debug, thiserror::Error)]
 pub enum Malformed {

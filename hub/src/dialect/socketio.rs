@@ -10,4 +10,4 @@ pub use assemble::{Assembler, Bounds};
 pub use mapping::Mapping;
 pub use packet::{Kind, Malformed, Packet};
 pub use read::Reader;
-pub use write::{farewell, message, publication, refused, reply, typing, unsubscribed};
+pub use write::{farewell, publication, refused, reply, signal, unsubscribed};

@@ -18,7 +18,7 @@ pub struct Metric {
 }
 
 /// All of them.
-pub static METRICS: [Metric; 18] = [
+pub static METRICS: [Metric; 20] = [
     of("sends_under_way", Gauge, "Sends and reads being worked on", |hub| hub.publisher.tasks.len() as f64),
     of("sends_unjournaled", Gauge, "Sends let in and not journaled yet", |hub| hub.publisher.outages.waiting() as f64),
     of("journal_healthy", Gauge, "1 while the journal takes records", |hub| f64::from(hub.journal.healthy())),
@@ -63,8 +63,14 @@ pub static METRICS: [Metric; 18] = [
     of("timeline_unreadable_relays", Counter, "Relayed events that could not be read", |hub| {
         count(&hub.timeline.counters().unreadable_relays)
     }),
-    of("timeline_lost_passages", Counter, "Comings and goings left out because the relay's queue was full", |hub| {
-        count(&hub.timeline.counters().lost_passages)
+    of("timeline_lost_signals", Counter, "Signals left out because the relay's queue was full", |hub| {
+        count(&hub.timeline.counters().lost_signals)
+    }),
+    of("timeline_unreadable_signals", Counter, "Relayed signals that could not be read", |hub| {
+        count(&hub.timeline.counters().unreadable_signals)
+    }),
+    of("timeline_unknown_signals", Counter, "Relayed signals of kinds that only other versions know", |hub| {
+        count(&hub.timeline.counters().unknown_signals)
     }),
 ];
 

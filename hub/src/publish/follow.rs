@@ -4,12 +4,13 @@
 //! of it can fail an event: what cannot be done is counted and logged.
 
 use super::{Publisher, WRITE_AGAIN};
+use crate::actor::PLUGIN_USER;
 use crate::backoff::Backoff;
 use crate::plugin::{Consequence, Effect, Emitted};
 use crate::sanctions::now_ms;
-use confab_protocol::{Body, Event, EventId, HeldEmit, Key, Record, Room, Trail};
+use confab_protocol::signal::Notice;
+use confab_protocol::{Body, Event, EventId, HeldEmit, Record, Room, Sender, Signal, Trail};
 use confab_store::{Flag, Keeps, Sanction};
-use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -32,17 +33,6 @@ pub(super) enum Fate {
     Gone,
 }
 
-/// What a sender, and nobody else, is told.
-#[derive(Serialize)]
-struct NoticeOut<'a> {
-    r#type: &'static str,
-    room: &'a Room,
-    id: EventId,
-    key: &'a Key,
-    plugin: &'a str,
-    text: &'a str,
-}
-
 impl Publisher {
     /// Does what plugins asked for besides their decision. What must hold from now on holds when this returns; the rest goes
     /// on beside the answer.
@@ -53,7 +43,7 @@ impl Publisher {
         let (mut later, mut said) = (Vec::new(), Vec::new());
         for (n, Consequence { plugin, effect }) in consequences.into_iter().enumerate() {
             match effect {
-                Effect::Notice(text) => self.notice(event, &plugin, &text),
+                Effect::Notice(text) => self.notice(event, plugin, text),
                 Effect::Mute { seconds, reason } => {
                     let mute = self.mute(event, &plugin, seconds, reason);
                     later.push((plugin, Later::Mute(mute)));
@@ -86,13 +76,26 @@ impl Publisher {
         }
     }
 
-    /// Tells the session that it came from, or, where it came from none that is here, all of the sender's.
-    fn notice(&self, event: &Event, plugin: &str, text: &str) {
-        let (room, id, key) = (&event.room, event.id, &event.key);
-        let message = Body::of(&NoticeOut { r#type: "notice", room, id, key, plugin, text });
-        let told = self.people.tell_session(&event.sender.user, event.sender.client.as_deref(), &message);
-        self.telemetry.plugins.effect(plugin, "notice", if told > 0 { "done" } else { "nobody" });
-        tracing::debug!(plugin, %room, event = %id, told, "plugin told the sender something");
+    /// Tells the session that the event came from, or, where it came from none that is here, all of the sender's on every hub.
+    fn notice(self: &Arc<Self>, event: &Event, plugin: String, text: String) {
+        let Sender { user, client, .. } = &event.sender;
+        let notice = Notice { room: event.room.clone(), id: event.id, key: event.key.clone(), plugin, text };
+        let plugin = notice.plugin.clone();
+        let signal = Signal::to_user(user.clone(), notice);
+        if client.as_deref().is_some_and(|client| self.signals.tell_session(user, client, &signal)) {
+            return self.telemetry.plugins.effect(&plugin, "notice", "done");
+        }
+        if user.as_str().starts_with(PLUGIN_USER) {
+            return self.telemetry.plugins.effect(&plugin, "notice", "nobody");
+        }
+        let publisher = self.clone();
+        self.tasks.spawn(async move {
+            let told = publisher.timeline.tell(&signal).await;
+            publisher.telemetry.plugins.effect(&plugin, "notice", if told.is_ok() { "relayed" } else { "failed" });
+            if let Err(error) = told {
+                tracing::warn!(plugin, %error, "notice of a plugin not told");
+            }
+        });
     }
 
     fn mute(&self, event: &Event, plugin: &str, seconds: u32, reason: String) -> Sanction {

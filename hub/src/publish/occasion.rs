@@ -8,7 +8,8 @@ use crate::access::Permit;
 use crate::actor::Actor;
 use crate::plugin::{Consequence, EventContext, Judged, Origin};
 use confab_config::JudgedKind;
-use confab_protocol::{Body, Draft, Event, Key, Kind, Refusal, Room, Typing};
+use confab_protocol::signal::Typing;
+use confab_protocol::{Body, Draft, Event, Key, Kind, Refusal, Room, Signal};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -86,8 +87,8 @@ impl Publisher {
         } else {
             self.telemetry.occasion(JudgedKind::Typing.as_str(), "accepted");
         }
-        let typing = Typing { room: permit.room().clone(), who: permit.actor().present() };
-        if let Err(error) = self.timeline.tell_typing(&typing).await {
+        let typing = Typing { who: permit.actor().present() };
+        if let Err(error) = self.timeline.tell(&Signal::to_room(permit.room().clone(), typing)).await {
             tracing::debug!(%error, "could not tell that somebody is typing"); // in a moment they say so again
         }
         Ok(())

@@ -9,7 +9,6 @@ use crate::backends::Backends;
 use crate::background::Background;
 use crate::deliver::{Deliverer, expel};
 use crate::dialect::socketio::Mapping;
-use crate::disconnect::Disconnects;
 use crate::hub::Hub;
 use crate::hub::reload::Reloader;
 use crate::limits::UserLimits;
@@ -24,6 +23,7 @@ use crate::room::Rooms;
 use crate::room::page_cache::CacheBytes;
 use crate::sanctions::Sanctions;
 use crate::session::Door;
+use crate::signals::Signals;
 use crate::telemetry::Telemetry;
 use arc_swap::ArcSwap;
 use confab_config::{Loaded, Profile, Rooms as RoomRules};
@@ -50,6 +50,7 @@ pub(super) struct Running {
 struct Shared {
     rooms: Arc<Rooms>,
     people: Arc<People>,
+    signals: Arc<Signals>,
     sanctions: Arc<Sanctions>,
     access: Arc<Access>,
     rules: RoomRules,
@@ -75,7 +76,6 @@ impl Running {
         let (audit, writer) = Audit::new(backends.store.clone(), config.audit_retention, shared.telemetry.clone());
         auditing.spawn(writer.run(auditing.stop()));
         let audit = Arc::new(audit);
-        let disconnects = Arc::new(Disconnects::new(shared.people.clone(), backends.timeline.clone()));
         shared.sanctions.look_at_start().await;
         let publisher = shared.publisher(loaded, chain, &backends);
         let recoverer = shared.recoverer(loaded, &backends);
@@ -96,11 +96,12 @@ impl Running {
             reloader,
             reviewer: reviewer.clone(),
             audit: audit.clone(),
-            disconnects: disconnects.clone(),
+            signals: shared.signals.clone(),
             draining: shared.draining.clone(),
         });
         let door = Arc::new(Door {
             access: shared.access,
+            people: shared.people,
             presence,
             reviewer,
             audit,
@@ -120,8 +121,7 @@ impl Running {
         let deliverer = Deliverer {
             rooms: shared.rooms,
             timeline: backends.timeline,
-            sanctions: shared.sanctions,
-            disconnects,
+            signals: shared.signals,
             telemetry: shared.telemetry,
         };
         let delivering = tokio::spawn(deliverer.run(backends.relay));
@@ -135,10 +135,12 @@ impl Shared {
         let people = Arc::new(People::default());
         let put_out = expel(people.clone(), rooms.clone());
         let sanctions = Arc::new(Sanctions::new(backends.store.clone(), backends.timeline.clone(), put_out));
-        let rules = RoomRules::new(&loaded.config);
+        let (timeline, rules) = (backends.timeline.clone(), RoomRules::new(&loaded.config));
+        let signals = Arc::new(Signals::new(timeline, rooms.clone(), people.clone(), sanctions.clone()));
         Self {
             rooms,
             people,
+            signals,
             access: Arc::new(Access::new(sanctions.clone(), rules.clone())),
             sanctions,
             rules,
@@ -155,7 +157,7 @@ impl Shared {
             journal: backends.journal.clone(),
             outages: Outages::new(loaded.config.journal.kafka.as_ref()),
             store: backends.store.clone(),
-            people: self.people.clone(),
+            signals: self.signals.clone(),
             access: self.access.clone(),
             sanctions: self.sanctions.clone(),
             emits: EmitQueue::default(),
@@ -190,14 +192,14 @@ impl Shared {
         let reviewer = Arc::new(Reviewer::new(
             backends.store.clone(),
             publisher.clone(),
-            self.people.clone(),
+            self.signals.clone(),
             self.sanctions.clone(),
             self.telemetry.clone(),
         ));
         if profile == Profile::Cluster {
             let stop = self.draining.clone();
-            let listening = reviewer.clone();
-            self.background.spawn(async move { listening.listen(stop).await });
+            let looking = reviewer.clone();
+            self.background.spawn(async move { looking.look_again(stop).await });
         }
         reviewer
     }

@@ -48,7 +48,7 @@ impl Session {
         self.door.access.not_shut_out(&identity.user)?;
         self.actor = Some(Arc::new(identity.actor(&self.client)));
         let door = self.door.clone();
-        let (people, limits) = (door.reviewer.people(), &door.user_limits);
+        let (people, limits) = (&door.people, &door.user_limits);
         if people.count(&identity.user) >= limits.sessions_max() {
             return Err(limits.too_many_sessions(&identity.user).into());
         }

@@ -24,8 +24,12 @@ pub struct Counters {
     pub forgotten_refusals: AtomicU64,
     /// Relayed events that could not be read.
     pub unreadable_relays: AtomicU64,
-    /// Comings and goings left out because the relay's queue was full.
-    pub lost_passages: AtomicU64,
+    /// Signals left out because the relay's queue was full.
+    pub lost_signals: AtomicU64,
+    /// Signals that could not be read.
+    pub unreadable_signals: AtomicU64,
+    /// Signals of kinds that only other versions know.
+    pub unknown_signals: AtomicU64,
     /// When the relay was last heard, in milliseconds since the first look at a clock; 0: not yet, or embedded.
     relay_heard_at: AtomicU64,
 }

@@ -10,7 +10,8 @@ mod writer;
 use super::relays::Relays;
 use super::{Appended, BoxError, Counters, Entry, Error, Known, Listeners, Outcome, Range, Relay, Window};
 use crate::journal;
-use confab_protocol::{Cursor, EventId, Key, Millis, Present, Record, Refusal, Room, Typing, UserId};
+use confab_protocol::signal::To;
+use confab_protocol::{Cursor, EventId, Key, Millis, Present, Record, Refusal, Room, Signal, UserId};
 use confab_store::KeyUse;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
@@ -160,30 +161,37 @@ impl Memory {
         self.inner.rooms.heard.lock().remove(room);
     }
 
-    pub(super) fn attend(&self, changes: &[super::Attendance]) {
-        let rooms = &self.inner.rooms;
-        for super::Attendance { passage, listed, announced } in changes {
-            if *listed {
-                let mut listeners = rooms.listeners.lock();
-                let here = listeners.entry(passage.room.clone()).or_default();
-                match passage.here {
-                    true => here.insert(passage.who.client.clone(), passage.who.clone()),
-                    false => here.remove(&passage.who.client),
-                };
-                if here.is_empty() {
-                    listeners.remove(&passage.room);
-                }
+    pub(super) fn attend(&self, changes: &[super::PresenceUpdate]) {
+        for change in changes {
+            if change.listed {
+                self.note(change);
             }
-            if *announced && rooms.heard.lock().contains(&passage.room) {
-                rooms.relays.passage(Arc::new(passage.clone()));
+            if let Some(signal) = change.signal() {
+                self.tell(&signal);
             }
         }
     }
 
-    pub(super) fn tell_typing(&self, typing: &Typing) {
+    fn note(&self, change: &super::PresenceUpdate) {
+        let mut listeners = self.inner.rooms.listeners.lock();
+        let here = listeners.entry(change.room.clone()).or_default();
+        match change.here {
+            true => here.insert(change.who.client.clone(), change.who.clone()),
+            false => here.remove(&change.who.client),
+        };
+        if here.is_empty() {
+            listeners.remove(&change.room);
+        }
+    }
+
+    pub(super) fn tell(&self, signal: &Signal) {
         let rooms = &self.inner.rooms;
-        if rooms.heard.lock().contains(&typing.room) {
-            rooms.relays.typing(Arc::new(typing.clone()));
+        let heard = match &signal.to {
+            To::Room(room) => rooms.heard.lock().contains(room),
+            To::User(_) | To::Hubs => true,
+        };
+        if heard {
+            rooms.relays.signal(Arc::new(signal.clone()));
         }
     }
 

@@ -29,6 +29,7 @@ mod receipt_lease;
 mod refusal;
 mod scripts;
 mod server;
+mod signal;
 mod steps;
 mod subscriber;
 mod sweep;

@@ -1,7 +1,8 @@
 //! The bounded queue through which a hub hears its rooms.
 
 use super::{Counters, Relay};
-use confab_protocol::{Disconnect, Passage, Record, Typing};
+use confab_protocol::signal::To;
+use confab_protocol::{Record, Signal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc::error::TrySendError;
@@ -38,34 +39,14 @@ impl Relays {
         }
     }
 
-    /// Passes on that somebody came or went. Where there is no room it is left out, counted: it has no place that would
-    /// be missed.
-    pub(super) fn passage(&self, passage: Arc<Passage>) {
-        self.passing(Relay::Passage(passage));
-    }
-
-    /// The same, that somebody is typing.
-    pub(super) fn typing(&self, typing: Arc<Typing>) {
-        self.passing(Relay::Typing(typing));
-    }
-
-    fn passing(&self, relay: Relay) {
-        if let Err(TrySendError::Full(_)) = self.queue.try_send(relay) {
-            Counters::add(&self.counters.lost_passages);
-            tracing::debug!("a full relay queue: somebody came, went or typed unannounced");
-        }
-    }
-
-    /// Passes on that there is news in the store. Where there is no room it is left out: the store is asked anyway.
-    pub(super) fn news(&self) {
-        let _ = self.queue.try_send(Relay::News);
-    }
-
-    /// Passes on that sessions are to end. Where there is no room it is left out, and said: an operator may ask again.
-    pub(super) fn disconnect(&self, disconnect: Arc<Disconnect>) {
-        if let Err(TrySendError::Full(_)) = self.queue.try_send(Relay::Disconnect(disconnect)) {
-            Counters::add(&self.counters.lost_passages);
-            tracing::warn!("a full relay queue: an operator's disconnect is not done here");
+    /// Passes a signal on. Where there is no room it is left out, counted: it has no place that would be missed.
+    pub(super) fn signal(&self, signal: Arc<Signal>) {
+        let Err(TrySendError::Full(Relay::Signal(signal))) = self.queue.try_send(Relay::Signal(signal)) else { return };
+        Counters::add(&self.counters.lost_signals);
+        let kind = signal.what.kind();
+        match &signal.to {
+            To::Room(room) => tracing::debug!(kind, %room, "signal dropped: the relay queue is full"),
+            To::User(_) | To::Hubs => tracing::warn!(kind, "signal dropped: the relay queue is full"),
         }
     }
 

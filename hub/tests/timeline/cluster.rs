@@ -126,7 +126,7 @@ impl Given {
                     self.fetch(timeline, name).await;
                 }
             }
-            Relay::Passage(_) | Relay::Typing(_) | Relay::News | Relay::Disconnect(_) => {}
+            Relay::Signal(_) => {}
         }
     }
 }

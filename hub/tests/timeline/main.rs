@@ -13,6 +13,7 @@ mod proxy;
 mod sentinel;
 mod server;
 mod setup;
+mod signals;
 #[path = "../shared/waiting.rs"]
 mod waiting;
 mod world;

@@ -3,9 +3,11 @@
 use crate::contract::contract;
 use crate::hubs::pair;
 use crate::server::connection;
+use crate::signals::heard;
 use crate::world::{World, entry, redis_options, room, user};
-use confab_hub::timeline::{Attendance, Relay, Timeline};
-use confab_protocol::{Body, Passage, Present, Typing};
+use confab_hub::timeline::{PresenceUpdate, Timeline};
+use confab_protocol::signal::PresenceChange;
+use confab_protocol::{Body, Present, Signal};
 
 contract!(
     whoever_came_is_listed_in_that_room_until_it_goes,
@@ -13,22 +15,20 @@ contract!(
     many_who_come_and_go_at_once_are_each_taken_in_their_order,
     what_is_announced_is_heard_where_the_room_is_heard_and_takes_no_place,
     what_is_announced_need_not_be_listed_nor_the_other_way_round,
-    that_somebody_is_typing_is_heard_where_the_room_is_heard,
 );
 
-fn present(name: &str, client: &str) -> Present {
+pub fn present(name: &str, client: &str) -> Present {
     Present { user: user(name), client: client.to_owned(), info: None }
 }
 
 /// `who` came to a room, or went from it: noted, and told to nobody.
-fn noted(name: &str, who: &Present, here: bool) -> Attendance {
-    let passage = Passage { room: room(name), who: who.clone(), here };
-    Attendance { passage, listed: true, announced: false }
+fn noted(name: &str, who: &Present, here: bool) -> PresenceUpdate {
+    PresenceUpdate { room: room(name), who: who.clone(), here, listed: true, announced: false }
 }
 
 /// The same, told and not noted.
-fn announced(name: &str, who: &Present, here: bool) -> Attendance {
-    Attendance { listed: false, announced: true, ..noted(name, who, here) }
+fn announced(name: &str, who: &Present, here: bool) -> PresenceUpdate {
+    PresenceUpdate { listed: false, announced: true, ..noted(name, who, here) }
 }
 
 /// Everybody who listens, in the order of the sessions' names.
@@ -84,8 +84,8 @@ async fn what_is_announced_is_heard_where_the_room_is_heard_and_takes_no_place(m
     world.timeline.subscribe(&room("team")).await.unwrap();
     for here in [true, false] {
         world.timeline.attend(&[announced("unheard", &ada, here), announced("team", &ada, here)]).await.unwrap();
-        let Relay::Passage(passage) = world.relayed().await else { panic!("no passage was heard") };
-        assert_eq!(*passage, Passage { room: room("team"), who: ada.clone(), here });
+        let change = PresenceChange { who: ada.clone(), here };
+        assert_eq!(heard(&mut world).await, Signal::to_room(room("team"), change));
     }
     let said = world.publish(&entry("team", "k", "hi")).await;
     assert_eq!((world.hears().await.event.id, said.cursor.offset), (said.event.id, 1));
@@ -96,30 +96,9 @@ async fn what_is_announced_need_not_be_listed_nor_the_other_way_round(mut world:
     world.timeline.subscribe(&room("team")).await.unwrap();
     world.timeline.attend(&[noted("team", &ada, true), announced("team", &bob, true)]).await.unwrap();
     assert_eq!(listeners(&world.timeline, "team").await, [ada]);
-    let Relay::Passage(passage) = world.relayed().await else { panic!("no passage was heard") };
-    assert_eq!(passage.who, bob);
+    assert_eq!(heard(&mut world).await, Signal::to_room(room("team"), PresenceChange { who: bob, here: true }));
     world.publish(&entry("team", "k", "the next that is heard")).await;
     world.hears().await;
-}
-
-async fn that_somebody_is_typing_is_heard_where_the_room_is_heard(mut world: World) {
-    let typing = |name: &str| Typing { room: room(name), who: present("ada", "a") };
-    world.timeline.subscribe(&room("team")).await.unwrap();
-    world.timeline.tell_typing(&typing("unheard")).await.unwrap();
-    world.timeline.tell_typing(&typing("team")).await.unwrap();
-    let Relay::Typing(heard) = world.relayed().await else { panic!("nobody was heard typing") };
-    assert_eq!(*heard, typing("team"));
-    world.publish(&entry("team", "k", "it takes no place")).await;
-    assert_eq!(world.hears().await.cursor.offset, 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_hub_is_told_of_news_whatever_it_listens_to() {
-    let (mut one, mut other) = pair(redis_options()).await;
-    one.timeline.tell_news().await.unwrap();
-    for hub in [&mut one, &mut other] {
-        assert!(matches!(hub.relayed().await, Relay::News));
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -89,11 +89,8 @@ impl World {
     pub async fn hears(&mut self) -> Arc<Record> {
         match self.relayed().await {
             Relay::Event(record) => record,
-            Relay::Passage(passage) => panic!("{passage:?} where an event was expected"),
             Relay::Compare => panic!("asked to compare where an event was expected"),
-            Relay::Typing(typing) => panic!("{typing:?} where an event was expected"),
-            Relay::News => panic!("told of news where an event was expected"),
-            Relay::Disconnect(_) => panic!("told to disconnect somebody where an event was expected"),
+            Relay::Signal(signal) => panic!("{signal:?} where an event was expected"),
         }
     }
 

@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result};
 use confab_tests::client::{Answer, Client};
-use confab_tests::world::{Cluster, Embedded, Plan, plugin};
+use confab_tests::proxy::{Fault, Proxy};
+use confab_tests::world::{Cluster, Embedded, Plan, authority, plugin, service};
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
 
@@ -124,5 +125,22 @@ async fn what_is_held_survives_every_hub_and_the_sender_is_told_wherever_they_ar
     assert!(decide(&second, "deny")?.0.success());
     let denied = told(&mut ada).await?;
     assert_eq!((&denied["id"], &denied["decision"]), (&json!(second), &json!("denied")));
+    world.end().await
+}
+
+/// The store is not asked: the hub of the sender cannot reach it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_hears_of_a_decision_on_another_hub_although_their_own_cannot_ask_the_store() -> Result<()> {
+    let store = Proxy::to(&authority(&service("CONFAB_TEST_POSTGRES")?)).await?;
+    let postgres_of = vec![(1, store.address.to_string())];
+    let world = Cluster::planned(Plan { more: holding()?, postgres_of, ..Plan::default() }).await?;
+    let mut ada = Client::connect(&world.hubs[1].listen, "ada").await?;
+    let (first, second) = (held(&ada, "k1").await?, held(&ada, "k2").await?);
+    store.set(Fault::Cut);
+    for (id, verb, decision) in [(&first, "deny", "denied"), (&second, "approve", "approved")] {
+        assert!(world.hubs[0].verb(&["held", verb, id, "--json"])?.0.success());
+        let heard = told(&mut ada).await?;
+        assert_eq!((&heard["id"], &heard["decision"]), (&json!(id), &json!(decision)));
+    }
     world.end().await
 }

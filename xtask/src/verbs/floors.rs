@@ -24,7 +24,7 @@ const FLOORS: [&[&str]; 13] = [
     &["auth", "dialect", "kv", "timeline"],
     &["people", "plugin", "room", "sanctions"],
     &["access", "telemetry"],
-    &["admission", "audit", "disconnect", "limits", "presence"],
+    &["admission", "audit", "limits", "presence", "signals"],
     &["deliver", "publish", "recover"],
     &["review"],
     &["hub", "session"],

@@ -1,9 +1,10 @@
 //! The JSON encoding of the native dialect. Several JSON objects may share a frame, divided by line feeds.
 
-use super::{Malformed, TYPING, Unsubscribed, of_stream, oldest, refused, since, tags, wish};
+use super::{Malformed, Unsubscribed, of_stream, oldest, refused, since, tags, wish};
 use crate::dialect::command::{Command, Done, Joined, Numbered, Recovery, Reply, Since, nullable};
 use crate::outbox::Frame;
-use confab_protocol::{Body, Present, Record, Room, Typing, UserId};
+use confab_protocol::signal::{PresenceChange, To, Typing, What};
+use confab_protocol::{Body, Present, Record, Room, Signal, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -455,20 +456,23 @@ pub fn unsubscribed(room: &Room, why: Unsubscribed) -> Frame {
     push(room, WhatOut::Unsubscribe(ReasonOut { code: why.code(), reason: why.reason() }))
 }
 
-/// Tells a listener that another came or went.
-pub fn presence(room: &Room, who: &Present, here: bool) -> Frame {
-    let who = WhoOut { info: InfoOut::of(who) };
-    push(room, if here { WhatOut::Join(who) } else { WhatOut::Leave(who) })
+/// Writes a signal: what is for a room as a push of its channel, what is for a user as an asynchronous message of the protocol.
+pub fn signal(signal: &Signal) -> Frame {
+    match (&signal.to, &signal.what) {
+        (To::Room(room), What::PresenceChange(PresenceChange { who, here })) => {
+            let who = WhoOut { info: InfoOut::of(who) };
+            push(room, if *here { WhatOut::Join(who) } else { WhatOut::Leave(who) })
+        }
+        (To::Room(room), What::Typing(Typing { who })) => {
+            let tags = BTreeMap::from([("type", signal.what.kind())]);
+            push(room, WhatOut::Typing(TypingOut { data: (), info: InfoOut::of(who), tags }))
+        }
+        (To::User(_), what) => message(&what.message()),
+        (To::Room(_) | To::Hubs, _) => Frame::Text(Default::default()),
+    }
 }
 
-/// Tells a listener that another is typing.
-pub fn typing(typing: &Typing) -> Frame {
-    let tags = BTreeMap::from([("type", TYPING)]);
-    push(&typing.room, WhatOut::Typing(TypingOut { data: (), info: InfoOut::of(&typing.who), tags }))
-}
-
-/// Tells the client something outside of any room: an asynchronous message of the protocol.
-pub fn message(data: &Body) -> Frame {
+fn message(data: &Body) -> Frame {
     format!(r#"{{"push":{{"message":{{"data":{}}}}}}}"#, data.as_str()).into()
 }
 

@@ -4,11 +4,12 @@
 //! Bodies are JSON in this encoding too: `data` holds the body's JSON text as bytes, and a `data` from a client that is
 //! no JSON is refused as a bad request (107). So a room sounds the same whichever encoding its listeners speak.
 
-use super::{Malformed, TYPING, Unsubscribed, of_stream, oldest, refused, since, tags, wire, wish};
+use super::{Malformed, Unsubscribed, of_stream, oldest, refused, since, tags, wire, wish};
 use crate::dialect::command::{Command, Done, Joined, Numbered, Recovery, Reply};
 use crate::outbox::Frame;
 use bytes::{Buf, Bytes};
-use confab_protocol::{Body, Present, Record, Room, Sender, Typing};
+use confab_protocol::signal::{PresenceChange, To, Typing, What};
+use confab_protocol::{Body, Present, Record, Room, Sender, Signal};
 use prost::Message;
 
 /// The commands of one binary frame, each read when it is its turn.
@@ -157,28 +158,29 @@ pub fn unsubscribed(room: &Room, why: Unsubscribed) -> Frame {
     push(wire::Push { channel: room.to_string(), unsubscribe, ..wire::Push::default() })
 }
 
-/// Tells a listener that another came or went.
-pub fn presence(room: &Room, who: &Present, here: bool) -> Frame {
-    let presence = Some(wire::Presence { info: Some(client_of(who)) });
-    let (join, leave) = if here { (presence, None) } else { (None, presence) };
-    push(wire::Push { channel: room.to_string(), join, leave, ..wire::Push::default() })
-}
-
-/// Tells a listener that another is typing.
-pub fn typing(typing: &Typing) -> Frame {
-    let publication = Some(wire::Publication {
-        data: bytes(&Body::null()),
-        info: Some(client_of(&typing.who)),
-        tags: [("type".to_owned(), TYPING.to_owned())].into(),
-        ..wire::Publication::default()
-    });
-    push(wire::Push { channel: typing.room.to_string(), publication, ..wire::Push::default() })
-}
-
-/// Tells the client something outside of any room: an asynchronous message of the protocol.
-pub fn message(data: &Body) -> Frame {
-    let message = Some(wire::Asynchronous { data: Bytes::copy_from_slice(data.as_str().as_bytes()) });
-    push(wire::Push { message, ..wire::Push::default() })
+/// Writes a signal: what is for a room as a push of its channel, what is for a user as an asynchronous message of the protocol.
+pub fn signal(signal: &Signal) -> Frame {
+    match (&signal.to, &signal.what) {
+        (To::Room(room), What::PresenceChange(PresenceChange { who, here })) => {
+            let presence = Some(wire::Presence { info: Some(client_of(who)) });
+            let (join, leave) = if *here { (presence, None) } else { (None, presence) };
+            push(wire::Push { channel: room.to_string(), join, leave, ..wire::Push::default() })
+        }
+        (To::Room(room), What::Typing(Typing { who })) => {
+            let publication = Some(wire::Publication {
+                data: bytes(&Body::null()),
+                info: Some(client_of(who)),
+                tags: [("type".to_owned(), signal.what.kind().to_owned())].into(),
+                ..wire::Publication::default()
+            });
+            push(wire::Push { channel: room.to_string(), publication, ..wire::Push::default() })
+        }
+        (To::User(_), what) => {
+            let message = Some(wire::Asynchronous { data: bytes(&what.message()) });
+            push(wire::Push { message, ..wire::Push::default() })
+        }
+        (To::Room(_) | To::Hubs, _) => Frame::Text(Default::default()),
+    }
 }
 
 /// A ping: an empty reply.

@@ -3,7 +3,8 @@
 use crate::dialect::Unsubscribed;
 use crate::dialect::command::{Joined, NO_ANSWER, Recovery, Reply};
 use crate::outbox::Frame;
-use confab_protocol::{Body, Close, Cursor, Key, Present, PublicRecord, Record, Refusal, Room, Typing};
+use confab_protocol::signal::{To, Typing, What};
+use confab_protocol::{Body, Close, Cursor, Key, Present, PublicRecord, Record, Refusal, Room, Signal};
 use serde::Serialize;
 
 /// A frame that is never sent.
@@ -53,26 +54,19 @@ pub fn publication(record: &Record) -> Frame {
     event("event", &record.public())
 }
 
-/// Tells a listener that another is typing.
-pub fn typing(typing: &Typing) -> Frame {
+/// Writes a signal: an event by the name of its kind. The dialect does not tell who comes and goes.
+pub fn signal(signal: &Signal) -> Frame {
     #[derive(Serialize)]
     struct TypingOut<'a> {
         room: &'a Room,
         #[serde(flatten)]
         who: &'a Present,
     }
-    event("typing", &TypingOut { room: &typing.room, who: &typing.who })
-}
-
-/// Tells the client something outside of any room: an event by the name of its `type`.
-pub fn message(data: &Body) -> Frame {
-    #[derive(serde::Deserialize)]
-    struct Typed {
-        r#type: String,
-    }
-    match data.read::<Typed>() {
-        Ok(Typed { r#type }) => format!("42[{},{}]", json(&r#type), data.as_str()).into(),
-        Err(_) => format!(r#"42["message",{}]"#, data.as_str()).into(),
+    let kind = signal.what.kind();
+    match (&signal.to, &signal.what) {
+        (To::Room(room), What::Typing(Typing { who })) => event(kind, &TypingOut { room, who }),
+        (To::User(_), what) => event(kind, &what.message()),
+        (To::Room(_) | To::Hubs, _) => nothing(),
     }
 }
 

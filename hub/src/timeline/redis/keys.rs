@@ -124,9 +124,9 @@ impl Keys {
         format!("{}:hub:{hub}", self.prefix)
     }
 
-    /// The channel on which hubs tell one another of news in the store.
-    pub(super) fn news(&self) -> String {
-        self.in_bucket(0, "news")
+    /// The channel that every hub hears: signals that are for no room.
+    pub(super) fn hubs(&self) -> String {
+        self.in_bucket(0, "hubs")
     }
 
     /// The channel on which a hub hears itself from the server of a bucket.

@@ -3,37 +3,26 @@
 //! None of this is fenced: nothing here has a place in an order, and what a lost Redis forgot is said again within
 //! [`super::super::LISTENING_FOR`].
 
-use super::super::{Attendance, Error, LISTENING_FOR, Listeners};
+use super::super::{Error, LISTENING_FOR, Listeners, PresenceUpdate};
 use super::Redis;
 use super::answer::damaged;
 use super::failure::failed;
-use super::fence::Fence;
-use confab_protocol::{Disconnect, Present, Room, Typing};
+use confab_protocol::{Present, Room};
 use futures_util::future::try_join_all;
 use redis::Cmd;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 const KEEP: &str = include_str!("keep.lua");
 const LISTENERS: &str = include_str!("listeners.lua");
 /// About how many listeners are read at once.
 const SCANNED_AT_ONCE: usize = 500;
 
-/// What a relayed passage begins with; a relayed event begins with a number.
-pub(super) const PASSAGE: u8 = b'~';
-/// What a relayed typing begins with.
-pub(super) const TYPING: u8 = b'^';
-/// What a relayed disconnect begins with.
-pub(super) const DISCONNECT: u8 = b'-';
-/// What is said where there is news in the store.
-pub(super) const NEWS: &[u8] = b"!";
-
 impl Redis {
-    pub(in crate::timeline) async fn attend(&self, changes: &[Attendance]) -> Result<(), Error> {
+    pub(in crate::timeline) async fn attend(&self, changes: &[PresenceUpdate]) -> Result<(), Error> {
         let fence = self.fence()?;
         let mut by_slot: BTreeMap<u16, Vec<Cmd>> = BTreeMap::new();
         for change in changes {
-            let listeners = self.inner.keys.listeners(&change.passage.room);
+            let listeners = self.inner.keys.listeners(&change.room);
             let commands = by_slot.entry(fence.primaries.slot(&listeners)).or_default();
             commands.extend(self.noting(change, &listeners));
             commands.extend(self.announcing(change));
@@ -43,27 +32,23 @@ impl Redis {
     }
 
     /// What notes that somebody came or went, if it is to be noted.
-    fn noting(&self, change: &Attendance, listeners: &str) -> Option<Cmd> {
-        let Attendance { passage, listed: true, .. } = change else { return None };
-        if !passage.here {
+    fn noting(&self, change: &PresenceUpdate, listeners: &str) -> Option<Cmd> {
+        let PresenceUpdate { who, here, listed: true, .. } = change else { return None };
+        if !here {
             let mut gone = redis::cmd("HDEL");
-            gone.arg(listeners).arg(&passage.who.client);
+            gone.arg(listeners).arg(&who.client);
             return Some(gone);
         }
-        let shown = serde_json::to_string(&passage.who).expect("a session has a JSON form");
+        let shown = serde_json::to_string(who).expect("a session has a JSON form");
         let mut here = redis::cmd("EVAL");
-        here.arg(KEEP).arg(1).arg(listeners).arg(&passage.who.client).arg(shown).arg(LISTENING_FOR.as_millis() as u64);
+        here.arg(KEEP).arg(1).arg(listeners).arg(&who.client).arg(shown).arg(LISTENING_FOR.as_millis() as u64);
         Some(here)
     }
 
-    /// What tells it to every hub that hears the room, if it is to be told.
-    fn announcing(&self, change: &Attendance) -> Option<Cmd> {
-        let Attendance { passage, announced: true, .. } = change else { return None };
-        let mut said = vec![PASSAGE];
-        serde_json::to_writer(&mut said, passage).expect("a passage has a JSON form");
-        let mut tell = redis::cmd("SPUBLISH");
-        tell.arg(self.inner.keys.relay(&passage.room)).arg(said);
-        Some(tell)
+    /// What tells it to every hub that hears the room, if it is to be told and not too large.
+    fn announcing(&self, change: &PresenceUpdate) -> Option<Cmd> {
+        let publishing = self.publishing(&change.signal()?);
+        publishing.inspect_err(|error| tracing::warn!(%error, room = %change.room, "join or leave not announced")).ok()
     }
 
     /// A large room is read in parts, so that no part holds up other commands for long.
@@ -91,31 +76,5 @@ impl Redis {
             }
             cursor = next;
         }
-    }
-
-    pub(in crate::timeline) async fn tell_typing(&self, typing: &Typing) -> Result<(), Error> {
-        let mut said = vec![TYPING];
-        serde_json::to_writer(&mut said, typing).expect("that somebody is typing has a JSON form");
-        self.tell(&self.inner.keys.relay(&typing.room), &said).await
-    }
-
-    pub(in crate::timeline) async fn tell_disconnect(&self, disconnect: &Disconnect) -> Result<(), Error> {
-        let mut said = vec![DISCONNECT];
-        serde_json::to_writer(&mut said, disconnect).expect("a disconnect has a JSON form");
-        self.tell(&self.inner.keys.news(), &said).await
-    }
-
-    pub(in crate::timeline) async fn tell_news(&self) -> Result<(), Error> {
-        self.tell(&self.inner.keys.news(), NEWS).await
-    }
-
-    async fn tell(&self, channel: &str, said: &[u8]) -> Result<(), Error> {
-        let (fence, mut tell) = (self.fence()?, redis::cmd("SPUBLISH"));
-        tell.arg(channel).arg(said);
-        fence.primaries.send(fence.primaries.slot(channel), &[tell]).await.map_err(|error| failed(&error))
-    }
-
-    fn fence(&self) -> Result<Arc<Fence>, Error> {
-        self.inner.client.standing().ok_or_else(|| Error::Unavailable("redis is unavailable".into()))
     }
 }

@@ -11,11 +11,13 @@ use super::client::{CONNECT_AGAIN, Client};
 use super::failure::failed;
 use super::keys::Keys;
 use super::options::RedisOptions;
-use super::presence::{DISCONNECT, NEWS, PASSAGE, TYPING};
+use super::signal::MARK;
 use crate::backoff::Backoff;
+use crate::log_limit::LogLimit;
 use crate::redis::Dialer;
 use crate::timeline::relays::Relays;
-use confab_protocol::{Cursor, Passage, Record, Room, Typing};
+use confab_protocol::signal::To;
+use confab_protocol::{Cursor, Record, Room, Signal};
 use futures_util::future::try_join_all;
 use parking_lot::Mutex;
 use redis::{PushInfo, PushKind, RedisResult, Value};
@@ -51,6 +53,8 @@ struct Inner {
     dialer: Dialer,
     relays: Relays,
     counters: Arc<Counters>,
+    /// Hubs of another version may tell what this one cannot read, again and again.
+    signals_log: LogLimit,
     wanted: Mutex<Wanted>,
     /// The connections on which every wanted room is subscribed; `None` while there are none.
     connections: watch::Sender<Option<Arc<Connections>>>,
@@ -89,6 +93,7 @@ impl Subscriber {
             dialer,
             relays,
             counters,
+            signals_log: LogLimit::default(),
             wanted: Mutex::default(),
             connections: watch::Sender::new(None),
             first: Mutex::default(),
@@ -177,7 +182,7 @@ impl Subscriber {
         Ok(Subscription { connections, pushes, beats })
     }
 
-    /// Subscribes what is not a room's: news, and the channels on which the hub hears itself, which are returned: one at each
+    /// Subscribes what is not a room's: the channel of all hubs, and those on which the hub hears itself, which are returned: one at each
     /// server that serves a bucket.
     async fn begin_beats(&self, connections: &Connections) -> Result<Vec<String>, Error> {
         let (keys, mut beats) = (&self.inner.keys, vec![None; connections.len()]);
@@ -187,7 +192,7 @@ impl Subscriber {
         }
         let beats: Vec<String> = beats.into_iter().flatten().collect();
         try_join_all(beats.iter().map(|beat| connections.subscribe(beat))).await?;
-        connections.subscribe(&keys.news()).await?;
+        connections.subscribe(&keys.hubs()).await?;
         Ok(beats)
     }
 
@@ -283,25 +288,8 @@ impl Subscriber {
         if payload.is_empty() {
             return; // the heartbeat
         }
-        if payload == NEWS {
-            return self.inner.relays.news();
-        }
-        if let [DISCONNECT, said @ ..] = &payload[..] {
-            match serde_json::from_slice(said) {
-                Ok(disconnect) => self.inner.relays.disconnect(Arc::new(disconnect)),
-                Err(error) => {
-                    Counters::add(&self.inner.counters.unreadable_relays);
-                    tracing::error!(%error, "relayed disconnect is unreadable");
-                }
-            }
-            return;
-        }
-        if let [first @ (PASSAGE | TYPING), said @ ..] = &payload[..] {
-            if let Err(error) = self.pass_on_passing(*first, said) {
-                Counters::add(&self.inner.counters.unreadable_relays);
-                tracing::error!(%error, "relayed signal is unreadable");
-            }
-            return;
+        if let [MARK, json @ ..] = &payload[..] {
+            return self.pass_signal_on(json);
         }
         match read_relayed(payload) {
             Some(record) if self.inner.wanted.lock().rooms.contains(&record.event.room) => {
@@ -316,21 +304,26 @@ impl Subscriber {
         }
     }
 
-    /// Passes on what has no place in the order, if the room was not left a moment ago.
-    fn pass_on_passing(&self, first: u8, said: &[u8]) -> Result<(), serde_json::Error> {
-        let wanted = |room: &Room| self.inner.wanted.lock().rooms.contains(room);
-        if first == TYPING {
-            let typing: Typing = serde_json::from_slice(said)?;
-            if wanted(&typing.room) {
-                self.inner.relays.typing(Arc::new(typing));
+    /// Passes a signal on, unless it is for a room that was left a moment ago.
+    fn pass_signal_on(&self, json: &[u8]) {
+        match Signal::read(json) {
+            Ok(Some(signal)) => {
+                let left = matches!(&signal.to, To::Room(room) if !self.inner.wanted.lock().rooms.contains(room));
+                if !left {
+                    self.inner.relays.signal(Arc::new(signal));
+                }
             }
-        } else {
-            let passage: Passage = serde_json::from_slice(said)?;
-            if wanted(&passage.room) {
-                self.inner.relays.passage(Arc::new(passage));
+            Ok(None) => {
+                Counters::add(&self.inner.counters.unknown_signals);
+                tracing::debug!("signal passed over: another version knows its kind");
+            }
+            Err(error) => {
+                Counters::add(&self.inner.counters.unreadable_signals);
+                if let Some(left_out) = self.inner.signals_log.may_write() {
+                    tracing::warn!(%error, left_out, "signal passed over: it cannot be read");
+                }
             }
         }
-        Ok(())
     }
 
     /// The channel whose subscription ended, if nobody here ended it (its slot moved to another server).

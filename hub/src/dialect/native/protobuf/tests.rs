@@ -135,7 +135,7 @@ fn replies_stand_in_the_places_that_the_protocol_gives_them() {
     let ada = Present { user: UserId::new("ada").unwrap(), client: "c".into(), info: None };
     let info = field(1, &[field(1, b"ada"), field(2, b"c")].concat());
     assert_eq!(
-        binary(presence(&room, &ada, false)),
+        binary(signal(&Signal::to_room(room, PresenceChange { who: ada, here: false }))),
         delimited(&[field(4, &[field(2, b"lobby"), field(6, &info)].concat())])
     );
 }
