@@ -1,5 +1,9 @@
 //! The back-ends of a profile: opens timeline, journal and store, and ties them together, since they do not know one another.
 
+mod data_folder;
+
+pub use data_folder::DataFolder;
+
 use crate::journal::{self, Journal, Kafka, Sqlite};
 use crate::kv::{self, Kv};
 use crate::private_file;
@@ -31,6 +35,12 @@ pub enum Error {
         /// Why.
         #[source]
         source: std::io::Error,
+    },
+    /// Another process uses the folder for the embedded hub's files.
+    #[error("the folder {path} (`data`) is used by another hub: end that one, or give each a folder of its own")]
+    InUse {
+        /// Where.
+        path: std::path::PathBuf,
     },
     /// A setting cannot be used.
     #[error("{0}")]
@@ -65,6 +75,8 @@ pub struct Backends {
     pub journal: Journal,
     /// The searchable past.
     pub store: Store,
+    /// The embedded hub's folder, which is its own until this is closed.
+    pub folder: Option<DataFolder>,
 }
 
 /// How long reading the journal's tail may take when a generation is opened.
@@ -85,7 +97,7 @@ pub async fn open(config: &Config, keeping: Keeping, waits_for: &WaitsFor) -> Re
     }
 }
 
-/// Opens the store of the profile; in the cluster it connects when it is first asked.
+/// Opens the store of the profile to read in it, also while a hub uses it; in the cluster it connects when it is first asked.
 ///
 /// # Errors
 /// [`Error`].
@@ -120,8 +132,7 @@ fn postgres_options(postgres: &PostgresConfig) -> Result<PostgresOptions, Error>
 }
 
 async fn embedded(config: &Config, keeping: Keeping) -> Result<Backends, Error> {
-    let store = store(config).await?;
-    store.migrate().await?;
+    let (folder, store) = DataFolder::open(&config.data).await?;
     let sqlite = Sqlite::new(store.clone());
     let options = MemoryOptions {
         epoch: store.generation().await?,
@@ -134,7 +145,7 @@ async fn embedded(config: &Config, keeping: Keeping) -> Result<Backends, Error> 
         Keeping::Nothing => Arc::new(Forgetful),
     };
     let (timeline, relay) = Memory::open(options, commit, Arc::new(Stored(store.clone())));
-    Ok(Backends { timeline, relay, journal: Journal::Sqlite(sqlite), store })
+    Ok(Backends { timeline, relay, journal: Journal::Sqlite(sqlite), store, folder: Some(folder) })
 }
 
 async fn cluster(config: &Config, waits_for: WaitsFor) -> Result<Backends, Error> {
@@ -157,7 +168,7 @@ async fn cluster(config: &Config, waits_for: WaitsFor) -> Result<Backends, Error
     };
     let access = Arc::new(Journaled { kafka: journal.clone(), hub_id });
     let (timeline, relay) = Redis::connect(options, access).await?;
-    Ok(Backends { timeline, relay, journal: Journal::Kafka(journal), store })
+    Ok(Backends { timeline, relay, journal: Journal::Kafka(journal), store, folder: None })
 }
 
 /// Where plugins remember: in this process, or in Redis. Nobody waits for Redis here.

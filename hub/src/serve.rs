@@ -203,12 +203,15 @@ impl Serving {
 
 /// Ends what no session needs any more, in the order in which nothing is missed.
 async fn end(running: Running) {
-    let Running { hub, background, delivering, auditing, .. } = running;
+    let Running { hub, background, delivering, auditing, folder, .. } = running;
     background.end().await;
     hub.timeline.close().await;
     delivering.abort();
     let _ = delivering.await; // aborted, or ended by itself; a panic in it has been logged
     hub.journal.close(FLUSH_TIMEOUT).await;
     auditing.end().await;
-    hub.store.close().await;
+    match folder {
+        Some(folder) => folder.close(&hub.store).await,
+        None => hub.store.close().await,
+    }
 }

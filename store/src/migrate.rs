@@ -27,6 +27,7 @@ static SQLITE: LazyLock<Migrator> = migrator! {
     "0008_audit",
     "0009_token_revocations",
     "0010_held_by_sender",
+    "0011_mark",
 };
 static POSTGRES: LazyLock<Migrator> = migrator! {
     "postgres":
@@ -40,6 +41,7 @@ static POSTGRES: LazyLock<Migrator> = migrator! {
     "0008_audit",
     "0009_token_revocations",
     "0010_held_by_sender",
+    "0011_mark",
 };
 
 /// `0001_history` is version 1 with the description `history`.

@@ -34,7 +34,11 @@ const KEYS_SINCE_IN: &str = "select room, sender, key, id, epoch, seq, digest, a
      where at >= $1 and (room = $2) is true and kind <> 'unreadable' order by at, epoch, seq";
 const POSITION: &str = "select next from positions where topic = $1 and partition = $2";
 const GENERATION: &str = "select current from generations";
-const NEXT_GENERATION: &str = "update generations set current = current + 1 returning current";
+const NEXT_GENERATION: &str =
+    "update generations set current = case when current < $1 then $1 else current + 1 end returning current";
+const NEWEST_EPOCH: &str = "select max(epoch) from contiguous";
+const MARK: &str = "select mark from generations";
+const SET_MARK: &str = "update generations set mark = $1";
 
 impl Store {
     /// An event of any kind by its id, as it was journaled; the body of a deleted one is `null`. `None` if there is none
@@ -133,15 +137,57 @@ impl Store {
         .await
     }
 
-    /// Begins the next generation and returns its number, which no other call has returned or will return.
+    /// Begins the next generation, which is `least` or higher, and returns its number, which no other call has returned or
+    /// will return.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the database does not answer.
-    pub async fn next_generation(&self) -> Result<u64, Error> {
+    pub async fn next_generation(&self, least: u64) -> Result<u64, Error> {
+        let least = number(least);
         self.within(async {
-            on_writer!(self, pool => sqlx::query(NEXT_GENERATION).fetch_one(pool).await.and_then(|row| row.try_get(0)))
-                .map(time)
-                .map_err(|error| Error::sort("begin a generation", error))
+            on_writer!(self, pool => {
+                sqlx::query(NEXT_GENERATION).bind(least).fetch_one(pool).await.and_then(|row| row.try_get(0))
+            })
+            .map(time)
+            .map_err(|error| Error::sort("begin a generation", error))
+        })
+        .await
+    }
+
+    /// The newest epoch of which any room has an event; `None` if no room has any. Looks at every room.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn newest_epoch(&self) -> Result<Option<u64>, Error> {
+        let found: Option<i64> = self
+            .within(async {
+                on_reader!(self, pool => sqlx::query(NEWEST_EPOCH).fetch_one(pool).await.and_then(|row| row.try_get(0)))
+                    .map_err(|error| Error::sort("read the newest epoch", error))
+            })
+            .await?;
+        Ok(found.map(time))
+    }
+
+    /// What [`Store::set_mark`] wrote last, if it ever did.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn mark(&self) -> Result<Option<String>, Error> {
+        self.within(async {
+            on_reader!(self, pool => sqlx::query(MARK).fetch_one(pool).await.and_then(|row| row.try_get(0)))
+                .map_err(|error| Error::sort("read the mark", error))
+        })
+        .await
+    }
+
+    /// Writes a mark into the database, by which this state of it is told from an earlier one.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn set_mark(&self, mark: &str) -> Result<(), Error> {
+        self.within(async {
+            on_writer!(self, pool => sqlx::query(SET_MARK).bind(mark).execute(pool).await.map(drop))
+                .map_err(|error| Error::sort("write the mark", error))
         })
         .await
     }

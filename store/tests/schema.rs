@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use std::time::Duration;
 
-const ALL: [&str; 10] = [
+const ALL: [&str; 11] = [
     "0001 history",
     "0002 hub",
     "0003 review",
@@ -18,6 +18,7 @@ const ALL: [&str; 10] = [
     "0008 audit",
     "0009 token revocations",
     "0010 held by sender",
+    "0011 mark",
 ];
 /// What a later program would leave behind.
 const LATER: &str = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
@@ -41,7 +42,7 @@ async fn a_newer_schema_is_refused_by_sqlite() {
     let mut connection =
         SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&path)).await.expect("the file opens");
     sqlx::raw_sql(AssertSqlSafe(LATER.replace("{}", "x''"))).execute(&mut connection).await.unwrap();
-    is_refused(&store, 10).await;
+    is_refused(&store, ALL.len() as i64).await;
 }
 
 #[tokio::test]
@@ -53,7 +54,7 @@ async fn a_newer_schema_is_refused_by_postgres() {
     assert_eq!(store.pending_migrations().await.unwrap(), Vec::<String>::new());
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(LATER.replace("{}", "''"))).execute(&mut connection).await.unwrap();
-    is_refused(&store, 10).await;
+    is_refused(&store, ALL.len() as i64).await;
     store.close().await;
     database.drop().await;
 }
@@ -65,7 +66,7 @@ async fn a_store_reopened_has_what_was_stored() {
     let store = Store::sqlite(&path).await.unwrap();
     store.migrate().await.unwrap();
     support::apply(&store, &[support::message(1, (1, 1))]).await;
-    store.next_generation().await.unwrap();
+    store.next_generation(0).await.unwrap();
     store.close().await;
     let store = Store::sqlite(&path).await.unwrap();
     assert_eq!(support::words(&store, 1).await, r#""words of 1""#);

@@ -2,7 +2,7 @@
 
 use super::run::causes;
 use super::{Exit, Migrate, Screen, SettingsArgs};
-use crate::backends;
+use crate::backends::{self, DataFolder};
 use crate::journal::topics;
 use confab_config::{Config, Profile};
 use serde_json::json;
@@ -22,7 +22,8 @@ pub fn run(settings: &SettingsArgs, migrate: &Migrate, screen: &mut Screen<'_>) 
         Ok(done) => done.tell(migrate, screen),
         Err(error) => {
             writeln!(screen.err, "error: {}", causes(error.as_ref()))?;
-            Ok(Exit::Unreachable)
+            let in_use = matches!(error.downcast_ref(), Some(backends::Error::InUse { .. }));
+            Ok(if in_use { Exit::Configuration } else { Exit::Unreachable })
         }
     }
 }
@@ -34,9 +35,16 @@ struct Done {
 }
 
 async fn work(config: &Config, check: bool) -> Result<Done, Box<dyn std::error::Error + Send + Sync>> {
+    let mut done = Done { migrations: Vec::new(), topics: Vec::new(), warnings: Vec::new() };
+    if config.profile() == Profile::Embedded && !check {
+        // No hub may use it meanwhile, and the next one is to find it as it was left.
+        let (folder, store) = DataFolder::open(&config.data).await?;
+        done.migrations = folder.migrated().to_vec();
+        folder.close(&store).await;
+        return Ok(done);
+    }
     let store = backends::store(config).await?;
-    let migrations = store.pending_migrations().await?;
-    let mut done = Done { migrations, topics: Vec::new(), warnings: Vec::new() };
+    done.migrations = store.pending_migrations().await?;
     if !check {
         store.migrate().await?;
     }

@@ -54,6 +54,7 @@ fn exit_of(error: &serve::Error) -> Exit {
         serve::Error::Listen { .. } => Exit::Failed,
         serve::Error::Backends(error) => match error {
             Backend::Setting(_)
+            | Backend::InUse { .. }
             | Backend::Timeline(timeline::Error::Refused(_))
             | Backend::Journal(journal::Error::Settings(_)) => Exit::Configuration,
             Backend::Data { .. } => Exit::Failed,

@@ -5,7 +5,7 @@ use crate::access::Access;
 use crate::admission::Refused;
 use crate::audit::Audit;
 use crate::auth::Auth;
-use crate::backends::Backends;
+use crate::backends::{Backends, DataFolder};
 use crate::background::Background;
 use crate::deliver::{Deliverer, expel};
 use crate::dialect::socketio::Mapping;
@@ -44,6 +44,8 @@ pub(super) struct Running {
     pub(super) auditing: Background,
     /// Brings what the timeline relays to the rooms.
     pub(super) delivering: JoinHandle<()>,
+    /// The embedded hub's folder.
+    pub(super) folder: Option<DataFolder>,
 }
 
 /// What several parts know.
@@ -125,7 +127,7 @@ impl Running {
             telemetry: shared.telemetry,
         };
         let delivering = tokio::spawn(deliverer.run(backends.relay));
-        Ok(Self { hub, door, background: shared.background, delivering, auditing })
+        Ok(Self { hub, door, background: shared.background, delivering, auditing, folder: backends.folder })
     }
 }
 

@@ -44,7 +44,7 @@ pub trait Past: Send + Sync + 'static {
 /// How the embedded timeline is set up.
 #[derive(Clone, Debug)]
 pub struct MemoryOptions {
-    /// The epoch of rooms that begin in this process.
+    /// The epoch of this process: rooms whose past ends in an older one begin anew in it.
     pub epoch: u64,
     /// How long a key is remembered.
     pub dedupe_window: Duration,
@@ -276,7 +276,11 @@ impl Rooms {
         let Some(top) = self.past.top(room).await.map_err(failed)? else {
             return Ok(Mutex::new(RoomState::new(Cursor::new(self.options.epoch, 0), window)));
         };
-        let records = self.past.window(room, self.options.window_events).await.map_err(failed)?;
+        let (top, records) = if top.epoch.0 < self.options.epoch {
+            (Cursor::new(self.options.epoch, 0), Vec::new())
+        } else {
+            (top, self.past.window(room, self.options.window_events).await.map_err(failed)?)
+        };
         let since = now_ms().saturating_sub(window.as_millis() as u64);
         let keys = self.past.keys(room, since).await.map_err(failed)?;
         Ok(Mutex::new(RoomState::restored(top, window, records, keys)))

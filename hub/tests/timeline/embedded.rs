@@ -17,14 +17,27 @@ async fn a_restart_goes_on_with_epoch_offsets_window_and_keys() {
     first.publish(&act(Kind::Delete, "team", "3", gone.event.id)).await;
     first.timeline.close().await;
 
-    let second = World::memory_with(MemoryOptions { epoch: 4, ..MemoryOptions::default() }, ledger).await;
+    let second = World::memory_with(MemoryOptions { epoch: 3, ..MemoryOptions::default() }, ledger).await;
     let window = second.read("team", None, false, 10).await;
     assert_eq!((window.top.epoch.0, offsets(&window)), (3, vec![1, 2, 3]));
     assert!(window.records[1].event.body.is_null(), "what was deleted stays deleted");
     let again = second.known(&entry("team", "1", "hi")).await;
     assert_eq!(journaled(&again), (kept.event.id, kept.cursor));
     assert_eq!(second.publish(&entry("team", "4", "hi")).await.cursor.offset, 4);
-    assert_eq!(second.publish(&entry("new", "1", "hi")).await.cursor.epoch.0, 4, "a new room begins in the new epoch");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_generation_begins_every_room_anew_and_knows_the_keys_of_the_old() {
+    let ledger = Arc::<Ledger>::default();
+    let first = World::memory_with(MemoryOptions { epoch: 3, ..MemoryOptions::default() }, ledger.clone()).await;
+    let kept = first.publish(&entry("team", "1", "hi")).await;
+    first.timeline.close().await;
+
+    let second = World::memory_with(MemoryOptions { epoch: 4, ..MemoryOptions::default() }, ledger).await;
+    assert_eq!(second.read("team", None, false, 10).await.top, confab_protocol::Cursor::new(4, 0));
+    assert_eq!(journaled(&second.known(&entry("team", "1", "hi")).await), (kept.event.id, kept.cursor));
+    assert_eq!(second.publish(&entry("team", "2", "hi")).await.cursor, confab_protocol::Cursor::new(4, 1));
+    assert_eq!(second.publish(&entry("new", "1", "hi")).await.cursor, confab_protocol::Cursor::new(4, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -88,12 +88,22 @@ pub async fn a_held_event_comes_back_as_it_was(store: Store) {
 
 pub async fn generations_count_up(store: Store) {
     assert_eq!(store.generation().await.unwrap(), 1);
-    assert_eq!(store.next_generation().await.unwrap(), 2);
-    let (a, b) = tokio::join!(store.next_generation(), store.next_generation());
+    assert_eq!(store.next_generation(0).await.unwrap(), 2);
+    let (a, b) = tokio::join!(store.next_generation(0), store.next_generation(0));
     let mut both = [a.unwrap(), b.unwrap()];
     both.sort_unstable();
     assert_eq!(both, [3, 4]);
     assert_eq!(store.generation().await.unwrap(), 4);
+    assert_eq!(store.next_generation(100).await.unwrap(), 100, "a floor is obeyed");
+    assert_eq!(store.next_generation(50).await.unwrap(), 101, "and a lower one changes nothing");
+}
+
+pub async fn the_newest_epoch_and_the_mark_are_known(store: Store) {
+    assert_eq!((store.newest_epoch().await.unwrap(), store.mark().await.unwrap()), (None, None));
+    apply(&store, &[message(1, (7, 1)), message(2, (3, 1))]).await;
+    store.set_mark("one").await.unwrap();
+    store.set_mark("two").await.unwrap();
+    assert_eq!((store.newest_epoch().await.unwrap(), store.mark().await.unwrap()), (Some(7), Some("two".to_owned())));
 }
 
 pub async fn the_highest_place_is_known_past_holes(store: Store) {

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use confab_tests::client::Client;
 use confab_tests::eventually;
+use confab_tests::process::Running;
 use confab_tests::world::{Embedded, plugin};
 use serde_json::json;
 
@@ -56,6 +57,61 @@ async fn a_kill_keeps_what_was_acknowledged_and_the_order_goes_on_where_it_was()
     ada.say("lobby", "k21", "message 21").await?.unwrap();
     let next = ada.publication().await?;
     assert_eq!(next["pub"]["offset"], 21);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_hub_on_the_same_folder_is_refused_and_the_first_does_not_notice() -> Result<()> {
+    let world = Embedded::start("").await?;
+    let data = world.folder.path().join("data");
+    let second = Running::new(world.folder.path(), "second", "confab", |listen, admin| {
+        format!("listen = \"{listen}\"\nadmin = \"{admin}\"\ndata = \"{}\"\n[auth]\ninsecure = true\n", data.display())
+    })?;
+    let ada = Client::connect(&world.hub.listen, "ada").await?;
+    ada.say("lobby", "k1", "one").await?.unwrap();
+    for verb in ["run", "migrate"] {
+        let (status, out, err) = tokio::task::block_in_place(|| second.verb(&[verb]))?;
+        assert_eq!(status.code(), Some(78), "{verb}: {out}{err}");
+        assert!(err.contains(&data.display().to_string()) && err.contains("a folder of its own"), "{verb}: {err}");
+    }
+    let (status, out, _) = second.verb(&["migrate", "--check"])?;
+    assert!(status.success() && out.contains("up to date"), "who only looks may: {out}");
+    assert_eq!(ada.say("lobby", "k2", "two").await?.unwrap()["offset"], 2);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_whose_database_was_restored_gives_no_place_a_second_time() -> Result<()> {
+    let mut world = Embedded::start("").await?;
+    let database = world.folder.path().join("data/confab.db");
+    let backup = world.folder.path().join("backup.db");
+    let ada = Client::connect(&world.hub.listen, "ada").await?;
+    let epoch = ada.subscribe("lobby", None).await?.unwrap()["epoch"].clone();
+    ada.say("lobby", "k1", "one").await?.unwrap();
+    tokio::task::block_in_place(|| world.hub.stop())?;
+    std::fs::copy(&database, &backup)?;
+
+    world.hub.start().await?;
+    let ada = Client::connect(&world.hub.listen, "ada").await?;
+    let lost = ada.say("lobby", "k2", "two").await?.unwrap();
+    assert_eq!(lost["offset"], 2);
+    world.hub.kill()?;
+    std::fs::remove_file(database.with_extension("db-wal"))?;
+    std::fs::copy(&backup, &database)?;
+
+    world.hub.start().await?;
+    let ada = Client::connect(&world.hub.listen, "ada").await?;
+    let joined = ada.subscribe("lobby", Some((epoch.as_str().unwrap(), 2))).await?.unwrap();
+    assert_ne!(joined["recovered"], true, "{joined}");
+    assert_ne!(joined["epoch"], epoch);
+    let another = ada.say("lobby", "k3", "three").await?.unwrap();
+    assert_eq!(another["offset"], 1, "the first of a new epoch");
+    let page = ada.rpc("history", json!({"room": "lobby", "limit": 10, "reverse": true})).await?.unwrap();
+    let next = page["next"].clone();
+    assert_eq!(page["events"][0]["id"], another["id"]);
+    let before =
+        ada.rpc("history", json!({"room": "lobby", "limit": 10, "reverse": true, "since": next})).await?.unwrap();
+    assert_eq!(before["events"][0]["offset"], 1, "history leads on to what the copy holds: {before}");
     Ok(())
 }
 
