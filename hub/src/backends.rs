@@ -83,6 +83,8 @@ pub struct Backends {
 const TAIL_DEADLINE: Duration = Duration::from_secs(600);
 /// How long after the last moment at which its own hub may journal it an event is journaled by another.
 const SWEEP_MARGIN: Duration = Duration::from_secs(5);
+/// How many numbers are left out after the store's newest generation where the journal has lost its own.
+const GENERATIONS_LEFT_OUT: u64 = 1000;
 /// How many of the tail's keys may wait for the timeline to take them.
 const TAIL_QUEUE: usize = 1024;
 
@@ -166,7 +168,7 @@ async fn cluster(config: &Config, waits_for: WaitsFor) -> Result<Backends, Error
         sweep_margin: SWEEP_MARGIN + patience(kafka),
         ..reach(redis, &hub_id)?
     };
-    let access = Arc::new(Journaled { kafka: journal.clone(), hub_id });
+    let access = Arc::new(Journaled { kafka: journal.clone(), store: store.clone(), hub_id });
     let (timeline, relay) = Redis::connect(options, access).await?;
     Ok(Backends { timeline, relay, journal: Journal::Kafka(journal), store, folder: None })
 }
@@ -268,12 +270,33 @@ impl Past for Stored {
 /// The timeline in Redis opens its generations in the journal, refills from it, and sweeps into it.
 struct Journaled {
     kafka: Kafka,
+    store: Store,
     hub_id: String,
 }
 
+impl Journaled {
+    /// A number that no generation of which events are stored is above. A journal that knows fewer than the store was made
+    /// anew, and may have known some that the store never heard of.
+    async fn stored_generation(&self) -> Result<u64, BoxError> {
+        let journaled = self.kafka.newest_generation().await?;
+        let stored = match self.store.newest_epoch().await {
+            Ok(stored) => stored.unwrap_or_default(),
+            Err(error) if journaled > 0 => {
+                tracing::warn!(%error, "could not ask the store for its newest epoch: the journal's generations must do");
+                return Ok(0);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        Ok(if stored > journaled { stored + GENERATIONS_LEFT_OUT } else { 0 })
+    }
+}
+
 impl JournalAccess for Journaled {
-    fn open_generation(&self) -> BoxFuture<'_, Result<u64, BoxError>> {
-        Box::pin(async move { Ok(self.kafka.open_generation(&self.hub_id).await?) })
+    fn open_generation(&self, above: u64) -> BoxFuture<'_, Result<u64, BoxError>> {
+        Box::pin(async move {
+            let above = self.stored_generation().await?.max(above);
+            Ok(self.kafka.open_generation(&self.hub_id, above).await?)
+        })
     }
 
     fn newest_generation(&self) -> BoxFuture<'_, Result<u64, BoxError>> {

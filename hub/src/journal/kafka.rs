@@ -16,6 +16,7 @@ use confab_config::KafkaConfig;
 use confab_protocol::Record;
 use confab_protocol::record::RECORD_VERSION;
 use context::{Landed, Producing, Waiting};
+use futures_util::future::try_join_all;
 use health::PROBE_INTERVAL;
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
@@ -32,6 +33,10 @@ use tracing::{error, info, warn};
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a broker may take to tell where a topic ends.
 const END_TIMEOUT: Duration = Duration::from_secs(1);
+/// By how many numbers the topic of generations is brought up at most: more is a mistake.
+const GENERATIONS_ADDED_MAX: u64 = 1_000_000;
+/// How many of them are on their way at once.
+const GENERATIONS_AT_ONCE: u64 = 1000;
 
 /// The journal in Kafka. Cheap to clone; the last clone closes the producer.
 #[derive(Clone)]
@@ -116,10 +121,31 @@ impl Kafka {
         self.inner.produce(to.headers(headers)).await.map(drop)
     }
 
-    /// Opens a generation: one record in the one-partition topic, whose offset (plus one, so that 0 is never a
-    /// generation) is its number. `who` is for people who read the topic. After an error a number may be lost; that
-    /// is no harm, as generations only rise.
-    pub async fn open_generation(&self, who: &str) -> Result<u64, Error> {
+    /// Opens a generation above that: one record in the one-partition topic, whose offset (plus one, so that 0 is never a
+    /// generation) is its number. Where the topic is too short, as one that was made anew is, records are added before it.
+    /// `who` is for people who read the topic. After an error numbers may be lost; that is no harm, as generations only rise.
+    pub async fn open_generation(&self, who: &str, above: u64) -> Result<u64, Error> {
+        let mut number = self.next_generation(who).await?;
+        if number > above {
+            return Ok(number);
+        }
+        let missing = above - number + 1;
+        let topic = self.inner.config.generations_topic();
+        if missing > GENERATIONS_ADDED_MAX {
+            let why = format!("generation {above} is known, and the topic ends at {number}");
+            return Err(failed(format!("bring topic \"{topic}\" up to what is known"), why));
+        }
+        warn!(topic, found = number, above, "the topic of generations is behind what is known: bringing it up");
+        while number <= above {
+            let some = (above - number + 1).min(GENERATIONS_AT_ONCE);
+            let numbers = try_join_all((0..some).map(|_| self.next_generation(who))).await?;
+            number = numbers.into_iter().max().unwrap_or(number);
+        }
+        Ok(number)
+    }
+
+    /// Adds a record to the topic of generations, and gives its number.
+    async fn next_generation(&self, who: &str) -> Result<u64, Error> {
         let topic = self.inner.config.generations_topic();
         let value = serde_json::json!({ "v": 1, "opened_by": who }).to_string();
         let to = BaseRecord::with_opaque_to(&topic, ()).partition(0).key(who).payload(&value);

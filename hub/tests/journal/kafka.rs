@@ -72,13 +72,25 @@ async fn generations_are_numbered_from_one_and_never_twice() {
     assert_eq!(a.newest_generation().await.unwrap(), 0);
     let opens = (0..20).map(|n| {
         let kafka = if n % 2 == 0 { a.clone() } else { b.clone() };
-        async move { kafka.open_generation(&format!("hub-{n}")).await.expect("a generation") }
+        async move { kafka.open_generation(&format!("hub-{n}"), 0).await.expect("a generation") }
     });
     let numbers = futures_util::future::join_all(opens).await;
     assert_eq!(numbers.iter().copied().collect::<BTreeSet<_>>(), (1..=20).collect());
-    let later = a.open_generation("later").await.unwrap();
+    let later = a.open_generation("later", 0).await.unwrap();
     assert!(later > 20, "a later one is higher");
     assert_eq!(b.newest_generation().await.unwrap(), later, "and everybody can find it");
+}
+
+#[tokio::test]
+async fn a_topic_of_generations_that_was_made_anew_is_brought_up_to_what_is_known() {
+    let config = settings();
+    let kafka = connected(&config).await;
+    let number = kafka.open_generation("hub", 2500).await.unwrap();
+    assert!(number > 2500, "{number}");
+    assert!(kafka.newest_generation().await.unwrap() >= number, "and everybody finds it");
+    assert!(kafka.open_generation("hub", 7).await.unwrap() > number, "a lower one changes nothing");
+    let mistaken = kafka.open_generation("hub", 1 << 40).await.unwrap_err();
+    assert!(mistaken.to_string().contains("bring topic"), "{mistaken}");
 }
 
 #[tokio::test]

@@ -189,6 +189,27 @@ async fn a_server_that_is_named_again_after_another_had_its_turn_begins_a_new_ge
     assert!(next.cursor.epoch > there.cursor.epoch, "{} after {}", next.cursor, there.cursor);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_lives_goes_above_the_generation_it_knows_when_redis_and_journal_are_new() {
+    let (one, other) = (RedisServer::start().await, RedisServer::start().await);
+    let proxy = Proxy::to(one.port).await;
+    let ledger = Arc::<Ledger>::default();
+    ledger.generations.store(40, Ordering::SeqCst);
+    let world = World::redis_with(options_for(&proxy.url()), Arc::clone(&ledger)).await;
+    let before = world.publish(&entry("team", "1", "hi")).await;
+    assert_eq!(before.cursor.epoch.0, 40);
+    ledger.generations.store(1, Ordering::SeqCst);
+    proxy.lead_to(other.port);
+    for kind in ["normal", "pubsub"] {
+        let mut kill = redis::cmd("CLIENT");
+        kill.arg("KILL").arg("TYPE").arg(kind).arg("SKIPME").arg("yes");
+        kill.exec_async(&mut one.connection().await).await.unwrap();
+    }
+    world.until_taking().await;
+    let after = world.publish(&entry("team", "2", "hi")).await;
+    assert!(after.cursor.epoch > before.cursor.epoch, "{} after {}", after.cursor, before.cursor);
+}
+
 /// Options of one deployment, wherever its primary is.
 fn at(server: &RedisServer) -> RedisOptions {
     RedisOptions { prefix: "deployment".into(), ..options_for(&server.url()) }

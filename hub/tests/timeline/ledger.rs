@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 /// The journal. Its one list of records serves every face that the timeline knows.
 pub struct Ledger {
     records: Mutex<Vec<Record>>,
-    generations: AtomicU64,
+    pub generations: AtomicU64,
     /// What the next commits answer instead of committing.
     refuses: Mutex<Option<journal::Error>>,
     /// How many commits may happen.
@@ -118,8 +118,11 @@ impl Past for Ledger {
 }
 
 impl JournalAccess for Ledger {
-    fn open_generation(&self) -> BoxFuture<'_, Result<u64, BoxError>> {
-        Box::pin(async move { Ok(self.generations.fetch_add(1, Ordering::SeqCst)) })
+    fn open_generation(&self, above: u64) -> BoxFuture<'_, Result<u64, BoxError>> {
+        Box::pin(async move {
+            self.generations.fetch_max(above + 1, Ordering::SeqCst);
+            Ok(self.generations.fetch_add(1, Ordering::SeqCst))
+        })
     }
 
     fn newest_generation(&self) -> BoxFuture<'_, Result<u64, BoxError>> {

@@ -8,6 +8,7 @@ mod away;
 mod bans;
 mod bodies;
 mod cluster;
+mod disasters;
 mod disconnect;
 mod docs;
 mod doors;

@@ -30,8 +30,6 @@ use tokio::time::sleep;
 const LEASE: Duration = Duration::from_secs(5);
 /// How often Redis may know a higher generation than the journal before we give up for now.
 const WRITES_MAX: usize = 3;
-/// How often the journal's numbers may lie behind Redis's before we give up for now.
-const NUMBERS_MAX: usize = 16;
 /// How many keys are given back in one pipeline.
 const REFILL_CHUNK: usize = 1000;
 
@@ -114,9 +112,10 @@ impl Client {
         if let Some(number) = self.found(primaries).await? {
             return Ok(number);
         }
-        let mut known = 0;
+        let mut known = self.receipt_lease.newest();
         for _ in 0..WRITES_MAX {
-            let number = self.number_above(known).await?;
+            let number = self.journal.open_generation(known).await.map_err(journal("open a generation"))?;
+            self.receipt_lease.learn(number);
             if number > 1 {
                 sleep(LEASE_WAIT).await;
             }
@@ -135,18 +134,6 @@ impl Client {
             }
         }
         Err(Error::Unavailable("redis knows a higher generation each time".into()))
-    }
-
-    /// Opens generations in the journal until one is above that.
-    async fn number_above(&self, known: u64) -> Result<u64, Error> {
-        for _ in 0..NUMBERS_MAX {
-            let number = self.journal.open_generation().await.map_err(journal("open a generation"))?;
-            self.receipt_lease.learn(number);
-            if number > known {
-                return Ok(number);
-            }
-        }
-        Err(Error::Unavailable("the journal's generations are behind those that redis knows".into()))
     }
 
     /// Writes a generation into every bucket, then names it. Answers a higher number that stands somewhere.

@@ -8,8 +8,9 @@ use futures_util::stream::BoxStream;
 
 /// The journal, as the timeline in Redis needs it.
 pub trait JournalAccess: Send + Sync + 'static {
-    /// Opens a generation: one record in the journal, whose offset in the journal is the number. Numbers only rise.
-    fn open_generation(&self) -> BoxFuture<'_, Result<u64, BoxError>>;
+    /// Opens a generation: its number is above that one, above all that were opened, and above those of all events that were
+    /// ever stored.
+    fn open_generation(&self, above: u64) -> BoxFuture<'_, Result<u64, BoxError>>;
     /// The number of the newest generation that was ever opened; 0 before the first. It has a second to answer.
     fn newest_generation(&self) -> BoxFuture<'_, Result<u64, BoxError>>;
     /// The keys of records that were journaled since then, in the journal's order. More than that does no harm.
