@@ -144,7 +144,7 @@ async fn load_known(transaction: &mut Transaction, batch: &[Entry]) -> Result<Kn
     }
     for row in keys {
         let (room, sender, key) = (Room::new(row.room), UserId::new(row.sender), Key::new(row.key));
-        known.key(name(room)?, name(sender)?, name(key)?, EventId(row.id));
+        known.key((name(room)?, name(sender)?, name(key)?, row.digest), EventId(row.id));
     }
     Ok(known)
 }

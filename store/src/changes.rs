@@ -38,6 +38,7 @@ from_row! {
         pub room: String,
         pub sender: String,
         pub key: String,
+        pub digest: String,
         pub id: Uuid,
     }
 }

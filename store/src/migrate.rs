@@ -28,6 +28,7 @@ static SQLITE: LazyLock<Migrator> = migrator! {
     "0009_token_revocations",
     "0010_held_by_sender",
     "0011_mark",
+    "0012_keys_by_draft",
 };
 static POSTGRES: LazyLock<Migrator> = migrator! {
     "postgres":
@@ -42,6 +43,7 @@ static POSTGRES: LazyLock<Migrator> = migrator! {
     "0009_token_revocations",
     "0010_held_by_sender",
     "0011_mark",
+    "0012_keys_by_draft",
 };
 
 /// `0001_history` is version 1 with the description `history`.

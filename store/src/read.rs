@@ -26,7 +26,7 @@ const MESSAGE: &str = concat!(
 const REACTIONS: &str =
     "select reaction, user_id from reactions where room = $1 and target = $2 and present order by epoch, seq, user_id";
 const KEY: &str = "select room, sender, key, id, epoch, seq, digest, at from events
-     where room = $1 and sender = $2 and key = $3 and stands";
+     where room = $1 and sender = $2 and key = $3 and digest = $4 and stands";
 const KEYS_SINCE: &str = "select room, sender, key, id, epoch, seq, digest, at from events
      where at >= $1 and kind <> 'unreadable' order by at, epoch, seq";
 /// By time here too: a room's index would read the whole room. `is true` keeps it out.
@@ -76,16 +76,22 @@ impl Store {
         .await
     }
 
-    /// What a key was first used for.
+    /// The event that a draft with this key and this digest became, whenever that was.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the database does not answer.
-    pub async fn key_use(&self, room: &Room, sender: &UserId, key: &Key) -> Result<Option<KeyUse>, Error> {
+    pub async fn key_use(
+        &self,
+        room: &Room,
+        sender: &UserId,
+        key: &Key,
+        digest: &str,
+    ) -> Result<Option<KeyUse>, Error> {
         let (room, sender, key) = (room.as_str(), sender.as_str(), key.as_str());
         let row: Option<KeyRow> = self
             .within(async {
                 on_reader!(self, pool => {
-                    sqlx::query_as(KEY).bind(room).bind(sender).bind(key).fetch_optional(pool).await
+                    sqlx::query_as(KEY).bind(room).bind(sender).bind(key).bind(digest).fetch_optional(pool).await
                 })
                 .map_err(|error| Error::sort("read a key", error))
             })

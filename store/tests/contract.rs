@@ -54,6 +54,7 @@ contract! {
     taking:
         a_copy_of_a_record_changes_nothing,
         a_known_key_keeps_its_place_and_both_ids_lead_to_the_message,
+        the_same_key_with_another_draft_is_a_message_of_its_own,
         a_known_id_in_a_new_generation_keeps_both_places,
         duplicates_inside_one_batch_are_found,
         a_replaced_writer_writes_nothing,

@@ -11,7 +11,7 @@ pub(crate) enum Fate {
     Copy,
     /// An event that was not known.
     New,
-    /// Its id or its key was known: it keeps its place and points to the event that stands for it.
+    /// Its id, or its key with the same draft, was known: it keeps its place and points to the event that stands for it.
     Again {
         /// The event that stands.
         of: EventId,
@@ -34,12 +34,15 @@ enum Standing {
     UnreadableEntry(usize),
 }
 
+/// A draft as its sender names it: room, sender, key and digest. The same key with another digest is another draft.
+pub(crate) type DraftName = (Room, UserId, Key, String);
+
 /// Ids, keys and places that are taken. The first to take one keeps it.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     places: HashMap<(Room, Cursor, EventId), Standing>,
     ids: HashMap<(Room, EventId), EventId>,
-    keys: HashMap<(Room, UserId, Key), EventId>,
+    keys: HashMap<DraftName, EventId>,
 }
 
 impl Known {
@@ -54,9 +57,9 @@ impl Known {
         self.places.insert((room, cursor, id), Standing::Unreadable);
     }
 
-    /// Learns what a key was used for.
-    pub fn key(&mut self, room: Room, sender: UserId, key: Key, id: EventId) {
-        self.keys.insert((room, sender, key), id);
+    /// Learns which event a draft with a key became.
+    pub fn key(&mut self, draft: DraftName, id: EventId) {
+        self.keys.insert(draft, id);
     }
 
     /// The event that stands for `id`; `id` itself as far as is known.
@@ -106,7 +109,7 @@ impl Known {
         if let Some(of) = self.ids.get(&id) {
             return Fate::Again { of: *of, alias: false };
         }
-        let key = (event.room.clone(), event.sender.user.clone(), event.key.clone());
+        let key = (event.room.clone(), event.sender.user.clone(), event.key.clone(), event.digest.clone());
         if let Some(of) = self.keys.get(&key).copied() {
             self.ids.insert(id, of);
             return Fate::Again { of, alias: true };

@@ -39,7 +39,7 @@ const IDS: &str = "
     join events e on e.room = b.room and e.id = b.id and not e.stands";
 
 const KEYS: &str = "
-    select e.room, e.sender, e.key, e.id
+    select e.room, e.sender, e.key, e.digest, e.id
     from unnest($1::text[], $2::text[], $3::text[]) as b (room, sender, key)
     join events e on e.room = b.room and e.sender = b.sender and e.key = b.key and e.stands";
 

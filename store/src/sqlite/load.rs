@@ -51,7 +51,7 @@ const IDS: (&str, &str) = (
 
 const KEYS: (&str, &str) = (
     "with b (room, sender, key) as (",
-    ") select e.room, e.sender, e.key, e.id
+    ") select e.room, e.sender, e.key, e.digest, e.id
      from b cross join events e on e.room = b.room and e.sender = b.sender and e.key = b.key and e.stands",
 );
 

@@ -31,6 +31,19 @@ pub async fn a_known_key_keeps_its_place_and_both_ids_lead_to_the_message(store:
     assert_eq!(apply(&store, &[other]).await.events, 1, "keys belong to their senders");
 }
 
+pub async fn the_same_key_with_another_draft_is_a_message_of_its_own(store: Store) {
+    apply(&store, &[message(1, (1, 1)).key("1").drafted("good morning")]).await;
+    let other = message(2, (1, 2)).key("1").drafted("good night");
+    let among = [message(3, (1, 3)), other, message(4, (1, 4)).key("1").drafted("good morning")];
+    assert_eq!(apply(&store, &among).await, Applied { events: 2, duplicates: 1, ..Applied::default() });
+    assert_eq!((words(&store, 1).await, words(&store, 2).await), (r#""words of 1""#.into(), r#""words of 2""#.into()));
+    assert_eq!(now(&store, 4).await.id, id(1), "the same draft is the same message");
+    apply(&store, &[delete(5, (1, 5), 2)]).await;
+    assert_eq!((now(&store, 1).await.deleted, now(&store, 2).await.deleted), (false, true));
+    let keys = store.recent_keys(None, 0).await.unwrap();
+    assert_eq!(keys.iter().filter(|(_, used)| used.key.as_str() == "1").count(), 3);
+}
+
 pub async fn a_known_id_in_a_new_generation_keeps_both_places(store: Store) {
     apply(&store, &[message(1, (1, 1))]).await;
     assert_eq!(apply(&store, &[message(1, (2, 1))]).await.duplicates, 1);
@@ -126,11 +139,13 @@ pub async fn what_no_column_can_hold_is_named_and_its_neighbours_are_stored(stor
 pub async fn keys_are_remembered(store: Store) {
     apply(&store, &[message(1, (1, 1)).key("k"), edit(2, (1, 2), 1).key("e"), message(3, (1, 3)).key("k")]).await;
     let key = |text: &str| Key::new(text).unwrap();
-    let used = store.key_use(&room(), &user("ada"), &key("k")).await.unwrap().unwrap();
-    assert_eq!((used.id, used.cursor, used.digest.as_str()), (id(1), Cursor::new(1, 1), "d1"));
+    let (k, e) = ("the draft with k", "the draft with e");
+    let used = store.key_use(&room(), &user("ada"), &key("k"), k).await.unwrap().unwrap();
+    assert_eq!((used.id, used.cursor, used.digest.as_str()), (id(1), Cursor::new(1, 1), k));
     assert_eq!((used.at, used.sender, used.key), (1_700_000_000_001, user("ada"), key("k")));
-    assert_eq!(store.key_use(&room(), &user("ada"), &key("e")).await.unwrap().unwrap().id, id(2));
-    assert_eq!(store.key_use(&room(), &user("bob"), &key("k")).await.unwrap(), None);
+    assert_eq!(store.key_use(&room(), &user("ada"), &key("e"), e).await.unwrap().unwrap().id, id(2));
+    assert_eq!(store.key_use(&room(), &user("bob"), &key("k"), k).await.unwrap(), None);
+    assert_eq!(store.key_use(&room(), &user("ada"), &key("k"), "another draft").await.unwrap(), None);
 
     let recent = |room, since| async move {
         let uses = store.recent_keys(room, since).await.unwrap();

@@ -120,7 +120,9 @@ pub trait Vary {
     fn on(self, target: u128) -> Self;
     fn saying(self, body: &str) -> Self;
     fn by(self, user: &str) -> Self;
+    /// Of the draft with this key that all tests but [`Vary::drafted`]'s send.
     fn key(self, key: &str) -> Self;
+    fn drafted(self, digest: &str) -> Self;
     fn room(self, room: &str) -> Self;
 }
 
@@ -139,6 +141,10 @@ impl Vary for Record {
     }
     fn key(mut self, key: &str) -> Self {
         self.event.key = Key::new(key).unwrap();
+        self.drafted(&format!("the draft with {key}"))
+    }
+    fn drafted(mut self, digest: &str) -> Self {
+        self.event.digest = digest.to_owned();
         self
     }
     fn room(mut self, room: &str) -> Self {
