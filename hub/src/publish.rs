@@ -8,6 +8,7 @@ mod begin;
 mod emit;
 mod failpoint;
 mod follow;
+mod hold;
 mod json;
 mod occasion;
 mod outage;
@@ -25,9 +26,9 @@ use crate::access::{Access, Moderator, Permit};
 use crate::actor::Actor;
 use crate::backoff::Backoff;
 use crate::journal::Journal;
-use crate::limits::{Limited, UserLimits};
+use crate::limits::UserLimits;
 use crate::log_limit::LogLimits;
-use crate::plugin::{Approved, Chain, Consequence, EventContext, Judged, Origin};
+use crate::plugin::{Approved, Chain, EventContext, Judged, Origin};
 use crate::sanctions::Sanctions;
 use crate::signals::Signals;
 use crate::telemetry::{Stage as Timed, Telemetry};
@@ -139,6 +140,11 @@ pub struct Publisher {
     pub draining: CancellationToken,
 }
 
+/// The key under which an approved event is published: its sender's own stays bound to the answer "held".
+fn approved_key(id: EventId) -> Key {
+    Key::new(format!("{APPROVED}{id}")).expect("an id is short and has no control characters")
+}
+
 /// What the keys of approved events begin with. No client's own may: it would stand for another's approval.
 const APPROVED: &str = "approved:";
 
@@ -212,17 +218,19 @@ impl Publisher {
             // What a plugin said stands for retries too; that one failed says nothing about the next try.
             Judged::Refused(refusal @ Refusal::PluginFault { .. }, ..) => return Err(refusal),
             Judged::Refused(refusal, _, consequences) => {
-                let (refusal, first) = Box::pin(self.remember(&event, refusal)).await;
-                if first {
-                    self.follow(&event, Fate::Refused, consequences);
+                drop(turn); // it enters no room any more
+                if let Some(first) = Box::pin(self.remember(&event, &refusal)).await {
+                    return Box::pin(self.resolve(first, &event)).await;
                 }
+                self.follow(&event, Fate::Refused, consequences);
                 return Err(refusal);
             }
             Judged::Held { event: held, plugin, reason, told, trail, consequences } => {
                 let (says, consequences) = follow::put_off(consequences);
                 let held =
                     Held { held_at: held.at, event: held, trail, plugin, reason, state: HeldState::Waiting, says };
-                return Err(Box::pin(self.hold(&event, held, told, consequences)).await);
+                drop(turn);
+                return Box::pin(self.hold(&event, held, told, consequences)).await;
             }
         };
         turn.wait().await;
@@ -254,13 +262,15 @@ impl Publisher {
     }
 
     /// Publishes an event that a moderator approved: a new place, its own id and time. What plugins had to say about it is
-    /// said now.
+    /// said now. One that is published, whenever that was, is answered with its receipt.
     pub async fn approve(self: &Arc<Self>, by: &Moderator, held: Held) -> Result<Receipt, Refusal> {
+        if let Some(receipt) = Box::pin(self.published(&held)).await? {
+            return Ok(receipt);
+        }
         self.access.may_stand(by, &held.event)?;
         let Held { mut event, trail, says, .. } = held;
         let place = self.outages.admit(self.journal.healthy(), event.body.as_str().len())?;
-        // The sender's own key stays bound to the answer "held": the approved event goes by its id.
-        event.key = Key::new(format!("{APPROVED}{}", event.id)).expect("an id is short and has no control characters");
+        event.key = approved_key(event.id);
         let walk = self.tasks.spawn({
             let publisher = self.clone();
             async move {
@@ -431,39 +441,14 @@ impl Publisher {
         }
     }
 
-    /// Keeps a refusal for the retries, and says whether this was the first. Where it cannot be kept, a retry is judged
-    /// again, which is no harm.
-    async fn remember(&self, event: &Event, refusal: Refusal) -> (Refusal, bool) {
-        let kept = self.timeline.remember(&event.room, &event.sender.user, &event.key, &event.digest, &refusal).await;
-        let first = !matches!(kept, Ok(Some(_)));
-        if let Err(error) = kept {
+    /// Keeps a refusal for the retries, unless something else became of the draft meanwhile, on another hub: then that
+    /// stands, and is returned. Where it cannot be kept, a retry is judged again, which is no harm.
+    async fn remember(&self, event: &Event, refusal: &Refusal) -> Option<Known> {
+        let kept = self.timeline.remember(&event.room, &event.sender.user, &event.key, &event.digest, refusal).await;
+        kept.unwrap_or_else(|error| {
             tracing::warn!(room = %event.room, %error, "could not remember a refusal");
-        }
-        (refusal, first)
-    }
-
-    async fn hold(
-        self: &Arc<Self>,
-        draft: &Event,
-        held: Held,
-        told: String,
-        consequences: Vec<Consequence>,
-    ) -> Refusal {
-        let refusal = Refusal::Held { id: held.event.id, reason: told };
-        match self.store.hold(&held, self.limits.user_held).await {
-            Ok(false) => self.user_limits.refuse(Limited::Held, &held.event.sender.user, HELD_RETRY),
-            Ok(true) => {
-                let (refusal, first) = self.remember(draft, refusal).await;
-                if first {
-                    self.follow(&held.event, Fate::Held, consequences);
-                }
-                refusal
-            }
-            Err(error) => {
-                tracing::warn!(room = %draft.room, %error, "could not hold an event");
-                Refusal::StoreUnavailable
-            }
-        }
+            None
+        })
     }
 
     fn internal(&self, what: &str, error: &(dyn std::fmt::Display + Send + Sync)) -> Refusal {

@@ -8,10 +8,13 @@ use confab_protocol::{Cursor, EventId, Held, HeldState, Millis, Record};
 use sqlx::{FromRow, Row};
 use std::time::SystemTime;
 
-const HOLD: &str = "insert into held (id, room, event, plugin, reason, held_at, state, says, sender)
-     select $1, $2, $3, $4, $5, $6, $7, $8, $9
+const HOLD: &str = "insert into held (id, room, event, plugin, reason, held_at, state, says, sender, key, digest)
+     select $1, $2, $3, $4, $5, $6, $7, $8, $9, $11, $12
      where (select count(*) from held where sender = $9 and state = 'waiting') < $10
-     on conflict (id) do nothing";
+     on conflict do nothing";
+const STANDING: &str = "select id, state from held
+     where id = $1 or (key = $2 and sender = $3 and room = $4 and digest = $5) limit 1";
+const WITHDRAW: &str = "delete from held where id = $1 and state = 'waiting'";
 const LIST: &str = "select event, plugin, reason, held_at, state, says from held
      where (cast($2 as text) is null or room = $2) order by held_at, id limit $1";
 const LIST_IN: &str = "select event, plugin, reason, held_at, state, says from held
@@ -93,12 +96,13 @@ impl HeldRow {
 }
 
 impl Store {
-    /// Sets an event aside, unless about `max` of its sender's wait already: then it says false. One that is there already stays
-    /// as it is.
+    /// Sets an event aside, unless about `max` of its sender's wait already: then it says `None`. Returns the id and the state of
+    /// the event that stands for its draft: where the same draft was held before, also under another id, that one stays as it
+    /// is.
     ///
     /// # Errors
     /// [`Error::Unstorable`] if it holds what no column can; [`Error::Unavailable`] if the database does not answer.
-    pub async fn hold(&self, held: &Held, max: usize) -> Result<bool, Error> {
+    pub async fn hold(&self, held: &Held, max: usize) -> Result<Option<(EventId, HeldState)>, Error> {
         storable::check_held(held)?;
         let event = Record::json_without_place(&held.event, &held.trail);
         let says = (!held.says.is_empty()).then(|| serde_json::to_string(&held.says).expect("words have a JSON form"));
@@ -107,11 +111,46 @@ impl Store {
                 let row = sqlx::query(HOLD).bind(held.id().0).bind(held.event.room.as_str()).bind(&event);
                 let row = row.bind(&held.plugin).bind(&held.reason).bind(number(held.held_at)).bind(held.state.as_str());
                 let row = row.bind(&says).bind(held.event.sender.user.as_str()).bind(number(max as u64));
+                let row = row.bind(held.event.key.as_str()).bind(&held.event.digest);
                 row.execute(pool).await.map(|done| done.rows_affected() > 0)
             })
             .map_err(|error| Error::sort("hold an event", error))
         });
-        Ok(new.await? || self.held_one(held.id()).await?.is_some())
+        if new.await? {
+            return Ok(Some((held.id(), HeldState::Waiting)));
+        }
+        self.standing(held).await
+    }
+
+    /// What stands for a held event: itself, or the one that its draft was held as before.
+    async fn standing(&self, held: &Held) -> Result<Option<(EventId, HeldState)>, Error> {
+        let event = &held.event;
+        let row: Option<(uuid::Uuid, String)> = self
+            .within(async {
+                on_writer!(self, pool => {
+                    let row = sqlx::query_as(STANDING).bind(event.id.0).bind(event.key.as_str());
+                    let row = row.bind(event.sender.user.as_str()).bind(event.room.as_str()).bind(&event.digest);
+                    row.fetch_optional(pool).await
+                })
+                .map_err(|error| Error::sort("look for a held event", error))
+            })
+            .await?;
+        let state = |name: String| {
+            HeldState::from_name(&name).ok_or_else(|| Error::malformed("held", format!("state: {name}")))
+        };
+        row.map(|(id, name)| Ok((EventId(id), state(name)?))).transpose()
+    }
+
+    /// Takes back an event that was set aside, if nobody has decided on it: its draft turned out to stand elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn withdraw(&self, id: EventId) -> Result<(), Error> {
+        self.within(async {
+            on_writer!(self, pool => sqlx::query(WITHDRAW).bind(id.0).execute(pool).await.map(drop))
+                .map_err(|error| Error::sort("withdraw a held event", error))
+        })
+        .await
     }
 
     /// The oldest `limit` held events: those of one state or all, of one room or all.

@@ -29,6 +29,7 @@ static SQLITE: LazyLock<Migrator> = migrator! {
     "0010_held_by_sender",
     "0011_mark",
     "0012_keys_by_draft",
+    "0013_held_by_draft",
 };
 static POSTGRES: LazyLock<Migrator> = migrator! {
     "postgres":
@@ -44,6 +45,7 @@ static POSTGRES: LazyLock<Migrator> = migrator! {
     "0010_held_by_sender",
     "0011_mark",
     "0012_keys_by_draft",
+    "0013_held_by_draft",
 };
 
 /// `0001_history` is version 1 with the description `history`.

@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use confab_tests::client::{Answer, Client};
 use confab_tests::proxy::{Fault, Proxy};
 use confab_tests::world::{Cluster, Embedded, Plan, authority, plugin, service};
+use confab_tests::{eventually, topic};
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
 
@@ -102,6 +103,96 @@ async fn only_moderators_review_and_only_once() -> Result<()> {
         assert_eq!(review(&mia, nonsense).await?.unwrap_err()["code"], 107);
     }
     Ok(())
+}
+
+/// Makes Redis forget what keys were used for, as the end of the dedupe window does.
+async fn forget_keys(world: &Cluster) -> Result<()> {
+    for name in world.keys(":key:").await? {
+        world.redis(&["DEL", &name]).await?;
+    }
+    Ok(())
+}
+
+/// Two hubs of which only the second holds what is said in the room `held`, or refuses it there.
+async fn unlike(plugins: &str) -> Result<Cluster> {
+    let mut world = Cluster::planned(Plan { more: plugins.to_owned(), ..Plan::default() }).await?;
+    tokio::task::block_in_place(|| world.hubs[0].stop())?;
+    let text = std::fs::read_to_string(world.hubs[0].config())?;
+    std::fs::write(world.hubs[0].config(), text.replace("rooms = [\"held\"]", "rooms = [\"elsewhere\"]"))?;
+    world.hubs[0].start().await?;
+    Ok(world)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_that_is_held_twice_waits_once_and_is_published_once_however_often_it_is_approved() -> Result<()> {
+    let world = Cluster::planned(Plan { more: holding()?, ..Plan::default() }).await?;
+    let ada = Client::connect(&world.hubs[0].listen, "ada").await?;
+    let mut bob = Client::connect(&world.hubs[1].listen, "bob").await?;
+    bob.subscribe("held", None).await?.unwrap();
+    let first = held(&ada, "k1").await?;
+    forget_keys(&world).await?;
+    assert_eq!(held(&other_session(&world).await?, "k1").await?, first, "the other hub holds the same event");
+    let approve = |hub: usize| -> Result<Value> {
+        let (status, out, err) =
+            tokio::task::block_in_place(|| world.hubs[hub].verb(&["held", "approve", &first, "--json"]))?;
+        anyhow::ensure!(status.success(), "{out}{err}");
+        Ok(serde_json::from_str(&out)?)
+    };
+    let receipt = approve(0)?;
+    assert_eq!(bob.publication().await?["pub"]["tags"]["id"], first);
+    eventually("it is stored", async || world.events().await.ok().filter(|rows| rows.len() == 1)).await;
+    forget_keys(&world).await?;
+    assert_eq!(approve(1)?, receipt, "long after, the first receipt");
+    assert_eq!(ada.say("elsewhere", "k2", "the end").await?.unwrap()["offset"], 1);
+    assert!(bob.publication_now().is_none(), "it is said once");
+    let records = topic::records(&world.kafka, &format!("{}-events", world.prefix)).await?;
+    assert_eq!(records.len(), 2);
+    world.end().await
+}
+
+async fn other_session(world: &Cluster) -> Result<Client> {
+    Client::connect(&world.hubs[1].listen, "ada").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_hub_holds_and_another_has_let_through_is_not_published_again() -> Result<()> {
+    let world = unlike(&holding()?).await?;
+    let (there, here) =
+        (Client::connect(&world.hubs[0].listen, "ada").await?, Client::connect(&world.hubs[1].listen, "ada").await?);
+    let waits = held(&here, "k1").await?;
+    forget_keys(&world).await?;
+    let receipt = there.say("held", "k1", "k1").await?.unwrap();
+    let (status, out, err) =
+        tokio::task::block_in_place(|| world.hubs[1].verb(&["held", "approve", &waits, "--json"]))?;
+    assert!(status.success(), "{out}{err}");
+    let approved: Value = serde_json::from_str(&out)?;
+    assert_eq!((&approved["id"], &approved["offset"]), (&receipt["id"], &receipt["offset"]), "{approved}");
+    let records = topic::records(&world.kafka, &format!("{}-events", world.prefix)).await?;
+    assert_eq!(records.len(), 1);
+    world.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_comes_after_another_hubs_receipt_gives_way_to_it() -> Result<()> {
+    let slow = plugin("slow", "misbehave", "timeout = \"4s\"\nsettings = { mode = \"spin\", n = 1500 }")?;
+    let refuses =
+        plugin("refuses", "word-filter", "settings = { words = [\"spam\"], action = \"reject\", code = 455 }")?;
+    let holds = plugin("holds", "misbehave", "timeout = \"2s\"\nsettings = { mode = \"hold\" }")?;
+    let chain = "[[chain]]\nrooms = [\"held\"]\nplugins = [\"slow\", \"refuses\", \"holds\"]\n";
+    let world = unlike(&format!("{slow}{refuses}{holds}{chain}")).await?;
+    let there = Client::connect(&world.hubs[0].listen, "ada").await?;
+    let here = Client::connect(&world.hubs[1].listen, "ada").await?;
+    for text in ["spam", "to be held"] {
+        let judged = here.begin_rpc("send", json!({"room": "held", "key": text, "body": {"text": text}}));
+        // The chain there takes a second; when this is answered Redis has been asked what is known of the key.
+        here.rpc("history", json!({"room": "held", "limit": 1})).await?.unwrap();
+        let receipt = there.say("held", text, text).await?.unwrap();
+        let answer = judged.await?.expect("what stands is no refusal");
+        assert_eq!((&answer["id"], &answer["offset"]), (&receipt["id"], &receipt["offset"]), "{answer}");
+    }
+    let (_, out, _) = world.hubs[1].verb(&["held", "list", "--json"])?;
+    assert!(!out.contains("to be held"), "nothing waits for a moderator: {out}");
+    world.end().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
