@@ -31,6 +31,8 @@ const CONTROL_RATE: Rate = Rate { each: Duration::from_millis(10), burst: 512 };
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a client that is sending more than we read may pause before we take it that it has stopped.
 const DISCARD_QUIET: Duration = Duration::from_millis(250);
+/// The most that is read past after the close: more than anybody sends in one message by mistake, and no flood.
+const DISCARD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The longest header of a frame that is not masked (RFC 6455 §5.2).
 const HEADER_MAX: usize = 10;
 /// A message of up to so many times the limit is read, so that its commands can be refused one by one.
@@ -116,11 +118,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     /// Ends our side and reads past what the client is still sending: a link that is closed over bytes that nobody read is
-    /// reset, and our close frame may be lost with it.
+    /// reset, and our close frame may be lost with it. A client that does not stop is reset all the same.
     async fn discard(&mut self) -> std::io::Result<()> {
-        let mut bytes = [0; READ_BUFFER];
+        let (mut bytes, mut left) = ([0; READ_BUFFER], DISCARD_BYTES_MAX);
         self.stream.get_mut().shutdown().await?;
-        while let Ok(Ok(1..)) = timeout(DISCARD_QUIET, self.stream.get_mut().read(&mut bytes)).await {}
+        while let Ok(Ok(read @ 1..)) = timeout(DISCARD_QUIET, self.stream.get_mut().read(&mut bytes)).await
+            && left > 0
+        {
+            left = left.saturating_sub(read);
+        }
         Ok(())
     }
 }

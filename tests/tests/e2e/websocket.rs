@@ -1,6 +1,7 @@
 //! The hub's WebSocket against RFC 6455, over sockets written by hand. What the WebSocket got wrong ends the session with the
 //! RFC's own codes (1002, 1007, 1009), what the dialect got wrong with the dialect's.
 
+use crate::slow::resident;
 use anyhow::{Context, Result};
 use confab_tests::raw::{Frame, Raw, handshake, opcode};
 use confab_tests::stock::Conformance;
@@ -255,6 +256,33 @@ async fn a_client_that_is_still_sending_what_is_too_large_hears_why_it_is_closed
         raw.send(&Frame::new(opcode::TEXT, vec![b' '; bytes])).await?;
         assert_eq!(raw.closed().await?, TOO_LARGE, "{bytes} bytes");
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_that_pings_without_a_pause_is_closed_whether_or_not_it_reads() -> Result<()> {
+    let world = Embedded::start(LIMITS).await?;
+    let mut raw = connected(&world).await?;
+    let pings: Vec<u8> = (0..2000).flat_map(|_| Frame::new(opcode::PING, vec![7; 125]).bytes()).collect();
+    raw.write(&pings).await?;
+    assert_eq!(raw.closed().await?, Some(1008));
+    let mut raw = connected(&world).await?;
+    let pongs: Vec<u8> = (0..2000).flat_map(|_| Frame::new(opcode::PONG, "").bytes()).collect();
+    raw.write(&pongs).await?;
+    assert_eq!(raw.closed().await?, Some(1008));
+
+    // Nothing is read from here on, before anybody said who they are: the system's own buffers fill, and then ours.
+    let pid = world.hub.pid().context("it runs")?;
+    let mut raw = Raw::connect(&world.hub.listen, PATH).await?;
+    let (before, mut most, mut written) = (resident(pid)?, 0, 0);
+    while written < 256 * 1024 * 1024 && raw.write(&pings).await.is_ok() {
+        written += pings.len();
+        most = most.max(resident(pid)?);
+    }
+    let grown = most.saturating_sub(before);
+    println!("{} KiB of pings that nobody reads the answers to: {} KiB more", written / 1024, grown / 1024);
+    assert!(written < 256 * 1024 * 1024, "a flood of pings is not closed");
+    assert!(grown < 2 * 1024 * 1024, "the hub took {grown} bytes more");
     Ok(())
 }
 
