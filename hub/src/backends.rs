@@ -252,7 +252,7 @@ impl Past for Stored {
 
     fn window<'a>(&'a self, room: &'a Room, count: usize) -> BoxFuture<'a, Result<Vec<Record>, BoxError>> {
         Box::pin(async move {
-            let query = Query { since: None, reverse: true, limit: count };
+            let query = Query { since: None, reverse: true, limit: count, bytes: usize::MAX };
             let mut records = self.0.page(room, query).await?.records;
             records.reverse();
             Ok(records)

@@ -72,7 +72,7 @@ impl Deliverer {
 
     /// Delivers what the timeline has after `last`, or starts the room over.
     async fn repair(&self, room: &Arc<LocalRoom>, last: Cursor) {
-        let range = Range { since: Some(last.offset), reverse: false, limit: REPAIR_EVENTS_MAX };
+        let range = Range { since: Some(last.offset), reverse: false, limit: REPAIR_EVENTS_MAX, bytes: usize::MAX };
         let read = timeout(REPAIR_TIMEOUT, self.timeline.read(&room.name, range)).await;
         let window = match read {
             Ok(Ok(window)) => window,

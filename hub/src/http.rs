@@ -11,6 +11,7 @@ pub use handshake::{NoHandshake, upgrade};
 
 use crate::admission::{Admissions, Carrier, Full, Proxies};
 use crate::dialect::Dialect;
+use crate::outbox::BYTES_PER_FLUSH;
 use crate::session::engineio::Engine;
 use crate::session::{self, Door, Socket};
 use axum::extract::{Request, State};
@@ -24,6 +25,8 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use origin::{host_is_loopback, origin_allowed};
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -40,6 +43,9 @@ use tower::ServiceExt;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// A client that takes nothing of an answer for so long is cut.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The most bytes for a client that the system takes before it sends them: one flush. It would take megabytes, and what a
+/// client does not read could only be told from what it does when those are full.
+const UNSENT_MAX: u32 = BYTES_PER_FLUSH as u32;
 
 /// What the public port serves from.
 pub struct Http {
@@ -159,6 +165,7 @@ struct Peer {
 
 async fn serve_one(stream: TcpStream, peer: Peer, router: Router, http: Arc<Http>, shut: CancellationToken) {
     let _ = stream.set_nodelay(true); // a socket that is gone already will say so when it is read
+    bound_unsent(&stream);
     // What reads the request's head brings 16 KiB of buffers: when everybody comes back at once, the thousands that have
     // not said anything yet must not hold them.
     let mut first = [0];
@@ -202,6 +209,18 @@ async fn serve_one(stream: TcpStream, peer: Peer, router: Router, http: Arc<Http
         tracing::debug!(%error, "connection ended badly");
     }
 }
+
+/// Has the system hand back what it cannot send yet: the outbox holds it, and the session waits for its client.
+#[cfg(target_os = "linux")]
+fn bound_unsent(stream: &TcpStream) {
+    if let Err(error) = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_MAX) {
+        tracing::debug!(%error, "could not bound what the system takes for a client");
+    }
+}
+
+/// Elsewhere the system's own buffers are the bound.
+#[cfg(not(target_os = "linux"))]
+fn bound_unsent(_: &TcpStream) {}
 
 type Shared = (State<Arc<Http>>, Extension<Peer>);
 

@@ -41,8 +41,7 @@ pub struct Recoverer {
     pub background: Background,
     /// Permits for bringing pages to clients, so that a hub full of them that come back holds few pages at once.
     pub bringing: Arc<Semaphore>,
-    /// Permits for pages that clients ask for by `history`: a page is read whole before it is cut to what a client may be
-    /// given.
+    /// Permits for pages that clients ask for by `history`: a page is read before anybody knows whether it can leave.
     pub reading: Semaphore,
 }
 
@@ -92,6 +91,8 @@ pub struct Asked {
     pub reverse: bool,
     /// The most events.
     pub limit: usize,
+    /// The page ends behind the event with which they have so many bytes, roughly: more is not read.
+    pub bytes: usize,
 }
 
 impl Recoverer {
@@ -111,7 +112,7 @@ impl Recoverer {
     /// unrecoverable, and no older epoch is read.
     pub async fn stream(&self, permit: &Permit, mut asked: Asked) -> Result<History, Refusal> {
         let room = permit.room();
-        let top = self.window(room, Range { since: None, reverse: false, limit: 0 }).await?.top;
+        let top = self.window(room, Range { since: None, reverse: false, limit: 0, bytes: 0 }).await?.top;
         if asked.since.is_some_and(|since| since.epoch.is_some_and(|epoch| epoch != top.epoch)) {
             return Err(Refusal::UnrecoverablePosition);
         }
@@ -130,7 +131,7 @@ impl Recoverer {
 
     async fn read(&self, room: &Room, asked: Asked) -> Result<History, Refusal> {
         let offset = asked.since.map(|since| since.offset);
-        let range = Range { since: offset, reverse: asked.reverse, limit: asked.limit };
+        let range = Range { since: offset, reverse: asked.reverse, limit: asked.limit, bytes: asked.bytes };
         let window = self.window(room, range).await?;
         let top = window.top;
         if asked.limit == 0 {
@@ -142,9 +143,9 @@ impl Recoverer {
             return Err(Refusal::UnrecoverablePosition);
         }
         if asked.reverse {
-            self.backwards(room, since, asked.limit, window).await
+            self.backwards(room, since, asked, window).await
         } else {
-            self.forwards(room, since, asked.limit, window).await
+            self.forwards(room, since, asked, window).await
         }
     }
 
@@ -152,7 +153,7 @@ impl Recoverer {
         &self,
         room: &Room,
         since: Option<Cursor>,
-        limit: usize,
+        Asked { limit, bytes, .. }: Asked,
         window: Window,
     ) -> Result<History, Refusal> {
         let top = window.top;
@@ -161,17 +162,17 @@ impl Recoverer {
             && window.oldest.map_or(from.offset == top.offset, |oldest| oldest <= from.offset + 1);
         // An epoch's first event in the window is the room's first only if there was no epoch before.
         if hot && (since.is_some() || window.oldest.is_none()) {
-            return Ok(page_of(window.records, top, limit));
+            return Ok(page_of(window.records, top));
         }
-        let page = self.page(room, Query { since, reverse: false, limit }).await?;
+        let page = self.page(room, Query { since, reverse: false, limit, bytes }).await?;
         let last = furthest(&page, false);
         if last.is_none() && page.next.is_none() {
             let reaches = window.records.first().is_some_and(|r| r.cursor == Cursor { epoch: top.epoch, offset: 1 });
             return match (since, top.offset) {
                 // Nothing has happened in this epoch, and the store knows nothing more of those before it.
-                (_, 0) => Ok(page_of(Vec::new(), top, limit)),
+                (_, 0) => Ok(page_of(Vec::new(), top)),
                 // Nothing is stored yet, and the window still has the room from its beginning.
-                (None, _) if reaches => Ok(page_of(window.records, top, limit)),
+                (None, _) if reaches => Ok(page_of(window.records, top)),
                 _ => Err(Refusal::HistoryBehind),
             };
         }
@@ -184,15 +185,18 @@ impl Recoverer {
         &self,
         room: &Room,
         since: Option<Cursor>,
-        limit: usize,
+        Asked { limit, bytes, .. }: Asked,
         window: Window,
     ) -> Result<History, Refusal> {
         let top = window.top;
         let from = since.unwrap_or(Cursor { epoch: top.epoch, offset: top.offset + 1 });
         let mut records = if from.epoch == top.epoch { window.records } else { Vec::new() };
         let reached = records.last().map_or(from, |record| record.cursor);
-        if records.len() < limit && reached != Cursor::new(0, 0) {
-            let query = Query { since: Some(reached), reverse: true, limit: limit - records.len() };
+        // Where the window has more than the bytes that were asked for, the next page goes on in it.
+        let cut = !records.is_empty() && window.oldest.is_some_and(|oldest| oldest < reached.offset);
+        if records.len() < limit && !cut && reached != Cursor::new(0, 0) {
+            let bytes = bytes.saturating_sub(records.iter().map(|record| weigh(record)).sum());
+            let query = Query { since: Some(reached), reverse: true, limit: limit - records.len(), bytes };
             let page = self.page(room, query).await?;
             let nearest = furthest(&page, true);
             // Offset 0 is where an epoch begins: nothing comes before it, nor before the first event. An epoch that is over
@@ -245,9 +249,9 @@ fn furthest(page: &confab_store::Page, nearest: bool) -> Option<Cursor> {
     ends.into_iter().flatten().max()
 }
 
-fn page_of(records: Vec<Arc<Record>>, top: Cursor, limit: usize) -> History {
-    let last = records.last().map(|record| record.cursor);
-    let next = last.filter(|last| records.len() == limit && *last < top);
+/// A page of the hot window, which reaches up to the top: what is not in it comes after it.
+fn page_of(records: Vec<Arc<Record>>, top: Cursor) -> History {
+    let next = records.last().map(|record| record.cursor).filter(|last| *last < top);
     History { records, next, top }
 }
 

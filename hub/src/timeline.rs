@@ -6,10 +6,12 @@ mod counters;
 mod memory;
 mod redis;
 mod relays;
+mod weight;
 
 pub use counters::Counters;
 pub use memory::{Commit, Memory, MemoryOptions, Past};
 pub use redis::{JournalAccess, Redis, RedisOptions, WaitsFor};
+pub use weight::{EVENT_OVERHEAD, weigh};
 
 use confab_protocol::signal::PresenceChange;
 use confab_protocol::{Body, Cursor, Event, EventId, Key, Kind, Present, Record, Refusal, Room, Signal, Trail, UserId};
@@ -366,6 +368,8 @@ pub struct Range {
     pub reverse: bool,
     /// The most events; 0 asks only for the position.
     pub limit: usize,
+    /// It ends behind the event with which they have so many bytes, roughly.
+    pub bytes: usize,
 }
 
 /// What the hot window holds.

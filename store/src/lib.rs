@@ -75,6 +75,8 @@ pub struct Query {
     pub reverse: bool,
     /// The most places to read; more than [`PAGE_RECORDS_MAX`] counts as that. 0 reads nothing but `through` and `next`.
     pub limit: usize,
+    /// The page ends behind the row with which its bodies and what stands beside them have so many bytes, roughly.
+    pub bytes: usize,
 }
 
 /// Events of one epoch, in order, without a hole.

@@ -5,6 +5,7 @@ use crate::row::{EventRow, cursor, event_columns, number};
 use crate::store::on_reader;
 use crate::{Error, Page, Query, Store};
 use confab_protocol::{Cursor, Room};
+use futures_util::{Stream, TryStreamExt};
 
 /// The most records of one page.
 pub const PAGE_RECORDS_MAX: usize = 1000;
@@ -64,8 +65,9 @@ impl Store {
             };
             let limit = query.limit.min(PAGE_RECORDS_MAX);
             let mut page = Page { through, ..Page::default() };
-            let rows = if limit == 0 { Vec::new() } else { self.rows(room, stretch, query.reverse, limit).await? };
-            let read_all = limit > 0 && rows.len() < limit;
+            let wanted = Query { limit, ..query };
+            let (rows, cut) = if limit == 0 { (Vec::new(), false) } else { self.rows(room, stretch, wanted).await? };
+            let read_all = limit > 0 && rows.len() < limit && !cut;
             let last = rows.last().map(EventRow::cursor);
             page.next = next(&ends, stretch, query.reverse, last.map(|last| number(last.offset)), read_all);
             let mut before = None;
@@ -128,14 +130,33 @@ impl Store {
         ends.map_err(|error| Error::sort("read contiguous ends", error))
     }
 
-    async fn rows(&self, room: &Room, at: Stretch, reverse: bool, limit: usize) -> Result<Vec<EventRow>, Error> {
+    /// Rows one after another, and whether they end because they have as many bytes as were asked for: what is not wanted is
+    /// not held.
+    async fn rows(&self, room: &Room, at: Stretch, wanted: Query) -> Result<(Vec<EventRow>, bool), Error> {
+        let Query { reverse, limit, bytes, .. } = wanted;
         let (sql, room, limit) = (if reverse { BACKWARDS } else { FORWARDS }, room.as_str(), number(limit as u64));
         let rows = on_reader!(self, pool => {
             let query = sqlx::query_as(sql).bind(room).bind(at.epoch).bind(at.after).bind(at.before).bind(limit);
-            query.fetch_all(pool).await
+            up_to(query.fetch(pool), bytes).await
         });
         rows.map_err(|error| Error::sort("read events", error))
     }
+}
+
+/// The rows of a stream up to the one with which they have so many bytes, and whether there is such a one.
+async fn up_to(
+    mut stream: impl Stream<Item = Result<EventRow, sqlx::Error>> + Unpin,
+    bytes_max: usize,
+) -> Result<(Vec<EventRow>, bool), sqlx::Error> {
+    let (mut rows, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = stream.try_next().await? {
+        bytes += row.weight();
+        rows.push(row);
+        if bytes >= bytes_max {
+            return Ok((rows, true));
+        }
+    }
+    Ok((rows, false))
 }
 
 /// Which places a query reads: the rest of the epoch it names, or, where that is empty, the next epoch that has any.

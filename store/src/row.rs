@@ -11,6 +11,9 @@ use uuid::Uuid;
 /// The kind of a row that only keeps the place of a record that could not be read.
 pub(crate) const UNREADABLE: &str = "unreadable";
 
+/// What a row takes besides its texts of any length, roughly: names, ids, numbers.
+const ROW_OVERHEAD: usize = 256;
+
 /// The columns of [`EventRow`], in its order.
 macro_rules! event_columns {
     () => {
@@ -45,6 +48,12 @@ impl EventRow {
     /// Its place.
     pub fn cursor(&self) -> Cursor {
         cursor(self.epoch, self.seq)
+    }
+
+    /// Roughly how many bytes it takes.
+    pub fn weight(&self) -> usize {
+        let texts = [&self.body, &self.info, &self.annotations, &self.trail];
+        ROW_OVERHEAD + texts.into_iter().flatten().map(String::len).sum::<usize>()
     }
 
     /// The record; `None` if it could not be read when it came.

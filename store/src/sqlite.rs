@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// How many connections read.
 const READERS: u32 = 4;
+/// How many rows a reading connection reads ahead of whoever asked: a row may have tens of kilobytes.
+const ROWS_AHEAD: usize = 8;
 /// How long a connection waits for another's lock.
 const BUSY: Duration = Duration::from_secs(10);
 /// The writer caches more statements than are in this crate, with every number of rows that they are made for.
@@ -43,7 +45,7 @@ impl Sqlite {
         // A deleted message must not be found in the file's free pages either.
         let writing = options.clone().pragma("secure_delete", "on");
         let writing = writing.pragma("cache_size", WRITER_CACHE).pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
-        let reading = options.create_if_missing(false).pragma("query_only", "on");
+        let reading = options.create_if_missing(false).pragma("query_only", "on").row_buffer_size(ROWS_AHEAD);
         Ok(Self { writer: pool(1).connect_with(writing).await?, readers: pool(READERS).connect_lazy_with(reading) })
     }
 

@@ -50,7 +50,8 @@ contract! {
         rooms_do_not_see_one_another,
         a_room_that_nobody_knows_has_nothing,
         bodies_come_back_byte_for_byte,
-        a_page_of_nothing_still_says_where_to_go;
+        a_page_of_nothing_still_says_where_to_go,
+        a_page_ends_where_its_bytes_are_spent_and_the_next_one_goes_on;
     taking:
         a_copy_of_a_record_changes_nothing,
         a_known_key_keeps_its_place_and_both_ids_lead_to_the_message,

@@ -87,7 +87,7 @@ pub(super) async fn history(
     Query(query): Query<HistoryQuery>,
 ) -> Response {
     let since = query.offset.map(|offset| Since { epoch: query.epoch, offset });
-    let asked = Asked { since, reverse: true, limit: query.limit.unwrap_or(50).min(1000) };
+    let asked = Asked { since, reverse: true, limit: query.limit.unwrap_or(50).min(1000), bytes: PAGE_BYTES_MAX };
     let recoverer = shared.hub().recoverer().clone();
     let access = shared.hub().publisher().access.clone();
     let audit = shared.hub().audit().clone();

@@ -37,7 +37,7 @@ impl Publisher {
 
     /// Whether anything was ever said in a room. After a loss of Redis only the store knows.
     async fn has_begun(&self, room: &Room) -> Result<bool, Refusal> {
-        let position = Range { since: None, reverse: false, limit: 0 };
+        let position = Range { since: None, reverse: false, limit: 0, bytes: 0 };
         let window = self.timeline.read(room, position).await.map_err(|error| {
             tracing::warn!(%room, %error, "could not read whether a room has begun");
             Refusal::TimelineUnavailable

@@ -107,7 +107,7 @@ impl Recoverer {
         };
         if since.epoch.is_some_and(|epoch| epoch > top.epoch) || since.offset > top.offset {
             // Another hub may be ahead of what this one has heard.
-            let asked = Asked { since: None, reverse: true, limit: 0 };
+            let asked = Asked { since: None, reverse: true, limit: 0, bytes: 0 };
             top = Box::pin(self.read(&room.name, asked)).await?.top;
         }
         let mut at = Cursor { epoch: since.epoch.unwrap_or(top.epoch), offset: since.offset };

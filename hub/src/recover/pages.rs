@@ -135,7 +135,7 @@ impl Reader {
     async fn stored(&self, epoch: Epoch, block: u64) -> Result<Page, Refusal> {
         let since = Cursor { epoch, offset: block * BLOCK };
         self.telemetry.store_reads.inc();
-        let query = Query { since: Some(since), reverse: false, limit: BLOCK as usize };
+        let query = Query { since: Some(since), reverse: false, limit: BLOCK as usize, bytes: usize::MAX };
         let page = self.store.page(&self.room, query).await.map_err(|error| {
             tracing::warn!(room = %self.room, %error, "could not read what a client missed");
             Refusal::StoreUnavailable
@@ -146,10 +146,12 @@ impl Reader {
 
     async fn window(&self, since: Option<u64>, limit: usize) -> Result<Window, Refusal> {
         self.telemetry.window_reads.inc();
-        self.timeline.read(&self.room, Range { since, reverse: false, limit }).await.map_err(|error| {
-            tracing::warn!(room = %self.room, %error, "could not read the hot window");
-            Refusal::TimelineUnavailable
-        })
+        self.timeline.read(&self.room, Range { since, reverse: false, limit, bytes: usize::MAX }).await.map_err(
+            |error| {
+                tracing::warn!(room = %self.room, %error, "could not read the hot window");
+                Refusal::TimelineUnavailable
+            },
+        )
     }
 
     fn page(&self, window: &Window, oldest: Option<Cursor>, records: Vec<Arc<confab_protocol::Record>>) -> Page {

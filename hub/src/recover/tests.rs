@@ -89,7 +89,7 @@ impl World {
     /// The places of a page, or why there is none; and where to go on.
     async fn page(&self, since: Option<(u64, u64)>, reverse: bool, limit: usize) -> (Vec<(u64, u64)>, Option<Cursor>) {
         let since = since.map(|(epoch, offset)| Since { epoch: Some(Epoch(epoch)), offset });
-        let page = self.recoverer.read(&room(), Asked { since, reverse, limit }).await;
+        let page = self.recoverer.read(&room(), Asked { since, reverse, limit, bytes: usize::MAX }).await;
         let page = page.unwrap_or_else(|refusal| panic!("{since:?}, reverse: {reverse}: {refusal:?}"));
         (page.records.iter().map(|one| (one.cursor.epoch.0, one.cursor.offset)).collect(), page.next)
     }
@@ -162,7 +162,7 @@ async fn nothing_comes_before_the_first_event_nor_after_the_last() {
         }
     }
     world.said(3).await;
-    let past = Asked { since: Some(Since { epoch: None, offset: 4 }), reverse: true, limit: 5 };
+    let past = Asked { since: Some(Since { epoch: None, offset: 4 }), reverse: true, limit: 5, bytes: usize::MAX };
     assert_eq!(world.recoverer.read(&room(), past).await.unwrap_err(), Refusal::UnrecoverablePosition);
 }
 

@@ -6,6 +6,7 @@
 use crate::background::Background;
 use crate::dialect::Dialect;
 use crate::outbox::Frame;
+pub use crate::timeline::{EVENT_OVERHEAD, weigh};
 use confab_protocol::{Cursor, Epoch, Record, Refusal};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
@@ -21,8 +22,6 @@ use tokio_util::sync::CancellationToken;
 const KEPT_FOR: Duration = Duration::from_secs(2);
 /// The most bytes that pages of all rooms together may take before pages are let go as soon as they are read.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
-/// What an event takes besides its body, roughly: names, ids, tags.
-pub const EVENT_OVERHEAD: usize = 256;
 
 /// The bytes of the pages in all caches of a hub.
 pub type CacheBytes = Arc<AtomicUsize>;
@@ -100,14 +99,6 @@ impl Drop for Page {
     fn drop(&mut self) {
         self.cached.fetch_sub(self.bytes.load(Ordering::Relaxed), Ordering::Relaxed);
     }
-}
-
-/// Roughly how many bytes an event takes.
-pub fn weigh(record: &Record) -> usize {
-    let event = &record.event;
-    let info = event.sender.info.as_ref().map_or(0, |info| info.as_str().len());
-    let annotations = event.annotations.iter().map(|(name, value)| name.len() + value.as_str().len());
-    event.body.as_str().len() + info + annotations.sum::<usize>() + EVENT_OVERHEAD
 }
 
 type Loaded = Result<Arc<Page>, Refusal>;

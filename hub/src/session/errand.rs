@@ -93,9 +93,10 @@ impl Session {
                 return Err(Refusal::Draining);
             }
             let _reading = recoverer.reading.acquire().await;
-            let mut page = recoverer.stream(&permit, Asked { since, reverse, limit }).await?;
+            let bytes = answer::content_max(&outbox);
+            let mut page = recoverer.stream(&permit, Asked { since, reverse, limit, bytes }).await?;
             access.still_holds(&permit)?; // the read may have taken a while
-            page.shorten_to_bytes(answer::content_max(&outbox));
+            page.shorten_to_bytes(bytes);
             Ok(Reply::History { records: page.records, top: page.top })
         })
         .await;

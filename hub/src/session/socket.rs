@@ -155,6 +155,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Link for Socket<S> {
 
     async fn send(&mut self, frames: Vec<Frame>) -> Result<(), Gone> {
         self.feed(&frames).await?;
+        drop(frames); // they are copied, and a client that does not read may hold the flush for long
         self.flush().await
     }
 

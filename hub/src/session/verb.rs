@@ -144,7 +144,10 @@ pub fn parse(method: &str, data: Option<&Body>, limits: &Limits) -> Result<Verb,
             let HistoryIn { room, since, reverse, limit } = arguments(method, data)?;
             let since = since.map(|since| Since { epoch: since.epoch, offset: since.offset });
             let limit = limit.unwrap_or(limits.history_page).min(limits.history_page);
-            Ok(Verb::History { room: named(&room)?, asked: Asked { since, reverse, limit } })
+            Ok(Verb::History {
+                room: named(&room)?,
+                asked: Asked { since, reverse, limit, bytes: limits.outbox.bytes() / 4 },
+            })
         }
         VerbName::Typing => {
             let TypingIn { room } = arguments(method, data)?;

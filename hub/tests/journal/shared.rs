@@ -61,7 +61,13 @@ async fn sqlite_keeps_what_it_took_and_refuses_what_it_cannot_keep() {
     let sqlite = Sqlite::new(store.clone());
     let read = |room: Room| {
         let store = store.clone();
-        async move { store.page(&room, Query { since: None, reverse: false, limit: 100 }).await.unwrap().records }
+        async move {
+            store
+                .page(&room, Query { since: None, reverse: false, limit: 100, bytes: usize::MAX })
+                .await
+                .unwrap()
+                .records
+        }
     };
     keeps_what_it_took(&Journal::Sqlite(sqlite.clone()), &read).await;
 

@@ -103,7 +103,7 @@ impl Given {
 
     async fn fetch(&mut self, timeline: &Timeline, name: &str) {
         let top = self.top(name);
-        let range = Range { since: None, reverse: false, limit: 10_000 };
+        let range = Range { since: None, reverse: false, limit: 10_000, bytes: usize::MAX };
         // Nothing is lost by a read that fails: whatever comes next finds the same gap.
         let Ok(window) = timeline.read(&room(name), range).await else { return };
         for record in window.records.iter().filter(|record| record.cursor > top) {

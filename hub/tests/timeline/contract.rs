@@ -2,7 +2,7 @@
 
 use crate::ledger::Ledger;
 use crate::world::{World, act, entry, eventually, journaled, key, offsets, pending, redis_options, room, user};
-use confab_hub::timeline::{Appended, Known, MemoryOptions, Outcome, Range, Relay, Settled};
+use confab_hub::timeline::{Appended, Entry, Known, MemoryOptions, Outcome, Range, Relay, Settled};
 use confab_protocol::{EventId, Kind, Refusal};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -43,6 +43,7 @@ contract!(
     the_window_keeps_as_many_events_as_it_should,
     an_idle_window_goes_and_the_offsets_stay,
     a_window_is_read_from_both_ends,
+    a_read_ends_where_its_bytes_are_spent,
     a_deleted_body_is_served_nowhere,
     an_event_is_found_by_its_id_while_the_window_holds_it,
     a_room_that_was_left_is_silent,
@@ -205,6 +206,36 @@ async fn a_window_is_read_from_both_ends(world: World) {
     assert_eq!(newest.records[0].event.body.text().as_deref(), Some("text 10"));
 }
 
+async fn a_read_ends_where_its_bytes_are_spent(world: World) {
+    let said = "x".repeat(1000);
+    for n in 1..=200 {
+        world.publish(&Entry { window_events: 300, ..entry("team", &n.to_string(), &said) }).await;
+    }
+    let read = async |since, reverse, limit, bytes| {
+        let range = Range { since, reverse, limit, bytes };
+        let window = world.timeline.read(&room("team"), range).await.unwrap();
+        window.records.iter().map(|record| record.cursor.offset).collect::<Vec<_>>()
+    };
+    for reverse in [false, true] {
+        let (mut since, mut all) = (None, Vec::new());
+        loop {
+            let some = read(since, reverse, 1000, 100_000).await;
+            assert!(some.len() < 101, "{} events of 1000 bytes", some.len());
+            let Some(last) = some.last() else { break };
+            assert!(some.len() > 40 || [1, 200].contains(last), "it holds what fits: {}", some.len());
+            since = Some(*last);
+            all.extend(some);
+        }
+        assert!(all.iter().copied().eq(if reverse {
+            Vec::from_iter((1..=200).rev())
+        } else {
+            Vec::from_iter(1..=200)
+        }));
+        assert_eq!(read(None, reverse, 1000, 1).await.len(), 1, "one at least");
+        assert_eq!(read(None, reverse, 150, usize::MAX).await.len(), 150);
+    }
+}
+
 async fn a_deleted_body_is_served_nowhere(world: World) {
     let secret = world.publish(&entry("team", "1", "secret")).await.event.id;
     let other = world.publish(&entry("team", "2", "harmless")).await.event.id;
@@ -279,8 +310,11 @@ async fn overflow(mut world: World) {
     }
     assert!(heard.len() < 50, "something was left out");
     assert!(heard.is_sorted(), "{heard:?}");
-    let missed =
-        world.timeline.read(&room("team"), Range { since: Some(4), reverse: false, limit: 100 }).await.unwrap();
+    let missed = world
+        .timeline
+        .read(&room("team"), Range { since: Some(4), reverse: false, limit: 100, bytes: usize::MAX })
+        .await
+        .unwrap();
     assert_eq!(missed.records.len(), 46, "the comparison finds what was left out");
     world.publish(&entry("team", "after", "hi")).await;
     let next = async { while world.hears().await.cursor.offset != 51 {} };

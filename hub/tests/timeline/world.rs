@@ -82,7 +82,7 @@ impl World {
     }
 
     pub async fn read(&self, name: &str, since: Option<u64>, reverse: bool, limit: usize) -> Window {
-        self.timeline.read(&room(name), Range { since, reverse, limit }).await.expect("read")
+        self.timeline.read(&room(name), Range { since, reverse, limit, bytes: usize::MAX }).await.expect("read")
     }
 
     /// The next event that is heard.

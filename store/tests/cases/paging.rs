@@ -178,6 +178,30 @@ pub async fn a_page_of_nothing_still_says_where_to_go(store: Store) {
     assert_eq!((places(&page), page.next), (vec![], Some(Cursor::new(1, 1))));
     let page = backwards(&store, None, 0).await;
     assert_eq!((places(&page), page.next), (vec![], Some(Cursor::new(1, 3))));
-    let query = Query { since: None, reverse: false, limit: usize::MAX };
+    let query = Query { since: None, reverse: false, limit: usize::MAX, bytes: usize::MAX };
     assert_eq!(places(&store.page(&room(), query).await.unwrap()), [(1, 1), (1, 2)]);
+}
+
+pub async fn a_page_ends_where_its_bytes_are_spent_and_the_next_one_goes_on(store: Store) {
+    let long = format!("\"{}\"", "x".repeat(10_000));
+    let records: Vec<_> = (1..=9).map(|n| message(n, (1, n as u64)).saying(&long)).collect();
+    apply(&store, &records).await;
+    for reverse in [false, true] {
+        let (mut since, mut read) = (None, Vec::new());
+        for _ in 0..3 {
+            let query = Query { since, reverse, limit: 100, bytes: 25_000 };
+            let page = store.page(&room(), query).await.unwrap();
+            assert_eq!(page.records.len(), 3, "with the third they have as many");
+            read.extend(places(&page));
+            since = page.next;
+        }
+        assert_eq!(since, None, "every event was read");
+        let mut all: Vec<(u64, u64)> = (1..=9).map(|n| (1, n)).collect();
+        if reverse {
+            all.reverse();
+        }
+        assert_eq!(read, all);
+        let query = Query { since: None, reverse, limit: 100, bytes: 1 };
+        assert_eq!(store.page(&room(), query).await.unwrap().records.len(), 1, "one at least");
+    }
 }

@@ -16,7 +16,7 @@ const HANDSHAKE: &str = "EIO=4&transport=polling";
 const MIB: u64 = 1024 * 1024;
 
 /// Fills a room with as many messages of so many bytes.
-async fn fill(world: &Embedded, room: &str, count: usize, bytes: usize) -> Result<()> {
+pub async fn fill(world: &Embedded, room: &str, count: usize, bytes: usize) -> Result<()> {
     let ada = Client::connect(&world.hub.listen, "ada").await?;
     let text = "x".repeat(bytes);
     for n in 0..count {

@@ -46,4 +46,5 @@ mod speaking;
 mod stock;
 mod tls;
 mod tokens;
+mod unread;
 mod websocket;

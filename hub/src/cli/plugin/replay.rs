@@ -226,7 +226,7 @@ async fn from_store(config: &Config, room: &Room, limit: usize) -> Result<Vec<Re
     let store = backends::store(config).await.map_err(|error| causes(&error))?;
     let (mut records, mut since) = (Vec::new(), None);
     while records.len() < limit {
-        let query = Query { since, reverse: true, limit: limit - records.len() };
+        let query = Query { since, reverse: true, limit: limit - records.len(), bytes: usize::MAX };
         let page = store.page(room, query).await.map_err(|error| causes(&error))?;
         records.extend(page.records);
         match page.next {

@@ -1,6 +1,6 @@
 //! One room's timeline in memory: position, hot window, deleted ids and keys.
 
-use super::super::{Known, Outcome, Range, Window, blanked, deletes, edits};
+use super::super::{Known, Outcome, Range, Window, blanked, deletes, edits, weigh};
 use super::now_ms;
 use confab_protocol::{Cursor, EventId, Key, Millis, Record, UserId};
 use confab_store::KeyUse;
@@ -95,14 +95,21 @@ impl RoomState {
         self.expire();
         let oldest = self.window.front().map(|record| record.cursor.offset);
         let index = |offset: u64| offset.saturating_sub(oldest.unwrap_or(offset)) as usize;
+        let mut bytes = 0;
+        let wanted = |record: &&Arc<Record>| {
+            let more = bytes < range.bytes;
+            bytes += weigh(record);
+            more
+        };
+        let served = |record| self.served(record);
         let records = match (range.reverse, range.since) {
             (false, since) => {
                 let from = index(since.map_or(0, |since| since.saturating_add(1)));
-                self.window.iter().skip(from).take(range.limit).map(|record| self.served(record)).collect()
+                self.window.iter().skip(from).take(range.limit).take_while(wanted).map(served).collect()
             }
             (true, since) => {
                 let to = since.map_or(self.window.len(), index).min(self.window.len());
-                self.window.iter().take(to).rev().take(range.limit).map(|record| self.served(record)).collect()
+                self.window.iter().take(to).rev().take(range.limit).take_while(wanted).map(served).collect()
             }
         };
         Window { top: self.top, oldest, records }

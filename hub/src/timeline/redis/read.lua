@@ -2,7 +2,8 @@
 --
 -- KEYS  1 the bucket's generation  2 the room's meta  3 its hot window  4 its deleted ids
 -- ARGV  1 generation               2 first stream id, included          3 last stream id, included
---       4 'forward' or 'reverse'   5 how many events
+--       4 'forward' or 'reverse'   5 how many events                6 how many bytes of records: it ends with the event
+--                                                                     that reaches them
 -- Returns {'window', epoch, offset, oldest offset or '', {{offset, 'shown' or 'blank', record}, …}}
 --         {'stale'}  another generation has begun
 if redis.call('HGET', KEYS[1], 'generation') ~= ARGV[1] then
@@ -17,12 +18,30 @@ local function offset_of(entry)
   return string.match(entry[1], '^%d+')
 end
 local oldest = redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', 1)
-local found = {}
-if tonumber(ARGV[5]) > 0 then
+-- A few at a time: what is not wanted for its bytes is not copied.
+local found, bytes, most = {}, 0, tonumber(ARGV[6])
+local first, last, left = ARGV[2], ARGV[3], tonumber(ARGV[5])
+while left > 0 and bytes < most do
+  local count, some = math.min(left, 64), nil
   if ARGV[4] == 'reverse' then
-    found = redis.call('XREVRANGE', KEYS[3], ARGV[3], ARGV[2], 'COUNT', ARGV[5])
+    some = redis.call('XREVRANGE', KEYS[3], last, first, 'COUNT', count)
   else
-    found = redis.call('XRANGE', KEYS[3], ARGV[2], ARGV[3], 'COUNT', ARGV[5])
+    some = redis.call('XRANGE', KEYS[3], first, last, 'COUNT', count)
+  end
+  for _, entry in ipairs(some) do
+    if bytes < most then
+      found[#found + 1] = entry
+      bytes = bytes + #entry[2][2]
+    end
+  end
+  if #some < count then
+    break
+  end
+  left = left - count
+  if ARGV[4] == 'reverse' then
+    last = '(' .. some[#some][1]
+  else
+    first = '(' .. some[#some][1]
   end
 end
 

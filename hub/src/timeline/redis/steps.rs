@@ -139,7 +139,8 @@ impl Redis {
             (true, None) => ("-".into(), "+".into(), "reverse"),
             (true, Some(since)) => ("-".into(), format!("{}-0", since.saturating_sub(1)), "reverse"),
         };
-        let args = vec![first.into(), last.into(), direction.into(), number(range.limit.min(1 << 31) as u64)];
+        let [limit, bytes] = [range.limit, range.bytes].map(|most| number(most.min(1 << 31) as u64));
+        let args = vec![first.into(), last.into(), direction.into(), limit, bytes];
         let ScriptReply { word, mut answer, .. } = self.call(Script::Read, keys, args, false).await?;
         if word != "window" {
             return Err(unexpected(&word));
