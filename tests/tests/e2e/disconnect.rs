@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use confab_tests::client::Client;
 use confab_tests::polling::Polling;
+use confab_tests::stock;
 use confab_tests::world::{Cluster, Embedded};
 use serde_json::{Value, json};
 
@@ -49,4 +50,16 @@ async fn every_hub_of_a_cluster_ends_them_whichever_is_asked() -> Result<()> {
     bob.say("lobby", "k", "hello").await?.unwrap();
     drop((sessions, bob));
     cluster.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stock_clients_come_back_where_they_are_to_and_stay_away_where_they_are_not() -> Result<()> {
+    let world = Embedded::start("").await?;
+    let admin = world.hub.admin_api();
+    let token = admin.token.context("the hub made a token")?;
+    for encoding in [&[][..], &["--protobuf"]] {
+        let flags = [&["--admin", &admin.address, "--admin-token", &token], encoding].concat();
+        stock::node_with("disconnected.mjs", &[&world.hub.listen], &flags).await?;
+    }
+    Ok(())
 }

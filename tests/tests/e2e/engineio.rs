@@ -134,6 +134,40 @@ async fn a_post_may_hold_many_packets_and_each_of_them_has_the_frames_limit() ->
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_polling_client_that_sends_far_too_much_hears_why_and_that_it_should_not_come_back() -> Result<()> {
+    let limits = "\n[limits]\nframe = \"32 KiB\"\nbody = \"8 KiB\"\npost = \"128 KiB\"\n";
+    let world = Embedded::start(limits).await?;
+    let padding = |bytes: usize| format!("42[\"history\",{}{{\"room\":\"lobby\"}}]", " ".repeat(bytes));
+    for (bytes, status) in [(70 * 1024, 200), (129 * 1024, 413), (4 * 1024 * 1024, 413)] {
+        // Its poll waits while it posts, as a stock client's does.
+        let ada = Polling::connect(&world.hub.listen, "ada").await?;
+        let waiting = ada.waiting();
+        let posted = ada.post(&padding(bytes)).await?;
+        assert_eq!(posted.status, status, "{bytes} bytes");
+        let last = waiting.await??;
+        let closing =
+            last.packets().find_map(|packet| packet.strip_prefix(r#"42["closing","#)).context(last.text.clone())?;
+        assert_eq!(closing, r#"{"code":3506,"reason":"message size limit","reconnect":false}]"#);
+        assert!(last.packets().any(|packet| packet == "41"), "stock clients stay away then: {}", last.text);
+        assert_eq!(ada.post("3").await?.status, 400, "the session is over");
+        // The next GET hears Engine.IO's own end, as the protocol has it, if it comes in time; and then there is nothing.
+        let end = ada.poll().await?;
+        assert!(end.status == 400 || (end.status, end.text.as_str()) == (200, "1"), "{end:?}");
+        assert_eq!(ada.poll().await?.status, 400);
+        // One that polls only afterwards hears it as well.
+        let late = Polling::connect(&world.hub.listen, "ada").await?;
+        assert_eq!(late.post(&padding(bytes)).await?.status, status);
+        assert!(late.poll().await?.text.contains("message size limit"));
+    }
+    eventually("the closes are counted", async || {
+        let closes = world.hub.metric("confab_closes_total{reason=\"message size limit\"}").await;
+        closes.is_ok_and(|closes| closes == 6.0).then_some(())
+    })
+    .await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_not_let_in_over_polling_is_told_why_each_time() -> Result<()> {
     let mut world = Embedded::start("hmac_secret = \"a secret of the tests, long enough\"\n").await?;
     world.hub.stop()?;

@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 use confab_tests::client::Client;
 use confab_tests::eventually;
+use confab_tests::polling::Polling;
 use confab_tests::world::{Cluster, Embedded};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -114,5 +115,44 @@ async fn a_room_that_does_not_tell_says_so_and_nobody_is_told_who_did_not_ask() 
         let push = ada.push().await?;
         assert!(push.get("pub").is_some(), "{push}");
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_there_is_named_up_to_a_bound_and_counted_past_it_and_asked_at_a_pace() -> Result<()> {
+    let world = Embedded::start(&format!("\n[limits]\npresence_names = 3\n{ROOMS}")).await?;
+    let mut there = Vec::new();
+    for n in 0..6 {
+        let client = Client::connect(&world.hub.listen, &format!("user-{n}")).await?;
+        client.subscribe("team:1", None).await?.unwrap();
+        assert!(people(&client, "team:1").await?.contains(&format!("user-{n}")), "whoever has joined finds itself");
+        there.push(client);
+    }
+    // What was looked at is shared for a moment, in which others came: it is 3 soon, and never more.
+    let named = async || match people(&there[0], "team:1").await {
+        Ok(people) if people.len() < 3 => None,
+        people => Some(people),
+    };
+    assert_eq!(eventually("as many are named as may be", named).await?.len(), 3);
+    let all = eventually("all are counted", async || {
+        let stats = there[0].ask("presence_stats", json!({"channel": "team:1"})).await.ok()?.ok()?;
+        (stats["num_clients"] == 6).then_some(stats)
+    });
+    assert_eq!(all.await, json!({"num_clients": 6, "num_users": 6}));
+    let mut polling = Polling::connect(&world.hub.listen, "paul").await?;
+    polling.ask("join", json!({"room": "team:1"})).await?;
+    let answer = polling.ask("presence", json!({"room": "team:1"})).await?;
+    assert_eq!((answer["clients"].as_array().map(Vec::len), &answer["total"]), (Some(3), &json!(7)), "{answer}");
+
+    let asked: Vec<_> = (0..400).map(|_| there[1].begin("presence", json!({"channel": "team:1"}))).collect();
+    let mut refused = 0;
+    for answer in asked {
+        if let Err(refusal) = answer.await? {
+            assert_eq!((&refusal["code"], &refusal["temporary"]), (&json!(111), &json!(true)));
+            refused += 1;
+        }
+    }
+    assert!(refused > 100, "{refused} of 400 were refused");
+    there[2].ask("presence", json!({"channel": "team:1"})).await?.unwrap();
     Ok(())
 }
