@@ -36,6 +36,6 @@ async def story(args):
 
 if __name__ == "__main__":
     parser = flags(__doc__)
-    parser.add_argument("--messages", type=int, default=14)  # the client reads no more than 16 packets of one answer
+    parser.add_argument("--messages", type=int, default=30)  # the client reads no more than 16 packets of one answer
     parser.add_argument("--bytes", type=int, default=30000)
     main(story(parser.parse_args()))

@@ -5,7 +5,7 @@ use super::handshake::upgrade;
 use crate::admission::{Carrier, Full};
 use crate::outbox::Frame;
 use crate::session::Socket;
-use crate::session::engineio::{Engine, EngineLink, Line, Refused, decode_payload, encode_payload};
+use crate::session::engineio::{Engine, EngineLink, Polling, Refused, decode_payload, encode_payload};
 use crate::session::link::{Incoming, Link};
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
@@ -138,9 +138,9 @@ async fn dispatch(engine: &Arc<Engine>, request: Request, host: &impl Host) -> R
     if query.version.as_deref() != Some("4") {
         return bad(5, "Unsupported protocol version");
     }
-    let line = match &query.sid {
+    let polling = match &query.sid {
         Some(sid) => match engine.find(sid) {
-            Some(line) => Some(line),
+            Some(polling) => Some(polling),
             None => {
                 host.refused("unknown session over polling", sid);
                 return refusal(StatusCode::BAD_REQUEST, 1, "Session ID unknown");
@@ -149,7 +149,7 @@ async fn dispatch(engine: &Arc<Engine>, request: Request, host: &impl Host) -> R
         None if request.method() != Method::GET => return bad(2, "Bad handshake method"),
         None => None,
     };
-    match (query.transport.as_deref(), line) {
+    match (query.transport.as_deref(), polling) {
         (Some("polling"), None) => match host.room(Carrier::Polling) {
             Ok(begin) => {
                 let link = engine.open();
@@ -159,15 +159,15 @@ async fn dispatch(engine: &Arc<Engine>, request: Request, host: &impl Host) -> R
             }
             Err(full) => turn(&Turned::Full(full), &HeaderMap::new()),
         },
-        (Some("polling"), Some(line)) if request.method() == Method::GET => match line.poll().await {
+        (Some("polling"), Some(polling)) if request.method() == Method::GET => match polling.poll().await {
             Ok(frames) => payload(&frames),
             Err(refused) => refuse(refused),
         },
-        (Some("polling"), Some(line)) if request.method() == Method::POST => {
-            post(&line, request, engine.settings.post_max).await
+        (Some("polling"), Some(polling)) if request.method() == Method::POST => {
+            post(&polling, request, engine.settings.post_max).await
         }
-        (Some("websocket"), line) => match upgrade(&request, None) {
-            Ok(response) => websocket(engine.clone(), line, request, response, host),
+        (Some("websocket"), polling) => match upgrade(&request, None) {
+            Ok(response) => websocket(engine.clone(), polling, request, response, host),
             Err(why) => {
                 host.refused("websocket handshake", &why.to_string());
                 refusal(StatusCode::BAD_REQUEST, 3, "Bad request")
@@ -178,24 +178,24 @@ async fn dispatch(engine: &Arc<Engine>, request: Request, host: &impl Host) -> R
     }
 }
 
-async fn post(line: &Line, request: Request, post_max: usize) -> Response {
-    let posting = match line.begin_post() {
+async fn post(polling: &Polling, request: Request, post_max: usize) -> Response {
+    let posting = match polling.begin_post() {
         Ok(posting) => posting,
         Err(refused) => return refuse(refused),
     };
     let body = match timeout(BODY_TIMEOUT, whole(request.into_body(), post_max)).await {
         Ok(Ok(Some(body))) => body,
         Ok(Ok(None)) => {
-            line.fail(Close::TooLarge).await;
+            polling.fail(Close::TooLarge).await;
             return refusal(StatusCode::PAYLOAD_TOO_LARGE, 3, "Payload too large");
         }
         Ok(Err(error)) => {
             tracing::debug!(%error, "a POST broke off");
-            line.fail(Close::BadRequest).await;
+            polling.fail(Close::BadRequest).await;
             return refusal(StatusCode::BAD_REQUEST, 3, "Bad request");
         }
         Err(_) => {
-            line.fail(Close::BadRequest).await;
+            polling.fail(Close::BadRequest).await;
             return refusal(StatusCode::REQUEST_TIMEOUT, 3, "Payload did not arrive in time");
         }
     };
@@ -203,7 +203,7 @@ async fn post(line: &Line, request: Request, post_max: usize) -> Response {
         Some(Ok(packets)) => packets,
         malformed => {
             tracing::debug!(?malformed, "malformed payload");
-            line.fail(Close::BadRequest).await;
+            polling.fail(Close::BadRequest).await;
             return refusal(StatusCode::BAD_REQUEST, 3, "Bad request");
         }
     };
@@ -234,7 +234,7 @@ async fn whole(mut body: Body, bytes_max: usize) -> Result<Option<Bytes>, axum::
 
 fn websocket(
     engine: Arc<Engine>,
-    line: Option<Arc<Line>>,
+    polling: Option<Arc<Polling>>,
     request: Request,
     response: Response,
     host: &impl Host,
@@ -249,12 +249,12 @@ fn websocket(
             }
         }
     };
-    match line {
-        Some(line) => {
+    match polling {
+        Some(polling) => {
             tokio::spawn(async move {
                 let Some(mut socket) = socket.await else { return };
-                if line.may_upgrade() {
-                    move_to(&line, socket).await;
+                if polling.may_upgrade() {
+                    move_to(&polling, socket).await;
                 } else {
                     socket.close(Close::BadRequest).await; // the client has a WebSocket, which stays
                 }
@@ -269,15 +269,15 @@ fn websocket(
 }
 
 /// The client tries a WebSocket, and moves to it if it works.
-async fn move_to(line: &Line, mut socket: crate::session::Wire) {
+async fn move_to(polling: &Polling, mut socket: crate::session::Wire) {
     let probe = async {
-        if !says(&mut socket, "2probe").await || !line.probe() {
+        if !says(&mut socket, "2probe").await || !polling.probe() {
             return false;
         }
         let answered = socket.send(vec![Frame::Text("3probe".into())]).await.is_ok();
         let moved = answered && says(&mut socket, "5").await;
         if !moved {
-            line.unprobe();
+            polling.unprobe();
         }
         moved
     };
@@ -285,14 +285,14 @@ async fn move_to(line: &Line, mut socket: crate::session::Wire) {
         moved = timeout(UPGRADE_TIMEOUT, probe) => match moved {
             Ok(moved) => moved,
             Err(_) => {
-                line.unprobe();
+                polling.unprobe();
                 false
             }
         },
-        () = line.ended() => false,
+        () = polling.ended() => false,
     };
     if moved {
-        line.switch(Box::new(socket)).await;
+        polling.switch(Box::new(socket)).await;
     } else {
         tracing::debug!("a client did not finish its upgrade");
     }

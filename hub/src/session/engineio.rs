@@ -3,13 +3,13 @@
 //! A frame of this link is one Engine.IO message packet exactly as a WebSocket carries it: text with its leading `4`, or
 //! bare bytes. So an event that is encoded once is shared by every listener, and nothing is copied on its way out.
 
-mod line;
 mod link;
 mod packet;
+mod polling;
 
-pub use line::{Line, Refused};
 pub use link::EngineLink;
 pub use packet::{Malformed, Packet, decode_payload, encode_payload};
+pub use polling::{Polling, Refused};
 
 use crate::outbox::Frame;
 use parking_lot::Mutex;
@@ -35,35 +35,35 @@ pub struct Settings {
 pub struct Engine {
     /// Its numbers.
     pub settings: Settings,
-    lines: Mutex<HashMap<String, Arc<Line>>>,
+    clients: Mutex<HashMap<String, Arc<Polling>>>,
 }
 
 impl Engine {
     /// One without clients.
     pub fn new(settings: Settings) -> Arc<Self> {
-        Arc::new(Self { settings, lines: Mutex::default() })
+        Arc::new(Self { settings, clients: Mutex::default() })
     }
 
     /// Begins a polling client's session.
     pub fn open(self: &Arc<Self>) -> EngineLink {
-        let (line, inbound) = Line::new(fresh_sid());
-        self.lines.lock().insert(line.sid.clone(), line.clone());
-        EngineLink::polling(self.clone(), line, inbound)
+        let (polling, inbound) = Polling::new(fresh_sid());
+        self.clients.lock().insert(polling.sid.clone(), polling.clone());
+        EngineLink::polling(self.clone(), polling, inbound)
     }
 
     /// The client with this session id.
-    pub fn find(&self, sid: &str) -> Option<Arc<Line>> {
-        self.lines.lock().get(sid).cloned()
+    pub fn find(&self, sid: &str) -> Option<Arc<Polling>> {
+        self.clients.lock().get(sid).cloned()
     }
 
     /// From now on nobody can poll with this session id.
     pub fn forget(&self, sid: &str) {
-        self.lines.lock().remove(sid);
+        self.clients.lock().remove(sid);
     }
 
     /// How many clients there are.
     pub fn len(&self) -> usize {
-        self.lines.lock().len()
+        self.clients.lock().len()
     }
 
     /// Whether there is none.

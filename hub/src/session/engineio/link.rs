@@ -1,8 +1,8 @@
 //! The session's end of an Engine.IO connection, whichever transport carries it, with its heartbeat.
 
 use super::Engine;
-use super::line::{Inbound, Line, Offered};
 use super::packet::Packet;
+use super::polling::{Inbound, Offered, Polling};
 use crate::outbox::Frame;
 use crate::session::link::{Gone, Incoming, Link};
 use crate::session::socket::{READ_FACTOR, Wire};
@@ -31,7 +31,7 @@ pub struct EngineLink {
 }
 
 enum Carrier {
-    Polling { line: Arc<Line>, inbound: mpsc::Receiver<Inbound> },
+    Polling { polling: Arc<Polling>, inbound: mpsc::Receiver<Inbound> },
     WebSocket(Box<Wire>),
 }
 
@@ -50,9 +50,9 @@ impl Beat {
 }
 
 impl EngineLink {
-    pub(super) fn polling(engine: Arc<Engine>, line: Arc<Line>, inbound: mpsc::Receiver<Inbound>) -> Self {
-        let sid = line.sid.clone();
-        let mut link = Self::new(engine, Carrier::Polling { line, inbound });
+    pub(super) fn polling(engine: Arc<Engine>, polling: Arc<Polling>, inbound: mpsc::Receiver<Inbound>) -> Self {
+        let sid = polling.sid.clone();
+        let mut link = Self::new(engine, Carrier::Polling { polling, inbound });
         link.sid = Some(sid);
         link
     }
@@ -79,8 +79,8 @@ impl EngineLink {
         match inbound {
             Inbound::Packets(packets) => self.stash.extend(packets),
             Inbound::Upgraded(socket) => {
-                if let Carrier::Polling { line, .. } = &self.carrier {
-                    self.outgoing.extend(line.take_waiting());
+                if let Carrier::Polling { polling, .. } = &self.carrier {
+                    self.outgoing.extend(polling.take_waiting());
                 }
                 self.carrier = Carrier::WebSocket(socket);
             }
@@ -117,7 +117,7 @@ impl EngineLink {
         let from = if now - due < wait / 4 { due } else { now };
         self.beat = Beat::PongBy(from + wait);
         match &self.carrier {
-            Carrier::Polling { line, .. } => line.ping(),
+            Carrier::Polling { polling, .. } => polling.ping(),
             Carrier::WebSocket(_) => self.outgoing.push_back(Frame::Text("2".into())),
         }
         None
@@ -161,14 +161,14 @@ impl Link for EngineLink {
             }
             let at = self.beat.at();
             let due = match &mut self.carrier {
-                Carrier::Polling { line, inbound } => tokio::select! {
+                Carrier::Polling { polling, inbound } => tokio::select! {
                     biased;
                     Some(came) = inbound.recv() => {
                         self.take(came);
                         false
                     }
-                    close = line.failed() => return Incoming::Broken(close),
-                    () = line.ended() => return Incoming::Gone,
+                    close = polling.failed() => return Incoming::Broken(close),
+                    () = polling.ended() => return Incoming::Gone,
                     () = sleep_until(at) => true,
                 },
                 Carrier::WebSocket(socket) => tokio::select! {
@@ -200,20 +200,20 @@ impl Link for EngineLink {
             self.push_outgoing().await?;
             match &mut self.carrier {
                 Carrier::WebSocket(socket) => return socket.send(frames).await,
-                Carrier::Polling { line, inbound } => {
-                    frames = match line.offer(frames) {
+                Carrier::Polling { polling, inbound } => {
+                    frames = match polling.offer(frames) {
                         Ok(()) => return Ok(()),
                         Err(Offered::Gone) => return Err(Gone),
                         Err(Offered::Full(frames)) => frames,
                     };
                     // A client that moves to a WebSocket has stopped polling: what it posted before, and the socket
                     // behind it, must be taken here, or this would wait for a GET that never comes.
-                    let taking = self.stash.is_empty() || line.upgraded();
+                    let taking = self.stash.is_empty() || polling.upgraded();
                     tokio::select! {
                         biased;
                         Some(came) = inbound.recv(), if taking => self.take(came),
-                        () = line.ended() => return Err(Gone),
-                        () = line.room() => {}
+                        () = polling.ended() => return Err(Gone),
+                        () = polling.room() => {}
                     }
                 }
             }
@@ -223,11 +223,11 @@ impl Link for EngineLink {
     async fn close(&mut self, close: Close) {
         match &mut self.carrier {
             Carrier::WebSocket(socket) => socket.close(close).await,
-            Carrier::Polling { line, .. } if close == Close::NoPong => line.end(Some("1")), // nobody is there to hear it
-            Carrier::Polling { line, .. } => {
-                line.farewell();
+            Carrier::Polling { polling, .. } if close == Close::NoPong => polling.end(Some("1")), // nobody is there to hear it
+            Carrier::Polling { polling, .. } => {
+                polling.farewell();
                 // A client that does not ask again in time hears `400` when it does: the session is over either way.
-                let _ = timeout(CLOSE_TIMEOUT, line.ended()).await;
+                let _ = timeout(CLOSE_TIMEOUT, polling.ended()).await;
             }
         }
     }
@@ -235,8 +235,8 @@ impl Link for EngineLink {
 
 impl Drop for EngineLink {
     fn drop(&mut self) {
-        if let Carrier::Polling { line, .. } = &self.carrier {
-            line.end(Some("1"));
+        if let Carrier::Polling { polling, .. } = &self.carrier {
+            polling.end(Some("1"));
         }
         if let Some(sid) = &self.sid {
             self.engine.forget(sid);

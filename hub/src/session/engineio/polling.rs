@@ -1,6 +1,6 @@
 //! Where a polling client's requests and its session meet.
 //!
-//! Outward at most one flush waits for the next GET; inward the packets of a POST wait until the session takes them, and
+//! Outward at most one flush waits for the next GETs; inward the packets of a POST wait until the session takes them, and
 //! the POST is answered then. So a polling client is held back, and found slow, as one with a WebSocket is.
 
 use super::packet::Packet;
@@ -13,6 +13,9 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+
+/// The most packets of one answer: stock clients in Python read no more than so many, and give the session up where there are.
+pub(super) const POLL_PACKETS_MAX: usize = 16;
 
 /// POSTs that may wait for the session, besides the one being answered.
 const POSTS_WAITING: usize = 1;
@@ -43,7 +46,7 @@ pub enum Refused {
 }
 
 /// One polling client.
-pub struct Line {
+pub struct Polling {
     /// Its session id.
     pub sid: String,
     state: Mutex<State>,
@@ -91,10 +94,10 @@ fn packet(text: &'static str) -> Frame {
     Frame::Text(text.into())
 }
 
-impl Line {
+impl Polling {
     pub(super) fn new(sid: String) -> (Arc<Self>, mpsc::Receiver<Inbound>) {
         let (inbound, receiver) = mpsc::channel(POSTS_WAITING);
-        let line = Self {
+        let polling = Self {
             sid,
             state: Mutex::default(),
             room: Notify::new(),
@@ -104,7 +107,7 @@ impl Line {
             ended: CancellationToken::new(),
             inbound,
         };
-        (Arc::new(line), receiver)
+        (Arc::new(polling), receiver)
     }
 
     /// A GET: waits for packets. Dropping the future means that the client went away, and ends the session.
@@ -118,14 +121,16 @@ impl Line {
                     return Err(Refused::Overlap);
                 }
                 Stage::Closing => {
-                    let mut last = state.take();
-                    last.push(packet("1"));
-                    self.end_in(&mut state, None);
+                    let mut last = state.take_some();
+                    if last.len() < POLL_PACKETS_MAX {
+                        last.push(packet("1"));
+                        self.end_in(&mut state, None);
+                    }
                     return Ok(last);
                 }
                 Stage::Polling | Stage::Probing if !state.waiting.is_empty() => {
                     self.room.notify_one();
-                    return Ok(state.take());
+                    return Ok(state.take_some());
                 }
                 Stage::Probing => return Ok(vec![packet("6")]),
                 Stage::Polling => {}
@@ -167,7 +172,7 @@ impl Line {
         self.failed.cancel();
     }
 
-    /// Queues frames, and answers the waiting GET with them. `Err` gives them back: there is no room now, or no line.
+    /// Queues frames, and answers the waiting GET with them. `Err`: there is no room now, and gives them back; or the session has ended.
     pub(super) fn offer(&self, frames: Vec<Frame>) -> Result<(), Offered> {
         let mut state = self.state.lock();
         match state.stage {
@@ -196,7 +201,7 @@ impl Line {
         }
     }
 
-    /// The session has ended: the client hears what waits, and the end, if it asks before the line is dropped.
+    /// The session has ended: the client hears what waits, and the end, if it asks in time.
     pub(super) fn farewell(&self) {
         let mut state = self.state.lock();
         if state.poll.is_some() {
@@ -319,10 +324,17 @@ impl State {
         std::mem::take(&mut self.waiting)
     }
 
-    /// Answers the waiting GET with what waits.
+    /// The first of what waits, as many packets as one answer may have.
+    fn take_some(&mut self) -> Vec<Frame> {
+        let behind = self.waiting.split_off(self.waiting.len().min(POLL_PACKETS_MAX));
+        self.bytes = behind.iter().map(Frame::len).sum();
+        std::mem::replace(&mut self.waiting, behind)
+    }
+
+    /// Answers the waiting GET with the first of what waits.
     fn answer(&mut self) {
         if let Some(poll) = self.poll.take() {
-            let _ = poll.send(self.take()); // the client may have gone: the GET's end ends the session
+            let _ = poll.send(self.take_some()); // the client may have gone: the GET's end ends the session
         }
     }
 
@@ -341,7 +353,7 @@ pub(super) enum Offered {
 }
 
 /// A POST under way.
-pub struct Posting<'a>(&'a Line);
+pub struct Posting<'a>(&'a Polling);
 
 impl Posting<'_> {
     /// Hands the packets to the session once it takes them.
@@ -352,7 +364,7 @@ impl Posting<'_> {
         }
         let place = self.0.inbound.reserve().await.map_err(|_| Refused::Unknown)?;
         if goodbye {
-            self.0.goodbye(); // first, for the session ends the line as well, and less kindly
+            self.0.goodbye(); // first, for the session ends this as well, and less kindly
         }
         place.send(Inbound::Packets(packets));
         Ok(())
@@ -366,7 +378,7 @@ impl Drop for Posting<'_> {
 }
 
 /// Ends the session if a GET goes away before it is answered: what it would have carried is lost on the way.
-struct Aborted<'a>(Option<&'a Line>);
+struct Aborted<'a>(Option<&'a Polling>);
 
 impl Aborted<'_> {
     fn disarm(mut self) {
@@ -376,83 +388,11 @@ impl Aborted<'_> {
 
 impl Drop for Aborted<'_> {
     fn drop(&mut self) {
-        if let Some(line) = self.0 {
-            line.end(None);
+        if let Some(polling) = self.0 {
+            polling.end(None);
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::task::JoinHandle;
-
-    fn text(text: &str) -> Frame {
-        text.to_owned().into()
-    }
-
-    fn line() -> (Arc<Line>, mpsc::Receiver<Inbound>) {
-        Line::new("sid".to_owned())
-    }
-
-    /// A GET that waits.
-    async fn waiting(line: &Arc<Line>) -> JoinHandle<Result<Vec<Frame>, Refused>> {
-        let asking = line.clone();
-        let poll = tokio::spawn(async move { asking.poll().await });
-        line.asked().await;
-        poll
-    }
-
-    #[tokio::test]
-    async fn what_waits_for_a_poll_is_one_flush_and_the_rest_is_given_back() {
-        let (line, _inbound) = line();
-        assert!(line.offer(vec![text("4x"); FRAMES_PER_FLUSH]).is_ok());
-        assert!(matches!(line.offer(vec![text("4y")]), Err(Offered::Full(back)) if back == [text("4y")]));
-        assert_eq!(line.poll().await.unwrap().len(), FRAMES_PER_FLUSH);
-        assert!(line.offer(vec![text("4y")]).is_ok());
-    }
-
-    #[tokio::test]
-    async fn a_second_poll_ends_the_session() {
-        let (line, _inbound) = line();
-        let first = waiting(&line).await;
-        assert_eq!(line.poll().await, Err(Refused::Overlap));
-        assert_eq!(line.failed().await, Close::BadRequest);
-        assert!(line.offer(vec![text("4why")]).is_ok());
-        assert_eq!(first.await.unwrap(), Ok(vec![text("4why")]), "the first hears why");
-        line.farewell();
-        assert_eq!(line.poll().await, Ok(vec![text("1")]));
-        assert_eq!(line.poll().await, Err(Refused::Unknown));
-    }
-
-    #[tokio::test]
-    async fn a_poll_that_goes_away_ends_the_session() {
-        let (line, _inbound) = line();
-        waiting(&line).await.abort();
-        line.ended().await;
-        assert_eq!(line.poll().await, Err(Refused::Unknown));
-    }
-
-    #[tokio::test]
-    async fn what_was_posted_with_a_goodbye_is_still_brought() {
-        let (line, mut inbound) = line();
-        let poll = waiting(&line).await;
-        let packets = vec![Packet::Message(text("4last")), Packet::Close];
-        line.begin_post().unwrap().deliver(packets.clone()).await.unwrap();
-        assert_eq!(poll.await.unwrap(), Ok(vec![text("6")]));
-        assert!(matches!(inbound.recv().await, Some(Inbound::Packets(brought)) if brought == packets));
-        assert!(line.begin_post().is_err());
-    }
-
-    #[tokio::test]
-    async fn while_a_websocket_is_tried_no_poll_waits() {
-        let (line, _inbound) = line();
-        let poll = waiting(&line).await;
-        assert!(line.probe());
-        assert!(!line.probe());
-        assert_eq!(poll.await.unwrap(), Ok(vec![text("6")]));
-        assert_eq!(line.poll().await, Ok(vec![text("6")]));
-        line.unprobe();
-        assert!(line.may_upgrade());
-    }
-}
+mod tests;
