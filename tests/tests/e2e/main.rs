@@ -30,6 +30,7 @@ mod personal;
 mod plugins;
 mod presence;
 mod protocol;
+mod proxies;
 mod recovery;
 mod redis_cluster;
 mod relay;
