@@ -7,7 +7,7 @@ use crate::secret::Secret;
 use crate::settings::Config;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions, Permissions};
-use std::io::{ErrorKind, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,8 @@ pub const FILE: &str = "admin-tokens";
 pub const DEFAULT_NAME: &str = "admin";
 /// The shortest token.
 pub const TOKEN_BYTES_MIN: usize = 16;
+/// The longest file: some thousand operators.
+const FILE_BYTES_MAX: u64 = 1 << 20;
 /// The longest name of a token.
 const NAME_BYTES_MAX: usize = 64;
 const HASHED: &str = "blake3:";
@@ -89,7 +91,7 @@ impl AdminTokens {
     /// # Errors
     /// It cannot be read, or a line is no token, or there is none.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let read = std::fs::read_to_string(path);
+        let read = read_file(path);
         Self::parse(path, &read.map_err(|source| Error::Unreadable { path: path.into(), source })?)
     }
 
@@ -155,6 +157,20 @@ impl AdminToken {
         }
         Ok(Self::new(name, token))
     }
+}
+
+/// The text of a file that is one: what has no end, or waits for whoever writes into it, would hold up the hub.
+fn read_file(path: &Path) -> std::io::Result<String> {
+    let metadata = std::fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(std::io::Error::new(ErrorKind::InvalidInput, "it is no file"));
+    }
+    if metadata.len() > FILE_BYTES_MAX {
+        return Err(std::io::Error::new(ErrorKind::FileTooLarge, format!("it has more than {FILE_BYTES_MAX} bytes")));
+    }
+    let mut text = String::new();
+    File::open(path)?.take(FILE_BYTES_MAX).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn is_name(name: &str) -> bool {
