@@ -1,32 +1,38 @@
 //! Keys that an issuer publishes: it is away, comes, changes its keys, sends elsewhere, or answers without an end.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use confab_tests::client::Client;
 use confab_tests::eventually;
 use confab_tests::world::Embedded;
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use xtask::services::port::Port;
 
 /// What an issuer answers; nothing: it is away.
 type Answer = Arc<Mutex<Vec<u8>>>;
 
-/// Whoever asks is answered with what stands there then.
-async fn serve(port: &Port, answer: Answer) -> Result<()> {
+/// Whoever asks is answered with what stands there then. Counts how often that was.
+async fn serve(port: &Port, answer: Answer) -> Result<Arc<AtomicUsize>> {
     let listener = TcpListener::bind(("127.0.0.1", port.number())).await?;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = asked.clone();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::Relaxed);
             let answer = answer.lock().expect("nobody panics with it").clone();
             let mut head = [0; 4096];
             let _ = stream.read(&mut head).await;
             let _ = stream.write_all(&answer).await; // whoever has read enough goes away
         }
     });
-    Ok(())
+    Ok(asked)
 }
 
 fn answer(status: &str, body: &[u8]) -> Vec<u8> {
@@ -105,5 +111,60 @@ async fn published_keys_are_taken_as_they_come_and_the_last_good_ones_hold() -> 
     let said = world.hub.said();
     assert!(said.contains("no key for ES256 has the id"), "{said}");
     assert!(said.contains("no key here checks tokens signed with HS256"), "{said}");
+    Ok(())
+}
+
+/// Shows tokens of keys that nobody has, one after another over one link; returns how many were shown.
+async fn show_made_up(hub: String, tokens: Vec<String>) -> Result<usize> {
+    let client = Client::open(&hub).await?;
+    for (shown, token) in tokens.iter().enumerate() {
+        match client.ask("connect", json!({"token": token})).await {
+            Ok(Ok(taken)) => bail!("a made-up key was taken: {taken}"),
+            Ok(Err(refused)) => ensure!(refused["code"] == 212, "{refused}"),
+            Err(_) => return Ok(shown + 1), // the issuer was asked, and knows no such key: the session is over
+        }
+    }
+    Ok(tokens.len())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_tokens_of_keys_that_nobody_has_cost_the_issuer_little_and_keep_nobody_out() -> Result<()> {
+    const LINKS: usize = 300;
+    const TOKENS: usize = 8;
+    let (port, told) = (Port::free()?, Answer::default());
+    let key = EncodingKey::from_ec_pem(include_bytes!("../../../hub/tests/keys/p256.pem"))?;
+    let other = EncodingKey::from_ed_pem(include_bytes!("../../../hub/tests/keys/ed25519.pem"))?;
+    *told.lock().expect("nobody panics with it") = set("one", &key, Algorithm::ES256)?;
+    let asked = serve(&port, told.clone()).await?;
+    let begun = Instant::now();
+    let world = Embedded::start(&format!("jwks_url = \"http://127.0.0.1:{}/keys\"\n", port.number())).await?;
+    let hub = &world.hub.listen;
+    let good = token("one", &key, Algorithm::ES256)?;
+    eventually("the keys are read", async || (shown(hub, &good).await.ok()? == 0).then_some(())).await;
+
+    let mut flood = JoinSet::new();
+    for link in 0..LINKS {
+        let made_up = |n| token(&format!("made-up-{link}-{n}"), &other, Algorithm::EdDSA);
+        flood.spawn(show_made_up(hub.clone(), (0..TOKENS).map(made_up).collect::<Result<_>>()?));
+    }
+    let (mut refused, mut served) = (0, 0);
+    while !flood.is_empty() {
+        assert_eq!(shown(hub, &good).await?, 0, "whose key is known comes in meanwhile");
+        served += 1;
+        while let Some(done) = flood.try_join_next() {
+            refused += done??;
+        }
+    }
+    // Who comes with a key that the issuer has made since is let in, as soon as one may look again.
+    *told.lock().expect("nobody panics with it") = set("two", &other, Algorithm::EdDSA)?;
+    let newer = token("two", &other, Algorithm::EdDSA)?;
+    eventually("the new key is taken", async || (shown(hub, &newer).await.ok()? == 0).then_some(())).await;
+
+    let (asked, seconds) = (asked.load(Ordering::Relaxed), begun.elapsed().as_secs() as usize);
+    println!("{refused} tokens refused in {seconds} s, the issuer asked {asked} times, {served} let in meanwhile");
+    assert!(refused > LINKS, "{refused} of them were shown");
+    assert!(asked <= 2 + seconds / 5, "the issuer was asked {asked} times in {seconds} s");
+    let lines = world.hub.said().lines().filter(|line| line.contains("token refused")).count();
+    assert!(lines <= 2 * 10 * (2 + seconds / 10), "{lines} lines for {refused} tokens");
     Ok(())
 }
