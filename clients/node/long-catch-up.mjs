@@ -17,7 +17,7 @@ const room = freshRoom('long-catch-up');
 await main(async () => {
   const link = await LossyLink.toward(url);
   const a = client(link.url, { user, token, protobuf });
-  const b = client(urlOfB, { user: 'bob', token: token2 ?? token, protobuf });
+  const b = client(urlOfB, { user: `bob of ${room}`, token: token2 ?? token, protobuf });
   const heard = [];
   try {
     const listening = a.newSubscription(room);
