@@ -18,7 +18,7 @@ mod socket;
 mod typing;
 pub mod verb;
 
-pub use socket::{Socket, Wire};
+pub use socket::{DISCARD_BYTES_MAX, Socket, Wire};
 
 use crate::access::Access;
 use crate::actor::Actor;

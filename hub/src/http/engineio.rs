@@ -4,9 +4,9 @@ use super::door::Turned;
 use super::handshake::upgrade;
 use crate::admission::{Carrier, Full};
 use crate::outbox::Frame;
-use crate::session::Socket;
 use crate::session::engineio::{Engine, EngineLink, Polling, Refused, decode_payload, encode_payload};
 use crate::session::link::{Incoming, Link};
+use crate::session::{DISCARD_BYTES_MAX, Socket};
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -24,8 +24,6 @@ use tokio::time::timeout;
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the body of a POST may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// A POST of up to so many times the limit is read to its end, though nothing of it is kept.
-const DISCARDED_FACTOR: usize = 8;
 
 /// A link that will be there in a moment; `None` if its WebSocket came to nothing.
 pub type Opening = BoxFuture<'static, Option<EngineLink>>;
@@ -225,7 +223,7 @@ async fn whole(mut body: Body, bytes_max: usize) -> Result<Option<Bytes>, axum::
         } else {
             read = BytesMut::new();
         }
-        if bytes > bytes_max.saturating_mul(DISCARDED_FACTOR) {
+        if bytes > bytes_max.saturating_add(DISCARD_BYTES_MAX) {
             break;
         }
     }

@@ -31,8 +31,9 @@ const CONTROL_RATE: Rate = Rate { each: Duration::from_millis(10), burst: 512 };
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a client that is sending more than we read may pause before we take it that it has stopped.
 const DISCARD_QUIET: Duration = Duration::from_millis(250);
-/// The most that is read past after the close: more than anybody sends in one message by mistake, and no flood.
-const DISCARD_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// The most that is read of what is too large, so that the client hears why: more than anybody sends in one message by mistake, and
+/// no flood. Nothing of it is kept.
+pub const DISCARD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The longest header of a frame that is not masked (RFC 6455 §5.2).
 const HEADER_MAX: usize = 10;
 /// A message of up to so many times the limit is read, so that its commands can be refused one by one.
