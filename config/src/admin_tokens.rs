@@ -243,11 +243,11 @@ pub fn add(path: &Path, name: &str) -> Result<Secret, Error> {
     if !is_name(name) {
         return Err(Error::Name);
     }
-    let mut text = match std::fs::read_to_string(path) {
+    let mut text = match read_file(path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             create(path, DEFAULT_NAME)?;
-            std::fs::read_to_string(path).map_err(|source| Error::Unreadable { path: path.into(), source })?
+            read_file(path).map_err(|source| Error::Unreadable { path: path.into(), source })?
         }
         Err(source) => return Err(Error::Unreadable { path: path.into(), source }),
     };
@@ -269,7 +269,7 @@ pub fn add(path: &Path, name: &str) -> Result<Secret, Error> {
 /// # Errors
 /// [`Error`]; the file is as it was.
 pub fn remove(path: &Path, name: &str) -> Result<usize, Error> {
-    let text = std::fs::read_to_string(path).map_err(|source| Error::Unreadable { path: path.into(), source })?;
+    let text = read_file(path).map_err(|source| Error::Unreadable { path: path.into(), source })?;
     let before = AdminTokens::parse(path, &text)?.0.len();
     let of_name = |line: &&str| AdminToken::parse(line.trim()).is_ok_and(|token| token.name == name);
     let kept: String = text.lines().filter(|line| !of_name(line)).map(|line| format!("{line}\n")).collect();
@@ -296,9 +296,10 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     file.sync_all()
 }
 
-/// Puts another text into the place of the file's: whoever reads meanwhile reads all of one or all of the other.
+/// Puts another text into the place of the file's: whoever reads meanwhile reads all of one or all of the other. A link stays one.
 fn replace(path: &Path, text: &str) -> Result<(), Error> {
     let unwritable = |source| Error::Unwritable { path: path.into(), source };
+    let path = &std::fs::canonicalize(path).map_err(unwritable)?;
     let beside = path.with_extension(format!("new-{}", std::process::id()));
     let _ = std::fs::remove_file(&beside); // of a process that died, with our number
     write_private(&beside, text).and_then(|()| std::fs::rename(&beside, path)).map_err(unwritable)
@@ -377,6 +378,36 @@ mod tests {
         assert_eq!(AdminTokens::read(&path).unwrap().name_of(ada.expose()), None);
         assert!(matches!(remove(&path, "admin"), Err(Error::Empty { .. })));
         assert!(AdminTokens::read(&path).unwrap().usable().is_some());
+    }
+
+    #[test]
+    fn a_link_stays_one_and_the_file_that_it_leads_to_has_what_was_added_and_not_what_was_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link] = ["elsewhere/tokens", "tokens"].map(|name| folder.path().join(name));
+        std::fs::create_dir(folder.path().join("elsewhere")).unwrap();
+        add(&file, "ada").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let bob = add(&link, "bob").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(AdminTokens::read(&file).unwrap().name_of(bob.expose()), Some("bob"));
+        assert_eq!(remove(&link, "bob").unwrap(), 1);
+        assert!(link.is_symlink());
+        assert_eq!(AdminTokens::read(&file).unwrap().name_of(bob.expose()), None);
+    }
+
+    #[test]
+    fn what_is_no_file_is_said_to_be_none_and_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens");
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        let why = |error: Error| std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(why(AdminTokens::read(&path).unwrap_err()), "it is no file");
+        assert_eq!(why(add(&path, "ada").unwrap_err()), "it is no file");
+        assert_eq!(why(remove(&path, "ada").unwrap_err()), "it is no file");
+        assert!(path.is_symlink());
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert_eq!(why(AdminTokens::read(&path).unwrap_err()), "it is no file");
     }
 
     #[test]

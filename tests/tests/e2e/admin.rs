@@ -230,3 +230,35 @@ async fn the_admin_port_holds_so_many_connections_and_no_more() -> Result<()> {
     .await;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_takes_the_place_of_the_token_file_operators_stay_in_until_another_file_is_there() -> Result<()> {
+    const OTHER: &str = "the-token-that-stands-in-another-file";
+    let world = Embedded::start("").await?;
+    let (admin, file) = (world.hub.admin_api(), world.folder.path().join("data/admin-tokens"));
+    let own = admin.token.context("the hub made a token")?;
+    let comes_in = async |token: &str| {
+        ask(&admin.address, "GET /api/v1/mutes", &[("authorization", &format!("Bearer {token}"))]).await
+    };
+    assert_eq!((comes_in(&own).await?, comes_in(OTHER).await?), (200, 401));
+    std::fs::remove_file(&file)?;
+    assert_eq!(comes_in(&own).await?, 200, "the file is gone");
+    std::fs::create_dir(&file)?;
+    assert_eq!(comes_in(&own).await?, 200, "a folder is there");
+    let (status, _, err) = world.hub.verb(&["mute", "list"])?;
+    assert!(!status.success() && err.contains("it is no file"), "{err}");
+    std::fs::remove_dir(&file)?;
+    std::os::unix::fs::symlink("/dev/zero", &file)?;
+    assert_eq!(comes_in(&own).await?, 200, "a link to what has no end is there");
+    assert_eq!(ask(&admin.address, "GET /healthz", &[]).await?, 200);
+    std::fs::remove_file(&file)?;
+    let elsewhere = world.folder.path().join("elsewhere");
+    std::fs::write(&elsewhere, format!("mia:{OTHER}\n"))?;
+    std::os::unix::fs::symlink(&elsewhere, &file)?;
+    assert_eq!((comes_in(&own).await?, comes_in(OTHER).await?), (401, 200), "a link to another file is there");
+    std::fs::write(&elsewhere, "mia:short\n")?;
+    assert_eq!(comes_in(OTHER).await?, 200, "its text is none");
+    let said = world.hub.said();
+    assert_eq!(said.matches("keeping those there were").count(), 4, "each is told once: {said}");
+    Ok(())
+}
