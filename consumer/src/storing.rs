@@ -97,7 +97,7 @@ impl Consumer {
                     return Answer::Fenced(error);
                 }
                 StoreError::Unstorable { .. } => return Answer::Poison(chain(&error)),
-                StoreError::Query { .. } | StoreError::Malformed { .. } if !error.of_the_schema() => {
+                StoreError::Query { .. } if error.blames_the_data() => {
                     if part.len() > 1 || self.is_to_blame(&part.entries[0]).await {
                         return Answer::Poison(chain(&error));
                     }
@@ -112,8 +112,8 @@ impl Consumer {
         }
     }
 
-    /// Whether it is the record, and not the store, that is at fault: then the store takes what keeps the record's
-    /// place. A store that takes nothing (a full disk, a missing table) must not empty the journal into dead letters.
+    /// Whether it is the record, of all that the database blames, that is at fault: then the store takes what keeps the
+    /// record's place. A store that takes nothing (a full disk, a missing table) must not empty the journal into dead letters.
     async fn is_to_blame(&self, entry: &Entry) -> bool {
         let Some(place) = place(entry) else { return false };
         let probe = Entry::Unreadable { place: Some(place), reason: "could not be stored".into() };

@@ -36,7 +36,7 @@ impl Store {
     /// # Errors
     /// [`Error::Fenced`] if a position is not where `advance` expects it, [`Error::Unstorable`] if a record holds what no
     /// column can. After any error nothing of the batch has been written, except where the connection broke during the
-    /// commit: then the position tells.
+    /// commit (the position tells), and after [`Error::InDoubt`].
     pub async fn apply(&self, batch: &[Entry], advance: &[Advance]) -> Result<Applied, Error> {
         for entry in batch {
             match entry {
@@ -71,8 +71,12 @@ impl Store {
     async fn attempt(&self, batch: &[Entry], cut: &Cut<'_>, advance: &[Advance]) -> Result<Option<Applied>, Error> {
         let mut transaction = self.begin().await?;
         let applied = steps(&mut transaction, batch, cut, advance).await?;
-        let ended = if applied.is_some() { transaction.commit().await } else { transaction.rollback().await };
-        ended.map_err(|error| Error::sort("commit a batch", error))?;
+        if applied.is_none() {
+            transaction.rollback().await.map_err(|error| Error::sort("undo a batch", error))?;
+            return Ok(None);
+        }
+        let sort = if matches!(self, Self::Sqlite(_)) { Error::sort_commit } else { Error::sort };
+        transaction.commit().await.map_err(|error| sort("commit a batch", error))?;
         Ok(applied)
     }
 }

@@ -17,6 +17,9 @@ pub enum Error {
         #[source]
         source: sqlx::Error,
     },
+    /// The commit itself failed: what it would have stored may be stored or not, and after a crash may come back.
+    #[error("could not tell whether a batch was committed")]
+    InDoubt(#[source] sqlx::Error),
     /// Another consumer has moved this partition's position: this one has been replaced and must stop writing.
     #[error("position of {topic}/{partition} is {found:?}, expected {expected:?}: another consumer has taken over")]
     Fenced {
@@ -64,6 +67,14 @@ impl Error {
         matches!(self, Self::Unavailable(_))
     }
 
+    /// Whether the database says that what it was given is at fault: values that no column takes (class 22), a broken rule of a
+    /// table (23), or something past its limits (54). Anything else may have any cause, such as its own state.
+    pub fn blames_the_data(&self) -> bool {
+        let Self::Query { source, .. } = self else { return false };
+        let code = source.as_database_error().and_then(|error| error.code());
+        code.is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
+    }
+
     /// Whether the database lacks something that every batch needs: a table, a column, a right. Not the record's fault,
     /// and gone when somebody has migrated or granted.
     pub fn of_the_schema(&self) -> bool {
@@ -78,11 +89,26 @@ impl Error {
         if passes(&source) { Self::Unavailable(source) } else { Self::Query { doing, source } }
     }
 
+    /// Sorts what SQLite said to a commit. Where it could not write, the frame that commits was not written either; of all
+    /// else, such as a flush that failed, nobody knows what is on the disk.
+    pub(crate) fn sort_commit(doing: &'static str, source: sqlx::Error) -> Self {
+        let code = source.as_database_error().and_then(|error| error.code()).and_then(|code| code.parse::<u32>().ok());
+        match code {
+            Some(SQLITE_FULL | SQLITE_IOERR_WRITE) => Self::Query { doing, source },
+            _ => Self::InDoubt(source),
+        }
+    }
+
     /// Makes the error of a row that breaks the rules of its table.
     pub(crate) fn malformed(table: &'static str, what: impl ToString) -> Self {
         Self::Malformed { table, what: what.to_string() }
     }
 }
+
+/// The disk is full.
+const SQLITE_FULL: u32 = 13;
+/// The system did not take what was to be written.
+const SQLITE_IOERR_WRITE: u32 = 778;
 
 /// Whether the trouble is one that passes: the link, the server's state, or other writers.
 fn passes(error: &sqlx::Error) -> bool {

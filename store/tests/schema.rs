@@ -76,6 +76,37 @@ async fn a_store_reopened_has_what_was_stored() {
 }
 
 #[tokio::test]
+async fn a_commit_that_fails_in_the_end_leaves_a_doubt_and_an_error_before_it_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = Store::sqlite(&path).await.unwrap();
+    store.migrate().await.unwrap();
+    let spoil = async |sql: &'static str| {
+        let mut connection =
+            SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&path)).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    };
+    // What a row refers to is looked for when the transaction is committed.
+    spoil(
+        "create table parents (id integer primary key);
+         create table children (parent integer references parents (id) deferrable initially deferred);
+         create trigger spoil after insert on events begin insert into children values (7); end",
+    )
+    .await;
+    let among = [support::message(1, (1, 1)), support::edit(2, (1, 2), 1)];
+    for batch in [&among[..1], &among[..]] {
+        let doubt = store.apply(&support::entries(batch), &[]).await.unwrap_err();
+        assert!(matches!(doubt, Error::InDoubt(_)), "{doubt:?}");
+    }
+    spoil("drop trigger spoil; create trigger spoil after insert on events begin select raise(abort, 'no'); end").await;
+    let refused = store.apply(&support::entries(&among), &[]).await.unwrap_err();
+    assert!(matches!(refused, Error::Query { .. }), "{refused:?}");
+    spoil("drop trigger spoil").await;
+    assert_eq!(support::apply(&store, &among).await.events, 2, "and it goes on");
+}
+
+#[tokio::test]
 async fn a_database_that_is_away_is_temporary_trouble() {
     // A port that was free a moment ago and that nobody listens on.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -46,6 +46,31 @@ async fn poison_goes_to_the_dead_letters_and_its_neighbours_are_stored() {
     running.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_blames_no_record_is_tried_again_and_nothing_becomes_a_dead_letter() {
+    let fixture = Fixture::new(1).await;
+    // Readable records are refused, what only keeps a place is not: with a state of its own, and with a trigger's own word.
+    for code in ["25P04", "XX002", "0A000", "P0001"] {
+        let objects = format!("begin raise exception 'not now' using errcode = '{code}'; end");
+        let function =
+            format!("create or replace function object() returns trigger language plpgsql as $$ {objects} $$");
+        let trigger = "create trigger object before insert on events for each row when (new.kind = 'message')
+                       execute function object()";
+        fixture.database.execute(&function).await;
+        fixture.database.execute(trigger).await;
+        let before = fixture.database.count("events").await;
+        let n = u64::try_from(before).unwrap() + 1;
+        fixture.produce(&[message("room", n, "fine")]);
+        let running = fixture.start();
+        eventually("it was tried again", || async { running.metrics.store_retries.get() > 1 }).await;
+        assert_eq!(running.metrics.dead_letters.get(), 0, "{code}");
+        fixture.database.execute("drop trigger object on events").await;
+        fixture.stored(before + 1).await;
+        assert_eq!(fixture.database.count("events where kind = 'unreadable'").await, 0, "{code}");
+        running.stop().await;
+    }
+}
+
 /// The dead letters: their headers, and key and value under these names.
 fn read_letters(fixture: &Fixture, count: usize) -> Vec<BTreeMap<String, String>> {
     let consumer: BaseConsumer =

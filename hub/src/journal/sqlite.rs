@@ -2,7 +2,7 @@
 
 use super::{Counters, Error};
 use confab_protocol::Record;
-use confab_store::{Entry, Store};
+use confab_store::{Entry, Error as StoreError, Store};
 use std::sync::Arc;
 
 /// The embedded journal. Cheap to clone.
@@ -20,7 +20,8 @@ impl Sqlite {
 
     /// Keeps all these records in one transaction, or none of them. Batching (group commit) is the caller's.
     ///
-    /// Any failure, a full disk too, is [`Error::Refused`]: the transaction was rolled back. Run it to its end: a
+    /// A failure, a full disk too, is [`Error::Refused`]: the transaction was rolled back. Where the commit itself failed, it
+    /// is [`Error::Unknown`]: what is on the disk may come back with the next start. Run it to its end: a
     /// caller that drops the future cannot know whether the commit happened.
     pub async fn append_all(&self, records: &[Arc<Record>]) -> Result<(), Error> {
         let appends = records.len() as u64;
@@ -28,6 +29,7 @@ impl Sqlite {
         self.counters.started(appends);
         let answer = match self.store.apply(&entries, &[]).await {
             Ok(_) => Ok(()),
+            Err(error @ StoreError::InDoubt(_)) => Err(Error::Unknown(chain(&error))),
             Err(error) => Err(Error::Refused(chain(&error))),
         };
         self.counters.answered(appends, &answer);

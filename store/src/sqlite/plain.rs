@@ -57,8 +57,12 @@ impl<'a> Plain<'a> {
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => false,
             Err(error) => return Err(Error::sort("store a batch of messages", error)),
         };
-        let ended = if stands { transaction.commit().await } else { transaction.rollback().await };
-        ended.map_err(|error| Error::sort("commit a batch of messages", error))?;
+        if stands {
+            let committed = transaction.commit().await;
+            committed.map_err(|error| Error::sort_commit("commit a batch of messages", error))?;
+        } else {
+            transaction.rollback().await.map_err(|error| Error::sort("undo a batch of messages", error))?;
+        }
         Ok(stands)
     }
 
