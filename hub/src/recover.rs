@@ -232,10 +232,15 @@ impl Recoverer {
 
     async fn page(&self, room: &Room, query: Query) -> Result<confab_store::Page, Refusal> {
         self.telemetry.store_reads.inc();
-        self.store.page(room, query).await.map_err(|error| {
+        let mut page = self.store.page(room, query).await.map_err(|error| {
             tracing::warn!(%room, %error, "could not read history");
             Refusal::StoreUnavailable
-        })
+        })?;
+        self.timeline.blank_deleted(room, &mut page.records).await.map_err(|error| {
+            tracing::warn!(%room, %error, "could not ask what was deleted lately");
+            Refusal::TimelineUnavailable
+        })?;
+        Ok(page)
     }
 }
 

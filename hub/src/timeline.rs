@@ -130,6 +130,29 @@ impl Timeline {
         }
     }
 
+    /// Blanks those of these records, of one room, that were deleted lately: the store does so only when it has the deletions.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn blank_deleted(&self, room: &Room, records: &mut [Record]) -> Result<(), Error> {
+        let with_body = || records.iter().filter(|record| !record.event.body.is_null()).map(|record| &record.event);
+        let ids: Vec<EventId> = with_body().map(|event| edits(event).unwrap_or(event.id)).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let deleted = match self {
+            Self::Memory(memory) => memory.deleted(room, &ids).await?,
+            Self::Redis(redis) => Box::pin(redis.deleted(room, &ids)).await?,
+        };
+        for record in records.iter_mut().filter(|_| !deleted.is_empty()) {
+            if deleted.contains(&edits(&record.event).unwrap_or(record.event.id)) {
+                record.event.body = Body::null();
+                record.event.annotations.clear();
+            }
+        }
+        Ok(())
+    }
+
     /// Begins to hear a room. Returns only when the subscription is live: what is appended from now on is heard.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use crate::fold::{Fate, Known, MessageName, MessageRow, Projections, ReactionRow
 use crate::row::{cursor, name, number};
 use crate::span::Span;
 use crate::store::{Transaction, on_transaction};
-use crate::{Advance, Entry, Error, Store, postgres, sqlite, storable};
+use crate::{Advance, Entry, Error, Store, held, postgres, sqlite, storable};
 use confab_protocol::{Cursor, EventId, Key, Record, Room, UserId};
 use std::collections::HashSet;
 
@@ -108,6 +108,7 @@ async fn steps(
     let rows = cut.rest.iter().zip(&fates).filter_map(|(entry, fate)| NewRow::of(entry, *fate)).collect();
     let changes = Changes { replaced, rows, projections, spans };
     transaction.write(&changes).await?;
+    held::blank(transaction, &changes.projections.blanked).await?;
     let applied = count(&fates);
     Ok(Some(Applied { events: applied.events + cut.fresh.len(), ..applied }))
 }

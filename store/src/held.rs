@@ -1,12 +1,15 @@
 //! Events that wait for a moderator.
 
 use crate::columns::from_row;
+use crate::fold::MessageName;
 use crate::row::{number, time};
-use crate::store::{on_reader, on_writer};
+use crate::store::{Transaction, on_reader, on_transaction, on_writer};
 use crate::{Error, Store, storable};
-use confab_protocol::{Cursor, EventId, Held, HeldState, Millis, Record};
+use confab_protocol::{Body, Cursor, EventId, Held, HeldState, Millis, Record};
 use sqlx::{FromRow, Row};
+use std::collections::HashSet;
 use std::time::SystemTime;
+use uuid::Uuid;
 
 const HOLD: &str = "insert into held (id, room, event, plugin, reason, held_at, state, says, sender, key, digest)
      select $1, $2, $3, $4, $5, $6, $7, $8, $9, $11, $12
@@ -14,6 +17,16 @@ const HOLD: &str = "insert into held (id, room, event, plugin, reason, held_at, 
      on conflict do nothing";
 const STANDING: &str = "select id, state from held
      where id = $1 or (key = $2 and sender = $3 and room = $4 and digest = $5) limit 1";
+const ANY: &str = "select exists (select 1 from held)";
+/// The events that were held and published as the deleted message, as duplicates of it, and as edits of it.
+const OF_MESSAGE: &str = "select id, event from held where id = $2 and room = $1
+     union all
+     select h.id, h.event from events e join held h on h.id = e.id
+     where e.room = $1 and e.duplicate_of = $2 and not e.stands
+     union all
+     select h.id, h.event from events e join held h on h.id = e.id
+     where e.room = $1 and e.target = $2 and e.kind = 'edit'";
+const BLANK: &str = "update held set event = $2, says = null where id = $1";
 const WITHDRAW: &str = "delete from held where id = $1 and state = 'waiting'";
 const LIST: &str = "select event, plugin, reason, held_at, state, says from held
      where (cast($2 as text) is null or room = $2) order by held_at, id limit $1";
@@ -77,10 +90,41 @@ where
     }
 }
 
+/// Takes the words out of events that were held, published, and deleted since.
+pub(crate) async fn blank(transaction: &mut Transaction, deleted: &HashSet<MessageName>) -> Result<(), Error> {
+    let failed = |error| Error::sort("blank held events", error);
+    if deleted.is_empty() {
+        return Ok(());
+    }
+    on_transaction!(transaction, connection => {
+        let any: bool = sqlx::query_scalar(ANY).fetch_one(&mut *connection).await.map_err(failed)?;
+        for (room, id) in deleted.iter().filter(|_| any) {
+            let found = sqlx::query_as(OF_MESSAGE).bind(room.as_str()).bind(id.0).fetch_all(&mut *connection).await;
+            let found: Vec<(Uuid, String)> = found.map_err(failed)?;
+            for (id, event) in found {
+                let blanked = blanked(&event)?;
+                sqlx::query(BLANK).bind(id).bind(blanked).execute(&mut *connection).await.map_err(failed)?;
+            }
+        }
+    });
+    Ok(())
+}
+
+fn read(event: &str) -> Result<Record, Error> {
+    let record = Record::placed(event.as_bytes(), Cursor::default());
+    record.map_err(|error| Error::malformed("held", format!("event: {error}")))
+}
+
+fn blanked(event: &str) -> Result<String, Error> {
+    let Record { mut event, trail, .. } = read(event)?;
+    event.body = Body::null();
+    event.annotations.clear();
+    Ok(Record::json_without_place(&event, &trail))
+}
+
 impl HeldRow {
     fn held(self) -> Result<Held, Error> {
-        let record = Record::placed(self.event.as_bytes(), Cursor::default())
-            .map_err(|error| Error::malformed("held", format!("event: {error}")))?;
+        let record = read(&self.event)?;
         let state = HeldState::from_name(&self.state);
         let says = self.says.map_or(Ok(Vec::new()), |says| serde_json::from_str(&says));
         Ok(Held {
@@ -125,7 +169,7 @@ impl Store {
     /// What stands for a held event: itself, or the one that its draft was held as before.
     async fn standing(&self, held: &Held) -> Result<Option<(EventId, HeldState)>, Error> {
         let event = &held.event;
-        let row: Option<(uuid::Uuid, String)> = self
+        let row: Option<(Uuid, String)> = self
             .within(async {
                 on_writer!(self, pool => {
                     let row = sqlx::query_as(STANDING).bind(event.id.0).bind(event.key.as_str());

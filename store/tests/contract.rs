@@ -89,6 +89,7 @@ contract! {
         only_a_denial_can_be_overruled,
         a_held_event_comes_back_as_it_was,
         a_sender_has_so_many_held_events_and_others_have_their_own,
+        the_words_of_a_held_event_go_when_what_it_was_published_as_is_deleted,
         a_draft_is_held_once_whichever_hub_holds_it,
         generations_count_up,
         the_newest_epoch_and_the_mark_are_known,

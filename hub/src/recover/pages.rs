@@ -136,9 +136,13 @@ impl Reader {
         let since = Cursor { epoch, offset: block * BLOCK };
         self.telemetry.store_reads.inc();
         let query = Query { since: Some(since), reverse: false, limit: BLOCK as usize, bytes: usize::MAX };
-        let page = self.store.page(&self.room, query).await.map_err(|error| {
+        let mut page = self.store.page(&self.room, query).await.map_err(|error| {
             tracing::warn!(room = %self.room, %error, "could not read what a client missed");
             Refusal::StoreUnavailable
+        })?;
+        self.timeline.blank_deleted(&self.room, &mut page.records).await.map_err(|error| {
+            tracing::warn!(room = %self.room, %error, "could not ask what was deleted lately");
+            Refusal::TimelineUnavailable
         })?;
         let records = page.records.into_iter().map(Arc::new).collect();
         Ok(Page::new(since, Some(since), records, page.unreadable, &self.cached))

@@ -167,6 +167,34 @@ async fn nothing_comes_before_the_first_event_nor_after_the_last() {
 }
 
 #[tokio::test]
+async fn what_was_deleted_lately_is_blank_in_pages_of_a_store_that_does_not_know_it_yet() {
+    let world = World::new().await;
+    world.said(6).await; // the store has four of them, the window the last two
+    let first = world
+        .recoverer
+        .store
+        .page(&room(), Query { since: None, reverse: false, limit: 1, bytes: usize::MAX })
+        .await
+        .unwrap();
+    let mut event = record(Cursor::new(NEW, 7)).event;
+    (event.kind, event.target) = (Kind::Delete, Some(first.records[0].event.id));
+    let entry = Entry { event, trail: Trail::default(), window_events: 2, window_age: Duration::from_secs(60) };
+    world.recoverer.timeline.append(&entry).await.unwrap();
+
+    let blank = |records: &[Arc<Record>]| records.iter().map(|one| one.event.body.is_null()).collect::<Vec<_>>();
+    for reverse in [false, true] {
+        let since = Some(Since { epoch: None, offset: if reverse { 3 } else { 0 } });
+        let page = world.recoverer.read(&room(), Asked { since, reverse, limit: 2, bytes: usize::MAX }).await.unwrap();
+        assert_eq!(blank(&page.records), if reverse { [false, true] } else { [true, false] }, "{reverse}");
+    }
+    let local = world.recoverer.rooms.enter(&room());
+    let pages::Next::Events(page, range) = world.recoverer.next(&local, Cursor::new(NEW, 0)).await.unwrap() else {
+        panic!("the store has what follows");
+    };
+    assert_eq!(blank(&page.records[range])[..2], [true, false], "also in what a client that comes back is given");
+}
+
+#[tokio::test]
 async fn an_epoch_that_is_over_lies_before_one_in_which_nothing_or_something_has_happened() {
     for (stored, said) in [(0, 0), (4, 0), (4, 1), (4, 5)] {
         let world = World::new().await;

@@ -153,6 +153,10 @@ impl Memory {
         Ok(self.inner.rooms.cell(room).await?.state()?.lock().find(id))
     }
 
+    pub(super) async fn deleted(&self, room: &Room, ids: &[EventId]) -> Result<HashSet<EventId>, Error> {
+        Ok(self.inner.rooms.cell(room).await?.state()?.lock().deleted(ids))
+    }
+
     pub(super) fn subscribe(&self, room: &Room) {
         self.inner.rooms.heard.lock().insert(room.clone());
     }

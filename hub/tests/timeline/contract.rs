@@ -45,6 +45,7 @@ contract!(
     a_window_is_read_from_both_ends,
     a_read_ends_where_its_bytes_are_spent,
     a_deleted_body_is_served_nowhere,
+    what_was_deleted_is_known_when_the_window_has_passed_it,
     an_event_is_found_by_its_id_while_the_window_holds_it,
     a_room_that_was_left_is_silent,
     a_closed_timeline_takes_nothing,
@@ -255,6 +256,25 @@ async fn a_deleted_body_is_served_nowhere(world: World) {
         let found = world.timeline.find(&room("team"), id).await.unwrap().expect("the place stays");
         assert_eq!((found.event.id, found.event.body.is_null()), (id, gone));
     }
+}
+
+async fn what_was_deleted_is_known_when_the_window_has_passed_it(world: World) {
+    let small = |mut entry: Entry| {
+        entry.window_events = 2;
+        entry
+    };
+    let secret = world.publish(&small(entry("team", "1", "secret"))).await;
+    let edit = world.publish(&small(act(Kind::Edit, "team", "2", secret.event.id))).await;
+    let other = world.publish(&small(entry("team", "3", "harmless"))).await;
+    world.publish(&small(act(Kind::Delete, "team", "4", secret.event.id))).await;
+    world.publish(&small(entry("team", "5", "hi"))).await;
+    world.publish(&small(entry("team", "6", "hi"))).await;
+    // As a store serves them that does not have the deletion yet.
+    let mut stored = [secret, edit, other].map(|record| (*record).clone());
+    world.timeline.blank_deleted(&room("team"), &mut stored).await.unwrap();
+    assert_eq!(stored.each_ref().map(|record| record.event.body.is_null()), [true, true, false]);
+    world.timeline.blank_deleted(&room("other"), &mut stored[2..]).await.unwrap();
+    assert!(!stored[2].event.body.is_null(), "of another room nothing is known");
 }
 
 async fn an_event_is_found_by_its_id_while_the_window_holds_it(world: World) {

@@ -1,7 +1,7 @@
 //! What the hub itself keeps in the store: held events and generations; and the schema.
 
 use crate::support::*;
-use confab_protocol::{Body, Cursor, Held, HeldEmit, HeldState, Trail, UserId};
+use confab_protocol::{Body, Cursor, Held, HeldEmit, HeldState, Kind, Trail, UserId};
 use confab_store::{Error, Store};
 
 fn held(n: u128) -> Held {
@@ -84,6 +84,20 @@ pub async fn a_held_event_comes_back_as_it_was(store: Store) {
     for unstorable in [nul, half] {
         assert!(matches!(store.hold(&unstorable, 100).await, Err(Error::Unstorable { .. })));
     }
+}
+
+pub async fn the_words_of_a_held_event_go_when_what_it_was_published_as_is_deleted(store: Store) {
+    let mut edits = held(4);
+    (edits.event.kind, edits.event.target) = (Kind::Edit, Some(id(1)));
+    for held in [&held(1), &held(2), &held(3), &edits] {
+        store.hold(held, 100).await.unwrap();
+    }
+    apply(&store, &[message(1, (1, 1)), message(2, (1, 2)), edit(4, (1, 3), 1)]).await;
+    apply(&store, &[delete(5, (1, 4), 1)]).await;
+    let bodies = store.held(None, None, 10).await.unwrap();
+    let blank: Vec<_> =
+        bodies.iter().map(|held| (held.id(), held.event.body.is_null(), held.says.is_empty())).collect();
+    assert_eq!(blank, [(id(1), true, true), (id(2), false, true), (id(3), false, false), (id(4), true, true)]);
 }
 
 pub async fn a_draft_is_held_once_whichever_hub_holds_it(store: Store) {

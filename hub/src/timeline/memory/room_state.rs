@@ -81,7 +81,7 @@ impl RoomState {
         self.window_age = Some(hot.age);
         self.touched = Instant::now();
         if let Some(target) = deletes(event) {
-            self.deleted.add(target, hot.events.max(1));
+            self.deleted.add(target, hot.events.max(1000));
         }
         let known =
             Known { digest: event.digest.clone(), outcome: Outcome::Journaled { id: event.id, cursor: record.cursor } };
@@ -118,6 +118,11 @@ impl RoomState {
     pub(super) fn find(&mut self, id: EventId) -> Option<Arc<Record>> {
         self.expire();
         self.window.iter().rev().find(|record| record.event.id == id).map(|record| self.served(record))
+    }
+
+    /// Which of these were deleted lately.
+    pub(super) fn deleted(&self, ids: &[EventId]) -> HashSet<EventId> {
+        ids.iter().copied().filter(|id| self.deleted.has(*id)).collect()
     }
 
     fn served(&self, record: &Arc<Record>) -> Arc<Record> {

@@ -47,6 +47,11 @@ impl Answer {
         Ok(Cursor { epoch: Epoch(self.parse()?), offset: self.parse()? })
     }
 
+    /// Whether all of it was taken.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.len() == 0
+    }
+
     /// A list inside the answer.
     pub(super) fn list(&mut self) -> Result<Vec<Value>, Error> {
         match self.0.next() {

@@ -59,7 +59,7 @@ if tonumber(offset) % 16 == 0 then -- whoever looks an id up looks into the wind
 end
 if ARGV[10] ~= '' then
   redis.call('ZADD', KEYS[5], offset, ARGV[10])
-  redis.call('ZREMRANGEBYRANK', KEYS[5], 0, -1 - math.max(keep, 1))
+  redis.call('ZREMRANGEBYRANK', KEYS[5], 0, -1 - math.max(keep, 1000)) -- the store may lag behind a small window
   redis.call('PEXPIRE', KEYS[5], longer) -- it outlives the window, whose end is no later
 end
 -- A window stays for at least its age, and a quarter of it longer at most: so its end need not be moved by every event.

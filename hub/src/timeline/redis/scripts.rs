@@ -12,19 +12,21 @@ pub(super) enum Script {
     Lookup,
     Read,
     Find,
+    Deleted,
     Sweep,
     Open,
     Refill,
     Lease,
 }
 
-const SOURCES: [(Script, &str); 10] = [
+const SOURCES: [(Script, &str); 11] = [
     (Script::Append, include_str!("append.lua")),
     (Script::Settle, include_str!("settle.lua")),
     (Script::Remember, include_str!("remember.lua")),
     (Script::Lookup, include_str!("lookup.lua")),
     (Script::Read, include_str!("read.lua")),
     (Script::Find, include_str!("find.lua")),
+    (Script::Deleted, include_str!("deleted.lua")),
     (Script::Sweep, include_str!("sweep.lua")),
     (Script::Open, include_str!("open.lua")),
     (Script::Refill, include_str!("refill.lua")),

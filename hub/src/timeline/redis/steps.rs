@@ -9,6 +9,8 @@ use super::keys::born;
 use super::scripts::Script;
 use super::{Redis, refusal};
 use confab_protocol::{Cursor, Event, EventId, Key, Record, Refusal, Room, UserId};
+use redis::Value;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 impl Redis {
@@ -172,6 +174,21 @@ impl Redis {
             }
             other => Err(unexpected(other)),
         }
+    }
+
+    pub(in crate::timeline) async fn deleted(&self, room: &Room, ids: &[EventId]) -> Result<HashSet<EventId>, Error> {
+        let keys = vec![self.generation_of(room), self.inner.keys.deleted(room)];
+        let ids = ids.iter().map(|id| id.to_string().into_bytes()).collect();
+        let ScriptReply { word, mut answer, .. } = self.call(Script::Deleted, keys, ids, false).await?;
+        if word != "deleted" {
+            return Err(unexpected(&word));
+        }
+        let mut deleted = Answer::of(Value::Array(answer.list()?))?;
+        let mut ids = HashSet::new();
+        while !deleted.is_empty() {
+            ids.insert(deleted.parse()?);
+        }
+        Ok(ids)
     }
 
     /// What a key is known for, if this hub may answer for the generation that says so.
