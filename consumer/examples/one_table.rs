@@ -9,7 +9,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use confab_consumer::Metrics;
 use confab_consumer::batch::Batch;
-use confab_consumer::source::{Positions, Source, SourceEvent};
+use confab_consumer::source::{Lasts, Positions, Source, SourceEvent};
 use confab_protocol::Record;
 use confab_store::Entry;
 use sqlx::{Connection, PgConnection};
@@ -79,7 +79,7 @@ impl Sink {
                         let find = sqlx::query_scalar(FIND).bind(&self.topic).bind(partition);
                         self.positions.insert(*partition, find.fetch_optional(&mut self.connection).await?);
                     }
-                    assigned.begin(self.positions.clone());
+                    assigned.begin(self.positions.clone(), Lasts::new());
                 }
                 Some(SourceEvent::Revoked(revoked)) => {
                     self.batch = Batch::default();

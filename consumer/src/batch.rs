@@ -54,18 +54,22 @@ impl Batch {
 
     /// How the positions move with it: from where the store is, past the highest offset of each partition.
     pub fn advances(&self, topic: &str, positions: &Positions) -> Vec<Advance> {
-        let mut next: BTreeMap<i32, i64> = BTreeMap::new();
-        for origin in &self.origins {
-            let reached = next.entry(origin.partition).or_insert(0);
-            *reached = (*reached).max(origin.offset + 1);
+        let mut reached: BTreeMap<i32, (i64, Option<EventId>)> = BTreeMap::new();
+        for (origin, entry) in self.origins.iter().zip(&self.entries) {
+            let here = reached.entry(origin.partition).or_insert((0, None));
+            if origin.offset >= here.0 {
+                *here = (origin.offset + 1, event_id(entry));
+            }
         }
         let expected = |partition| positions.get(&partition).copied().flatten();
-        next.into_iter()
-            .map(|(partition, next)| Advance {
+        reached
+            .into_iter()
+            .map(|(partition, (next, last))| Advance {
                 topic: topic.to_owned(),
                 partition,
                 expected: expected(partition),
                 next,
+                last,
             })
             .collect()
     }
@@ -97,6 +101,14 @@ impl Batch {
         halves[1].extend(records);
         let [first, second] = halves.map(|half| Self { began, ..half });
         Ok((first, second))
+    }
+}
+
+/// The id of the event that a record is of, if that is known.
+pub fn event_id(entry: &Entry) -> Option<EventId> {
+    match entry {
+        Entry::Record(record) => Some(record.event.id),
+        Entry::Unreadable { place, .. } => place.as_ref().map(|(_, _, id)| *id),
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Metrics {
     pub abandoned: Counter,
     /// Records that the journal's retention removed before they were stored. Alarm on any.
     pub lost: Counter,
+    /// How often a partition was found to be another one than the store had read, and was read from its beginning. Alarm on any.
+    pub replaced: Counter,
     /// How many partitions are read.
     pub partitions: Gauge,
     /// The offset of the next record to store.
@@ -67,6 +69,7 @@ impl Default for Metrics {
             store_retries: Counter::default(),
             abandoned: Counter::default(),
             lost: Counter::default(),
+            replaced: Counter::default(),
             partitions: Gauge::default(),
             position: Family::default(),
             lag: Family::default(),
@@ -96,6 +99,11 @@ impl Metrics {
             self.abandoned.clone(),
         );
         registry.register("lost_records", "Records gone by retention before they were stored", self.lost.clone());
+        registry.register(
+            "replaced_partitions",
+            "Partitions that were made anew or copied, and are read from their beginning; alarm on any",
+            self.replaced.clone(),
+        );
         registry.register("partitions", "Partitions being read", self.partitions.clone());
         registry.register("position", "Offset of the next record to store", self.position.clone());
         registry.register("lag_records", "Records waiting in the journal", self.lag.clone());

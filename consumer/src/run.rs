@@ -2,7 +2,7 @@
 
 use crate::admin::Readiness;
 use crate::batch::Batch;
-use crate::source::{Assigned, DeadLetters, Incoming, Positions, Source, SourceEvent};
+use crate::source::{Assigned, DeadLetters, Incoming, Lasts, Positions, Source, SourceEvent};
 use crate::{Error, Metrics};
 use confab_config::{ConsumerConfig, KafkaConfig};
 use confab_store::Store;
@@ -118,21 +118,22 @@ impl Consumer {
 
     /// Learns where the store is, and begins to read there.
     async fn assigned(&mut self, assigned: Assigned) {
-        let mut positions = Positions::new();
+        let (mut positions, mut lasts) = (Positions::new(), Lasts::new());
         for &partition in &assigned.partitions {
             let (store, topic) = (self.store.clone(), self.topic.clone());
-            let find = || async { store.position(&topic, partition).await };
+            let find = || async { store.position_and_last(&topic, partition).await };
             let Some(position) = self.persist("find a position", &assigned.revoked, find).await else {
                 // Taken away again, or stopping: either is said by the next event.
                 return;
             };
-            positions.insert(partition, position);
-            if let Some(next) = position {
+            positions.insert(partition, position.map(|(next, _)| next));
+            if let Some((next, last)) = position {
                 self.metrics.position(partition, next);
+                lasts.extend(last.map(|id| (partition, id)));
             }
         }
         self.held = Some(Held { positions: positions.clone(), revoked: assigned.revoked.clone() });
-        assigned.begin(positions);
+        assigned.begin(positions, lasts);
     }
 
     async fn take(&mut self, records: Vec<Incoming>) {

@@ -19,6 +19,7 @@ pub use dead_letters::DeadLetters;
 
 use crate::{Error, Metrics};
 use confab_config::{ConsumerConfig, KafkaConfig};
+use confab_protocol::EventId;
 use confab_store::Entry;
 use parking_lot::Mutex;
 use rdkafka::ClientConfig;
@@ -33,6 +34,9 @@ const EVENTS_MAX: usize = 4;
 
 /// Where the store is in each partition that is ours: the offset of the next record, `None` where it has none yet.
 pub type Positions = BTreeMap<i32, Option<i64>>;
+
+/// The events of the records before the positions, where they are known.
+pub type Lasts = BTreeMap<i32, EventId>;
 
 /// One record as it was read.
 #[derive(Debug)]
@@ -86,14 +90,15 @@ pub struct Assigned {
     pub partitions: Vec<i32>,
     /// Cancelled as soon as they are to be taken away again, ahead of the event that says so.
     pub revoked: CancellationToken,
-    begin: oneshot::Sender<Positions>,
+    begin: oneshot::Sender<(Positions, Lasts)>,
 }
 
 impl Assigned {
-    /// Begins to read at the store's positions; `None`: from the partition's beginning.
-    pub fn begin(self, positions: Positions) {
+    /// Begins to read at the store's positions; `None`: from the partition's beginning. Where another record lies before a
+    /// position than the one that was stored last, the partition is another one, and is read from its beginning, too.
+    pub fn begin(self, positions: Positions, lasts: Lasts) {
         // If the poller has gone, the end of the events says so.
-        let _ = self.begin.send(positions);
+        let _ = self.begin.send((positions, lasts));
     }
 }
 

@@ -33,7 +33,7 @@ async fn measure(name: &str, store: &Store, rows: u128, batch: u128) {
     let mut slowest = 0.0f64;
     for (n, entries) in (0..).zip(&batches) {
         let expected = (n > 0).then_some(n);
-        let advance = [Advance { topic: "rate".into(), partition: 0, expected, next: n + 1 }];
+        let advance = [Advance { topic: "rate".into(), partition: 0, expected, next: n + 1, last: None }];
         let batch_begun = Instant::now();
         store.apply(entries, &advance).await.expect("the batch is taken");
         slowest = slowest.max(batch_begun.elapsed().as_secs_f64());

@@ -64,6 +64,8 @@ pub struct Advance {
     pub expected: Option<i64>,
     /// Where it is afterwards.
     pub next: i64,
+    /// The event of the record before `next`, if it names one.
+    pub last: Option<EventId>,
 }
 
 /// Which events of a room to read.

@@ -30,6 +30,7 @@ static SQLITE: LazyLock<Migrator> = migrator! {
     "0011_mark",
     "0012_keys_by_draft",
     "0013_held_by_draft",
+    "0014_last_of_partition",
 };
 static POSTGRES: LazyLock<Migrator> = migrator! {
     "postgres":
@@ -46,6 +47,7 @@ static POSTGRES: LazyLock<Migrator> = migrator! {
     "0011_mark",
     "0012_keys_by_draft",
     "0013_held_by_draft",
+    "0014_last_of_partition",
 };
 
 /// `0001_history` is version 1 with the description `history`.

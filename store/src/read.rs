@@ -6,6 +6,7 @@ use crate::store::{on_reader, on_writer};
 use crate::{Error, KeyUse, Message, Store};
 use confab_protocol::{Body, EventId, Key, Millis, Record, Room, Sender, UserId};
 use sqlx::Row;
+use uuid::Uuid;
 
 /// The row where the event stands, else the one where it is a duplicate.
 const EVENT: &str = concat!(
@@ -32,7 +33,7 @@ const KEYS_SINCE: &str = "select room, sender, key, id, epoch, seq, digest, at f
 /// By time here too: a room's index would read the whole room. `is true` keeps it out.
 const KEYS_SINCE_IN: &str = "select room, sender, key, id, epoch, seq, digest, at from events
      where at >= $1 and (room = $2) is true and kind <> 'unreadable' order by at, epoch, seq";
-const POSITION: &str = "select next from positions where topic = $1 and partition = $2";
+const POSITION: &str = "select next, last_id from positions where topic = $1 and partition = $2";
 const GENERATION: &str = "select current from generations";
 const NEXT_GENERATION: &str =
     "update generations set current = case when current < $1 then $1 else current + 1 end returning current";
@@ -123,11 +124,27 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] if the database does not answer.
     pub async fn position(&self, topic: &str, partition: i32) -> Result<Option<i64>, Error> {
-        self.within(async {
-            on_reader!(self, pool => sqlx::query_scalar(POSITION).bind(topic).bind(partition).fetch_optional(pool).await)
+        Ok(self.position_and_last(topic, partition).await?.map(|(next, _)| next))
+    }
+
+    /// The same, with the event of the record before it, if that named one.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn position_and_last(
+        &self,
+        topic: &str,
+        partition: i32,
+    ) -> Result<Option<(i64, Option<EventId>)>, Error> {
+        let found: Option<(i64, Option<Uuid>)> = self
+            .within(async {
+                on_reader!(self, pool => {
+                    sqlx::query_as(POSITION).bind(topic).bind(partition).fetch_optional(pool).await
+                })
                 .map_err(|error| Error::sort("read a position", error))
-        })
-        .await
+            })
+            .await?;
+        Ok(found.map(|(next, last)| (next, last.map(EventId))))
     }
 
     /// The number of the current generation, where the store counts them (the embedded hub). A new store is in its first.

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use std::time::Duration;
 
-const ALL: [&str; 13] = [
+const ALL: [&str; 14] = [
     "0001 history",
     "0002 hub",
     "0003 review",
@@ -21,6 +21,7 @@ const ALL: [&str; 13] = [
     "0011 mark",
     "0012 keys by draft",
     "0013 held by draft",
+    "0014 last of partition",
 ];
 /// What a later program would leave behind.
 const LATER: &str = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)

@@ -1,13 +1,16 @@
 //! The poller: one thread that serves Kafka's client, and waits for the consumer no longer than [`ROOM`].
 
+mod start;
+
 use super::context::{Change, Watch};
-use super::{Assigned, Command, Incoming, Positions, Revoked, Shared, SourceEvent, client_config, decode};
+use super::{Assigned, Command, Incoming, Lasts, Positions, Revoked, Shared, SourceEvent, client_config, decode};
 use crate::{Error, Metrics};
 use confab_config::{ConsumerConfig, KafkaConfig};
+use confab_protocol::EventId;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc as blocking};
 use std::time::{Duration, Instant};
@@ -39,7 +42,7 @@ enum Phase {
     /// No partitions are ours.
     Idle,
     /// Partitions are ours, and their positions are awaited.
-    Starting(Vec<i32>, oneshot::Receiver<Positions>),
+    Starting(Vec<i32>, oneshot::Receiver<(Positions, Lasts)>),
     /// Records are read.
     Running(Vec<i32>),
     /// The partitions are taken, and the acknowledgement is awaited.
@@ -60,6 +63,8 @@ pub struct Poller {
     outbox: VecDeque<SourceEvent>,
     phase: Phase,
     revoked: CancellationToken,
+    /// The records that were stored last, until they are seen where they were: by partition, offset and event.
+    stored_last: BTreeMap<i32, (i64, EventId)>,
     paused: bool,
     rejoin_at: Option<Instant>,
     shown_at: Instant,
@@ -91,6 +96,7 @@ impl Poller {
             outbox: VecDeque::new(),
             phase: Phase::Idle,
             revoked: CancellationToken::new(),
+            stored_last: BTreeMap::new(),
             paused: false,
             rejoin_at: None,
             shown_at: Instant::now(),
@@ -167,7 +173,7 @@ impl Poller {
     fn go_on(&mut self) {
         match std::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Starting(partitions, mut positions) => match positions.try_recv() {
-                Ok(positions) => self.begin(partitions, &positions),
+                Ok((positions, lasts)) => self.begin(partitions, &positions, &lasts),
                 // Dropped without an answer: whoever listens is giving up, and a revocation or the end follows.
                 Err(_) => self.phase = Phase::Starting(partitions, positions),
             },
@@ -185,10 +191,13 @@ impl Poller {
         }
     }
 
-    fn begin(&mut self, partitions: Vec<i32>, positions: &Positions) {
+    fn begin(&mut self, partitions: Vec<i32>, positions: &Positions, lasts: &Lasts) {
         let mut assignment = TopicPartitionList::new();
+        self.stored_last.clear();
         for &partition in &partitions {
-            let offset = self.start_of(partition, positions.get(&partition).copied().flatten());
+            let last = lasts.get(&partition).copied();
+            let (offset, stored) = self.start_of(partition, positions.get(&partition).copied().flatten(), last);
+            self.stored_last.extend(stored.map(|stored| (partition, stored)));
             if let Err(error) = assignment.add_partition_offset(&self.topic, partition, offset) {
                 return self.fail(format!("could not begin at {offset:?}: {error}"));
             }
@@ -204,38 +213,6 @@ impl Poller {
             partitions.iter().map(|partition| (*partition, positions.get(partition).copied().flatten())).collect();
         self.metrics.partitions.set(i64::try_from(partitions.len()).unwrap_or(i64::MAX));
         self.phase = Phase::Running(partitions);
-    }
-
-    /// Where to begin: at the store's position, unless the topic does not have it. What that loses is said aloud.
-    fn start_of(&self, partition: i32, position: Option<i64>) -> Offset {
-        let topic = &self.topic;
-        let (low, high) = match self.consumer.fetch_watermarks(topic, partition, ASK) {
-            Ok(watermarks) => watermarks,
-            Err(error) => {
-                warn!(partition, %error, "could not compare the store's position with the topic");
-                return position.map_or(Offset::Beginning, Offset::Offset);
-            }
-        };
-        match position {
-            None => Offset::Beginning,
-            Some(next) if next < low => {
-                error!(topic, partition, next, low, "records removed by retention before they were stored");
-                self.metrics.lost.inc_by(u64::try_from(low - next).unwrap_or(0));
-                Offset::Beginning
-            }
-            Some(next) if next > high => {
-                error!(
-                    topic,
-                    partition,
-                    next,
-                    high,
-                    "the store is past the topic's end: the topic was cut or made anew; \
-                    reading it from its beginning, what is stored is recognised"
-                );
-                Offset::Beginning
-            }
-            Some(next) => Offset::Offset(next),
-        }
     }
 
     fn end(&mut self) {
@@ -296,8 +273,10 @@ impl Poller {
             };
             match incoming {
                 Ok(incoming) => {
-                    bytes += incoming.origin.bytes();
-                    chunk.push(incoming);
+                    if self.is_to_be_stored(&incoming) {
+                        bytes += incoming.origin.bytes();
+                        chunk.push(incoming);
+                    }
                 }
                 Err(error) => {
                     self.trouble(&error);

@@ -137,6 +137,33 @@ async fn records_that_retention_took_before_they_were_stored_are_counted() {
     running.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_was_made_anew_or_copied_is_read_from_its_beginning_and_nothing_is_skipped() {
+    for is_the_same in [true, false] {
+        let fixture = Fixture::new(1).await;
+        let said: Vec<_> = (1..=30).map(|n| message("room:0", n, "hello")).collect();
+        fixture.produce(&said);
+        // The store has read ten records of a topic with this name: these, or others that the topic does not have.
+        let last = if is_the_same { said[9].event.id } else { EventId::fresh() };
+        let topic = fixture.kafka.events_topic();
+        let position =
+            format!("insert into positions (topic, partition, next, last_id) values ('{topic}', 0, 10, '{last}')");
+        fixture.database.execute(&position).await;
+        let running = fixture.start();
+        fixture.stored(if is_the_same { 20 } else { 30 }).await;
+        eventually("the position is at the end", || async { positions(&fixture).await == [30] }).await;
+        assert_eq!(running.metrics.replaced.get(), u64::from(!is_the_same));
+        running.stop().await;
+
+        let more: Vec<_> = (31..=35).map(|n| message("room:0", n, "hello")).collect();
+        fixture.produce(&more);
+        let running = fixture.start();
+        fixture.stored(if is_the_same { 25 } else { 35 }).await;
+        assert_eq!((running.metrics.replaced.get(), running.metrics.copies.get()), (0, 0), "it goes on where it was");
+        running.stop().await;
+    }
+}
+
 /// Where the store is in each partition.
 pub async fn positions(fixture: &Fixture) -> Vec<u64> {
     let (store, topic) = (fixture.database.store(), fixture.kafka.events_topic());

@@ -3,8 +3,9 @@
 use crate::store::{Transaction, on_transaction};
 use crate::{Advance, Error, postgres};
 
-const MOVE: &str = "update positions set next = $4 where topic = $1 and partition = $2 and next = $3";
-const START: &str = "insert into positions (topic, partition, next) values ($1, $2, $3) on conflict do nothing";
+const MOVE: &str = "update positions set next = $4, last_id = $5 where topic = $1 and partition = $2 and next = $3";
+const START: &str =
+    "insert into positions (topic, partition, next, last_id) values ($1, $2, $3, $4) on conflict do nothing";
 const FIND: &str = "select next from positions where topic = $1 and partition = $2";
 
 /// Moves every position, or fails. The rows stay locked until the transaction ends, so of two writers with the same
@@ -21,9 +22,9 @@ pub(super) async fn pass(transaction: &mut Transaction, advance: &[Advance]) -> 
     for step in advance.into_iter().filter(|step| !moved.contains(&(step.topic.clone(), step.partition))) {
         on_transaction!(transaction, connection => {
             let moved = match step.expected {
-                Some(expected) => sqlx::query(MOVE).bind(&step.topic).bind(step.partition).bind(expected).bind(step.next)
+                Some(expected) => sqlx::query(MOVE).bind(&step.topic).bind(step.partition).bind(expected).bind(step.next).bind(step.last.map(|id| id.0))
                     .execute(&mut *connection).await.map(|done| done.rows_affected()),
-                None => sqlx::query(START).bind(&step.topic).bind(step.partition).bind(step.next)
+                None => sqlx::query(START).bind(&step.topic).bind(step.partition).bind(step.next).bind(step.last.map(|id| id.0))
                     .execute(&mut *connection).await.map(|done| done.rows_affected()),
             };
             if moved.map_err(|error| Error::sort("move a position", error))? == 0 {

@@ -34,8 +34,9 @@ pub(crate) async fn changes(connection: &mut PgConnection, changes: &Changes<'_>
 }
 
 const POSITIONS: &str = "
-    update positions p set next = b.next
-    from unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[]) as b (topic, partition, expected, next)
+    update positions p set next = b.next, last_id = b.last_id
+    from unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::uuid[])
+        as b (topic, partition, expected, next, last_id)
     where p.topic = b.topic and p.partition = b.partition and p.next = b.expected
     returning p.topic, p.partition";
 
@@ -52,6 +53,7 @@ pub(crate) async fn positions(
         .bind(column!(advance, partition))
         .bind(column!(advance, expected))
         .bind(column!(advance, next))
+        .bind(advance.iter().map(|step| step.last.map(|id| id.0)).collect::<Vec<_>>())
         .fetch_all(connection)
         .await
 }

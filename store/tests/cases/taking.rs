@@ -6,7 +6,7 @@ use confab_store::{Advance, Applied, Error, Store};
 use std::task::Poll;
 
 fn advance(expected: Option<i64>, next: i64) -> [Advance; 1] {
-    [Advance { topic: "confab-events".into(), partition: 3, expected, next }]
+    [Advance { topic: "confab-events".into(), partition: 3, expected, next, last: None }]
 }
 
 pub async fn a_copy_of_a_record_changes_nothing(store: Store) {
@@ -76,7 +76,7 @@ pub async fn a_replaced_writer_writes_nothing(store: Store) {
             other => panic!("expected a fence, got {other:?}"),
         }
     }
-    let unknown = [Advance { topic: "confab-events".into(), partition: 4, expected: Some(5), next: 6 }];
+    let unknown = [Advance { topic: "confab-events".into(), partition: 4, expected: Some(5), next: 6, last: None }];
     let fenced = store.apply(&entries(&[message(9, (1, 3))]), &unknown).await;
     assert!(matches!(fenced, Err(Error::Fenced { found: None, .. })), "{fenced:?}");
     // One fenced partition undoes the move of the others.
@@ -104,6 +104,11 @@ pub async fn positions_move_with_their_batch(store: Store) {
     assert_eq!(store.position("confab-events", 3).await.unwrap(), Some(7));
     assert_eq!(store.position("confab-events", 4).await.unwrap(), None);
     assert_eq!(store.position("other", 3).await.unwrap(), None);
+    for (expected, next, last) in [(Some(7), 8, Some(id(1))), (Some(8), 9, None), (Some(9), 10, Some(id(2)))] {
+        let [step] = advance(expected, next);
+        store.apply(&[], &[Advance { last, ..step }]).await.unwrap();
+        assert_eq!(store.position_and_last("confab-events", 3).await.unwrap(), Some((next, last)));
+    }
 }
 
 pub async fn a_batch_that_fails_leaves_nothing(store: Store) {
