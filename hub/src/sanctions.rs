@@ -43,10 +43,17 @@ pub struct Sanctions {
     mutes: Ledger,
     bans: Ledger,
     revoked: Revoked,
-    /// The last version that was read. Held while news are taken in, so that an older word never overtakes a newer one.
-    version: Mutex<u64>,
+    /// What was read last. Held while news are taken in, so that an older word never overtakes a newer one.
+    last: Mutex<LastRead>,
     news: Notify,
     changes: AtomicU64,
+}
+
+/// The last version that was read, and its mark where it has one.
+#[derive(Debug, Default)]
+struct LastRead {
+    version: u64,
+    mark: Option<String>,
 }
 
 impl Sanctions {
@@ -59,7 +66,7 @@ impl Sanctions {
             mutes: Ledger::default(),
             bans: Ledger::default(),
             revoked: Revoked::default(),
-            version: Mutex::default(),
+            last: Mutex::default(),
             news: Notify::new(),
             changes: AtomicU64::new(0),
         }
@@ -174,21 +181,30 @@ impl Sanctions {
     /// # Errors
     /// The store's; what is known stays.
     pub async fn look(&self) -> Result<(), Error> {
-        let mut last = self.version.lock().await;
-        if self.store.sanctions_version().await? < *last {
-            tracing::warn!("the store is not the one it was: reading anew who is muted and banned");
-            *last = 0;
+        let mut last = self.last.lock().await;
+        // A store that lacks versions may have given them out anew by now: then their marks are others.
+        let is_another = self.store.sanctions_version().await? < last.version
+            || (last.mark.is_some() && self.store.sanctions_mark(last.version).await? != last.mark);
+        if is_another {
+            tracing::warn!(
+                version = last.version,
+                "the store is not the one it was: reading anew who is muted and banned"
+            );
+            *last = LastRead::default();
             self.mutes.forget_kept();
             self.bans.forget_kept();
             self.revoked.clear();
         }
         loop {
-            let news = self.store.changes_since(*last, AT_ONCE).await?;
+            let news = self.store.changes_since(last.version, AT_ONCE).await?;
             let (count, now) = (news.len(), now_ms());
             for (version, change) in news {
-                *last = version.max(*last);
+                last.version = version.max(last.version);
                 self.take(&change, now);
                 self.changed();
+            }
+            if count > 0 {
+                last.mark = self.store.sanctions_mark(last.version).await?;
             }
             if count < AT_ONCE {
                 return Ok(());

@@ -31,6 +31,7 @@ static SQLITE: LazyLock<Migrator> = migrator! {
     "0012_keys_by_draft",
     "0013_held_by_draft",
     "0014_last_of_partition",
+    "0015_marks_of_versions",
 };
 static POSTGRES: LazyLock<Migrator> = migrator! {
     "postgres":
@@ -48,6 +49,7 @@ static POSTGRES: LazyLock<Migrator> = migrator! {
     "0012_keys_by_draft",
     "0013_held_by_draft",
     "0014_last_of_partition",
+    "0015_marks_of_versions",
 };
 
 /// `0001_history` is version 1 with the description `history`.

@@ -6,7 +6,7 @@ use crate::columns::from_row;
 use crate::row::{name, number, time};
 use crate::store::{on_reader, on_transaction, on_writer};
 use crate::{Error, Store};
-use confab_protocol::{Millis, Room, UserId};
+use confab_protocol::{EventId, Millis, Room, UserId};
 
 /// What a sanction keeps somebody from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,6 +87,12 @@ pub struct Which<'a> {
 const NO_END: i64 = i64::MAX;
 const NEXT: &str = "update mute_versions set current = current + 1 returning current";
 const CURRENT: &str = "select current from mute_versions";
+/// A number may come again, where the database is another one than that which gave it out.
+const SET_MARK: &str = "insert into sanction_marks (version, mark) values ($1, $2)
+     on conflict (version) do update set mark = excluded.mark";
+const MARK: &str = "select mark from sanction_marks where version = $1";
+const FORGET_MARKS: &str = "delete from sanction_marks where version <
+     (select min(version) from (select version from sanction_marks order by version desc limit 10000) as newest)";
 const SINCE: &str =
     "select 'mute' as kind, room, person, until, reason, said_by, at, version from mutes where version > $1
      union all
@@ -202,7 +208,12 @@ impl Store {
                 let version: (i64,) = sqlx::query_as(NEXT).fetch_one(&mut *connection).await.map_err(failed)?;
                 let row = sqlx::query(statement).bind(column(room.as_ref())).bind(user.as_str());
                 let row = row.bind(until.map_or(NO_END, number)).bind(reason).bind(by).bind(number(*at));
-                row.bind(version.0).execute(&mut *connection).await.map_err(failed)?.rows_affected()
+                let done = row.bind(version.0).execute(&mut *connection).await.map_err(failed)?.rows_affected();
+                if done > 0 {
+                    let mark = sqlx::query(SET_MARK).bind(version.0).bind(EventId::fresh().to_string());
+                    mark.execute(&mut *connection).await.map_err(failed)?;
+                }
+                done
             });
             transaction.commit().await.map_err(failed)?;
             Ok(done > 0)
@@ -229,10 +240,27 @@ impl Store {
                 let version: (i64,) = sqlx::query_as(NEXT).fetch_one(&mut *connection).await.map_err(failed)?;
                 let row = sqlx::query(keeps.statements().lift).bind(column(room)).bind(user.as_str());
                 let row = row.bind(number(now)).bind(by).bind(version.0);
-                row.execute(&mut *connection).await.map_err(failed)?.rows_affected()
+                let done = row.execute(&mut *connection).await.map_err(failed)?.rows_affected();
+                if done > 0 {
+                    let mark = sqlx::query(SET_MARK).bind(version.0).bind(EventId::fresh().to_string());
+                    mark.execute(&mut *connection).await.map_err(failed)?;
+                }
+                done
             });
             transaction.commit().await.map_err(failed)?;
             Ok(done > 0)
+        })
+        .await
+    }
+
+    /// The mark of a version; `None` if this database never gave it out, or so long ago that it has forgotten.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn sanctions_mark(&self, version: u64) -> Result<Option<String>, Error> {
+        self.within(async {
+            on_reader!(self, pool => sqlx::query_scalar(MARK).bind(number(version)).fetch_optional(pool).await)
+                .map_err(|error| Error::sort("read the mark of a version", error))
         })
         .await
     }
@@ -265,7 +293,12 @@ impl Store {
                 let version: (i64,) = sqlx::query_as(NEXT).fetch_one(&mut *connection).await.map_err(failed)?;
                 let row = sqlx::query(REVOKE).bind(user.as_str()).bind(number(*before)).bind(by);
                 let row = row.bind(number(*at)).bind(version.0);
-                row.execute(&mut *connection).await.map_err(failed)?.rows_affected()
+                let done = row.execute(&mut *connection).await.map_err(failed)?.rows_affected();
+                if done > 0 {
+                    let mark = sqlx::query(SET_MARK).bind(version.0).bind(EventId::fresh().to_string());
+                    mark.execute(&mut *connection).await.map_err(failed)?;
+                }
+                done
             });
             transaction.commit().await.map_err(failed)?;
             Ok(done > 0)
@@ -330,6 +363,11 @@ impl Store {
                 })
                 .await?;
         }
+        self.within(async {
+            on_writer!(self, pool => sqlx::query(FORGET_MARKS).execute(pool).await.map(drop))
+                .map_err(|error| Error::sort("forget marks of old versions", error))
+        })
+        .await?;
         Ok(forgotten)
     }
 }

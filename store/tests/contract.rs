@@ -100,6 +100,7 @@ contract! {
         a_plugin_lengthens_a_mute_and_only_a_moderator_shortens_it,
         mutes_and_bans_at_once_are_all_seen_in_the_order_of_their_versions,
         a_lifted_mute_is_news,
+        each_version_has_a_mark_of_its_own,
         a_ban_is_of_one_room_or_of_all_and_lasts_for_good_unless_it_has_an_end,
         what_was_revoked_stays_so_and_is_news_among_the_others,
         flags_are_listed_until_they_are_closed,

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use std::time::Duration;
 
-const ALL: [&str; 14] = [
+const ALL: [&str; 15] = [
     "0001 history",
     "0002 hub",
     "0003 review",
@@ -22,6 +22,7 @@ const ALL: [&str; 14] = [
     "0012 keys by draft",
     "0013 held by draft",
     "0014 last of partition",
+    "0015 marks of versions",
 ];
 /// What a later program would leave behind.
 const LATER: &str = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)

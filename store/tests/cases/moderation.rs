@@ -96,6 +96,17 @@ pub async fn a_lifted_mute_is_news(store: Store) {
     assert_eq!(mutes(&store, 2000, Which::default()).await, []);
 }
 
+pub async fn each_version_has_a_mark_of_its_own(store: Store) {
+    for user in ["ada", "bob"] {
+        store.sanction(&mute(user, 5000), Precedence::Extends).await.unwrap();
+    }
+    let [first, second] = [store.sanctions_mark(1).await.unwrap(), store.sanctions_mark(2).await.unwrap()];
+    assert!(first.is_some() && second.is_some() && first != second, "{first:?} {second:?}");
+    assert_eq!(store.sanctions_mark(3).await.unwrap(), None, "nobody gave it out");
+    store.forget_sanctions(0).await.unwrap();
+    assert_eq!(store.sanctions_mark(1).await.unwrap(), first, "only old ones are forgotten");
+}
+
 pub async fn a_ban_is_of_one_room_or_of_all_and_lasts_for_good_unless_it_has_an_end(store: Store) {
     let (here, ada) = (Some(room()), UserId::new("ada").unwrap());
     let (of_one, of_all) = (ban("ada", here.clone(), Some(5000)), ban("ada", None, None));

@@ -295,6 +295,31 @@ async fn hubs_go_by_the_database_that_took_the_place_of_another() -> Result<()> 
     world.end().await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn hubs_go_by_a_database_that_lost_the_last_bans_and_gave_their_numbers_to_others() -> Result<()> {
+    let world = Cluster::start("").await?;
+    for room in ["lobby", "garden"] {
+        confab(&world.hubs[0], &["ban", "set", "ada", "--room", room, "--json"])?;
+    }
+    let there = world.hubs[1].listen.clone();
+    let ada = Client::connect(&there, "ada").await?;
+    eventually("the other hub knows both", async || {
+        let lobby = ada.subscribe("lobby", None).await.ok()?.is_err();
+        (lobby && ada.subscribe("garden", None).await.ok()?.is_err()).then_some(())
+    })
+    .await;
+    // A replica that had none of them took the place of the primary, and two bans were said there: they have the numbers 1 and 2.
+    let failover = "begin; delete from bans; delete from sanction_marks;
+        insert into bans (room, person, until, reason, said_by, at, version)
+            values ('garden', 'bob', 9000000000000000, 'no', 'mia', 1, 1), ('lobby', 'carl', 9000000000000000, 'no', 'mia', 1, 2);
+        insert into sanction_marks (version, mark) values (1, 'one'), (2, 'two'); commit";
+    sqlx::raw_sql(failover).execute(&mut world.sql().await?).await?;
+    eventually("what was lost does not stand", async || ada.subscribe("lobby", None).await.ok()?.ok()).await;
+    let carl = Client::connect(&there, "carl").await?;
+    eventually("what was said there does", async || carl.subscribe("lobby", None).await.ok()?.err()).await;
+    world.end().await
+}
+
 /// Schedule 13.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_banned_stays_out_of_every_hub_also_after_hubs_and_consumer_began_anew() -> Result<()> {
