@@ -6,7 +6,7 @@
 use crate::actor::{Actor, MODERATOR, Via};
 use crate::sanctions::Sanctions;
 use confab_config::{JoinRule, Rooms as RoomRules};
-use confab_protocol::{Event, Kind, Refusal, Room, UserId};
+use confab_protocol::{Event, Kind, Millis, Refusal, Room, UserId};
 use std::sync::Arc;
 
 /// What is asked of a room.
@@ -147,7 +147,7 @@ impl Access {
     }
 
     fn look(&self, actor: &Actor, act: Act, room: &Room, claim: Claim) -> Result<(), Refusal> {
-        if actor.via == Via::Operator && act == Act::Read {
+        if actor.is_operator() && act == Act::Read {
             return Ok(()); // by their own name, in which nobody speaks
         }
         // A ban comes before every right that the user has or had, whoever gave it.
@@ -155,8 +155,8 @@ impl Access {
             return Err(banned);
         }
         let let_in = match actor.via {
-            Via::Operator | Via::Plugin { .. } => true,
-            Via::Session => claim != Claim::None || self.everybody_may(actor, room),
+            Via::Operator { .. } | Via::Plugin { .. } => true,
+            Via::Rpc | Via::SocketIo => claim != Claim::None || self.everybody_may(actor, room),
         };
         if !let_in {
             return Err(not_open(room));
@@ -173,20 +173,26 @@ impl Access {
         }
     }
 
-    /// Whether somebody may review what plugins held, mute and ban.
+    /// Whether somebody may review what plugins held, mute and ban: moderators, and operators, whom the admin port let in.
     ///
     /// # Errors
     /// [`Refusal::PermissionDenied`].
     pub fn may_moderate(&self, actor: &Actor) -> Result<Moderator, Refusal> {
-        if actor.roles.iter().any(|role| role == MODERATOR) {
-            return Ok(Moderator { name: actor.user.as_str().into() });
+        if actor.is_operator() || actor.roles.iter().any(|role| role == MODERATOR) {
+            return Ok(Moderator { name: actor.name().into() });
         }
         Err(Refusal::PermissionDenied("only a moderator may review".into()))
     }
 
-    /// Whoever was let in at the admin port may: the door has asked for a token.
-    pub fn operator(name: &str) -> Moderator {
-        Moderator { name: name.into() }
+    /// Whether somebody may end sessions and revoke tokens: operators alone.
+    ///
+    /// # Errors
+    /// [`Refusal::PermissionDenied`].
+    pub fn may_operate(&self, actor: &Actor) -> Result<Moderator, Refusal> {
+        match actor.is_operator() {
+            true => Ok(Moderator { name: actor.name().into() }),
+            false => Err(Refusal::PermissionDenied("only an operator may do this".into())),
+        }
     }
 
     /// Whether an event that a moderator approves may stand: its author may still be in the room.
@@ -211,6 +217,12 @@ impl Access {
     /// [`Refusal::Banned`].
     pub fn not_shut_out(&self, user: &UserId) -> Result<(), Refusal> {
         self.sanctions.shut_out(user).map_or(Ok(()), Err)
+    }
+
+    /// The time before which a user's tokens are revoked, if one issued at this time is among them. Both are in milliseconds since 1970;
+    /// one that does not say when it was issued counts as issued before.
+    pub fn revoked(&self, user: &UserId, issued: Option<Millis>) -> Option<Millis> {
+        self.sanctions.revoked(user, issued)
     }
 
     /// Whether a user may not be somewhere, or might not have been until lately.

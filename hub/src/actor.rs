@@ -28,10 +28,15 @@ pub struct Actor {
 /// By which door somebody came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Via {
-    /// A session of a client.
-    Session,
+    /// A session of the native dialect.
+    Rpc,
+    /// A session of Socket.IO.
+    SocketIo,
     /// The admin API.
-    Operator,
+    Operator {
+        /// The operator's own name: they may speak in the name of a user.
+        name: Arc<str>,
+    },
     /// A plugin that speaks by itself.
     Plugin {
         /// Which. It is not asked about its own words.
@@ -43,15 +48,44 @@ pub enum Via {
     },
 }
 
+impl Via {
+    /// The door's name in the audit log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Rpc => "rpc",
+            Self::SocketIo => "socketio",
+            Self::Operator { .. } => "admin-api",
+            Self::Plugin { .. } => "plugin",
+        }
+    }
+}
+
 impl Actor {
-    /// An operator, by their own name or in the name of a user.
-    pub fn operator(user: UserId) -> Self {
-        Self { user, guest: false, info: None, roles: Arc::default(), client: None, via: Via::Operator }
+    /// An operator of this name, who acts by it or in the name of a user.
+    pub fn operator(name: impl Into<Arc<str>>, user: UserId) -> Self {
+        Self::of(user, Via::Operator { name: name.into() })
     }
 
     /// A plugin that says something by itself; `user` is how others know it, and `via` says which.
     pub fn plugin(user: UserId, via: Via) -> Self {
-        Self { via, ..Self::operator(user) }
+        Self::of(user, via)
+    }
+
+    fn of(user: UserId, via: Via) -> Self {
+        Self { user, guest: false, info: None, roles: Arc::default(), client: None, via }
+    }
+
+    /// Who decides, where somebody does: an operator by their own name.
+    pub fn name(&self) -> &str {
+        match &self.via {
+            Via::Operator { name } => name,
+            Via::Rpc | Via::SocketIo | Via::Plugin { .. } => self.user.as_str(),
+        }
+    }
+
+    /// Whether it is an operator.
+    pub fn is_operator(&self) -> bool {
+        matches!(self.via, Via::Operator { .. })
     }
 
     /// As the sender of an event.

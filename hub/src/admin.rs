@@ -1,6 +1,5 @@
 //! The admin port, on a runtime thread of its own: it answers even while the hub's threads are busy.
 
-use crate::audit;
 use crate::hub::Hub;
 use crate::telemetry::Telemetry;
 use crate::timeline::WaitsFor;
@@ -11,9 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use confab_config::Config;
-use confab_protocol::Refusal;
-use confab_store::Act;
-use gate::{Gate, Operator};
+use gate::Gate;
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, OnceLock};
 use tokens::Tokens;
@@ -21,6 +18,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 mod acts;
+mod answer;
 mod chain;
 mod gate;
 mod held;
@@ -99,21 +97,14 @@ impl Shared {
     fn hub(&self) -> &Arc<Hub> {
         self.opening.hub.get().expect("what needs the hub is not asked before it is there")
     }
-
-    /// Writes down what an operator did, or was refused. The store's connections belong to the hub's runtime.
-    async fn audit(&self, act: Act, done: Result<(), String>) {
-        let act = Act { result: done.err().unwrap_or_else(|| audit::OK.to_owned()), ..act };
-        let audit = self.hub().audit().clone();
-        let _ = self.main.spawn(async move { audit.record(act).await }).await; // a panic in it has been logged
-    }
-}
-
-/// What an operator does, with all that the audit log may want to know besides.
-fn act(Operator(name): &Operator, verb: &str) -> Act {
-    Act { by: name.to_string(), via: "admin-api".into(), verb: verb.into(), ..Act::default() }
 }
 
 fn router(shared: Shared, gate: Gate) -> Router {
+    routes(shared).layer(middleware::from_fn_with_state(Arc::new(gate), gate::gate))
+}
+
+/// What there is, for whoever was let in.
+fn routes(shared: Shared) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .route("/readyz", get(ready))
@@ -135,7 +126,6 @@ fn router(shared: Shared, gate: Gate) -> Router {
         .route("/api/v1/history", get(rooms::history))
         .route_layer(middleware::from_fn_with_state(shared.clone(), once_opened))
         .route("/healthz", get(|| async { "ok\n" }))
-        .layer(middleware::from_fn_with_state(Arc::new(gate), gate::gate))
         .with_state(shared)
 }
 
@@ -193,14 +183,26 @@ fn optional<T: for<'a> Deserialize<'a> + Default>(body: &[u8]) -> Result<T, Box<
     serde_json::from_slice(body).map_err(|error| Box::new(problem(StatusCode::BAD_REQUEST, error.to_string())))
 }
 
-fn answer<T>(done: Result<Result<T, Refusal>, tokio::task::JoinError>, tell: impl FnOnce(T) -> Response) -> Response {
-    match done {
-        Ok(Ok(value)) => tell(value),
-        Ok(Err(refusal)) => {
-            let status =
-                if refusal.temporary() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNPROCESSABLE_ENTITY };
-            problem(status, format!("{} ({})", refusal.message(), refusal.code()))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verb::TABLE;
+    use axum::body::Body;
+    use tower::ServiceExt;
+
+    #[tokio::test]
+    async fn whatever_the_table_of_verbs_says_is_served_is_served() {
+        let shared = Shared { opening: Opening::default(), main: Handle::current() };
+        let status = async |path: &str| {
+            let path = path.replace("{id}", "0197a000-0000-7000-8000-000000000000");
+            let request = Request::get(format!("/api/v1/{path}")).body(Body::empty()).unwrap();
+            routes(shared.clone()).oneshot(request).await.unwrap().status()
+        };
+        assert_eq!(status("nothing").await, StatusCode::NOT_FOUND);
+        let served = TABLE.iter().flat_map(|verb| verb.admin);
+        for path in served.clone() {
+            assert_ne!(status(path).await, StatusCode::NOT_FOUND, "{path}");
         }
-        Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+        assert_eq!(served.count(), 11);
     }
 }

@@ -47,15 +47,15 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Whoever acts in the session of this name.
-    pub fn actor(&self, client: &str) -> Actor {
+    /// Whoever acts in the session of this name, which came in by this door.
+    pub fn actor(&self, client: &str, via: Via) -> Actor {
         Actor {
             user: self.user.clone(),
             guest: self.guest,
             info: self.info.clone(),
             roles: self.roles.clone(),
             client: Some(client.to_owned()),
-            via: Via::Session,
+            via,
         }
     }
 
@@ -253,13 +253,13 @@ impl Auth {
     ///
     /// # Errors
     /// Why it gives nothing.
-    pub async fn grant(&self, token: &str, room: &Room, identity: &Identity) -> Result<Grant, Invalid> {
+    pub async fn grant(&self, token: &str, room: &Room, actor: &Actor) -> Result<Grant, Invalid> {
         let claims = self.claims_or_ask(token).await?;
         let named = claims.channel.ok_or(Invalid::Kind("it is missing: this is no room's token"))?;
         if named != *room {
             return Err(Invalid::another("channel", named.as_str(), room.as_str()));
         }
-        let user = if identity.guest { "" } else { identity.user.as_str() };
+        let user = if actor.guest { "" } else { actor.user.as_str() };
         let sub = claims.user.as_ref().map_or("", UserId::as_str);
         if sub != user {
             return Err(Invalid::another("sub", sub, user));

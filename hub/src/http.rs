@@ -13,7 +13,7 @@ use crate::admission::{Admissions, Carrier, Full, Proxies};
 use crate::dialect::Dialect;
 use crate::outbox::BYTES_PER_FLUSH;
 use crate::session::engineio::Engine;
-use crate::session::{self, Door, Socket};
+use crate::session::{self, Environment, Socket};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -50,7 +50,7 @@ const UNSENT_MAX: u32 = BYTES_PER_FLUSH as u32;
 /// What the public port serves from.
 pub struct Http {
     /// What sessions may call on.
-    pub door: Arc<Door>,
+    pub env: Arc<Environment>,
     /// Who may come in.
     pub gate: Gate,
     /// The clients that speak Socket.IO over polling.
@@ -113,7 +113,7 @@ pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 /// with its next request. Past the limits connections are accepted and told when to come back, as long as not too many are;
 /// the rest is closed.
 pub async fn serve(listener: TcpListener, http: Arc<Http>, shut: CancellationToken) {
-    let limit = http.door.limits.sessions * REQUESTS_PER_SESSION + REQUESTS_BESIDES;
+    let limit = http.env.limits.sessions * REQUESTS_PER_SESSION + REQUESTS_BESIDES;
     let (room, telling) = (Arc::new(Semaphore::new(limit)), Arc::new(Semaphore::new(TOLD_AT_ONCE)));
     let connections = TaskTracker::new();
     let router = router(http.clone());
@@ -128,7 +128,7 @@ pub async fn serve(listener: TcpListener, http: Arc<Http>, shut: CancellationTok
                     continue;
                 }
             },
-            () = http.door.draining.cancelled() => break,
+            () = http.env.draining.cancelled() => break,
         };
         let from = peer.ip().to_canonical();
         let permit = room.clone().try_acquire_owned().ok();
@@ -141,7 +141,7 @@ pub async fn serve(listener: TcpListener, http: Arc<Http>, shut: CancellationTok
         };
         let told = crowded.map(|crowded| (crowded, telling.clone().try_acquire_owned().ok()));
         if let Some((crowded, None)) = told {
-            crowded.note(&http.door.refused, from);
+            crowded.note(&http.env.refused, from);
             continue;
         }
         let connection = serve_one(stream, Peer { from, crowded }, router.clone(), http.clone(), shut.clone());
@@ -252,20 +252,20 @@ async fn to_page(uri: Uri) -> Redirect {
 async fn native((State(http), Extension(peer)): Shared, request: Request) -> Response {
     let from = http.gate.proxies.client(peer.from, request.headers());
     let turn = |turned: Turned<'_>| {
-        turned.note(&http.door.refused, from);
+        turned.note(&http.env.refused, from);
         turned.into_response()
     };
     if let Some(turned) = http.gate.turns(peer, request.headers()) {
         return turn(turned);
     }
-    if http.door.draining.is_cancelled() {
+    if http.env.draining.is_cancelled() {
         return turn(Turned::Draining);
     }
     let (dialect, subprotocol) = native_dialect(request.headers(), request.uri().query().unwrap_or_default());
     let response = match upgrade(&request, subprotocol) {
         Ok(response) => response,
         Err(why) => {
-            http.door.refused.note("websocket handshake", from, &why.to_string());
+            http.env.refused.note("websocket handshake", from, &why.to_string());
             return why.into_response();
         }
     };
@@ -273,12 +273,12 @@ async fn native((State(http), Extension(peer)): Shared, request: Request) -> Res
         Ok(admission) => admission,
         Err(full) => return turn(Turned::Full(full)),
     };
-    let door = http.door.clone();
+    let env = http.env.clone();
     http.sessions.spawn(async move {
         match hyper::upgrade::on(request).await {
             Ok(upgraded) => {
-                let socket = Socket::new(TokioIo::new(upgraded), door.limits.frame.bytes()).await;
-                session::run(socket, door, dialect, admission).await;
+                let socket = Socket::new(TokioIo::new(upgraded), env.limits.frame.bytes()).await;
+                session::run(socket, env, dialect, admission).await;
             }
             Err(error) => tracing::debug!(%error, "upgrade failed"),
         }
@@ -290,9 +290,9 @@ async fn socketio((State(http), Extension(peer)): Shared, request: Request) -> R
     let from = http.gate.proxies.client(peer.from, request.headers());
     let known = request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair.starts_with("sid=")));
     let turned = http.gate.turns(peer, request.headers());
-    let draining = (http.door.draining.is_cancelled() && !known).then_some(Turned::Draining);
+    let draining = (http.env.draining.is_cancelled() && !known).then_some(Turned::Draining);
     if let Some(turned) = turned.or(draining) {
-        turned.note(&http.door.refused, from);
+        turned.note(&http.env.refused, from);
         return engineio::turn(&turned, request.headers());
     }
     engineio::answer(&http.engine, engineio::Origins::Asking, request, &Guest { http: &http, from }).await
@@ -306,21 +306,21 @@ struct Guest<'a> {
 
 impl engineio::Host for Guest<'_> {
     fn room(&self, carrier: Carrier) -> Result<engineio::Begin, Full> {
-        let Http { door, gate, sessions, .. } = &**self.http;
+        let Http { env, gate, sessions, .. } = &**self.http;
         let admission = gate.admissions.enter(self.from, carrier).inspect_err(|full| {
-            Turned::Full(*full).note(&door.refused, self.from);
+            Turned::Full(*full).note(&env.refused, self.from);
         })?;
-        let (door, sessions) = (door.clone(), sessions.clone());
+        let (env, sessions) = (env.clone(), sessions.clone());
         Ok(Box::new(move |opening| {
             sessions.spawn(async move {
                 if let Some(link) = opening.await {
-                    session::run(link, door, Dialect::SocketIo, admission).await;
+                    session::run(link, env, Dialect::SocketIo, admission).await;
                 }
             });
         }))
     }
 
     fn refused(&self, reason: &'static str, detail: &str) {
-        self.http.door.refused.note(reason, self.from, detail);
+        self.http.env.refused.note(reason, self.from, detail);
     }
 }

@@ -7,21 +7,19 @@ pub mod watch;
 
 pub use judges::{build_chain, build_trial};
 
-use crate::audit::Audit;
 use crate::journal::Journal;
 use crate::plugin::{ChainStatus, Observer};
 use crate::publish::Publisher;
-use crate::recover::Recoverer;
-use crate::review::Reviewer;
 use crate::room::Rooms;
-use crate::signals::Signals;
 use crate::telemetry::Telemetry;
 use crate::timeline::Timeline;
+use crate::verb::Services;
 use confab_config::Profile;
 use confab_store::Store;
 use reload::Reloader;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// The metrics of a hub, those included that are read off its parts at each scrape.
 pub fn telemetry() -> Arc<Telemetry> {
@@ -39,40 +37,19 @@ pub struct Hub {
     pub(crate) timeline: Timeline,
     pub(crate) journal: Journal,
     pub(crate) publisher: Arc<Publisher>,
-    pub(crate) recoverer: Arc<Recoverer>,
     pub(crate) rooms: Arc<Rooms>,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) reloader: Arc<Reloader>,
-    pub(crate) reviewer: Arc<Reviewer>,
-    pub(crate) audit: Arc<Audit>,
-    pub(crate) signals: Arc<Signals>,
+    pub(crate) services: Arc<Services>,
+    /// The sends and reads under way: a drain waits for them.
+    pub(crate) tasks: TaskTracker,
     pub(crate) draining: CancellationToken,
 }
 
 impl Hub {
-    /// What moderators can do.
-    pub fn reviewer(&self) -> &Arc<Reviewer> {
-        &self.reviewer
-    }
-
-    /// What tells users something, or ends their sessions.
-    pub fn signals(&self) -> &Arc<Signals> {
-        &self.signals
-    }
-
-    /// Where it is written down what operators and moderators do.
-    pub fn audit(&self) -> &Arc<Audit> {
-        &self.audit
-    }
-
-    /// The way in.
-    pub fn publisher(&self) -> &Arc<Publisher> {
-        &self.publisher
-    }
-
-    /// The way back.
-    pub fn recoverer(&self) -> &Arc<Recoverer> {
-        &self.recoverer
+    /// What verbs call on.
+    pub fn services(&self) -> &Arc<Services> {
+        &self.services
     }
 
     /// How the chain that judges now is.

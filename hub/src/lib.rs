@@ -40,3 +40,4 @@ pub mod signals;
 pub mod telemetry;
 pub mod timeline;
 mod tls;
+pub mod verb;

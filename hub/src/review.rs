@@ -16,6 +16,7 @@ use crate::telemetry::Telemetry;
 use confab_protocol::{Body, EventId, Held, HeldEmit, HeldState, Record, Refusal};
 use confab_store::{Keeps, Store};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The longest reason for a decision, in bytes.
@@ -50,9 +51,9 @@ pub enum Error {
     /// There is nothing to lift.
     #[error("they are not {} there", moderate::participle(*.0))]
     NotSanctioned(Keeps),
-    /// Nobody is muted or banned for so long, and nobody muted for good or everywhere.
-    #[error("{}", .0)]
-    Sentence(&'static str),
+    /// It makes no sense as it is.
+    #[error("{0}")]
+    Senseless(Cow<'static, str>),
     /// The reason cannot be kept.
     #[error("a reason has at most {REASON_BYTES_MAX} bytes and no control characters")]
     Reason,
@@ -65,11 +66,23 @@ pub enum Error {
 }
 
 impl Error {
+    /// The number of what a session is told.
+    pub fn code(&self) -> u32 {
+        match self {
+            Self::Missing(_) | Self::NotFlagged(_) => Refusal::UnknownTarget { deleted: false }.code(),
+            Self::Decided { .. } | Self::NotSanctioned(_) | Self::Senseless(_) | Self::Reason => {
+                Refusal::BadRequest(Cow::Borrowed("")).code()
+            }
+            Self::Refused(refusal) => refusal.code(),
+            Self::Store(_) => Refusal::StoreUnavailable.code(),
+        }
+    }
+
     /// What a session is told.
     pub fn refusal(self) -> Refusal {
         match self {
             Self::Missing(_) | Self::NotFlagged(_) => Refusal::UnknownTarget { deleted: false },
-            Self::Decided { .. } | Self::NotSanctioned(_) | Self::Sentence(_) | Self::Reason => {
+            Self::Decided { .. } | Self::NotSanctioned(_) | Self::Senseless(_) | Self::Reason => {
                 Refusal::BadRequest(self.to_string().into())
             }
             Self::Refused(refusal) => refusal,

@@ -176,7 +176,7 @@ impl Serving {
             admissions: Admissions::new(&config.limits),
         };
         let http = Arc::new(Http {
-            door: running.door.clone(),
+            env: running.env.clone(),
             gate,
             engine: Engine::new(settings),
             sessions: sessions.clone(),
@@ -190,7 +190,7 @@ impl Serving {
 
     /// Waits until the sessions have ended, by themselves, and all that is under way.
     async fn drain(self, running: &Running) {
-        let tasks = &running.hub.publisher.tasks;
+        let tasks = &running.hub.tasks;
         tasks.close();
         self.sessions.close();
         self.sessions.wait().await;

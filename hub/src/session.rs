@@ -5,42 +5,40 @@
 //! under way, then stops reading: that is the back-pressure.
 
 mod answer;
+mod beside;
+mod call;
 mod clock;
+mod commands;
 pub mod engineio;
-mod errand;
 mod farewell;
 mod introduction;
 mod joins;
 pub mod link;
 mod mapped;
-mod review;
+mod reads;
 mod socket;
-mod typing;
-pub mod verb;
 
 pub use socket::{DISCARD_BYTES_MAX, Socket, Wire};
 
-use crate::access::Access;
 use crate::actor::Actor;
 use crate::admission::{Admission, Refused};
-use crate::audit::Audit;
-use crate::auth::{Auth, Identity};
-use crate::dialect::command::{Command, Done, NO_ANSWER, Numbered, Reply};
+use crate::auth::{Auth, Issued};
+use crate::dialect::command::Numbered;
 use crate::dialect::{Commands, Dialect, Malformed, Reader, socketio};
 use crate::limits::UserLimits;
 use crate::log_limit::LogLimits;
 use crate::outbox::{Drained, FRAMES_PER_FLUSH, Frame, Outbox, SessionId};
+use crate::pace::Pace;
 use crate::people::People;
-use crate::presence::Presence;
-use crate::publish::{Publisher, Turns};
-use crate::recover::Recoverer;
-use crate::review::Reviewer;
+use crate::publish::Turns;
+use crate::room::Rooms;
 use crate::telemetry::Telemetry;
+use crate::verb::Services;
 use clock::Clock;
-use confab_config::Limits;
-use confab_protocol::{Close, Refusal, Room};
+use confab_config::{Limits, Rooms as RoomRules};
+use confab_protocol::{Close, Room};
 use futures_util::FutureExt;
-use joins::{Membership, No};
+use joins::Membership;
 use link::{Incoming, Link};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -60,22 +58,16 @@ const COMMANDS_PER_FRAME_MAX: usize = 1024;
 /// Flushes in a row before the link is looked at, where it has said nothing.
 const FLUSHES_PER_READ: usize = 16;
 
-/// What a session may call on.
-pub struct Door {
-    /// Who may do what, where.
-    pub access: Arc<Access>,
-    /// The way in.
-    pub publisher: Arc<Publisher>,
-    /// The way back.
-    pub recoverer: Arc<Recoverer>,
-    /// Who is here.
-    pub presence: Arc<Presence>,
+/// What all sessions of a hub share.
+pub struct Environment {
+    /// What verbs call on, and joins.
+    pub services: Arc<Services>,
     /// Who is connected here.
     pub people: Arc<People>,
-    /// What moderators can do.
-    pub reviewer: Arc<Reviewer>,
-    /// Where it is written down what moderators do.
-    pub audit: Arc<Audit>,
+    /// The rooms of this hub.
+    pub rooms: Arc<Rooms>,
+    /// What rooms are.
+    pub rules: RoomRules,
     /// Who may come in.
     pub auth: Arc<Auth>,
     /// Bounds what is said of refused tokens.
@@ -99,19 +91,21 @@ pub struct Door {
 }
 
 struct Session {
-    door: Arc<Door>,
+    env: Arc<Environment>,
     dialect: Dialect,
     reader: Reader,
     id: SessionId,
     uuid: Uuid,
     client: String,
     outbox: Arc<Outbox>,
-    pace: typing::Pace,
+    /// How often it says that somebody is typing.
+    typing_pace: Pace,
     /// How often it asks who is in a room.
-    asks: typing::Pace,
-    identity: Option<Identity>,
-    /// Whoever acts here: as `identity` says, under this session's name.
+    presence_pace: Pace,
+    /// Whoever acts here, once the client has said who it is.
     actor: Option<Arc<Actor>>,
+    /// Whether that came of a token, and when it was made.
+    token: Option<Issued>,
     /// How often it tried to say who it is.
     connects: u8,
     rooms: HashMap<Room, Membership>,
@@ -124,44 +118,44 @@ struct Session {
 }
 
 /// Lives a socket's life and ends it in order.
-pub async fn run(mut link: impl Link, door: Arc<Door>, dialect: Dialect, admission: Admission) {
+pub async fn run(mut link: impl Link, env: Arc<Environment>, dialect: Dialect, admission: Admission) {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let uuid = Uuid::now_v7();
     let mut session = Session {
         id: NEXT.fetch_add(1, Ordering::Relaxed),
         uuid,
         client: uuid.to_string(),
-        pace: typing::Pace::of_typing(),
-        asks: typing::Pace::of_presence(),
-        outbox: Arc::new(Outbox::new(door.limits.outbox.bytes())),
-        identity: None,
+        typing_pace: Pace::default(),
+        presence_pace: Pace::default(),
+        outbox: Arc::new(Outbox::new(env.limits.outbox.bytes())),
         actor: None,
+        token: None,
         connects: 0,
         rooms: HashMap::new(),
         turns: Turns::default(),
-        in_flight: Arc::new(Semaphore::new(door.limits.commands_in_flight)),
+        in_flight: Arc::new(Semaphore::new(env.limits.commands_in_flight)),
         admission,
         breach: None,
-        clock: Clock::opened(&door.limits),
-        reader: dialect.reader(door.limits.frame.bytes(), door.mapping.clone()),
+        clock: Clock::opened(&env.limits),
+        reader: dialect.reader(env.limits.frame.bytes(), env.mapping.clone()),
         dialect,
-        door,
+        env,
     };
-    let telemetry = session.door.telemetry.clone();
+    let telemetry = session.env.telemetry.clone();
     telemetry.sessions.inc();
     telemetry.sessions_opened.inc();
     let close = session.live(&mut link).await;
     session.outbox.close(close.unwrap_or(Close::Normal));
     Box::pin(session.leave_all()).await;
     telemetry.passing_let_go.inc_by(session.outbox.take_let_go());
-    if let Some(identity) = &session.identity {
-        session.door.people.went(&identity.user, session.id);
+    if let Some(actor) = &session.actor {
+        session.env.people.went(&actor.user, session.id);
     }
     if let Some(close) = close {
         telemetry.closed(close);
         session.note(close);
         tracing::debug!(client = session.client, reason = close.reason(), "closing a session");
-        let farewell = session.dialect.farewell(close, session.identity.is_some());
+        let farewell = session.dialect.farewell(close, session.actor.is_some());
         if !farewell.is_empty() {
             // A client that does not read it learns the end from the link.
             let _ = tokio::time::timeout(FAREWELL_TIMEOUT, link.send(farewell)).await;
@@ -176,7 +170,7 @@ impl Session {
     async fn live(&mut self, link: &mut impl Link) -> Option<Close> {
         let outbox = self.outbox.clone();
         let in_flight = self.in_flight.clone();
-        let farewell = farewell::due(self.door.clone(), self.id, in_flight.clone());
+        let farewell = farewell::due(self.env.clone(), self.id, in_flight.clone());
         let alarm = sleep_until(self.clock.next());
         tokio::pin!(alarm, farewell);
         let (mut reads, mut flushes, mut leaving) = (0, 0, false);
@@ -259,13 +253,13 @@ impl Session {
             Drained::Close(close) => Some(Some(close)),
             Drained::Frames => {
                 let bytes: usize = frames.iter().map(Frame::len).sum();
-                self.door.telemetry.bytes_out.inc_by(bytes as u64);
+                self.env.telemetry.bytes_out.inc_by(bytes as u64);
                 // A client that does not read holds the flush; what then gathers behind it makes it slow.
                 tokio::select! {
                     biased;
                     sent = link.send(frames) => if sent.is_err() { Some(None) } else { None },
                     close = outbox.overflowed() => Some(Some(close)),
-                    () = unread(&self.door.limits) => Some(Some(Close::NoPong)),
+                    () = unread(&self.env.limits) => Some(Some(Close::NoPong)),
                 }
             }
         }
@@ -274,7 +268,7 @@ impl Session {
     /// Something is due: a ping, a missing pong, a token's end, or a socket that never said who it is.
     fn look_up(&mut self) {
         if self.in_flight.available_permits() == 0 {
-            self.clock.not_reading(&self.door.limits);
+            self.clock.not_reading(&self.env.limits);
         }
         let now = Instant::now();
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
@@ -287,7 +281,7 @@ impl Session {
         } else if due(self.clock.ping_at) {
             if let Some(ping) = self.dialect.ping() {
                 self.outbox.push(ping);
-                self.clock.pinged(&self.door.limits);
+                self.clock.pinged(&self.env.limits);
             }
             return;
         } else {
@@ -298,12 +292,12 @@ impl Session {
 
     /// A frame came, whatever is in it.
     fn came(&mut self, frame: &Frame) {
-        self.door.telemetry.bytes_in.inc_by(frame.len() as u64);
+        self.env.telemetry.bytes_in.inc_by(frame.len() as u64);
         self.clock.heard();
     }
 
     fn read(&mut self, frame: &Frame) -> Result<Commands, Close> {
-        let most = COMMANDS_PER_FRAME_MAX.max(self.door.limits.rooms_per_session);
+        let most = COMMANDS_PER_FRAME_MAX.max(self.env.limits.rooms_per_session);
         self.reader.commands(frame, most).map_err(|error| self.malformed(&error))
     }
 
@@ -320,133 +314,7 @@ impl Session {
             Close::Normal | Close::Shutdown | Close::Slow | Close::InsufficientState | Close::NoPong | Close::Expired
         );
         if own_fault && !elsewhere {
-            self.door.refused.note(close.reason(), self.admission.from, self.breach.as_deref().unwrap_or_default());
-        }
-    }
-
-    /// Refuses every command of a frame that is larger than may be. Where none can be found in it, the session ends, and the
-    /// client does not come back with the same.
-    fn refuse_oversized(&mut self, frame: &Frame) -> Result<(), Close> {
-        let what = format!("frame has {} bytes, `limits.frame` is {}", frame.len(), self.door.limits.frame);
-        let refusal = Refusal::LimitExceeded(what.into());
-        for command in self.read(frame).map_err(|_| Close::TooLarge)? {
-            let Numbered { number, command } = command.map_err(|_| Close::TooLarge)?;
-            let refusal = refusal.clone();
-            match command {
-                Command::Pong | Command::Send => {}
-                Command::Connect { .. } => self.answer(number.unwrap_or_default(), &Reply::NotConnected(refusal)),
-                _ => self.answer(number.unwrap_or(NO_ANSWER), &Reply::Refused(refusal)),
-            }
-        }
-        Ok(())
-    }
-
-    /// Joins and the like are boxed: they are large and rare, and every session would hold room for them all its life.
-    async fn command(&mut self, Numbered { number, command }: Numbered) -> Result<(), Close> {
-        if let Command::Pong = command {
-            return Ok(()); // that anything came was noted
-        }
-        if let Command::Answered(frame) = command {
-            self.outbox.push(frame);
-            return Ok(());
-        }
-        if let Command::NotJson = command {
-            let refusal = Refusal::BadRequest("`data` is no JSON".into());
-            self.answer(number.unwrap_or_default(), &Reply::Refused(refusal));
-            return Ok(());
-        }
-        let Some(identity) = self.identity.clone() else {
-            return match command {
-                Command::Goodbye => Err(Close::Normal),
-                Command::Listen { .. } => Ok(()), // the connect before it was refused
-                Command::Connect { token, data, subs } => {
-                    Box::pin(self.connect(number, &token, data.as_ref(), &subs)).await
-                }
-                _ => Err(Close::BadRequest), // the first command must be connect
-            };
-        };
-        let number = number.unwrap_or(NO_ANSWER);
-        if command.is_work()
-            && let Err(refusal) = self.door.user_limits.command(&identity.user)
-        {
-            if let Command::Mapped { event, key, .. } = command {
-                self.mapped(number, &identity, event, Err(refusal), key).await;
-            } else {
-                self.answer(number, &Reply::Refused(refusal));
-            }
-            return Ok(());
-        }
-        match command {
-            Command::Connect { .. } if self.dialect == Dialect::SocketIo => {} // it is in already, and stays
-            Command::Connect { .. } => return Err(Close::BadRequest),
-            Command::Subscribe { room, .. }
-            | Command::Unsubscribe { room }
-            | Command::Publish { room, .. }
-            | Command::History { room, .. }
-            | Command::SubRefresh { room, .. }
-            | Command::Presence { room }
-            | Command::PresenceStats { room }
-                if room.is_empty() =>
-            {
-                return Err(Close::BadRequest); // as the protocol has it: such a client is broken
-            }
-            Command::Subscribe { room, wish } => {
-                let done = Box::pin(self.subscribe(number, &identity, &room, wish)).await;
-                self.or_no(number, done)?;
-            }
-            Command::Listen { room } if self.listens(&room) => {}
-            Command::Listen { room } => {
-                if let Err(no) = Box::pin(self.listen(&identity, &room)).await {
-                    let refusal = match no {
-                        // It would be refused again: such a front end need not come back.
-                        No::Refused(Refusal::Plugin { .. }) => return Err(Close::PermissionDenied),
-                        No::Refused(refusal) => refusal,
-                        No::Closed(close) => return Err(close),
-                    };
-                    tracing::warn!(client = self.client, room, refusal = %refusal.message(), "could not enter a mapped room");
-                    return Err(Close::InsufficientState); // a front end that cannot be told comes back and tries again
-                }
-            }
-            Command::Unsubscribe { room } => {
-                Box::pin(self.unsubscribe(&room)).await;
-                self.answer(number, &Reply::Empty(Done::Unsubscribe));
-            }
-            Command::SubRefresh { room, token } => {
-                let done = Box::pin(self.sub_refresh(&identity, &room, &token)).await;
-                self.or_no(number, done.map(|reply| self.answer(number, &reply)))?;
-            }
-            Command::Refresh { token } => Box::pin(self.refresh(number, &identity, &token)).await?,
-            Command::Publish { room, data } => self.publish(number, &identity, &room, data).await,
-            Command::Mapped { event, send, key } => self.mapped(number, &identity, event, send, key).await,
-            Command::Rpc { method, data } => self.rpc(number, &identity, &method, data).await,
-            Command::History { room, since, reverse, limit } => {
-                self.history(number, &identity, &room, since, reverse, limit).await;
-            }
-            Command::Send => {} // nobody listens to a client's asynchronous messages; the protocol expects no answer
-            Command::Presence { room } => self.who(number, &identity, &room, true).await,
-            Command::PresenceStats { room } => self.who(number, &identity, &room, false).await,
-            Command::Unavailable => self.answer(number, &Reply::Refused(Refusal::NotAvailable)),
-            Command::Unknown => self.answer(number, &Reply::Refused(Refusal::MethodNotFound)),
-            Command::Refused(refusal) => self.answer(number, &Reply::Refused(refusal)),
-            Command::Goodbye => return Err(Close::Normal),
-            Command::Pong | Command::Answered(_) | Command::NotJson => {}
-        }
-        Ok(())
-    }
-
-    fn answer(&self, number: u32, reply: &Reply) {
-        self.outbox.push(answer::frame(&self.dialect, &self.outbox, number, reply));
-    }
-
-    /// Answers what came to nothing, or ends the session.
-    fn or_no(&self, number: u32, done: Result<(), No>) -> Result<(), Close> {
-        match done {
-            Ok(()) => Ok(()),
-            Err(No::Refused(refusal)) => {
-                self.answer(number, &Reply::Refused(refusal));
-                Ok(())
-            }
-            Err(No::Closed(close)) => Err(close),
+            self.env.refused.note(close.reason(), self.admission.from, self.breach.as_deref().unwrap_or_default());
         }
     }
 }

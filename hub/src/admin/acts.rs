@@ -1,8 +1,7 @@
 //! The admin API's part about the audit log.
 
-use super::held::on_main;
-use super::{Shared, problem};
-use crate::review::Error;
+use super::{Shared, answer, problem};
+use crate::review;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -67,7 +66,7 @@ pub(super) async fn list(State(shared): State<Shared>, Query(query): Query<ActsQ
         return problem(StatusCode::BAD_REQUEST, format!("`limit` is from 1 to {LIST_MAX}"));
     }
     let store = shared.hub().store.clone();
-    on_main(&shared, async move {
+    let work = async move {
         let ActsQuery { since, user, verb, by, room, before, .. } = &query;
         let which = WhichActs {
             before: *before,
@@ -77,9 +76,9 @@ pub(super) async fn list(State(shared): State<Shared>, Query(query): Query<ActsQ
             by: by.as_deref(),
             room: room.as_deref(),
         };
-        let found = store.audited(which, limit).await.map_err(Error::Store)?;
+        let found = store.audited(which, limit).await.map_err(review::Error::Store)?;
         let next = found.last().map(|(id, _)| *id).filter(|_| found.len() == limit);
         Ok(ActsOut { acts: found.into_iter().map(ActOut::from).collect(), next })
-    })
-    .await
+    };
+    answer::json(shared.on_main(work).await)
 }

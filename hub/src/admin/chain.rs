@@ -1,8 +1,10 @@
 //! The admin API's part about the chain.
 
 use super::gate::Operator;
-use super::{Shared, act, optional, problem};
+use super::{Shared, optional, problem};
+use crate::audit;
 use crate::hub::reload::{Cause, Refused};
+use crate::verb::Services;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -37,12 +39,17 @@ pub(super) async fn reload(
     let reloaded = shared.main.spawn(async move { reloader.reload(Cause::Asked, dry_run).await }).await;
     let details = dry_run.then(|| json!({ "dry_run": true }).to_string());
     let outcome = match &reloaded {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(Refused::Wrong(_))) => Err("the new settings are refused".to_owned()),
-        Ok(Err(busy @ Refused::Busy)) => Err(busy.to_string()),
-        Err(error) => Err(error.to_string()),
+        Ok(Ok(_)) => audit::OK.to_owned(),
+        Ok(Err(Refused::Wrong(_))) => "the new settings are refused".to_owned(),
+        Ok(Err(busy @ Refused::Busy)) => busy.to_string(),
+        Err(error) => error.to_string(),
     };
-    shared.audit(Act { details, ..act(&operator, "reload") }, outcome).await;
+    if let Ok(actor) = operator.actor() {
+        let act = Act { details, result: outcome, ..Services::act(&actor, "reload") };
+        let services = shared.hub().services().clone();
+        // A panic in it has been logged.
+        let _ = shared.main.spawn(async move { services.audit.record(act).await }).await;
+    }
     match reloaded {
         Ok(Ok(reloaded)) => Json(reloaded).into_response(),
         Ok(Err(Refused::Wrong(found))) => {

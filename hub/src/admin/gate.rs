@@ -6,7 +6,7 @@
 
 use super::problem;
 use super::tokens::Tokens;
-use crate::access::{Access, Moderator};
+use crate::actor::Actor;
 use crate::log_limit::LogLimit;
 use crate::telemetry::Telemetry;
 use axum::body::Body;
@@ -14,6 +14,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use confab_protocol::{Refusal, UserId};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,9 +31,18 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Operator(pub Arc<str>);
 
 impl Operator {
-    /// That they may review: the gate has let them in.
-    pub(super) fn moderator(&self) -> Moderator {
-        Access::operator(&self.0)
+    /// Whoever acts: the operator, by their own name.
+    ///
+    /// # Errors
+    /// [`Refusal::BadRequest`]: the token's name is none that a user could have.
+    pub(super) fn actor(&self) -> Result<Arc<Actor>, Refusal> {
+        let user = UserId::new(&*self.0).map_err(|error| Refusal::BadRequest(error.to_string().into()))?;
+        Ok(self.speaking_as(user))
+    }
+
+    /// The operator, in the name of a user.
+    pub(super) fn speaking_as(&self, user: UserId) -> Arc<Actor> {
+        Arc::new(Actor::operator(self.0.clone(), user))
     }
 }
 

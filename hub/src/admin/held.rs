@@ -1,17 +1,21 @@
 //! The admin API's part about held events.
 
 use super::gate::Operator;
-use super::{Shared, act, optional, problem};
-use crate::review::{Error, Reviewer};
+use super::{Shared, answer, optional};
+use crate::verb::review::{self, Answer, Arguments, Op};
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
-use confab_protocol::{EventId, HeldState};
-use confab_store::Act;
-use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use axum::response::Response;
+use confab_protocol::EventId;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// Does what an operator asks for by the verb `review`.
+pub(super) async fn review(shared: &Shared, operator: Operator, asked: Arguments) -> Result<Answer, Box<Response>> {
+    let services = shared.hub().services().clone();
+    shared.on_main(async move { review::review(&services, &operator.actor()?, asked).await }).await
+}
 
 #[derive(Deserialize)]
 pub(super) struct HeldQuery {
@@ -26,26 +30,14 @@ pub(super) async fn list(
     Extension(operator): Extension<Operator>,
     Query(query): Query<HeldQuery>,
 ) -> Response {
-    let state = match query.state.as_deref() {
-        None => Some(HeldState::Waiting),
-        Some("all") => None,
-        Some(name) => match HeldState::from_name(name) {
-            Some(state) => Some(state),
-            None => {
-                let why = format!("`{name}` is no state: waiting, approved, denied or all");
-                return problem(StatusCode::BAD_REQUEST, why);
-            }
-        },
-    };
-    let limit = query.limit.unwrap_or(100).min(1000);
-    let reviewer = shared.hub().reviewer().clone();
-    on_main(&shared, async move { reviewer.list(&operator.moderator(), state, query.room.as_deref(), limit).await })
-        .await
+    let HeldQuery { state, room, limit } = query;
+    let asked = Arguments { state, room, limit, ..Arguments::of(Op::List) };
+    answer::json(review(&shared, operator, asked).await.map(written))
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Decision {
+struct DecisionIn {
     reason: Option<String>,
 }
 
@@ -56,11 +48,7 @@ pub(super) async fn approve(
     Path(id): Path<EventId>,
     decision: Bytes,
 ) -> Response {
-    let by = operator.clone();
-    decide(shared, event_act(&operator, "approve", id), &decision, async move |reviewer, reason| {
-        reviewer.approve(id, &by.moderator(), reason.as_deref()).await
-    })
-    .await
+    answer::json(decide(&shared, operator, Op::Approve, id, &decision).await.map(written))
 }
 
 /// Refuses an event for ever.
@@ -70,75 +58,31 @@ pub(super) async fn deny(
     Path(id): Path<EventId>,
     decision: Bytes,
 ) -> Response {
-    let by = operator.clone();
-    decide(shared, event_act(&operator, "deny", id), &decision, async move |reviewer, reason| {
-        reviewer.deny(id, &by.moderator(), reason.as_deref()).await
-    })
-    .await
+    answer::json(decide(&shared, operator, Op::Deny, id, &decision).await.map(written))
 }
 
-/// What an operator does about an event.
-pub(super) fn event_act(operator: &Operator, verb: &str, id: EventId) -> Act {
-    Act { event: Some(id.to_string()), ..act(operator, verb) }
-}
-
-/// Does what was decided, for the reason that the request gives, and writes it down.
-pub(super) async fn decide<T, W>(
-    shared: Shared,
-    act: Act,
+/// Decides about an event, for the reason that the request gives.
+pub(super) async fn decide(
+    shared: &Shared,
+    operator: Operator,
+    op: Op,
+    id: EventId,
     decision: &Bytes,
-    work: impl FnOnce(Arc<Reviewer>, Option<String>) -> W,
-) -> Response
-where
-    T: Serialize + Send + 'static,
-    W: Future<Output = Result<T, Error>> + Send + 'static,
-{
-    match optional(decision) {
-        Ok(Decision { reason }) => {
-            let act = Act { reason: reason.clone(), ..act };
-            let work = work(shared.hub().reviewer().clone(), reason);
-            audited(&shared, act, work).await
-        }
-        Err(refused) => *refused,
-    }
+) -> Result<Answer, Box<Response>> {
+    let DecisionIn { reason } = optional(decision)?;
+    review(shared, operator, Arguments { id: Some(id), reason, ..Arguments::of(op) }).await
 }
 
-/// Does something, writes down what became of it, and answers.
-pub(super) async fn audited<T: Serialize + Send + 'static>(
-    shared: &Shared,
-    act: Act,
-    work: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> Response {
-    let done = shared.main.spawn(work).await;
-    let outcome = match &done {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
-    shared.audit(act, outcome).await;
-    respond(done)
-}
-
-/// The store's connections belong to the hub's runtime: the work is done there, and the answer given here.
-pub(super) async fn on_main<T: Serialize + Send + 'static>(
-    shared: &Shared,
-    work: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> Response {
-    respond(shared.main.spawn(work).await)
-}
-
-fn respond<T: Serialize>(done: Result<Result<T, Error>, tokio::task::JoinError>) -> Response {
-    match done {
-        Ok(Ok(value)) => Json(value).into_response(),
-        Ok(Err(error)) => {
-            let status = match &error {
-                Error::Missing(_) | Error::NotFlagged(_) | Error::NotSanctioned(_) => StatusCode::NOT_FOUND,
-                Error::Decided { .. } => StatusCode::CONFLICT,
-                Error::Reason | Error::Sentence(_) => StatusCode::BAD_REQUEST,
-                Error::Refused(_) | Error::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
-            };
-            problem(status, error.to_string())
-        }
-        Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+/// What came of it, as the admin API writes it: what is listed stands by itself.
+pub(super) fn written(answer: Answer) -> Value {
+    match answer {
+        Answer::Held(held) => json!(held),
+        Answer::Flags(flags) => json!(flags),
+        Answer::Mutes(sanctioned) | Answer::Bans(sanctioned) => json!(sanctioned),
+        Answer::Approved(receipt) => json!(receipt),
+        Answer::Denied(listed) => json!(listed),
+        Answer::Sanctioned(sanctioned) => json!(sanctioned),
+        Answer::Closed { id, closed } => json!({ "id": id, "closed": closed }),
+        Answer::Lifted { room, user } => json!({ "room": room, "user": user, "state": "lifted" }),
     }
 }

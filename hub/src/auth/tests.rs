@@ -196,7 +196,7 @@ async fn a_rooms_token_is_good_for_its_room_and_its_user_only() {
     let ada = auth().verify(&token(json!({"sub": "ada"})), CLIENT).unwrap();
     let room = Room::new("team").unwrap();
     let auth = auth();
-    let grant = async |claims| auth.grant(&token(claims), &room, &ada).await;
+    let grant = async |claims| auth.grant(&token(claims), &room, &ada.actor("c", Via::Rpc)).await;
     let none = Grant { expires_at: None, issued: None };
     assert_eq!(grant(json!({"sub": "ada", "channel": "team"})).await, Ok(none));
     let later = now_s() + 60;
@@ -214,6 +214,6 @@ async fn a_rooms_token_is_good_for_its_room_and_its_user_only() {
         assert_eq!(invalid.claim(), Some(claim), "{claims}");
         assert!(matches!(invalid.refusal(), Refusal::PermissionDenied(_)), "{claims}");
     }
-    let refusal = auth.grant("a.b.c", &room, &ada).await.unwrap_err().refusal();
+    let refusal = auth.grant("a.b.c", &room, &ada.actor("c", Via::Rpc)).await.unwrap_err().refusal();
     assert!(matches!(refusal, Refusal::PermissionDenied(_)), "{refusal:?}");
 }

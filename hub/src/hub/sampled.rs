@@ -19,7 +19,7 @@ pub struct Metric {
 
 /// All of them.
 pub static METRICS: [Metric; 20] = [
-    of("sends_under_way", Gauge, "Sends and reads being worked on", |hub| hub.publisher.tasks.len() as f64),
+    of("sends_under_way", Gauge, "Sends and reads being worked on", |hub| hub.tasks.len() as f64),
     of("sends_unjournaled", Gauge, "Sends let in and not journaled yet", |hub| hub.publisher.outages.waiting() as f64),
     of("journal_healthy", Gauge, "1 while the journal takes records", |hub| f64::from(hub.journal.healthy())),
     of("journal_delivered", Counter, "Records that the journal took", |hub| hub.journal.counters().delivered() as f64),

@@ -34,7 +34,7 @@ impl From<&Actor> for Origin {
             Via::Plugin { name, hops, cause } => {
                 Self { roles, hops: *hops, plugin: Some(name.clone()), cause: cause.clone() }
             }
-            Via::Session | Via::Operator => Self { roles, ..Self::default() },
+            Via::Rpc | Via::SocketIo | Via::Operator { .. } => Self { roles, ..Self::default() },
         }
     }
 }

@@ -92,10 +92,10 @@ impl Sentence {
     fn check(&self) -> Result<(), Error> {
         check(self.reason.as_deref())?;
         if self.seconds.is_some_and(|seconds| !SECONDS.contains(&seconds)) {
-            return Err(Error::Sentence("a mute or a ban lasts from 1 second to 31536000 (a year)"));
+            return Err(Error::Senseless("a mute or a ban lasts from 1 second to 31536000 (a year)".into()));
         }
         if self.keeps == Keeps::FromSpeaking && (self.room.is_none() || self.seconds.is_none()) {
-            return Err(Error::Sentence("a mute needs a room and an end"));
+            return Err(Error::Senseless("a mute needs a room and an end".into()));
         }
         Ok(())
     }
@@ -214,7 +214,7 @@ impl Reviewer {
         let at = now_ms();
         let before = before.unwrap_or(at);
         if before > at {
-            return Err(Error::Sentence("tokens are revoked that were issued before a time in the past"));
+            return Err(Error::Senseless("tokens are revoked that were issued before a time in the past".into()));
         }
         self.sanctions.revoke(&Revocation { user: user.clone(), before, by: by.name().to_owned(), at }).await?;
         tracing::info!(%user, before, by = by.name(), "tokens revoked");

@@ -22,9 +22,10 @@ use crate::review::Reviewer;
 use crate::room::Rooms;
 use crate::room::page_cache::CacheBytes;
 use crate::sanctions::Sanctions;
-use crate::session::Door;
+use crate::session::Environment;
 use crate::signals::Signals;
 use crate::telemetry::Telemetry;
+use crate::verb::Services;
 use arc_swap::ArcSwap;
 use confab_config::{Loaded, Profile, Rooms as RoomRules};
 use std::sync::Arc;
@@ -36,8 +37,8 @@ use tokio_util::task::TaskTracker;
 /// A hub whose parts work, and that nobody reaches yet.
 pub(super) struct Running {
     pub(super) hub: Arc<Hub>,
-    /// What sessions call on.
-    pub(super) door: Arc<Door>,
+    /// What sessions share.
+    pub(super) env: Arc<Environment>,
     /// What works beside the sessions.
     pub(super) background: Background,
     /// Writes down what operators and moderators did, to the very end.
@@ -58,6 +59,8 @@ struct Shared {
     rules: RoomRules,
     user_limits: Arc<UserLimits>,
     telemetry: Arc<Telemetry>,
+    /// The sends and reads under way.
+    tasks: TaskTracker,
     background: Background,
     draining: CancellationToken,
 }
@@ -77,7 +80,6 @@ impl Running {
         let auditing = Background::default();
         let (audit, writer) = Audit::new(backends.store.clone(), config.audit_retention, shared.telemetry.clone());
         auditing.spawn(writer.run(auditing.stop()));
-        let audit = Arc::new(audit);
         shared.sanctions.look_at_start().await;
         let publisher = shared.publisher(loaded, chain, &backends);
         let recoverer = shared.recoverer(loaded, &backends);
@@ -86,29 +88,37 @@ impl Running {
         shared.follow_sanctions(config.profile());
         let reloader =
             Arc::new(Reloader::new(loaded, publisher.clone(), shared.rules.clone(), shared.telemetry.clone()));
+        let services = Arc::new(Services {
+            access: shared.access.clone(),
+            publisher: publisher.clone(),
+            recoverer,
+            presence,
+            reviewer,
+            signals: shared.signals.clone(),
+            audit: Arc::new(audit),
+            rules: shared.rules.clone(),
+            limits: config.limits.clone(),
+            telemetry: shared.telemetry.clone(),
+            tasks: shared.tasks.clone(),
+        });
         let hub = Arc::new(Hub {
             profile: config.profile(),
             store: backends.store,
             timeline: backends.timeline.clone(),
             journal: backends.journal,
-            publisher: publisher.clone(),
-            recoverer: recoverer.clone(),
+            publisher,
             rooms: shared.rooms.clone(),
             telemetry: shared.telemetry.clone(),
             reloader,
-            reviewer: reviewer.clone(),
-            audit: audit.clone(),
-            signals: shared.signals.clone(),
+            services: services.clone(),
+            tasks: shared.tasks,
             draining: shared.draining.clone(),
         });
-        let door = Arc::new(Door {
-            access: shared.access,
+        let env = Arc::new(Environment {
+            services,
             people: shared.people,
-            presence,
-            reviewer,
-            audit,
-            publisher,
-            recoverer,
+            rooms: shared.rooms.clone(),
+            rules: shared.rules,
             auth,
             refused_tokens: LogLimits::default(),
             refused: Refused::new(shared.telemetry.clone()),
@@ -127,7 +137,7 @@ impl Running {
             telemetry: shared.telemetry,
         };
         let delivering = tokio::spawn(deliverer.run(backends.relay));
-        Ok(Self { hub, door, background: shared.background, delivering, auditing, folder: backends.folder })
+        Ok(Self { hub, env, background: shared.background, delivering, auditing, folder: backends.folder })
     }
 }
 
@@ -148,6 +158,7 @@ impl Shared {
             rules,
             user_limits: Arc::new(UserLimits::new(&loaded.config.limits, telemetry.clone())),
             telemetry,
+            tasks: TaskTracker::new(),
             background: Background::default(),
             draining: CancellationToken::new(),
         }
@@ -169,7 +180,7 @@ impl Shared {
             rules: self.rules.clone(),
             telemetry: self.telemetry.clone(),
             user_limits: self.user_limits.clone(),
-            tasks: TaskTracker::new(),
+            tasks: self.tasks.clone(),
             draining: self.draining.clone(),
             log_limits: LogLimits::default(),
         })

@@ -3,7 +3,7 @@
 use crate::dialect::Dialect;
 use crate::dialect::command::Reply;
 use crate::outbox::{Frame, Outbox};
-use confab_protocol::{Body, Refusal};
+use confab_protocol::Refusal;
 
 /// What a dialect may write around the content of an answer: names, a number, braces.
 const AROUND: usize = 256;
@@ -11,18 +11,6 @@ const AROUND: usize = 256;
 /// The most bytes of what an answer holds.
 pub fn content_max(outbox: &Outbox) -> usize {
     outbox.answer_max().saturating_sub(AROUND)
-}
-
-/// A list as the content of an answer: as many of its first items as fit, and one at least.
-pub fn list<T>(mut items: Vec<T>, bytes_max: usize, content: impl Fn(&[T]) -> Body) -> Body {
-    loop {
-        let body = content(&items);
-        let (bytes, count) = (body.as_str().len(), items.len());
-        if bytes <= bytes_max || count < 2 {
-            return body;
-        }
-        items.truncate((count * bytes_max / bytes).clamp(1, count - 1));
-    }
 }
 
 /// The answer to command `number` as a frame. A page that would be too large ends earlier; what cannot be shortened is
@@ -93,15 +81,6 @@ mod tests {
             assert!(frame.len() <= 16 * 1024, "{dialect:?}: {} bytes", frame.len());
             assert!(frame.len() > 12 * 1024, "{dialect:?}: it holds what fits, {} bytes", frame.len());
         }
-    }
-
-    #[test]
-    fn a_list_holds_as_many_of_its_first_items_as_fit_and_one_at_least() {
-        let items = || (0..100).map(|n| format!("{n:0>50}")).collect();
-        let listed = |bytes_max| -> Vec<String> { list(items(), bytes_max, |items| Body::of(&items)).read().unwrap() };
-        assert_eq!(listed(100_000).len(), 100);
-        assert!((15..19).contains(&listed(1000).len()), "{}", listed(1000).len());
-        assert_eq!(listed(10), [format!("{:0>50}", 0)]);
     }
 
     #[test]

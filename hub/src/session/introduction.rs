@@ -2,7 +2,9 @@
 
 use super::joins::No;
 use super::{Session, clock};
+use crate::actor::{Actor, Via};
 use crate::auth::{Denied, Identity, Invalid, Issued};
+use crate::dialect::Dialect;
 use crate::dialect::command::{Reply, Since};
 use crate::people::Here;
 use confab_protocol::{Body, Close, Refusal, UserId};
@@ -28,7 +30,7 @@ impl Session {
             Ok(()) => Ok(()),
             Err(No::Refused(refusal)) => {
                 if refusal != Refusal::TokenExpired {
-                    self.door.refused.note(refusal.name(), self.admission.from, &refusal.message());
+                    self.env.refused.note(refusal.name(), self.admission.from, &refusal.message());
                 }
                 self.answer(number, &Reply::NotConnected(refusal));
                 Ok(())
@@ -45,17 +47,18 @@ impl Session {
         places: &[(String, Since)],
     ) -> Result<(), No> {
         let identity = self.identify(token, data).await?;
-        self.door.access.not_shut_out(&identity.user)?;
-        self.actor = Some(Arc::new(identity.actor(&self.client)));
-        let door = self.door.clone();
-        let (people, limits) = (&door.people, &door.user_limits);
+        let env = self.env.clone();
+        env.services.access.not_shut_out(&identity.user)?;
+        let actor = self.acting(&identity);
+        let people = &env.people;
+        let limits = &env.user_limits;
         if people.count(&identity.user) >= limits.sessions_max() {
             return Err(limits.too_many_sessions(&identity.user).into());
         }
         if self.admission.connected().is_err() {
             return Err(No::Closed(Close::TooManyRequests)); // the last session was taken meanwhile: it comes back
         }
-        let joined = self.join_given(&identity, places).await?;
+        let joined = self.join_given(&actor, &identity.rooms, places).await?;
         let (outbox, dialect) = (self.outbox.clone(), self.dialect.clone());
         let here = Here { client: self.client.clone(), outbox, dialect };
         if !people.came(&identity.user, self.id, here, limits.sessions_max()) {
@@ -63,28 +66,35 @@ impl Session {
             return Err(limits.too_many_sessions(&identity.user).into());
         }
         let (client, ttl) = (self.client.clone(), identity.ttl());
-        self.clock.connected(&self.door.limits);
+        self.clock.connected(&self.env.limits);
         if self.dialect.ping().is_none() {
             self.clock.ping_at = None; // the link asks by itself
         }
-        self.clock.expires_at = clock::deadline(ttl, self.door.refresh_grace);
-        let ping_s = self.door.limits.ping_interval.as_secs().max(1);
+        self.clock.expires_at = clock::deadline(ttl, self.env.refresh_grace);
+        let ping_s = self.env.limits.ping_interval.as_secs().max(1);
         tracing::debug!(client, user = %identity.user, rooms = joined.len(), "connected");
-        if self.door.access.knows_ban(&identity.user) || self.revoked(&identity).is_some() {
+        if env.services.access.knows_ban(&identity.user) || self.revoked(&identity.user, identity.token).is_some() {
             self.outbox.summon(); // what came while this session was coming did not find it
         }
         let subs = joined.iter().map(|(room, entrance)| (room.clone(), entrance.joining.joined.clone())).collect();
         self.answer(number, &Reply::Connected { client, ping_s, ttl, subs });
         for (room, entrance) in joined {
-            self.enter(&identity, &room, entrance, |_| None); // what was said there meanwhile comes behind the reply
+            self.enter(&actor, &room, entrance, |_| None); // what was said there meanwhile comes behind the reply
         }
-        self.identity = Some(identity);
+        self.token = identity.token;
+        self.actor = Some(actor);
         Ok(())
+    }
+
+    /// Whoever acts in this session, which is said once: it belongs to somebody with these rights until it is refreshed.
+    fn acting(&self, identity: &Identity) -> Arc<Actor> {
+        let via = if matches!(self.dialect, Dialect::SocketIo) { Via::SocketIo } else { Via::Rpc };
+        Arc::new(identity.actor(&self.client, via))
     }
 
     /// Who the client is: by its token, or, on a hub for development, as it says itself.
     async fn identify(&self, token: &str, data: Option<&Body>) -> Result<Identity, No> {
-        let auth = &self.door.auth;
+        let auth = &self.env.auth;
         if !token.is_empty() {
             let identity = self.bearer(token).await;
             return identity.map_err(|invalid| self.token_refused(&invalid).denied().into());
@@ -97,22 +107,22 @@ impl Session {
 
     /// Who the bearer of a connection's token is.
     async fn bearer(&self, token: &str) -> Result<Identity, Invalid> {
-        let identity = self.door.auth.identify(token, &self.client).await?;
-        self.revoked(&identity).map_or(Ok(identity), Err)
+        let identity = self.env.auth.identify(token, &self.client).await?;
+        self.revoked(&identity.user, identity.token).map_or(Ok(identity), Err)
     }
 
-    /// That the token behind an identity was revoked.
-    pub(super) fn revoked(&self, identity: &Identity) -> Option<Invalid> {
-        self.revoked_since(&identity.user, identity.token?)
+    /// That the token that a user came with was revoked.
+    pub(super) fn revoked(&self, user: &UserId, token: Option<Issued>) -> Option<Invalid> {
+        self.revoked_since(user, token?)
     }
 
     /// That a user's token, issued at this time, was revoked.
     pub(super) fn revoked_since(&self, user: &UserId, issued: Issued) -> Option<Invalid> {
-        let before = self.door.publisher.sanctions.revoked(user, issued)?;
+        let before = self.env.services.access.revoked(user, issued)?;
         Some(Invalid::Revoked { before })
     }
 
-    pub(super) async fn refresh(&mut self, number: u32, identity: &Identity, token: &str) -> Result<(), Close> {
+    pub(super) async fn refresh(&mut self, number: u32, actor: &Actor, token: &str) -> Result<(), Close> {
         if token.is_empty() {
             return Err(Close::BadRequest);
         }
@@ -127,15 +137,15 @@ impl Session {
                 Denied::Closed(close) => return Err(close),
             },
         };
-        if fresh.user != identity.user {
-            self.token_refused(&Invalid::another("sub", fresh.user.as_str(), identity.user.as_str()));
+        if fresh.user != actor.user {
+            self.token_refused(&Invalid::another("sub", fresh.user.as_str(), actor.user.as_str()));
             return Err(Close::InvalidToken);
         }
         let ttl = fresh.ttl();
-        self.clock.expires_at = clock::deadline(ttl, self.door.refresh_grace);
+        self.clock.expires_at = clock::deadline(ttl, self.env.refresh_grace);
         self.leave_not_given(&fresh).await;
-        self.actor = Some(Arc::new(fresh.actor(&self.client)));
-        self.identity = Some(fresh);
+        self.actor = Some(self.acting(&fresh));
+        self.token = fresh.token;
         self.answer(number, &Reply::Refreshed { client: self.client.clone(), ttl });
         Ok(())
     }
@@ -143,8 +153,8 @@ impl Session {
     /// Counts a token that is refused, and tells the operator why: the client hears no more than a number.
     pub(super) fn token_refused<'i>(&self, invalid: &'i Invalid) -> &'i Invalid {
         let reason = invalid.reason();
-        self.door.telemetry.token_refused(reason);
-        if let Some(left_out) = self.door.refused_tokens.may_write(reason) {
+        self.env.telemetry.token_refused(reason);
+        if let Some(left_out) = self.env.refused_tokens.may_write(reason) {
             let from = self.admission.from;
             tracing::warn!(client = self.client, %from, reason, why = %invalid, left_out, "token refused");
         }

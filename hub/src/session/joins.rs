@@ -11,7 +11,7 @@ use crate::publish::Entered;
 use crate::recover::Joining;
 use crate::room::Newcomer;
 use confab_config::{JoinLeave, JudgedKind};
-use confab_protocol::{Close, Present, Refusal, Room};
+use confab_protocol::{Close, Refusal, Room};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -67,59 +67,43 @@ pub(super) struct Entrance {
 }
 
 impl Session {
-    /// Whoever acts in this session.
-    pub(super) fn actor(&self, identity: &Identity) -> Arc<Actor> {
-        self.actor.clone().unwrap_or_else(|| Arc::new(identity.actor(&self.client)))
-    }
-
-    /// That this session may do something in the room of that name.
-    pub(super) fn may_in(&self, name: &str, identity: &Identity, act: Act) -> Result<Permit, Refusal> {
-        self.may(&command::room(name, self.door.limits.room_name_bytes)?, identity, act)
-    }
-
-    /// That this session may do something in a room: it listens there, or everybody may.
-    pub(super) fn may(&self, room: &Room, identity: &Identity, act: Act) -> Result<Permit, Refusal> {
-        let claim = if self.rooms.contains_key(room) { Claim::Listens } else { Claim::None };
-        self.door.access.may(&self.actor(identity), act, room, claim)
-    }
-
-    fn not_banned(&self, room: &Room, identity: &Identity) -> Result<(), Refusal> {
-        self.door.access.not_banned(room, &identity.user)
+    fn not_banned(&self, room: &Room, actor: &Actor) -> Result<(), Refusal> {
+        self.env.services.access.not_banned(room, &actor.user)
     }
 
     pub(super) async fn subscribe(
         &mut self,
         number: u32,
-        identity: &Identity,
+        actor: &Arc<Actor>,
         name: &str,
         wish: Wish,
     ) -> Result<(), No> {
-        let room = command::room(name, self.door.limits.room_name_bytes)?;
-        self.not_banned(&room, identity)?;
+        let room = command::room(name, self.env.limits.room_name_bytes)?;
+        self.not_banned(&room, actor)?;
         if self.rooms.contains_key(&room) {
-            if self.door.recoverer.rooms.get(&room).is_some_and(|local| local.holds(self.id)) {
+            if self.env.rooms.get(&room).is_some_and(|local| local.holds(self.id)) {
                 return Err(Refusal::AlreadyJoined.into());
             }
-        } else if self.rooms.len() >= self.door.limits.rooms_per_session {
+        } else if self.rooms.len() >= self.env.limits.rooms_per_session {
             return Err(Refusal::LimitExceeded("rooms per session".into()).into());
         }
         let mut membership = Membership::default();
         let mut ttl = None;
         let mut claim = Claim::None;
         if !wish.token.is_empty() {
-            let grant = self.grant(&wish.token, &room, identity).await?;
+            let grant = self.grant(&wish.token, &room, actor).await?;
             ttl = grant.ttl();
             membership = self.granted(grant);
             claim = Claim::Token;
         }
-        let permit = self.door.access.may(&self.actor(identity), Act::Join, &room, claim)?;
+        let permit = self.env.services.access.may(actor, Act::Join, &room, claim)?;
         // Who was told to join again never left.
         let entered = if self.rooms.contains_key(&room) { None } else { self.may_join(&permit).await? };
-        let everyone = self.door.recoverer.rules.settings(room.as_str()).join_leave == JoinLeave::Everyone;
+        let everyone = self.env.rules.settings(room.as_str()).join_leave == JoinLeave::Everyone;
         let newcomer = self.newcomer(wish.join_leave || everyone, false);
-        let mut joining = self.door.recoverer.join(&permit, newcomer, wish.since, 1).await?;
+        let mut joining = self.env.services.recoverer.join(&permit, newcomer, wish.since, 1).await?;
         joining.joined.ttl = ttl;
-        if let Err(banned) = self.door.access.still_holds(&permit) {
+        if let Err(banned) = self.env.services.access.still_holds(&permit) {
             Box::pin(self.forget(&room)).await; // while it was joining
             return Err(banned.into());
         }
@@ -130,7 +114,7 @@ impl Session {
         self.rooms.insert(room.clone(), membership);
         self.wind();
         let answer = |joined| Some(self.dialect.reply(number, &Reply::Subscribed(joined)));
-        self.enter(identity, &room, Entrance { joining, entered }, answer);
+        self.enter(actor, &room, Entrance { joining, entered }, answer);
         Ok(())
     }
 
@@ -138,21 +122,21 @@ impl Session {
     /// else that it is there.
     pub(super) fn enter(
         &self,
-        identity: &Identity,
+        actor: &Actor,
         room: &Room,
         Entrance { joining, entered }: Entrance,
         answer: impl FnOnce(Joined) -> Option<Frame>,
     ) {
         joining.finish(answer);
-        self.door.presence.came(room, self.id, self.present(identity));
+        self.env.services.presence.came(room, self.id, actor.present());
         if let Some(entered) = entered {
-            self.door.publisher.joined(entered);
+            self.env.services.publisher.joined(entered);
         }
     }
 
     /// Asks the plugins, where any of them judges joins.
     async fn may_join(&self, permit: &Permit) -> Result<Option<Entered>, Refusal> {
-        let publisher = &self.door.publisher;
+        let publisher = &self.env.services.publisher;
         if !publisher.judges(JudgedKind::Join) {
             return Ok(None);
         }
@@ -161,30 +145,30 @@ impl Session {
 
     /// Tells the plugins that this session has left a room. A hub that ends is nothing that its guests did.
     fn has_left(&self, room: &Room) {
-        let publisher = &self.door.publisher;
-        if let Some(identity) = &self.identity
+        let publisher = &self.env.services.publisher;
+        if let Some(actor) = &self.actor
             && publisher.judges(JudgedKind::Leave)
-            && !self.door.draining.is_cancelled()
+            && !self.env.draining.is_cancelled()
         {
-            publisher.left(room, self.actor(identity));
+            publisher.left(room, actor.clone());
         }
     }
 
     /// Listens to a room in the way that the settings map its events; nothing is answered. A ban from it is none from the
     /// hub: the session goes on without this room.
-    pub(super) async fn listen(&mut self, identity: &Identity, name: &str) -> Result<(), No> {
-        let room = command::room(name, self.door.limits.room_name_bytes)?;
-        if self.not_banned(&room, identity).is_err() {
+    pub(super) async fn listen(&mut self, actor: &Arc<Actor>, name: &str) -> Result<(), No> {
+        let room = command::room(name, self.env.limits.room_name_bytes)?;
+        if self.not_banned(&room, actor).is_err() {
             self.outbox.push(self.dialect.unsubscribed(&room, Unsubscribed::Banned));
             return Ok(());
         }
-        let permit = self.may(&room, identity, Act::Join)?;
-        let dialect = Dialect::SocketIoMapped(self.door.mapping.clone());
+        let permit = self.may(&room, actor, Act::Join)?;
+        let dialect = Dialect::SocketIoMapped(self.env.mapping.clone());
         let newcomer = Newcomer { dialect, ..self.newcomer(false, false) };
         let entered = self.may_join(&permit).await?;
-        let joining = self.door.recoverer.join(&permit, newcomer, None, 1).await?;
+        let joining = self.env.services.recoverer.join(&permit, newcomer, None, 1).await?;
         self.rooms.insert(room.clone(), Membership::default());
-        self.enter(identity, &room, Entrance { joining, entered }, |_| None);
+        self.enter(actor, &room, Entrance { joining, entered }, |_| None);
         Ok(())
     }
 
@@ -199,14 +183,9 @@ impl Session {
         Newcomer { session: self.id, client: self.uuid, outbox, dialect, join_leave, given }
     }
 
-    /// This session, as others are shown it.
-    pub(super) fn present(&self, identity: &Identity) -> Present {
-        self.actor(identity).present()
-    }
-
     async fn leave(&self, room: &Room) {
-        self.door.recoverer.leave(room, self.id).await;
-        self.door.presence.went(room, self.id);
+        self.env.services.recoverer.leave(room, self.id).await;
+        self.env.services.presence.went(room, self.id);
     }
 
     /// Joins the rooms that the connection's token names, all of them or none, but for those that the user is banned from:
@@ -214,17 +193,18 @@ impl Session {
     /// once the session [enters](Self::enter) each.
     pub(super) async fn join_given(
         &mut self,
-        identity: &Identity,
+        actor: &Arc<Actor>,
+        given: &[Room],
         places: &[(String, Since)],
     ) -> Result<Vec<(Room, Entrance)>, No> {
-        if identity.rooms.len() > self.door.limits.rooms_per_session {
+        if given.len() > self.env.limits.rooms_per_session {
             return Err(No::Closed(Close::RoomLimit));
         }
-        let mut joined = Vec::with_capacity(identity.rooms.len());
-        let banned = |room: &Room| self.not_banned(room, identity).is_err();
-        let rooms: Vec<&Room> = identity.rooms.iter().filter(|room| !banned(room)).collect();
+        let mut joined = Vec::with_capacity(given.len());
+        let banned = |room: &Room| self.not_banned(room, actor).is_err();
+        let rooms: Vec<&Room> = given.iter().filter(|room| !banned(room)).collect();
         for room in rooms {
-            match self.join_one(identity, room, places).await {
+            match self.join_one(actor, room, given.len(), places).await {
                 Ok(entrance) => {
                     self.rooms.insert(room.clone(), Membership { by: By::ConnectionToken, expires_at: None });
                     joined.push((room.clone(), entrance));
@@ -240,35 +220,36 @@ impl Session {
 
     async fn join_one(
         &self,
-        identity: &Identity,
+        actor: &Arc<Actor>,
         room: &Room,
+        at_once: usize,
         places: &[(String, Since)],
     ) -> Result<Entrance, Refusal> {
         let since = places.iter().find(|(name, _)| name == room.as_str()).map(|(_, since)| *since);
-        // Nobody can ask for a room that is given, so whether to tell who comes and goes is the room's to say.
+        // Who comes and goes is told here wherever the room's rule announces it: a client that is given a room has no `subscribe` to ask in.
         let newcomer = self.newcomer(true, true);
-        let permit = self.door.access.may(&self.actor(identity), Act::Join, room, Claim::Token)?;
+        let permit = self.env.services.access.may(actor, Act::Join, room, Claim::Token)?;
         let entered = self.may_join(&permit).await?;
-        let joining = self.door.recoverer.join(&permit, newcomer, since, identity.rooms.len()).await?;
+        let joining = self.env.services.recoverer.join(&permit, newcomer, since, at_once).await?;
         Ok(Entrance { joining, entered })
     }
 
     /// What a room's token gives this user.
-    async fn grant(&self, token: &str, room: &Room, identity: &Identity) -> Result<Grant, Refusal> {
-        let granted = self.door.auth.grant(token, room, identity).await;
-        let granted = granted.and_then(|grant| self.revoked_since(&identity.user, grant.issued).map_or(Ok(grant), Err));
+    async fn grant(&self, token: &str, room: &Room, actor: &Actor) -> Result<Grant, Refusal> {
+        let granted = self.env.auth.grant(token, room, actor).await;
+        let granted = granted.and_then(|grant| self.revoked_since(&actor.user, grant.issued).map_or(Ok(grant), Err));
         granted.map_err(|invalid| self.token_refused(&invalid).refusal())
     }
 
     fn granted(&self, grant: Grant) -> Membership {
-        let expires_at = clock::deadline(grant.ttl(), self.door.refresh_grace);
+        let expires_at = clock::deadline(grant.ttl(), self.env.refresh_grace);
         Membership { by: By::RoomToken(grant.issued), expires_at }
     }
 
     /// Takes a new token for a room.
-    pub(super) async fn sub_refresh(&mut self, identity: &Identity, name: &str, token: &str) -> Result<Reply, No> {
-        let room = command::room(name, self.door.limits.room_name_bytes)?;
-        self.not_banned(&room, identity)?;
+    pub(super) async fn sub_refresh(&mut self, actor: &Actor, name: &str, token: &str) -> Result<Reply, No> {
+        let room = command::room(name, self.env.limits.room_name_bytes)?;
+        self.not_banned(&room, actor)?;
         let Some(membership) = self.rooms.get(&room) else {
             return Err(Refusal::PermissionDenied("the session is not in this room".into()).into());
         };
@@ -278,7 +259,7 @@ impl Session {
         if token.is_empty() {
             return Err(Refusal::BadRequest("a token is needed".into()).into());
         }
-        let grant = self.grant(token, &room, identity).await.map_err(|refusal| match refusal {
+        let grant = self.grant(token, &room, actor).await.map_err(|refusal| match refusal {
             Refusal::TokenExpired => Refusal::Expired, // stock clients bring another only if this may pass
             refusal => refusal,
         })?;
@@ -308,19 +289,19 @@ impl Session {
     /// Something was decided about the user: leaves the rooms that they are banned from, or were, and were put out of, and those
     /// whose token was revoked; ends, if they are banned everywhere, or the connection's token was revoked.
     pub(super) async fn look_at_user(&mut self) {
-        let Some(identity) = &self.identity else { return };
-        if let Some(invalid) = self.revoked(identity) {
-            tracing::info!(client = self.client, user = %identity.user, why = %invalid, "closing a session whose token was revoked");
+        let Some(actor) = &self.actor else { return };
+        if let Some(invalid) = self.revoked(&actor.user, self.token) {
+            tracing::info!(client = self.client, user = %actor.user, why = %invalid, "closing a session whose token was revoked");
             return self.outbox.close(Close::Expired);
         }
-        if self.door.access.not_shut_out(&identity.user).is_err() {
+        if self.env.services.access.not_shut_out(&actor.user).is_err() {
             return self.outbox.close(Close::ForceDisconnect);
         }
-        let rooms = &self.door.recoverer.rooms;
+        let rooms = &self.env.rooms;
         let put_out = |room: &Room| !rooms.get(room).is_some_and(|local| local.knows(self.id));
-        let banned = |room: &&Room| self.not_banned(room, identity).is_err() || put_out(room);
+        let banned = |room: &&Room| self.not_banned(room, actor).is_err() || put_out(room);
         let rooms: Vec<Room> = self.rooms.keys().filter(banned).cloned().collect();
-        let revoked = |by| matches!(by, By::RoomToken(issued) if self.revoked_since(&identity.user, issued).is_some());
+        let revoked = |by| matches!(by, By::RoomToken(issued) if self.revoked_since(&actor.user, issued).is_some());
         let of_token = self.rooms.iter().filter(|(room, of)| revoked(of.by) && !rooms.contains(room));
         let of_token = of_token.map(|(room, _)| room.clone()).collect();
         self.take_out(rooms, Unsubscribed::Banned).await;

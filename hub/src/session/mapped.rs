@@ -6,33 +6,27 @@
 //! acknowledged (`ok: false`), or a client that sends one thing after another would wait for it in vain.
 
 use super::Session;
-use super::errand::{receipt, told};
-use super::verb::{self, Verb};
-use crate::access::Act;
-use crate::auth::Identity;
+use super::beside::{receipt, told};
+use crate::actor::Actor;
 use crate::dialect::command::{NO_ANSWER, Reply};
 use crate::publish::Receipt;
+use crate::verb::send;
 use confab_protocol::{Body, Key, Refusal};
+use std::sync::Arc;
 
 impl Session {
     pub(super) async fn mapped(
         &mut self,
         number: u32,
-        identity: &Identity,
+        actor: &Arc<Actor>,
         event: String,
-        send: Result<Body, Refusal>,
+        said: Result<Body, Refusal>,
         key: Option<Key>,
     ) {
         let tell = self.teller(number, event, key);
-        let verb = send.and_then(|send| verb::parse("send", Some(&send), &self.door.limits));
-        let (draft, keyed) = match verb {
-            Ok(Verb::Send { draft, keyed }) => (draft, keyed),
-            Ok(_) => return,
-            Err(refusal) => return self.answer(number, &tell(Err(refusal))),
-        };
-        match self.may(&draft.room, identity, Act::of(draft.kind)) {
-            Ok(permit) => self.send(number, permit, draft, keyed, tell).await,
-            Err(refusal) => self.refuse(number, identity, draft, keyed, refusal, tell).await,
+        match said.and_then(|said| send::parse(&said, &self.env.limits)) {
+            Ok(drafted) => self.say(number, actor, drafted, tell).await,
+            Err(refusal) => self.answer(number, &tell(Err(refusal))),
         }
     }
 
