@@ -134,13 +134,16 @@ pub enum Needs {
 /// A verb's work, once it has begun.
 pub type Work = BoxFuture<'static, Result<Body, Error>>;
 
+/// What begins a verb's work.
+pub type Begin = fn(&Arc<Services>, &Caller<'_>, Option<&Body>) -> Result<Work, Error>;
+
 /// How a verb is done.
 #[derive(Clone, Copy)]
 pub enum How {
     /// Its arguments are a draft, which is carried in: in its sender's turn, where the sender has one.
     Draft(fn(VerbName, Option<&Body>, &Limits) -> Result<Drafted, Refusal>),
     /// It is asked for, and answers. What is refused at once does not begin.
-    Work(fn(&Arc<Services>, &Caller<'_>, Option<&Body>) -> Result<Work, Error>),
+    Work(Begin),
 }
 
 /// A row of the table.
