@@ -189,7 +189,8 @@ impl Loaded {
 
     /// Paths of the file are relative to its folder; those from elsewhere to the working directory, as in any shell.
     fn resolve_paths(&mut self) {
-        let (base, sources) = (&self.base_dir, &self.sources);
+        let base = &self.base_dir;
+        let sources = &self.sources;
         let resolve = |place: Place, path: &mut PathBuf| {
             if !matches!(sources.of(&place), Origin::Environment { .. } | Origin::Flag) && !path.as_os_str().is_empty()
             {

@@ -88,7 +88,8 @@ fn segments(pattern: &str) -> Result<Vec<Segment>, String> {
 /// second try, as all they could change is what that last one has to take. So the time is at most the product of the
 /// two lengths, whatever operators and clients write.
 fn fits(pattern: &[Segment], name: &str) -> bool {
-    let (mut at, mut rest) = (0, Some(name));
+    let mut at = 0;
+    let mut rest = Some(name);
     let mut retry: Option<(usize, Option<&str>)> = None;
     loop {
         match (pattern.get(at), rest) {

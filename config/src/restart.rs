@@ -12,7 +12,8 @@ impl Config {
     pub fn needs_restart(&self, new: &Self) -> Vec<Path> {
         let table = |config: &Self| toml::Table::try_from(config).unwrap_or_default();
         let mut found = Vec::new();
-        let (old, new) = (table(self), table(new));
+        let old = table(self);
+        let new = table(new);
         differences(&Path::root(), &old, &new, &mut found);
         found.retain(|path| path.keys().next().is_some_and(|top| !TAKEN_IN.contains(&top)));
         found

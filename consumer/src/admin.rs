@@ -136,7 +136,8 @@ mod tests {
     use tokio::net::TcpStream;
 
     async fn serving(bounds: Bounds) -> (SocketAddr, CancellationToken) {
-        let (listener, stop) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), CancellationToken::new());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stop = CancellationToken::new();
         let address = listener.local_addr().unwrap();
         tokio::spawn(serve_within(bounds, listener, router(Arc::default(), Readiness::default()), stop.clone()));
         (address, stop)

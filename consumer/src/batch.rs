@@ -94,7 +94,8 @@ impl Batch {
         if self.len() < 2 {
             return Err(self);
         }
-        let (middle, began) = (self.len() / 2, self.began);
+        let middle = self.len() / 2;
+        let began = self.began;
         let mut records = self.entries.into_iter().zip(self.origins).map(|(entry, origin)| Incoming { entry, origin });
         let mut halves = [Self::default(), Self::default()];
         halves[0].extend(records.by_ref().take(middle));

@@ -118,9 +118,11 @@ impl Consumer {
 
     /// Learns where the store is, and begins to read there.
     async fn assigned(&mut self, assigned: Assigned) {
-        let (mut positions, mut lasts) = (Positions::new(), Lasts::new());
+        let mut positions = Positions::new();
+        let mut lasts = Lasts::new();
         for &partition in &assigned.partitions {
-            let (store, topic) = (self.store.clone(), self.topic.clone());
+            let store = self.store.clone();
+            let topic = self.topic.clone();
             let find = || async { store.position_and_last(&topic, partition).await };
             let Some(position) = self.persist("find a position", &assigned.revoked, find).await else {
                 // Taken away again, or stopping: either is said by the next event.

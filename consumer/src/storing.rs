@@ -52,7 +52,8 @@ impl Consumer {
         let Some(held) = &self.held else { return false };
         let revoked = held.revoked.clone();
         for (origin, reason) in part.owing_letters() {
-            let (partition, offset) = (origin.partition, origin.offset);
+            let partition = origin.partition;
+            let offset = origin.offset;
             error!(
                 topic = self.topic,
                 partition, offset, reason, "a record cannot be stored: it goes to the dead letters"
@@ -71,7 +72,8 @@ impl Consumer {
     /// Offers a part to the store until it answers.
     async fn apply(&mut self, part: &Batch) -> Answer {
         let Some(held) = &self.held else { return Answer::Abandoned };
-        let (advances, revoked) = (part.advances(&self.topic, &held.positions), held.revoked.clone());
+        let advances = part.advances(&self.topic, &held.positions);
+        let revoked = held.revoked.clone();
         let mut backoff = Backoff::default();
         // A connection that broke may have broken after the commit: then the position is where we would have moved it.
         let mut in_doubt = false;

@@ -126,7 +126,10 @@ impl Audit {
         let Act { by, via, verb, room, user, event, reason, result, .. } = &act;
         // Quoted: what people write must not look like more than it is.
         let quoted = |text: &Option<String>| text.as_ref().map(|text| format!("{text:?}"));
-        let (room, user, event, reason) = (quoted(room), quoted(user), quoted(event), quoted(reason));
+        let room = quoted(room);
+        let user = quoted(user);
+        let event = quoted(event);
+        let reason = quoted(reason);
         tracing::info!(by = ?by, via, verb, room, user, event, reason, result = ?result, "audit");
         self.telemetry.audited(if result == OK { "ok" } else { "refused" });
         act

@@ -305,7 +305,8 @@ impl JournalAccess for Journaled {
 
     fn tail(&self, since: Millis) -> BoxStream<'_, Result<(Room, KeyUse), BoxError>> {
         let (keys, read) = mpsc::channel(TAIL_QUEUE);
-        let (kafka, last) = (self.kafka.clone(), keys.clone());
+        let kafka = self.kafka.clone();
+        let last = keys.clone();
         tokio::spawn(async move {
             // Called on a thread that may block: a full queue holds up the reading, which is the bound.
             let each = move |record: Record| drop(keys.blocking_send(Ok(key_use(record))));

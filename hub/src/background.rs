@@ -43,9 +43,11 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_waits_for_every_task() {
-        let (background, ended) = (Background::default(), Arc::new(AtomicU32::new(0)));
+        let background = Background::default();
+        let ended = Arc::new(AtomicU32::new(0));
         for _ in 0..3 {
-            let (stop, ended) = (background.stop(), ended.clone());
+            let stop = background.stop();
+            let ended = ended.clone();
             background.spawn(async move {
                 stop.cancelled().await;
                 tokio::task::yield_now().await;

@@ -31,7 +31,8 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_longest_and_no_two_series_are_alike() {
-        let (shortest, longest) = (Duration::from_millis(50), Duration::from_secs(2));
+        let shortest = Duration::from_millis(50);
+        let longest = Duration::from_secs(2);
         let series = || Backoff::new(shortest..=longest).0.take(100).collect::<Vec<_>>();
         let waits = series();
         for (wait, whole) in waits.iter().zip([50, 100, 200, 400, 800, 1600, 2000, 2000].map(Duration::from_millis)) {

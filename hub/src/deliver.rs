@@ -115,7 +115,7 @@ mod tests {
     use crate::dialect::Dialect;
     use crate::journal;
     use crate::outbox::{Drained, Outbox};
-    use crate::room::{Newcomer, Standing};
+    use crate::room::{JoinRequest, Standing};
     use crate::sanctions::Sanctions;
     use crate::timeline::{Appended, BoxError, Commit, Entry, Memory, MemoryOptions, Past};
     use confab_protocol::{Annotations, Body, Event, EventId, Key, Kind, Millis, Room, Sender, Trail, UserId};
@@ -173,11 +173,12 @@ mod tests {
             let Appended::Placed(placed) = timeline.append(&entry(&room, n)).await.unwrap() else { panic!("placed") };
             records.push(placed.record);
         }
-        let (rooms, outbox) = (Arc::new(Rooms::default()), Arc::new(Outbox::new(1 << 20)));
+        let rooms = Arc::new(Rooms::default());
+        let outbox = Arc::new(Outbox::new(1 << 20));
         let local = rooms.enter(&room);
         let before = Cursor { offset: 0, ..records[0].cursor };
         let dialect = Dialect::NativeJson;
-        let who = Newcomer {
+        let who = JoinRequest {
             session: 1,
             client: uuid::Uuid::nil(),
             outbox: outbox.clone(),

@@ -111,10 +111,10 @@ impl Dialect {
     }
 
     /// What the client is told before the link is closed, besides what the link says by itself.
-    pub fn farewell(&self, close: Close, connected: bool) -> Vec<Frame> {
+    pub fn close_frames(&self, close: Close, connected: bool) -> Vec<Frame> {
         match self {
             Self::NativeJson | Self::NativeProtobuf => Vec::new(),
-            Self::SocketIo | Self::SocketIoMapped(_) => socketio::farewell(close, connected),
+            Self::SocketIo | Self::SocketIoMapped(_) => socketio::close_frames(close, connected),
         }
     }
 }

@@ -114,7 +114,8 @@ pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 /// the rest is closed.
 pub async fn serve(listener: TcpListener, http: Arc<Http>, shut: CancellationToken) {
     let limit = http.env.limits.sessions * REQUESTS_PER_SESSION + REQUESTS_BESIDES;
-    let (room, telling) = (Arc::new(Semaphore::new(limit)), Arc::new(Semaphore::new(TOLD_AT_ONCE)));
+    let room = Arc::new(Semaphore::new(limit));
+    let telling = Arc::new(Semaphore::new(TOLD_AT_ONCE));
     let connections = TaskTracker::new();
     let router = router(http.clone());
     loop {
@@ -181,7 +182,8 @@ async fn serve_one(stream: TcpStream, peer: Peer, router: Router, http: Arc<Http
     let link = TokioIo::new(Timed::new(stream, requests.clone(), timeouts));
     // The router is built once for all; what a connection has of its own goes with its requests.
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-        let (underway, answering) = (requests.begin(), router.clone());
+        let underway = requests.begin();
+        let answering = router.clone();
         request.extensions_mut().insert(peer);
         async move {
             let mut answer = answering.oneshot(request).await?;
@@ -310,7 +312,8 @@ impl engineio::Host for Guest<'_> {
         let admission = gate.admissions.enter(self.from, carrier).inspect_err(|full| {
             Turned::Full(*full).note(&env.refused, self.from);
         })?;
-        let (env, sessions) = (env.clone(), sessions.clone());
+        let env = env.clone();
+        let sessions = sessions.clone();
         Ok(Box::new(move |opening| {
             sessions.spawn(async move {
                 if let Some(link) = opening.await {

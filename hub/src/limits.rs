@@ -102,7 +102,8 @@ impl UserLimits {
     /// A user has begun a room.
     pub fn has_begun(&self, user: &UserId) {
         if let Err(wait) = self.new_rooms.take(user) {
-            let (now, mut waiting) = (Instant::now(), self.waiting.lock());
+            let now = Instant::now();
+            let mut waiting = self.waiting.lock();
             waiting.retain(|_, until| *until > now);
             waiting.insert(user.clone(), now + wait);
         }
@@ -133,7 +134,8 @@ struct Buckets {
 
 impl Buckets {
     fn new(quota: Quota) -> Self {
-        let (asked, kept) = (AtomicUsize::new(0), AtomicUsize::new(LOOK_EVERY));
+        let asked = AtomicUsize::new(0);
+        let kept = AtomicUsize::new(LOOK_EVERY);
         Self { limiter: DefaultKeyedRateLimiter::keyed(quota), clock: DefaultClock::default(), asked, kept }
     }
 
@@ -172,7 +174,8 @@ mod tests {
     #[test]
     fn a_user_has_a_burst_and_then_a_pace_and_others_have_their_own() {
         let limits = limits(|limits| (limits.user_commands_per_second, limits.user_commands_burst) = (2, 10));
-        let (ada, bob) = (user("ada"), user("bob"));
+        let ada = user("ada");
+        let bob = user("bob");
         assert_eq!((0..1000).filter(|_| limits.command(&ada).is_ok()).count(), 10);
         let Err(Refusal::TooManyRequests { retry_after_ms }) = limits.command(&ada) else { panic!("it is too fast") };
         assert!((1..=500).contains(&retry_after_ms), "{retry_after_ms}");

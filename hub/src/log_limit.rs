@@ -70,7 +70,8 @@ mod tests {
 
     #[test]
     fn lines_past_the_limit_are_left_out_and_counted() {
-        let (limit, now) = (LogLimit::default(), Instant::now());
+        let limit = LogLimit::default();
+        let now = Instant::now();
         let written = (0..25).filter(|_| limit.may_write_at(now).is_some()).count();
         assert_eq!(written, 10);
         let later = now + WHILE * 2;
@@ -87,7 +88,8 @@ mod tests {
 
     #[test]
     fn what_was_left_out_is_said_once() {
-        let (limit, now) = (LogLimit::default(), Instant::now());
+        let limit = LogLimit::default();
+        let now = Instant::now();
         let written = (0..12).filter(|_| limit.may_write_at(now).is_some()).count();
         assert_eq!((written, limit.left_out(), limit.left_out()), (10, 2, 0));
     }

@@ -57,7 +57,7 @@ pub struct Outbox {
     filled: Notify,
     emptied: Notify,
     /// The session should look up before anything else leaves.
-    summons: AtomicBool,
+    wake_requested: AtomicBool,
     bytes_max: usize,
     /// Held by whoever brings a page of a catch-up, so that a session in many rooms is brought one after another.
     pub paced: tokio::sync::Mutex<()>,
@@ -68,10 +68,10 @@ struct Queue {
     frames: VecDeque<Frame>,
     bytes: usize,
     /// Frames of the moment: they leave behind the others, and are let go where those need the room.
-    passing: VecDeque<Frame>,
-    passing_bytes: usize,
+    ephemeral: VecDeque<Frame>,
+    ephemeral_bytes: usize,
     /// How many of them were let go.
-    let_go: u64,
+    dropped: u64,
     close: Option<Close>,
 }
 
@@ -96,7 +96,7 @@ impl Outbox {
             queue: Mutex::default(),
             filled: Notify::new(),
             emptied: Notify::new(),
-            summons: AtomicBool::default(),
+            wake_requested: AtomicBool::default(),
             bytes_max,
             paced: tokio::sync::Mutex::default(),
         }
@@ -122,8 +122,8 @@ impl Outbox {
         if queue.close.is_some() {
             return; // the session is ending and says so; what it missed it will recover
         }
-        if queue.bytes + queue.passing_bytes + frame.len() > self.bytes_max {
-            queue.let_passing_go();
+        if queue.bytes + queue.ephemeral_bytes + frame.len() > self.bytes_max {
+            queue.drop_ephemeral();
         }
         // Whoever waits was told when the first one came.
         let told = !queue.frames.is_empty();
@@ -153,19 +153,19 @@ impl Outbox {
         if queue.close.is_some() {
             return;
         }
-        if queue.bytes + queue.passing_bytes + frame.len() > self.bytes_max / 2 {
-            queue.let_go += 1;
+        if queue.bytes + queue.ephemeral_bytes + frame.len() > self.bytes_max / 2 {
+            queue.dropped += 1;
             return;
         }
-        queue.passing_bytes += frame.len();
-        queue.passing.push_back(frame);
+        queue.ephemeral_bytes += frame.len();
+        queue.ephemeral.push_back(frame);
         drop(queue);
         self.filled.notify_one();
     }
 
     /// How many frames of the moment were let go since this was asked last.
-    pub fn take_let_go(&self) -> u64 {
-        std::mem::take(&mut self.queue.lock().let_go)
+    pub fn take_dropped(&self) -> u64 {
+        std::mem::take(&mut self.queue.lock().dropped)
     }
 
     /// Ends the session once what is queued before has left; `Close::Slow` does not wait for that.
@@ -181,14 +181,14 @@ impl Outbox {
     }
 
     /// Wakes the session, whether or not anything waits for its client: something about the session itself has changed.
-    pub fn summon(&self) {
-        self.summons.store(true, Ordering::Release);
+    pub fn wake(&self) {
+        self.wake_requested.store(true, Ordering::Release);
         self.filled.notify_one();
     }
 
-    /// Whether the session was summoned since it was asked the last time.
-    pub fn summoned(&self) -> bool {
-        self.summons.load(Ordering::Relaxed) && self.summons.swap(false, Ordering::Acquire)
+    /// Whether the session was woken since it was asked the last time.
+    pub fn woken(&self) -> bool {
+        self.wake_requested.load(Ordering::Relaxed) && self.wake_requested.swap(false, Ordering::Acquire)
     }
 
     /// How many more bytes may wait.
@@ -204,7 +204,7 @@ impl Outbox {
 
     /// Waits until at most a quarter of the bound waits, so that a page of a catch-up may be brought beside what else
     /// comes. False: the session is ending. A client that does not read ends this wait, since its session ends.
-    pub async fn roomy(&self) -> bool {
+    pub async fn has_room(&self) -> bool {
         self.at_most(self.bytes_max / 4).await
     }
 
@@ -231,8 +231,8 @@ impl Outbox {
             let notified = self.filled.notified();
             {
                 let queue = self.queue.lock();
-                let summoned = self.summons.load(Ordering::Relaxed);
-                if summoned || !queue.frames.is_empty() || !queue.passing.is_empty() || queue.close.is_some() {
+                let woken = self.wake_requested.load(Ordering::Relaxed);
+                if woken || !queue.frames.is_empty() || !queue.ephemeral.is_empty() || queue.close.is_some() {
                     return;
                 }
             }
@@ -251,8 +251,8 @@ impl Outbox {
         }
         queue.bytes -= bytes;
         while queue.frames.is_empty() && frames.len() < FRAMES_PER_FLUSH {
-            let Some(frame) = queue.passing.pop_front() else { break };
-            queue.passing_bytes -= frame.len();
+            let Some(frame) = queue.ephemeral.pop_front() else { break };
+            queue.ephemeral_bytes -= frame.len();
             frames.push(frame);
         }
         if bytes > 0 && queue.bytes <= self.bytes_max / 4 {
@@ -282,10 +282,10 @@ impl Outbox {
 }
 
 impl Queue {
-    fn let_passing_go(&mut self) {
-        self.let_go += self.passing.len() as u64;
-        self.passing.clear();
-        self.passing_bytes = 0;
+    fn drop_ephemeral(&mut self) {
+        self.dropped += self.ephemeral.len() as u64;
+        self.ephemeral.clear();
+        self.ephemeral_bytes = 0;
     }
 }
 
@@ -343,10 +343,10 @@ mod tests {
         let outbox = Outbox::new(100);
         outbox.push_passing(frame(40));
         outbox.push_passing(frame(40)); // past half of the bound
-        assert_eq!(outbox.take_let_go(), 1);
+        assert_eq!(outbox.take_dropped(), 1);
         outbox.push(frame(50));
         outbox.push(frame(50)); // the first of the moment makes room for it
-        assert_eq!(outbox.take_let_go(), 1);
+        assert_eq!(outbox.take_dropped(), 1);
         let mut frames = Vec::new();
         assert!(matches!(outbox.drain(&mut frames), Drained::Frames));
         assert_eq!(frames.iter().map(Frame::len).collect::<Vec<_>>(), [50, 50]);
@@ -361,14 +361,14 @@ mod tests {
     async fn a_catch_up_waits_for_room_until_the_session_ends() {
         let outbox = Outbox::new(100);
         outbox.push(frame(60));
-        let waiting = outbox.roomy();
+        let waiting = outbox.has_room();
         tokio::pin!(waiting);
         assert!(futures_util::poll!(waiting.as_mut()).is_pending());
         let mut frames = Vec::new();
         assert!(matches!(outbox.drain(&mut frames), Drained::Frames));
         assert!(waiting.await, "there is room");
         outbox.push(frame(60));
-        let waiting = outbox.roomy();
+        let waiting = outbox.has_room();
         tokio::pin!(waiting);
         assert!(futures_util::poll!(waiting.as_mut()).is_pending());
         outbox.close(Close::Shutdown);

@@ -44,7 +44,8 @@ mod tests {
     #[test]
     fn a_burst_is_let_through_and_then_one_in_a_while() {
         let rate = Rate { each: Duration::from_millis(10), burst: 50 };
-        let (mut pace, now) = (Pace::default(), Instant::now());
+        let mut pace = Pace::default();
+        let now = Instant::now();
         let mut taken = |at| (0..200).filter(|_| pace.take(rate, at).is_ok()).count();
         assert_eq!((taken(now), taken(now + rate.each / 2), taken(now + rate.each)), (50, 0, 1));
         assert_eq!(taken(now + rate.each * 1000), 50);

@@ -110,7 +110,9 @@ mod tests {
 
     #[test]
     fn a_person_is_told_in_every_session_and_nobody_else_is() {
-        let (people, ada, bob) = (People::default(), UserId::new("ada").unwrap(), UserId::new("bob").unwrap());
+        let people = People::default();
+        let ada = UserId::new("ada").unwrap();
+        let bob = UserId::new("bob").unwrap();
         let outboxes: Vec<_> = (0..3).map(|_| Arc::new(Outbox::new(1000))).collect();
         let here = |client: &str, outbox: usize, dialect| Here {
             client: client.to_owned(),

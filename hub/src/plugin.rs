@@ -53,7 +53,7 @@ pub enum Judged {
     /// It may be published, as it is now (rewritten and annotated).
     Approved(Approved),
     /// A plugin, or the policy for one that failed, refused it.
-    Refused(Refusal, Trail, Vec<Consequence>),
+    Refused(Refusal, Trail, Vec<RequestedEffect>),
     /// A plugin, or the policy for one that failed, set it aside.
     Held {
         /// The event as it stood when it was held.
@@ -67,7 +67,7 @@ pub enum Judged {
         /// The trail so far.
         trail: Trail,
         /// What plugins asked for besides.
-        consequences: Vec<Consequence>,
+        requested: Vec<RequestedEffect>,
     },
 }
 
@@ -79,7 +79,7 @@ pub struct Approved {
     /// Who said what.
     pub trail: Trail,
     /// What plugins asked for besides: of all that were asked in earnest, in order.
-    pub consequences: Vec<Consequence>,
+    pub requested: Vec<RequestedEffect>,
 }
 
 /// One plugin's answer.
@@ -93,7 +93,7 @@ pub struct Verdict {
 
 /// Something that a plugin asked for besides its decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Consequence {
+pub struct RequestedEffect {
     /// Which plugin.
     pub plugin: String,
     /// What.

@@ -89,7 +89,8 @@ impl Presence {
 
     fn say(&self, room: &Room, who: Present, here: bool, news: bool) {
         let settings = self.rules.settings(room.as_str());
-        let (listed, announced) = (settings.presence, settings.join_leave != JoinLeave::Nobody && news);
+        let listed = settings.presence;
+        let announced = settings.join_leave != JoinLeave::Nobody && news;
         let change = PresenceUpdate { room: room.clone(), who, here, listed, announced };
         if self.queue.try_send(change).is_err() {
             // Who came is said again soon, who went is forgotten in time; only the announcement is lost.
@@ -132,7 +133,8 @@ impl Presence {
             tracing::warn!(%room, %error, "could not ask who listens");
             Refusal::TimelineUnavailable
         })?;
-        let (mut some, total) = (everywhere.some, everywhere.total);
+        let mut some = everywhere.some;
+        let total = everywhere.total;
         // Whoever came a moment ago may not have been told to the timeline yet, and must find itself.
         if let Some(here) = self.here.lock().get(room) {
             let room_left = LISTENERS_MAX.saturating_sub(some.len());

@@ -88,7 +88,8 @@ mod tests {
     #[test]
     fn what_is_made_is_the_owners_alone_and_what_others_could_read_they_cannot_any_more() {
         let place = tempfile::tempdir().unwrap();
-        let (made, wide) = (place.path().join("a/made"), place.path().join("wide"));
+        let made = place.path().join("a/made");
+        let wide = place.path().join("wide");
         fs::create_dir(&wide).unwrap();
         fs::set_permissions(&wide, Permissions::from_mode(0o755)).unwrap();
         for path in [&made, &wide] {

@@ -5,20 +5,20 @@
 
 mod admit;
 mod begin;
+mod effects;
 mod emit;
+mod ephemeral;
 mod failpoint;
-mod follow;
 mod hold;
 mod json;
-mod occasion;
 mod outage;
 mod settle;
 mod shape;
 mod turn;
 
 pub use emit::EmitQueue;
+pub use ephemeral::{Entered, Leaving};
 pub use json::check as check_json;
-pub use occasion::{Entered, Leaving};
 pub use outage::{Outages, Place};
 pub use turn::{Turn, Turns};
 
@@ -31,7 +31,7 @@ use crate::log_limit::LogLimits;
 use crate::plugin::{Approved, Chain, EventContext, Judged, Origin};
 use crate::sanctions::Sanctions;
 use crate::signals::Signals;
-use crate::telemetry::{Stage as Timed, Telemetry};
+use crate::telemetry::{Stage, Telemetry};
 use crate::timeline::{self, Appended, Known, Outcome, Placed, Timeline};
 use arc_swap::ArcSwap;
 use confab_config::{Limits, Rooms as RoomRules};
@@ -39,7 +39,7 @@ use confab_protocol::{
     Body, Cursor, Draft, Event, EventId, Held, HeldState, Key, Kind, Millis, Refusal, Sender, VerdictName,
 };
 use confab_store::Store;
-use follow::Fate;
+use effects::EventOutcome;
 use futures_util::FutureExt;
 use serde::Serialize;
 use std::any::Any;
@@ -91,7 +91,7 @@ impl Sending {
 
 /// How far a send has come.
 #[derive(Debug)]
-enum Stage {
+enum SendState {
     /// Every plugin has let it through.
     Judged(Approved),
     /// It has its place, and listeners hear it; it is not known to be durable.
@@ -176,7 +176,8 @@ impl Publisher {
     ) {
         let span = tracing::trace_span!("send", room = %sending.draft.room, key = %sending.draft.key);
         // Boxed where it is made: it is large, and would be moved five times on its way into a task.
-        let (publisher, walk) = (self.clone(), Box::pin(self.clone().walk(sending, turn)));
+        let publisher = self.clone();
+        let walk = Box::pin(self.clone().walk(sending, turn));
         let work = async move {
             let mut walk = AssertUnwindSafe(walk).catch_unwind();
             let answer = timeout(publisher.limits.send_deadline, &mut walk).await;
@@ -201,7 +202,7 @@ impl Publisher {
         let _place = self.admit(&sending).await?;
         let Sending { permit, draft, keyed } = sending;
         let event = stamp(permit.actor().sender(), draft);
-        self.telemetry.stage(Timed::Admit, begun.elapsed());
+        self.telemetry.stage(Stage::Admit, begun.elapsed());
 
         let judging = Instant::now();
         let chain = self.chain.load_full();
@@ -212,25 +213,25 @@ impl Publisher {
             drop(turn); // the first send has its place: nobody need wait for this one
             return Box::pin(self.resolve(known, &event)).await;
         }
-        self.telemetry.stage(Timed::Judge, judging.elapsed());
+        self.telemetry.stage(Stage::Judge, judging.elapsed());
         let approved = match judged {
             Judged::Approved(approved) => approved,
             // What a plugin said stands for retries too; that one failed says nothing about the next try.
             Judged::Refused(refusal @ Refusal::PluginFault { .. }, ..) => return Err(refusal),
-            Judged::Refused(refusal, _, consequences) => {
+            Judged::Refused(refusal, _, requested) => {
                 drop(turn); // it enters no room any more
                 if let Some(first) = Box::pin(self.remember(&event, &refusal)).await {
                     return Box::pin(self.resolve(first, &event)).await;
                 }
-                self.follow(&event, Fate::Refused, consequences);
+                self.apply_effects(&event, EventOutcome::Refused, requested);
                 return Err(refusal);
             }
-            Judged::Held { event: held, plugin, reason, told, trail, consequences } => {
-                let (says, consequences) = follow::put_off(consequences);
+            Judged::Held { event: held, plugin, reason, told, trail, requested } => {
+                let (says, requested) = effects::hold_emits(requested);
                 let held =
                     Held { held_at: held.at, event: held, trail, plugin, reason, state: HeldState::Waiting, says };
                 drop(turn);
-                return Box::pin(self.hold(&event, held, told, consequences)).await;
+                return Box::pin(self.hold(&event, held, told, requested)).await;
             }
         };
         turn.wait().await;
@@ -275,8 +276,8 @@ impl Publisher {
             let publisher = self.clone();
             async move {
                 let _place = place;
-                let consequences = follow::taken_up(says, &event);
-                publisher.carry(Approved { event, trail, consequences }, Turn::free()).await
+                let requested = effects::release_emits(says, &event);
+                publisher.carry(Approved { event, trail, requested }, Turn::free()).await
             }
         });
         match timeout(self.limits.send_deadline, walk).await {
@@ -288,31 +289,31 @@ impl Publisher {
 
     /// From judged to done. Only here does an event become visible and durable.
     async fn carry(self: &Arc<Self>, approved: Approved, turn: Turn) -> Result<Receipt, Refusal> {
-        let mut stage = Stage::Judged(approved);
+        let mut state = SendState::Judged(approved);
         let mut turn = Some(turn);
         loop {
             let begun = Instant::now();
-            stage = match stage {
-                Stage::Judged(approved) => {
+            state = match state {
+                SendState::Judged(approved) => {
                     let next = self.append(approved, &mut turn).await?;
                     turn.take(); // the next draft of this session may enter the room
-                    self.telemetry.stage(Timed::Append, begun.elapsed());
+                    self.telemetry.stage(Stage::Append, begun.elapsed());
                     failpoint::after_append();
                     next
                 }
-                Stage::Appended(placed) => {
+                SendState::Appended(placed) => {
                     let next = Box::pin(self.write_down(placed)).await?;
-                    self.telemetry.stage(Timed::Journal, begun.elapsed());
+                    self.telemetry.stage(Stage::Journal, begun.elapsed());
                     next
                 }
-                Stage::Journaled(placed) => Box::pin(self.settle(placed)).await?,
-                Stage::Done(receipt) => return Ok(receipt),
+                SendState::Journaled(placed) => Box::pin(self.settle(placed)).await?,
+                SendState::Done(receipt) => return Ok(receipt),
             };
         }
     }
 
     #[tracing::instrument(level = "trace", skip_all)]
-    async fn append(self: &Arc<Self>, approved: Approved, turn: &mut Option<Turn>) -> Result<Stage, Refusal> {
+    async fn append(self: &Arc<Self>, approved: Approved, turn: &mut Option<Turn>) -> Result<SendState, Refusal> {
         let window = self.rules.settings(approved.event.room.as_str()).hot_window;
         let entry = timeline::Entry {
             event: approved.event,
@@ -327,15 +328,15 @@ impl Publisher {
                 Ok(Appended::Placed(placed)) => {
                     self.count_begun(&placed.record);
                     // Past this point it is not refused any more, and no other append of it follows anything.
-                    self.follow(&placed.record.event, Fate::Stands, approved.consequences);
+                    self.apply_effects(&placed.record.event, EventOutcome::Stands, approved.requested);
                     return Ok(match placed.pending {
-                        None => Stage::Done(receipt(&placed.record)),
-                        Some(_) => Stage::Appended(placed),
+                        None => SendState::Done(receipt(&placed.record)),
+                        Some(_) => SendState::Appended(placed),
                     });
                 }
                 Ok(Appended::Known(known)) => {
                     turn.take();
-                    return Box::pin(self.resolve(known, &entry.event)).await.map(Stage::Done);
+                    return Box::pin(self.resolve(known, &entry.event)).await.map(SendState::Done);
                 }
                 Err(timeline::Error::Unavailable(why)) if !doubt => {
                     if let Some(left_out) = self.log_limits.may_write("append") {
@@ -356,7 +357,8 @@ impl Publisher {
                 // again, and that the timeline is away now does not take it back.
                 Err(timeline::Error::Unknown(why) | timeline::Error::Unavailable(why)) => {
                     if let Some(left_out) = self.log_limits.may_write("append") {
-                        let (room, id) = (&entry.event.room, entry.event.id);
+                        let room = &entry.event.room;
+                        let id = entry.event.id;
                         tracing::warn!(%room, %id, why, left_out, "append unanswered, asking again");
                     }
                     doubt = true;
@@ -373,12 +375,13 @@ impl Publisher {
     }
 
     #[tracing::instrument(level = "trace", skip_all)]
-    async fn write_down(&self, placed: Placed) -> Result<Stage, Refusal> {
+    async fn write_down(&self, placed: Placed) -> Result<SendState, Refusal> {
         let begun = Instant::now();
         let mut backoff = Backoff::new(WRITE_AGAIN);
         loop {
-            let Err(error) = self.journal.append(&placed.record).await else { return Ok(Stage::Journaled(placed)) };
-            let (room, id) = (&placed.record.event.room, placed.record.event.id);
+            let Err(error) = self.journal.append(&placed.record).await else { return Ok(SendState::Journaled(placed)) };
+            let room = &placed.record.event.room;
+            let id = placed.record.event.id;
             if begun.elapsed() < self.outages.patience() && !self.tasks.is_closed() {
                 if let Some(left_out) = self.log_limits.may_write("journal") {
                     tracing::warn!(%room, %id, %error, left_out, "could not journal an event yet, trying again");

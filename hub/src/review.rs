@@ -6,7 +6,7 @@
 mod moderate;
 mod tell;
 
-pub use moderate::{Flagged, RevokedTokens, Sanctioned, Sentence};
+pub use moderate::{Flagged, RevokedTokens, SanctionRequest, Sanctioned};
 
 use crate::access::Moderator;
 use crate::publish::{Publisher, Receipt};
@@ -14,7 +14,7 @@ use crate::sanctions::Sanctions;
 use crate::signals::Signals;
 use crate::telemetry::Telemetry;
 use confab_protocol::{Body, EventId, Held, HeldEmit, HeldState, Record, Refusal};
-use confab_store::{Keeps, Store};
+use confab_store::{SanctionKind, Store};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ pub enum Error {
     NotFlagged(EventId),
     /// There is nothing to lift.
     #[error("they are not {} there", moderate::participle(*.0))]
-    NotSanctioned(Keeps),
+    NotSanctioned(SanctionKind),
     /// It makes no sense as it is.
     #[error("{0}")]
     Senseless(Cow<'static, str>),
@@ -194,7 +194,9 @@ impl Reviewer {
     }
 
     async fn decided(&self, held: &Held, by: &Moderator, why: Option<&str>) {
-        let (id, room, decision) = (held.id(), &held.event.room, held.state.as_str());
+        let id = held.id();
+        let room = &held.event.room;
+        let decision = held.state.as_str();
         tracing::info!(%id, %room, by = by.name(), decision, why, "a held event was decided");
         self.telemetry.reviewed(decision);
         if held.state == HeldState::Denied {

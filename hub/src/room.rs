@@ -70,7 +70,7 @@ pub enum Standing {
 
 /// A session on its way into a room.
 #[derive(Clone)]
-pub struct Newcomer {
+pub struct JoinRequest {
     /// Which.
     pub session: SessionId,
     /// What others know it as, on every hub.
@@ -92,16 +92,16 @@ struct Listener {
     dialect: Dialect,
     join_leave: bool,
     given: bool,
-    stage: Stage,
+    state: ListenerState,
 }
 
-enum Stage {
+enum ListenerState {
     /// It is being given what it missed.
     Joining(Ticket),
     /// It hears everything after this place.
     Live(Cursor),
     /// It has been told to join again: nothing more until it does.
-    Unhinged,
+    MustRejoin,
 }
 
 /// What an event met in a room.
@@ -170,13 +170,20 @@ impl Rooms {
 
 impl LocalRoom {
     /// Adds a listener who is about to be given what it missed.
-    pub fn join(&self, who: Newcomer) -> Ticket {
-        let Newcomer { session, client, outbox, dialect, join_leave, given } = who;
+    pub fn join(&self, who: JoinRequest) -> Ticket {
+        let JoinRequest { session, client, outbox, dialect, join_leave, given } = who;
         let mut state = self.state.lock();
         state.tickets += 1;
         let ticket = state.tickets;
-        let stage = Stage::Joining(ticket);
-        state.listeners.put(Listener { session, client, outbox, dialect, join_leave, given, stage });
+        state.listeners.put(Listener {
+            session,
+            client,
+            outbox,
+            dialect,
+            join_leave,
+            given,
+            state: ListenerState::Joining(ticket),
+        });
         state.keep_recent();
         ticket
     }
@@ -184,7 +191,7 @@ impl LocalRoom {
     /// Whether this session listens here and has not been told to join again.
     pub fn holds(&self, session: SessionId) -> bool {
         let state = self.state.lock();
-        state.listeners.get(session).is_some_and(|listener| !matches!(listener.stage, Stage::Unhinged))
+        state.listeners.get(session).is_some_and(|listener| !matches!(listener.state, ListenerState::MustRejoin))
     }
 
     /// Whether this session was let in here and has not left, nor was put out.
@@ -221,7 +228,7 @@ impl LocalRoom {
                 listener.outbox.push(listener.dialect.publication(record));
             }
         }
-        state.listeners.set(session, Stage::Live(at.max(heard)));
+        state.listeners.set(session, ListenerState::Live(at.max(heard)));
         state.keep_recent();
         Standing::Live
     }
@@ -251,7 +258,7 @@ impl LocalRoom {
         let mut state = self.state.lock();
         if let Some(listener) = state.listeners.joining(session, ticket) {
             listener.unhinge(&self.name);
-            state.listeners.set(session, Stage::Unhinged);
+            state.listeners.set(session, ListenerState::MustRejoin);
             state.keep_recent();
         }
     }
@@ -264,7 +271,8 @@ impl LocalRoom {
     /// Delivers an event if it is the next one.
     pub fn hear(&self, record: &Arc<Record>) -> Heard {
         let mut state = self.state.lock();
-        let (place, heard) = (record.cursor, state.heard);
+        let place = record.cursor;
+        let heard = state.heard;
         match heard {
             Some(last) if place <= last => return Heard::Old,
             Some(last) if place.epoch != last.epoch || place.offset != last.offset + 1 => return Heard::Gap(last),
@@ -288,7 +296,7 @@ impl LocalRoom {
         let only_who_asked = matches!(signal.what, What::PresenceChange(_));
         let mut encoded: [Option<Frame>; Dialect::COUNT] = Default::default();
         let state = self.state.lock();
-        let live = state.listeners.iter().filter(|one| matches!(one.stage, Stage::Live(_)));
+        let live = state.listeners.iter().filter(|one| matches!(one.state, ListenerState::Live(_)));
         let told = live.filter(|one| Some(one.client) != own && (one.join_leave || !only_who_asked));
         for Listener { outbox, dialect, .. } in told {
             let frame = encoded[dialect.index()].get_or_insert_with(|| dialect.signal(signal));
@@ -304,10 +312,10 @@ impl LocalRoom {
         state.heard = Some(place);
         state.recent = None;
         state.keep_recent();
-        let live = state.listeners.iter().filter(|one| matches!(one.stage, Stage::Live(_)));
+        let live = state.listeners.iter().filter(|one| matches!(one.state, ListenerState::Live(_)));
         let live: Vec<SessionId> = live.inspect(|one| one.unhinge(&self.name)).map(|one| one.session).collect();
         for session in live {
-            state.listeners.set(session, Stage::Unhinged);
+            state.listeners.set(session, ListenerState::MustRejoin);
         }
     }
 
@@ -322,7 +330,7 @@ impl State {
     fn deliver(&self, record: &Arc<Record>) {
         let mut encoded: [Option<Frame>; Dialect::COUNT] = Default::default();
         for listener in self.listeners.iter() {
-            if let Stage::Live(after) = listener.stage
+            if let ListenerState::Live(after) = listener.state
                 && record.cursor > after
             {
                 let frame =

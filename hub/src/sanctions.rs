@@ -4,14 +4,14 @@
 //! Whoever is muted or banned here is refused from that moment on. Other hubs are told over the timeline that there is
 //! news, and read it from the store; should they not hear it, they find it there within [`LOOK`].
 
-mod ledger;
+mod cache;
 mod revoked;
 
 use crate::timeline::Timeline;
+use cache::SanctionCache;
 use confab_protocol::signal::SanctionsChanged;
 use confab_protocol::{Millis, Refusal, Room, Signal, UserId};
-use confab_store::{Change, Error, Keeps, Precedence, Revocation, Sanction, Store};
-use ledger::Ledger;
+use confab_store::{Change, Error, Precedence, Revocation, Sanction, SanctionKind, Store};
 use revoked::Revoked;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -40,8 +40,8 @@ pub struct Sanctions {
     store: Store,
     timeline: Timeline,
     put_out: PutOut,
-    mutes: Ledger,
-    bans: Ledger,
+    mutes: SanctionCache,
+    bans: SanctionCache,
     revoked: Revoked,
     /// What was read last. Held while news are taken in, so that an older word never overtakes a newer one.
     last: Mutex<LastRead>,
@@ -63,8 +63,8 @@ impl Sanctions {
             store,
             timeline,
             put_out,
-            mutes: Ledger::default(),
-            bans: Ledger::default(),
+            mutes: SanctionCache::default(),
+            bans: SanctionCache::default(),
             revoked: Revoked::default(),
             last: Mutex::default(),
             news: Notify::new(),
@@ -122,7 +122,7 @@ impl Sanctions {
 
     /// Mutes somebody on this hub at once, unless a longer mute stands. [`Self::keep`] makes it last, and known to the
     /// others.
-    pub fn hush(&self, mute: &Sanction) {
+    pub fn mute_locally(&self, mute: &Sanction) {
         self.mutes.extend(mute);
         self.changed();
     }
@@ -130,7 +130,7 @@ impl Sanctions {
     /// Writes a plugin's mute into the store and tells the hubs.
     ///
     /// # Errors
-    /// The store's; it holds on this hub alone then, if it was [`hushed`](Self::hush).
+    /// The store's; it holds on this hub alone then, if it was [`muted_locally`](Self::mute_locally).
     pub async fn keep(&self, mute: &Sanction) -> Result<(), Error> {
         if self.store.sanction(mute, Precedence::Extends).await? {
             self.heard();
@@ -154,14 +154,14 @@ impl Sanctions {
     ///
     /// # Errors
     /// The store's: nothing has changed.
-    pub async fn lift(&self, keeps: Keeps, room: Option<&Room>, user: &UserId, by: &str) -> Result<bool, Error> {
-        let lifted = self.store.lift_sanction(keeps, room, user, by, now_ms()).await?;
+    pub async fn lift(&self, kind: SanctionKind, room: Option<&Room>, user: &UserId, by: &str) -> Result<bool, Error> {
+        let lifted = self.store.lift_sanction(kind, room, user, by, now_ms()).await?;
         if lifted {
             self.take_in().await;
             self.tell_others().await;
             return Ok(true);
         }
-        let forgotten = self.ledger(keeps).forget_own(user, room);
+        let forgotten = self.cache(kind).forget_own(user, room);
         self.changed();
         Ok(forgotten)
     }
@@ -197,7 +197,8 @@ impl Sanctions {
         }
         loop {
             let news = self.store.changes_since(last.version, AT_ONCE).await?;
-            let (count, now) = (news.len(), now_ms());
+            let count = news.len();
+            let now = now_ms();
             for (version, change) in news {
                 last.version = version.max(last.version);
                 self.take(&change, now);
@@ -220,12 +221,12 @@ impl Sanctions {
                 return (self.put_out)(change);
             }
         };
-        let ledger = self.ledger(sanction.keeps);
+        let cache = self.cache(sanction.kind);
         if !sanction.stands(now) {
-            return ledger.forget(&sanction.user, sanction.room.as_ref());
+            return cache.forget(&sanction.user, sanction.room.as_ref());
         }
-        ledger.replace(sanction);
-        if sanction.keeps == Keeps::Out {
+        cache.replace(sanction);
+        if sanction.kind == SanctionKind::Ban {
             (self.put_out)(change); // after it is known: nobody comes in any more
         }
     }
@@ -237,7 +238,9 @@ impl Sanctions {
 
     /// Follows the store until `stop`, and lets go of what is over. `alone`: nobody else writes into it.
     pub async fn follow(&self, alone: bool, stop: CancellationToken) {
-        let (mut away, mut tidied, mut known) = (false, None, false);
+        let mut away = false;
+        let mut tidied = None;
+        let mut known = false;
         let pause = if alone { TIDY } else { LOOK };
         loop {
             match self.look().await {
@@ -260,10 +263,10 @@ impl Sanctions {
         }
     }
 
-    fn ledger(&self, keeps: Keeps) -> &Ledger {
-        match keeps {
-            Keeps::FromSpeaking => &self.mutes,
-            Keeps::Out => &self.bans,
+    fn cache(&self, kind: SanctionKind) -> &SanctionCache {
+        match kind {
+            SanctionKind::Mute => &self.mutes,
+            SanctionKind::Ban => &self.bans,
         }
     }
 
@@ -297,7 +300,7 @@ impl Sanctions {
     }
 }
 
-fn banned((left, reason): ledger::Left) -> Refusal {
+fn banned((left, reason): cache::Left) -> Refusal {
     Refusal::Banned { seconds: left.map(|left| left.div_ceil(1000)), reason }
 }
 

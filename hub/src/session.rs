@@ -7,11 +7,11 @@
 mod answer;
 mod beside;
 mod call;
-mod clock;
 mod commands;
+mod connect;
+mod deadlines;
+mod drain;
 pub mod engineio;
-mod farewell;
-mod introduction;
 mod joins;
 pub mod link;
 mod mapped;
@@ -34,9 +34,9 @@ use crate::publish::Turns;
 use crate::room::Rooms;
 use crate::telemetry::Telemetry;
 use crate::verb::Services;
-use clock::Clock;
 use confab_config::{Limits, Rooms as RoomRules};
 use confab_protocol::{Close, Room};
+use deadlines::Deadlines;
 use futures_util::FutureExt;
 use joins::Membership;
 use link::{Incoming, Link};
@@ -50,7 +50,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// How long a client may take to be told why its session ends.
-const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+const LAST_FRAMES_TIMEOUT: Duration = Duration::from_secs(1);
 /// Frames read in a row before what is queued must leave.
 const READS_PER_FLUSH: usize = 64;
 /// The most commands of one frame, unless a session may be in more rooms: clients come back to all of theirs in one.
@@ -111,7 +111,7 @@ struct Session {
     rooms: HashMap<Room, Membership>,
     turns: Turns,
     in_flight: Arc<Semaphore>,
-    clock: Clock,
+    deadlines: Deadlines,
     admission: Admission,
     /// What the client did wrong, where that ends the session.
     breach: Option<String>,
@@ -136,7 +136,7 @@ pub async fn run(mut link: impl Link, env: Arc<Environment>, dialect: Dialect, a
         in_flight: Arc::new(Semaphore::new(env.limits.commands_in_flight)),
         admission,
         breach: None,
-        clock: Clock::opened(&env.limits),
+        deadlines: Deadlines::opened(&env.limits),
         reader: dialect.reader(env.limits.frame.bytes(), env.mapping.clone()),
         dialect,
         env,
@@ -147,7 +147,7 @@ pub async fn run(mut link: impl Link, env: Arc<Environment>, dialect: Dialect, a
     let close = session.live(&mut link).await;
     session.outbox.close(close.unwrap_or(Close::Normal));
     Box::pin(session.leave_all()).await;
-    telemetry.passing_let_go.inc_by(session.outbox.take_let_go());
+    telemetry.passing_let_go.inc_by(session.outbox.take_dropped());
     if let Some(actor) = &session.actor {
         session.env.people.went(&actor.user, session.id);
     }
@@ -155,10 +155,10 @@ pub async fn run(mut link: impl Link, env: Arc<Environment>, dialect: Dialect, a
         telemetry.closed(close);
         session.note(close);
         tracing::debug!(client = session.client, reason = close.reason(), "closing a session");
-        let farewell = session.dialect.farewell(close, session.actor.is_some());
-        if !farewell.is_empty() {
+        let closing = session.dialect.close_frames(close, session.actor.is_some());
+        if !closing.is_empty() {
             // A client that does not read it learns the end from the link.
-            let _ = tokio::time::timeout(FAREWELL_TIMEOUT, link.send(farewell)).await;
+            let _ = tokio::time::timeout(LAST_FRAMES_TIMEOUT, link.send(closing)).await;
         }
         link.close(close).await;
     }
@@ -170,10 +170,12 @@ impl Session {
     async fn live(&mut self, link: &mut impl Link) -> Option<Close> {
         let outbox = self.outbox.clone();
         let in_flight = self.in_flight.clone();
-        let farewell = farewell::due(self.env.clone(), self.id, in_flight.clone());
-        let alarm = sleep_until(self.clock.next());
-        tokio::pin!(alarm, farewell);
-        let (mut reads, mut flushes, mut leaving) = (0, 0, false);
+        let closing = drain::due(self.env.clone(), self.id, in_flight.clone());
+        let alarm = sleep_until(self.deadlines.next());
+        tokio::pin!(alarm, closing);
+        let mut reads = 0;
+        let mut flushes = 0;
+        let mut leaving = false;
         // Of the frame that was read last.
         let mut commands = None;
         loop {
@@ -182,7 +184,7 @@ impl Session {
                 reads = 0;
                 tokio::task::yield_now().await;
                 self.look_up();
-                if !leaving && farewell.as_mut().now_or_never().is_some() {
+                if !leaving && closing.as_mut().now_or_never().is_some() {
                     leaving = true;
                     self.outbox.close(Close::Shutdown);
                 }
@@ -221,7 +223,7 @@ impl Session {
                     if let Err(close) = done {
                         self.outbox.close(close);
                     }
-                    rearm(alarm.as_mut(), &self.clock);
+                    rearm(alarm.as_mut(), &self.deadlines);
                 }
                 () = outbox.filled(), if !listens => {
                     (reads, flushes) = (0, 0);
@@ -233,9 +235,9 @@ impl Session {
                     reads = 0;
                     self.look_up();
                     Box::pin(self.end_expired()).await;
-                    rearm(alarm.as_mut(), &self.clock);
+                    rearm(alarm.as_mut(), &self.deadlines);
                 }
-                () = farewell.as_mut(), if !leaving => {
+                () = closing.as_mut(), if !leaving => {
                     leaving = true;
                     self.outbox.close(Close::Shutdown); // what is queued still leaves
                 }
@@ -245,7 +247,7 @@ impl Session {
 
     /// Sends what is queued, as much as leaves in one flush. `Some`: the session ends.
     async fn flush(&mut self, link: &mut impl Link, outbox: &Outbox) -> Option<Option<Close>> {
-        if outbox.summoned() {
+        if outbox.woken() {
             Box::pin(self.look_at_user()).await;
         }
         let mut frames = Vec::with_capacity(FRAMES_PER_FLUSH.min(8));
@@ -268,32 +270,32 @@ impl Session {
     /// Something is due: a ping, a missing pong, a token's end, or a socket that never said who it is.
     fn look_up(&mut self) {
         if self.in_flight.available_permits() == 0 {
-            self.clock.not_reading(&self.env.limits);
+            self.deadlines.not_reading(&self.env.limits);
         }
         let now = Instant::now();
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        if due(self.clock.stale_at) {
+        if due(self.deadlines.stale_at) {
             self.outbox.close(Close::Stale);
-        } else if due(self.clock.pong_by) {
+        } else if due(self.deadlines.pong_by) {
             self.outbox.close(Close::NoPong);
-        } else if due(self.clock.expires_at) {
+        } else if due(self.deadlines.expires_at) {
             self.outbox.close(Close::Expired);
-        } else if due(self.clock.ping_at) {
+        } else if due(self.deadlines.ping_at) {
             if let Some(ping) = self.dialect.ping() {
                 self.outbox.push(ping);
-                self.clock.pinged(&self.env.limits);
+                self.deadlines.pinged(&self.env.limits);
             }
             return;
         } else {
             return;
         }
-        self.clock = Clock::default();
+        self.deadlines = Deadlines::default();
     }
 
     /// A frame came, whatever is in it.
     fn came(&mut self, frame: &Frame) {
         self.env.telemetry.bytes_in.inc_by(frame.len() as u64);
-        self.clock.heard();
+        self.deadlines.heard();
     }
 
     fn read(&mut self, frame: &Frame) -> Result<Commands, Close> {
@@ -349,8 +351,8 @@ async fn unread(limits: &Limits) {
     tokio::time::sleep(limits.ping_interval + limits.pong_timeout).await;
 }
 
-fn rearm(alarm: std::pin::Pin<&mut Sleep>, clock: &Clock) {
-    let next = clock.next();
+fn rearm(alarm: std::pin::Pin<&mut Sleep>, deadlines: &Deadlines) {
+    let next = deadlines.next();
     if alarm.deadline() != next {
         alarm.reset(next);
     }

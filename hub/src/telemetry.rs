@@ -265,7 +265,7 @@ impl Telemetry {
     }
 
     /// Counts a join, a leaving, or that somebody is typing, by what became of it.
-    pub fn occasion(&self, kind: &'static str, outcome: &'static str) {
+    pub fn ephemeral(&self, kind: &'static str, outcome: &'static str) {
         self.occasions.get_or_create(&[("kind", kind), ("outcome", outcome)]).inc();
     }
 

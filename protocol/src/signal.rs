@@ -246,7 +246,9 @@ mod tests {
     }
 
     fn all() -> Vec<Signal> {
-        let (room, id, key) = (Room::new("lobby").unwrap(), EventId::fresh(), Key::new("k").unwrap());
+        let room = Room::new("lobby").unwrap();
+        let id = EventId::fresh();
+        let key = Key::new("k").unwrap();
         let decision = Decision { id, room: room.clone(), key: key.clone(), decision: "denied".into(), reason: None };
         let notice = Notice { room: room.clone(), id, key, plugin: "p".into(), text: "t".into() };
         let ban = Ban { room: Some(room.clone()), until: Some(9), reason: "enough".into() };

@@ -140,7 +140,9 @@ async fn load_known(transaction: &mut Transaction, batch: &[Entry]) -> Result<Kn
     let (ids, keys) = transaction.known(&touched).await?;
     let mut known = Known::default();
     for row in ids {
-        let (room, at, id) = (name(Room::new(row.room))?, cursor(row.epoch, row.seq), EventId(row.id));
+        let room = name(Room::new(row.room))?;
+        let at = cursor(row.epoch, row.seq);
+        let id = EventId(row.id);
         if row.unreadable {
             known.unreadable_row(room, at, id);
         } else {
@@ -148,7 +150,9 @@ async fn load_known(transaction: &mut Transaction, batch: &[Entry]) -> Result<Kn
         }
     }
     for row in keys {
-        let (room, sender, key) = (Room::new(row.room), UserId::new(row.sender), Key::new(row.key));
+        let room = Room::new(row.room);
+        let sender = UserId::new(row.sender);
+        let key = Key::new(row.key);
         known.key((name(room)?, name(sender)?, name(key)?, row.digest), EventId(row.id));
     }
     Ok(known)
@@ -170,7 +174,8 @@ async fn load_projections(
         projections.messages.insert((name(Room::new(&row.room))?, EventId(row.id)), row);
     }
     for row in transaction.reactions(&wanted).await? {
-        let (room, user) = (name(Room::new(&row.room))?, name(UserId::new(&row.user_id))?);
+        let room = name(Room::new(&row.room))?;
+        let user = name(UserId::new(&row.user_id))?;
         projections.reactions.insert((room, EventId(row.target), user, row.reaction.clone()), row);
     }
     Ok(projections)

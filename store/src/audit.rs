@@ -107,7 +107,8 @@ impl Store {
     /// [`Error::Unavailable`] if the database does not answer.
     pub async fn audited(&self, which: WhichActs<'_>, limit: usize) -> Result<Vec<(u64, Act)>, Error> {
         let WhichActs { before, since, user, verb, by, room } = which;
-        let (before, limit) = (before.map_or(i64::MAX, number), number(limit as u64));
+        let before = before.map_or(i64::MAX, number);
+        let limit = number(limit as u64);
         let rows: Vec<AuditRow> = self
             .within(async {
                 on_reader!(self, pool => {

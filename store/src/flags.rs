@@ -122,7 +122,8 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] if the database does not answer.
     pub async fn flags(&self, open: bool, room: Option<&str>, limit: usize) -> Result<Vec<Flag>, Error> {
-        let (statement, limit) = (if open { OPEN } else { CLOSED }, number(limit as u64));
+        let statement = if open { OPEN } else { CLOSED };
+        let limit = number(limit as u64);
         let rows: Vec<FlagRow> = self
             .within(async {
                 on_reader!(self, pool => sqlx::query_as(statement).bind(room).bind(limit).fetch_all(pool).await)

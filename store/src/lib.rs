@@ -33,7 +33,7 @@ pub use error::Error;
 pub use flags::{Closed, Flag};
 pub use held::Decided;
 pub use page::PAGE_RECORDS_MAX;
-pub use sanctions::{Change, Keeps, Precedence, Revocation, Sanction, Which};
+pub use sanctions::{Change, Precedence, Revocation, Sanction, SanctionKind, Which};
 pub use store::{PostgresOptions, Store};
 
 use confab_protocol::{Annotations, Body, Cursor, EventId, Key, Millis, Record, Room, Sender, UserId};

@@ -134,7 +134,9 @@ impl Store {
     /// not held.
     async fn rows(&self, room: &Room, at: Stretch, wanted: Query) -> Result<(Vec<EventRow>, bool), Error> {
         let Query { reverse, limit, bytes, .. } = wanted;
-        let (sql, room, limit) = (if reverse { BACKWARDS } else { FORWARDS }, room.as_str(), number(limit as u64));
+        let sql = if reverse { BACKWARDS } else { FORWARDS };
+        let room = room.as_str();
+        let limit = number(limit as u64);
         let rows = on_reader!(self, pool => {
             let query = sqlx::query_as(sql).bind(room).bind(at.epoch).bind(at.after).bind(at.before).bind(limit);
             up_to(query.fetch(pool), bytes).await
@@ -148,7 +150,8 @@ async fn up_to(
     mut stream: impl Stream<Item = Result<EventRow, sqlx::Error>> + Unpin,
     bytes_max: usize,
 ) -> Result<(Vec<EventRow>, bool), sqlx::Error> {
-    let (mut rows, mut bytes) = (Vec::new(), 0);
+    let mut rows = Vec::new();
+    let mut bytes = 0;
     while let Some(row) = stream.try_next().await? {
         bytes += row.weight();
         rows.push(row);

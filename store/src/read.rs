@@ -88,7 +88,9 @@ impl Store {
         key: &Key,
         digest: &str,
     ) -> Result<Option<KeyUse>, Error> {
-        let (room, sender, key) = (room.as_str(), sender.as_str(), key.as_str());
+        let room = room.as_str();
+        let sender = sender.as_str();
+        let key = key.as_str();
         let row: Option<KeyRow> = self
             .within(async {
                 on_reader!(self, pool => {

@@ -10,18 +10,18 @@ use confab_protocol::{EventId, Millis, Room, UserId};
 
 /// What a sanction keeps somebody from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Keeps {
-    /// Speaking: a mute.
-    FromSpeaking,
-    /// Being there at all: a ban.
-    Out,
+pub enum SanctionKind {
+    /// Speaking.
+    Mute,
+    /// Being there at all.
+    Ban,
 }
 
 /// A person may not speak, or not be, somewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sanction {
     /// From what.
-    pub keeps: Keeps,
+    pub kind: SanctionKind,
     /// Where; `None` is everywhere.
     pub room: Option<Room>,
     /// Who.
@@ -146,11 +146,11 @@ macro_rules! statements {
 static MUTES: Statements = statements!("mute", "mutes");
 static BANS: Statements = statements!("ban", "bans");
 
-impl Keeps {
+impl SanctionKind {
     fn statements(self) -> &'static Statements {
         match self {
-            Self::FromSpeaking => &MUTES,
-            Self::Out => &BANS,
+            Self::Mute => &MUTES,
+            Self::Ban => &BANS,
         }
     }
 }
@@ -171,7 +171,9 @@ from_row! {
 impl SanctionRow {
     fn change(self) -> Result<(u64, Change), Error> {
         if self.kind == "revocation" {
-            let (user, before, at) = (name(UserId::new(self.person))?, time(self.until), time(self.at));
+            let user = name(UserId::new(self.person))?;
+            let before = time(self.until);
+            let at = time(self.at);
             let revocation = Revocation { user, before, by: self.said_by, at };
             return Ok((time(self.version), Change::Revocation(revocation)));
         }
@@ -179,11 +181,12 @@ impl SanctionRow {
     }
 
     fn sanction(self) -> Result<(u64, Sanction), Error> {
-        let keeps = if self.kind == "ban" { Keeps::Out } else { Keeps::FromSpeaking };
+        let kind = if self.kind == "ban" { SanctionKind::Ban } else { SanctionKind::Mute };
         let room = if self.room.is_empty() { None } else { Some(name(Room::new(&self.room))?) };
         let until = (self.until != NO_END).then(|| time(self.until));
-        let (user, at) = (name(UserId::new(self.person))?, time(self.at));
-        Ok((time(self.version), Sanction { keeps, room, user, until, reason: self.reason, by: self.said_by, at }))
+        let user = name(UserId::new(self.person))?;
+        let at = time(self.at);
+        Ok((time(self.version), Sanction { kind, room, user, until, reason: self.reason, by: self.said_by, at }))
     }
 }
 
@@ -198,8 +201,8 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] if the database does not answer.
     pub async fn sanction(&self, sanction: &Sanction, precedence: Precedence) -> Result<bool, Error> {
-        let Sanction { keeps, room, user, until, reason, by, at } = sanction;
-        let Statements { extend, replace, .. } = keeps.statements();
+        let Sanction { kind, room, user, until, reason, by, at } = sanction;
+        let Statements { extend, replace, .. } = kind.statements();
         let statement = if precedence == Precedence::Extends { *extend } else { *replace };
         self.within(async {
             let failed = |error| Error::sort("keep somebody from something", error);
@@ -227,7 +230,7 @@ impl Store {
     /// [`Error::Unavailable`] if the database does not answer.
     pub async fn lift_sanction(
         &self,
-        keeps: Keeps,
+        kind: SanctionKind,
         room: Option<&Room>,
         user: &UserId,
         by: &str,
@@ -238,7 +241,7 @@ impl Store {
             let mut transaction = self.begin().await?;
             let done = on_transaction!(&mut transaction, connection => {
                 let version: (i64,) = sqlx::query_as(NEXT).fetch_one(&mut *connection).await.map_err(failed)?;
-                let row = sqlx::query(keeps.statements().lift).bind(column(room)).bind(user.as_str());
+                let row = sqlx::query(kind.statements().lift).bind(column(room)).bind(user.as_str());
                 let row = row.bind(number(now)).bind(by).bind(version.0);
                 let done = row.execute(&mut *connection).await.map_err(failed)?.rows_affected();
                 if done > 0 {
@@ -328,12 +331,13 @@ impl Store {
     /// [`Error::Unavailable`] if the database does not answer.
     pub async fn sanctions(
         &self,
-        keeps: Keeps,
+        kind: SanctionKind,
         now: Millis,
         Which { room, user }: Which<'_>,
         limit: usize,
     ) -> Result<Vec<Sanction>, Error> {
-        let (statement, limit) = (keeps.statements().in_force, number(limit as u64));
+        let statement = kind.statements().in_force;
+        let limit = number(limit as u64);
         let rows: Vec<SanctionRow> = self
             .within(async {
                 on_reader!(self, pool => {

@@ -71,7 +71,8 @@ fn secrets(auth: &Auth, found: &mut Findings) {
 
 fn jwks(auth: &Auth, found: &mut Findings) {
     let path = Path::of("auth.jwks_url");
-    let (least, most) = (Duration::from_secs(10), Duration::from_secs(24 * 3600));
+    let least = Duration::from_secs(10);
+    let most = Duration::from_secs(24 * 3600);
     found.duration(&Path::of("auth.jwks_refresh"), auth.jwks_refresh, least, most);
     let Some(text) = &auth.jwks_url else {
         if auth.jwks_ca_file.is_some() {

@@ -29,7 +29,8 @@ pub(super) fn check(config: &Config, found: &mut Findings) {
 }
 
 fn addresses(config: &Config, found: &mut Findings) {
-    let (listen, admin) = (config.listen, config.admin);
+    let listen = config.listen;
+    let admin = config.admin;
     if same_place(listen, admin) {
         found.add(
             Problem::error(&Path::of("admin"), "`listen` and `admin` are the same place")
@@ -65,7 +66,8 @@ fn proxies(config: &Config, found: &mut Findings) {
             );
         }
     }
-    let (path, prefix) = (Path::of("path_prefix"), config.path_prefix.as_str());
+    let path = Path::of("path_prefix");
+    let prefix = config.path_prefix.as_str();
     let part = |part: &str| {
         !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-._~".contains(c)) && part != ".."
     };
@@ -122,7 +124,8 @@ fn origin_of_a_page(origin: &str) -> Result<(), (&'static str, Option<String>)> 
 
 fn limits(limits: &Limits, found: &mut Findings) {
     let path = |key: &str| Path::of("limits").key(key);
-    let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
+    let second = Duration::from_secs(1);
+    let minute = Duration::from_secs(60);
     found.number("limits.sessions", limits.sessions, 1, 10_000_000);
     found.number("limits.user_sessions", limits.user_sessions, 1, 10_000_000);
     found.number("limits.user_held", limits.user_held, 1, 1_000_000);

@@ -93,7 +93,8 @@ fn one(here: &Path, name: &str, plugin: &PluginConfig, send_deadline: Duration, 
 }
 
 fn breaker(here: &Path, breaker: &BreakerConfig, found: &mut Findings) {
-    let (short, day) = (Duration::from_millis(10), Duration::from_secs(24 * 3600));
+    let short = Duration::from_millis(10);
+    let day = Duration::from_secs(24 * 3600);
     found.range(&here.key("share"), breaker.share, 0.0, 1.0, f64::to_string);
     found.duration(&here.key("within"), breaker.within, short, day);
     found.duration(&here.key("pause"), breaker.pause, short, day);
@@ -164,7 +165,8 @@ fn twice(config: &Config, patterns: &[Option<Patterns>], found: &mut Findings) {
     for (later, &(chain, step, name)) in steps.iter().enumerate() {
         let place = Path::of("chain").index(chain).key("plugins").index(step);
         for &(before, _, _) in steps[..later].iter().filter(|(_, _, earlier)| *earlier == name) {
-            let (one, two) = (&config.chain[before], &config.chain[chain]);
+            let one = &config.chain[before];
+            let two = &config.chain[chain];
             let (Some(mine), Some(theirs)) = (&patterns[before], &patterns[chain]) else { continue };
             let Some(room) = mine.in_both(theirs) else { continue };
             if !one.on.iter().any(|kind| two.on.contains(kind)) {
@@ -186,7 +188,8 @@ fn tests(here: &Path, test: &ChainTest, found: &mut Findings) {
     if test.room.is_empty() {
         found.add(Problem::error(&here.key("room"), "the test has no `room`").help("add `room = \"lobby\"`"));
     }
-    let (expect, verdict) = (here.key("expect"), test.expect.verdict.as_str());
+    let expect = here.key("expect");
+    let verdict = test.expect.verdict.as_str();
     if !VERDICTS.contains(&verdict) {
         let problem = Problem::error(&expect.key("verdict"), "the test expects no verdict that there is")
             .label("expected `accept`, `replace`, `reject` or `hold`");

@@ -27,7 +27,8 @@ pub(super) fn check(config: &Config, found: &mut Findings) {
             found.range(&path, events, 1, 100_000, |events| events.to_string());
         }
         if let Some(age) = window.age {
-            let (second, year) = (Duration::from_secs(1), Duration::from_secs(365 * 24 * 3600));
+            let second = Duration::from_secs(1);
+            let year = Duration::from_secs(365 * 24 * 3600);
             found.duration(&here.key("hot_window").key("age"), age, second, year);
         }
     }

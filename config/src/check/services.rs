@@ -186,8 +186,10 @@ fn check_kafka(kafka: &KafkaConfig, config: &Config, found: &mut Findings) {
 /// When Kafka gives up must lie between the patience of a sender and the memory for its key.
 fn kafka_times(kafka: &KafkaConfig, config: &Config, found: &mut Findings) {
     let here = Path::of("journal.kafka");
-    let (delivery, send) = (here.key("delivery_timeout"), Path::of("limits.send_deadline"));
-    let (deadline, dedupe) = (config.limits.send_deadline, config.limits.dedupe_window);
+    let delivery = here.key("delivery_timeout");
+    let send = Path::of("limits.send_deadline");
+    let deadline = config.limits.send_deadline;
+    let dedupe = config.limits.dedupe_window;
     if kafka.delivery_timeout < deadline {
         found.add(
             Problem::error(&delivery, "the journal would give up while the sender still waits")

@@ -34,7 +34,8 @@ impl DeadLetters {
 
     /// Writes one letter; `Ok` when the brokers have it.
     pub async fn write(&self, record: &Origin, reason: &str) -> Result<(), KafkaError> {
-        let (partition, offset) = (record.partition.to_string(), record.offset.to_string());
+        let partition = record.partition.to_string();
+        let offset = record.offset.to_string();
         let headers = OwnedHeaders::new_with_capacity(4)
             .insert(Header { key: "reason", value: Some(reason) })
             .insert(Header { key: "origin-topic", value: Some(&self.origin) })

@@ -20,7 +20,8 @@ pub fn incoming(message: &BorrowedMessage<'_>) -> Incoming {
             Entry::Unreadable { place: place(&key, id, &value), reason: error.to_string() }
         }
     };
-    let (partition, offset) = (message.partition(), message.offset());
+    let partition = message.partition();
+    let offset = message.offset();
     Incoming { entry, origin: Origin { partition, offset, key, value, lettered: false } }
 }
 

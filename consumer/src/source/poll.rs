@@ -82,7 +82,8 @@ impl Poller {
     ) -> Result<Self, Error> {
         let unusable = |error: KafkaError| Error::Settings(format!("`journal.kafka` cannot be used: {error}"));
         let chunk_records = consumer.batch_records.clamp(1, CHUNK_RECORDS);
-        let (topic, consumer) = (kafka.events_topic(), configure(kafka, consumer)?);
+        let topic = kafka.events_topic();
+        let consumer = configure(kafka, consumer)?;
         let consumer = consumer.create_with_context(Watch::default()).map_err(unusable)?;
         let poller = Self {
             consumer,

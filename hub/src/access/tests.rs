@@ -4,7 +4,7 @@ use crate::journal;
 use crate::timeline::{BoxError, Commit, Memory, MemoryOptions, Past, Timeline};
 use confab_config::{Config, RoomRule};
 use confab_protocol::{Cursor, Millis, Record};
-use confab_store::{Keeps, KeyUse, Sanction, Store};
+use confab_store::{KeyUse, Sanction, SanctionKind, Store};
 use futures_util::future::BoxFuture;
 use std::future::ready;
 
@@ -13,9 +13,9 @@ const WITHOUT: [(&str, &str); 18] = [
     ("publish.rs", "publish"),          // a `Sending` holds a permit
     ("publish.rs", "publish_and_tell"), // as well
     ("publish.rs", "refuse"),           // says no, or what stands already
-    ("publish/occasion.rs", "judges"),
-    ("publish/occasion.rs", "joined"), // `Entered` came of a permit
-    ("publish/occasion.rs", "left"),   // it has happened
+    ("publish/ephemeral.rs", "judges"),
+    ("publish/ephemeral.rs", "joined"), // `Entered` came of a permit
+    ("publish/ephemeral.rs", "left"),   // it has happened
     ("recover.rs", "leave"),
     ("recover.rs", "shorten"), // of a page that was given
     ("recover.rs", "shorten_to_bytes"),
@@ -32,7 +32,7 @@ const WITHOUT: [(&str, &str); 18] = [
 
 const PARTS: [(&str, &str); 9] = [
     ("publish.rs", include_str!("../publish.rs")),
-    ("publish/occasion.rs", include_str!("../publish/occasion.rs")),
+    ("publish/ephemeral.rs", include_str!("../publish/ephemeral.rs")),
     ("recover.rs", include_str!("../recover.rs")),
     ("recover/catch_up.rs", include_str!("../recover/catch_up.rs")),
     ("recover/pages.rs", include_str!("../recover/pages.rs")),
@@ -79,8 +79,8 @@ fn every_door_to_a_room_takes_a_permit() {
         "may_join",
         "of",
         "revoke_tokens",
+        "sanction",
         "sanctioned",
-        "sentence",
         "stream",
         "typing",
     ];
@@ -154,13 +154,15 @@ async fn what_a_room_is_and_what_somebody_has_to_show_decide() {
 #[tokio::test]
 async fn a_permit_holds_until_something_is_decided_against_its_bearer() {
     let World { access, sanctions, .. } = &world().await;
-    let (ada, open) = (actor("ada", Via::Rpc), room("open:1"));
+    let ada = actor("ada", Via::Rpc);
+    let open = room("open:1");
     let permit = |act| access.may(&ada, act, &open, Claim::None);
-    let (speak, take_back) = (permit(Act::Speak).unwrap(), permit(Act::TakeBack).unwrap());
+    let speak = permit(Act::Speak).unwrap();
+    let take_back = permit(Act::TakeBack).unwrap();
     assert_eq!(access.still_holds(&speak), Ok(()));
 
     let mute = Sanction {
-        keeps: Keeps::FromSpeaking,
+        kind: SanctionKind::Mute,
         room: Some(open.clone()),
         user: ada.user.clone(),
         until: Some(Millis::MAX / 2),
@@ -168,12 +170,12 @@ async fn a_permit_holds_until_something_is_decided_against_its_bearer() {
         by: "mia".into(),
         at: 0,
     };
-    sanctions.hush(&mute);
+    sanctions.mute_locally(&mute);
     assert!(matches!(access.still_holds(&speak), Err(Refusal::Muted { .. })), "it was given before");
     assert_eq!(access.still_holds(&take_back), Ok(()), "taking something back is not speaking");
     assert!(permit(Act::Speak).is_err() && permit(Act::Read).is_ok());
 
-    sanctions.set(&Sanction { keeps: Keeps::Out, until: None, ..mute }).await.unwrap();
+    sanctions.set(&Sanction { kind: SanctionKind::Ban, until: None, ..mute }).await.unwrap();
     assert!(matches!(access.still_holds(&take_back), Err(Refusal::Banned { .. })));
     assert!(matches!(permit(Act::Read), Err(Refusal::Banned { .. })));
     let listens = access.may(&ada, Act::Read, &open, Claim::Listens);

@@ -109,7 +109,8 @@ mod tests {
     fn a_token_is_taken_as_soon_as_it_stands_in_the_file_and_refused_as_soon_as_it_does_not() {
         let folder = tempfile::tempdir().unwrap();
         let config = Config { data: folder.path().join("data"), ..Config::default() };
-        let (tokens, file) = (Tokens::open(&config), config.admin_tokens_path());
+        let tokens = Tokens::open(&config);
+        let file = config.admin_tokens_path();
         let own = config.admin_tokens().unwrap().usable().unwrap().clone();
         let name = |token: &str| tokens.now().unwrap().name_of(token).map(str::to_owned);
         assert_eq!(name(own.expose()).as_deref(), Some("admin"));

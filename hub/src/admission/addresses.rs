@@ -172,7 +172,8 @@ mod tests {
     #[test]
     fn one_address_takes_no_more_than_its_share_and_others_do_not_notice() {
         let addresses = addresses(3, 1000);
-        let (here, there) = (address("192.0.2.1"), address("192.0.2.2"));
+        let here = address("192.0.2.1");
+        let there = address("192.0.2.2");
         let mut held: Vec<_> = (0..3).map(|_| addresses.link(here).unwrap()).collect();
         assert_eq!(addresses.link(here).err(), Some(Full::Address));
         assert!(addresses.link(there).is_ok());
@@ -184,7 +185,8 @@ mod tests {
 
     #[test]
     fn handshakes_of_one_address_have_a_rate_and_who_is_too_fast_is_told_when() {
-        let (addresses, now) = (addresses(1_000_000, 20), Instant::now());
+        let addresses = addresses(1_000_000, 20);
+        let now = Instant::now();
         let here = address("127.0.0.1");
         let held: Vec<_> = (0..500).filter_map(|_| addresses.link_at(here, now).ok()).collect();
         assert_eq!(held.len(), 200, "ten seconds' worth at once");

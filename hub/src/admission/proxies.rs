@@ -158,7 +158,8 @@ mod tests {
                 (ProxyHeader::XForwardedFor, "192.0.2.1", "10.0.0.7"),
                 (ProxyHeader::Forwarded, "for=192.0.2.1", "for=10.0.0.7"),
             ] {
-                let (word, second) = (word.as_bytes(), second.as_bytes());
+                let word = word.as_bytes();
+                let second = second.as_bytes();
                 let joined = [before, b", ", word].concat();
                 for lines in [&[&joined[..]][..], &[before, word], &[&joined[..], second]] {
                     let client = client_of_bytes(header, "10.0.0.1", lines);

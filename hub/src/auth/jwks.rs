@@ -57,7 +57,8 @@ struct KeyIn {
 /// It is no JWKS, or holds no key that can be used.
 pub fn read(text: &[u8]) -> Result<Read, String> {
     let set: SetIn<'_> = serde_json::from_slice(text).map_err(|error| format!("it is no JWKS: {error}"))?;
-    let (mut keys, mut passed_over) = (Vec::new(), Vec::new());
+    let mut keys = Vec::new();
+    let mut passed_over = Vec::new();
     for (at, key) in set.keys.iter().enumerate() {
         if keys.len() == KEYS_MAX {
             passed_over.push(format!("only the first {KEYS_MAX} keys are used"));

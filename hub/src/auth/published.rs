@@ -99,7 +99,8 @@ impl Published {
 
     /// Keeps the keys fresh until `stop`.
     pub async fn follow(&self, stop: CancellationToken) {
-        let (mut failures, mut told) = (0, String::new());
+        let mut failures = 0;
+        let mut told = String::new();
         loop {
             let done = match stop.run_until_cancelled(self.read()).await {
                 None => return,

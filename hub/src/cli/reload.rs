@@ -60,7 +60,9 @@ async fn patiently<T>(work: impl Future<Output = T>) -> T {
 
 fn tell(answer: &Value, screen: &mut Screen<'_>) -> io::Result<()> {
     let word = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
-    let (from, to, took) = (word("from"), word("to"), &answer["took_ms"]);
+    let from = word("from");
+    let to = word("to");
+    let took = &answer["took_ms"];
     let what = match (answer["dry_run"] == true, from == to) {
         (true, true) => format!("would change nothing about the chain {from}"),
         (true, false) => format!("would replace the chain {from} by {to}"),

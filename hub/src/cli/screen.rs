@@ -16,7 +16,8 @@ pub struct Screen<'s> {
 impl Screen<'_> {
     /// Runs a verb on the streams of this process. A reader that has gone away (`confab … | head`) is no error.
     pub fn of_process<T>(verb: impl FnOnce(&mut Screen<'_>) -> io::Result<T>) -> io::Result<Option<T>> {
-        let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+        let mut out = io::stdout().lock();
+        let mut err = io::stderr().lock();
         let colour = wants_colour(&io::stderr());
         let done = verb(&mut Screen { out: &mut out, err: &mut err, colour }).and_then(|done| {
             out.flush()?;

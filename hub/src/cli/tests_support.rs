@@ -17,7 +17,8 @@ impl Said {
         let file = folder.path().join("hub.toml");
         std::fs::write(&file, text).expect("the folder can be written to");
         let settings = SettingsArgs { config: Some(file), set: Vec::new() };
-        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let mut out = Vec::new();
+        let mut err = Vec::new();
         let exit =
             verb(&settings, &mut Screen { out: &mut out, err: &mut err, colour: false }).expect("buffers take all");
         let text = |bytes| String::from_utf8(bytes).expect("verbs write text");

@@ -18,7 +18,7 @@ pub fn expel(people: Arc<People>, rooms: Arc<Rooms>) -> PutOut {
             return;
         }
         let Change::Sanction(Sanction { room, until, reason, .. }) = change else {
-            return sessions.iter().for_each(|(_, here)| here.outbox.summon());
+            return sessions.iter().for_each(|(_, here)| here.outbox.wake());
         };
         let ban = Ban { room: room.clone(), until: *until, reason: reason.clone() };
         let signal = Signal::to_user(user.clone(), ban);
@@ -29,7 +29,7 @@ pub fn expel(people: Arc<People>, rooms: Arc<Rooms>) -> PutOut {
             }
             outbox.push(dialect.signal(&signal));
             match room {
-                Some(_) => outbox.summon(),
+                Some(_) => outbox.wake(),
                 None => outbox.close(Close::ForceDisconnect),
             }
         }
@@ -43,9 +43,9 @@ mod tests {
     use super::*;
     use crate::dialect::Dialect;
     use crate::outbox::{Drained, Frame, Outbox};
-    use crate::room::{Newcomer, Standing};
+    use crate::room::{JoinRequest, Standing};
     use confab_protocol::{Cursor, Room, UserId};
-    use confab_store::Keeps;
+    use confab_store::SanctionKind;
     use uuid::Uuid;
 
     fn queued(outbox: &Outbox) -> Vec<String> {
@@ -58,25 +58,30 @@ mod tests {
     /// Whatever the session is busy with, such as a client that reads slowly: it is not asked.
     #[test]
     fn who_is_banned_hears_nothing_more_before_their_session_has_looked_up() {
-        let (people, rooms) = (Arc::new(People::default()), Arc::new(Rooms::default()));
-        let (ada, lobby, client) = (UserId::new("ada").unwrap(), Room::new("lobby").unwrap(), Uuid::nil());
-        let (outbox, dialect) = (Arc::new(Outbox::new(10_000)), Dialect::NativeJson);
+        let people = Arc::new(People::default());
+        let rooms = Arc::new(Rooms::default());
+        let ada = UserId::new("ada").unwrap();
+        let lobby = Room::new("lobby").unwrap();
+        let client = Uuid::nil();
+        let outbox = Arc::new(Outbox::new(10_000));
+        let dialect = Dialect::NativeJson;
         let here = Here { client: "c".into(), outbox: outbox.clone(), dialect: dialect.clone() };
         assert!(people.came(&ada, 1, here, 1));
         let local = rooms.enter(&lobby);
         let place = Cursor::new(1, 0);
-        let newcomer =
-            Newcomer { session: 1, client, outbox: outbox.clone(), dialect, join_leave: false, given: false };
-        let ticket = local.join(newcomer);
+        let request =
+            JoinRequest { session: 1, client, outbox: outbox.clone(), dialect, join_leave: false, given: false };
+        let ticket = local.join(request);
         local.begin_at(place);
         assert_eq!(local.go_live(1, ticket, place, None), Standing::Live);
 
         let put_out = expel(people, rooms);
-        let (reason, by) = ("enough".to_owned(), "mia".to_owned());
-        let ban = Sanction { keeps: Keeps::Out, room: Some(lobby), user: ada, until: Some(9), reason, by, at: 0 };
+        let reason = "enough".to_owned();
+        let by = "mia".to_owned();
+        let ban = Sanction { kind: SanctionKind::Ban, room: Some(lobby), user: ada, until: Some(9), reason, by, at: 0 };
         put_out(&Change::Sanction(ban.clone()));
         assert!(!local.knows(1) && local.listeners() == 0);
-        assert!(outbox.summoned() && !outbox.summoned());
+        assert!(outbox.woken() && !outbox.woken());
         let told = queued(&outbox);
         let message = r#"{"type":"ban","room":"lobby","until":9,"reason":"enough"}"#;
         assert!(told.len() == 1 && told[0].contains(message), "{told:?}");

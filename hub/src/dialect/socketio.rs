@@ -10,4 +10,4 @@ pub use assemble::{Assembler, Bounds};
 pub use mapping::Mapping;
 pub use packet::{Kind, Malformed, Packet};
 pub use read::Reader;
-pub use write::{farewell, publication, refused, reply, signal, unsubscribed};
+pub use write::{close_frames, publication, refused, reply, signal, unsubscribed};

@@ -214,7 +214,8 @@ async fn post(polling: &Polling, request: Request, post_max: usize) -> Response 
 /// A body of at most so many bytes; `None`: it has more. Of those some are read all the same, for a client that is still
 /// sending does not look for an answer.
 async fn whole(mut body: Body, bytes_max: usize) -> Result<Option<Bytes>, axum::Error> {
-    let (mut read, mut bytes) = (BytesMut::new(), 0);
+    let mut read = BytesMut::new();
+    let mut bytes = 0;
     while let Some(frame) = body.frame().await {
         let Ok(part) = frame?.into_data() else { continue };
         bytes += part.len();

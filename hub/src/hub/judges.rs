@@ -34,7 +34,8 @@ pub async fn build_trial(
 
 /// The limits that decide how a chain checks what plugins say.
 fn checker(limits: &Limits) -> Arc<Check> {
-    let (depth, bytes_max) = (limits.json_depth, limits.body.bytes());
+    let depth = limits.json_depth;
+    let bytes_max = limits.body.bytes();
     Arc::new(move |body| {
         if body.as_str().len() > bytes_max {
             return Err(format!("it has more than {bytes_max} bytes"));

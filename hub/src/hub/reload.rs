@@ -190,7 +190,8 @@ impl Reloader {
         match done {
             Ok(Reloaded { from, to, plugins, rooms_changed, restart, warnings, tests, took_ms, .. }) => {
                 let Changes { added, changed, removed, kept } = plugins;
-                let (kept, tests) = (kept.len(), tests.len());
+                let kept = kept.len();
+                let tests = tests.len();
                 tracing::info!(
                     cause,
                     result,

@@ -65,7 +65,8 @@ impl Kafka {
     /// [`Error::Settings`] for options that librdkafka does not know, or that would take a promise away.
     pub fn connect(config: KafkaConfig) -> Result<Self, Error> {
         let client = producer_config(&config)?;
-        let (counters, health) = (Arc::default(), Arc::default());
+        let counters = Arc::default();
+        let health = Arc::default();
         let context = Producing { counters: Arc::clone(&counters), health: Arc::clone(&health) };
         let producer = client.create_with_context(context).map_err(|error| settings(&error))?;
         let (wake, woken) = mpsc::sync_channel(1);
@@ -111,7 +112,8 @@ impl Kafka {
     /// A full queue is [`Error::Refused`] at once; a record that could not be delivered in `delivery_timeout` is
     /// [`Error::Unknown`]. Dropping the future does not take the record back: it is delivered and counted all the same.
     pub async fn append(&self, record: &Record) -> Result<(), Error> {
-        let (id, version) = (record.event.id.to_string(), RECORD_VERSION.to_string());
+        let id = record.event.id.to_string();
+        let version = RECORD_VERSION.to_string();
         let headers = OwnedHeaders::new_with_capacity(3)
             .insert(Header { key: "id", value: Some(&id) })
             .insert(Header { key: "kind", value: Some(record.event.kind.as_str()) })
@@ -157,7 +159,8 @@ impl Kafka {
 
     /// The number of the newest generation that was ever opened; 0 before the first. Takes at most about a second.
     pub async fn newest_generation(&self) -> Result<u64, Error> {
-        let (inner, topic) = (Arc::clone(&self.inner), self.inner.config.generations_topic());
+        let inner = Arc::clone(&self.inner);
+        let topic = self.inner.config.generations_topic();
         let asked = tokio::task::spawn_blocking(move || {
             let found = inner.producer.load().client().fetch_watermarks(&topic, 0, END_TIMEOUT);
             found.map_err(|error| failed(format!("find the end of topic \"{topic}\""), error))
@@ -266,7 +269,8 @@ impl Inner {
             if partition.leader() < 0 {
                 return Err(format!("partition {} of topic \"{events}\" has no leader", partition.id()));
             }
-            let (in_sync, needed) = (partition.isr().len(), self.config.min_insync);
+            let in_sync = partition.isr().len();
+            let needed = self.config.min_insync;
             if i32::try_from(in_sync).is_ok_and(|in_sync| in_sync < needed) {
                 return Err(format!(
                     "partition {} of topic \"{events}\" has {in_sync} in-sync replicas and needs {needed}",

@@ -82,7 +82,8 @@ impl Memory {
                 entry.value = sum.to_string().into_bytes();
                 return Ok(sum);
             }
-            let (value, bytes) = (by.to_string().into_bytes(), key.len() + COUNTER_BYTES);
+            let value = by.to_string().into_bytes();
+            let bytes = key.len() + COUNTER_BYTES;
             kept.put(space, key, Entry { owner: space.owner, value, bytes, until: now + life })?;
             Ok(by)
         })

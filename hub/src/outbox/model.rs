@@ -51,8 +51,8 @@ struct Model {
     ended: bool,
     /// Frames of the moment that were put in while the session lived, and those that came out.
     passed: usize,
-    given_passing: Vec<usize>,
-    let_go: u64,
+    given_ephemeral: Vec<usize>,
+    dropped: u64,
 }
 
 impl Model {
@@ -70,16 +70,16 @@ impl Model {
     }
 
     fn given(&mut self, frames: &[Frame]) {
-        let mut passing = false;
+        let mut ephemeral = false;
         for frame in frames {
             match name(frame) {
                 ('e', number) => {
-                    assert!(!passing, "events leave first");
+                    assert!(!ephemeral, "events leave first");
                     assert_eq!(self.waiting.pop_front().map(|(waiting, _)| waiting), Some(number));
                 }
                 (_, number) => {
-                    passing = true;
-                    self.given_passing.push(number);
+                    ephemeral = true;
+                    self.given_ephemeral.push(number);
                 }
             }
         }
@@ -89,7 +89,8 @@ impl Model {
 proptest! {
     #[test]
     fn events_leave_whole_and_in_order_or_the_session_is_slow(steps in prop::collection::vec(step(), 1..120)) {
-        let (outbox, mut model) = (Outbox::new(BOUND), Model::default());
+        let outbox = Outbox::new(BOUND);
+        let mut model = Model::default();
         let mut frames = Vec::new();
         for (number, step) in steps.into_iter().chain([Step::Drain; 4]).enumerate() {
             match step {
@@ -122,10 +123,10 @@ proptest! {
             let held: usize = model.waiting.iter().map(|(_, len)| len).sum();
             prop_assert_eq!(outbox.bytes(), held);
             prop_assert!(held <= BOUND, "{} bytes wait", held);
-            model.let_go += outbox.take_let_go();
+            model.dropped += outbox.take_dropped();
         }
         prop_assert!(model.waiting.is_empty(), "everything has left, or the session was slow");
-        prop_assert!(model.given_passing.is_sorted());
-        prop_assert_eq!(model.given_passing.len() + model.let_go as usize, model.passed, "none is let go uncounted");
+        prop_assert!(model.given_ephemeral.is_sorted());
+        prop_assert_eq!(model.given_ephemeral.len() + model.dropped as usize, model.passed, "none is let go uncounted");
     }
 }

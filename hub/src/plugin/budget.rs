@@ -90,7 +90,8 @@ impl Budget {
     /// which no tick interrupts.
     pub async fn cover<T>(&self, work: impl Future<Output = wasmtime::Result<T>>) -> Result<T, Failed> {
         // Most calls never wait, and need no timer.
-        let (mut work, mut timer) = (pin!(work), pin!(None::<tokio::time::Sleep>));
+        let mut work = pin!(work);
+        let mut timer = pin!(None::<tokio::time::Sleep>);
         poll_fn(|context| {
             if let Poll::Ready(result) = work.as_mut().poll(context) {
                 return Poll::Ready(result.map_err(Failed::Error));

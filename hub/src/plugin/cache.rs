@@ -35,7 +35,7 @@ pub struct Entry {
 pub struct Key(String);
 
 impl Key {
-    /// The key of a component with this hash; where it is a picture of a configured instance, its settings and memory are part
+    /// The key of a component with this hash; where it is a snapshot of a configured instance, its settings and memory are part
     /// of what it is made from.
     pub fn new(hash: &str, configured: Option<(&str, usize)>, engine: &Engine) -> Self {
         let mut hasher = Blake(blake3::Hasher::new());
@@ -173,7 +173,8 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_found_again_and_only_under_its_own_key() {
-        let (engine, folder) = (Engine::new(1).unwrap(), tempfile::tempdir().unwrap());
+        let engine = Engine::new(1).unwrap();
+        let folder = tempfile::tempdir().unwrap();
         let cache = Cache::open(Some(&folder.path().join("new")));
         let key = |settings| Key::new("hash", Some((settings, 1)), &engine);
         cache.put(&key("{}"), &entry(&engine));
@@ -184,7 +185,8 @@ mod tests {
 
     #[test]
     fn a_damaged_entry_is_not_run() {
-        let (engine, folder) = (Engine::new(1).unwrap(), tempfile::tempdir().unwrap());
+        let engine = Engine::new(1).unwrap();
+        let folder = tempfile::tempdir().unwrap();
         let cache = Cache::open(Some(folder.path()));
         let key = Key::new("hash", None, &engine);
         cache.put(&key, &entry(&engine));

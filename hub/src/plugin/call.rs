@@ -27,9 +27,11 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Starts an instance, and configures it unless the module is a picture of one that was.
+    /// Starts an instance, and configures it unless the module is a snapshot of one that was.
     pub async fn start(module: &Module, observer: &Arc<dyn Observer>, budget: &Budget) -> Result<Self, Fault> {
-        let (name, bounds, grants) = (&module.name, module.bounds, &module.grants);
+        let name = &module.name;
+        let bounds = module.bounds;
+        let grants = &module.grants;
         let mut store = store(&module.engine, name, bounds, grants, observer, budget);
         let started = budget.cover(module.linked.begin(&mut store)).await;
         let (_, exports) = started.map_err(|failed| store.data().fault(failed, Fault::Unavailable))?;

@@ -2,7 +2,7 @@
 
 use super::breaker::{Breaker, BreakerState, Change, Outcome, Skip};
 use super::pool::{Answer, Pool};
-use super::{Approved, Check, Consequence, Decision, EventContext, Fault, Judged, Observer, Verdict};
+use super::{Approved, Check, Decision, EventContext, Fault, Judged, Observer, RequestedEffect, Verdict};
 use crate::kv::Kv;
 use crate::log_limit::LogLimit;
 use confab_config::{JudgedKind, OnFault, Patterns, PluginConfig};
@@ -107,7 +107,7 @@ pub fn judged_kind(kind: Kind) -> JudgedKind {
 struct SoFar {
     trail: Trail,
     /// What was asked for besides.
-    asked: Vec<Consequence>,
+    asked: Vec<RequestedEffect>,
 }
 
 /// What follows from a step.
@@ -190,12 +190,12 @@ impl Chain {
             if shadow {
                 continue;
             }
-            event = match follow(member, said, event, &mut so_far) {
+            event = match apply_verdict(member, said, event, &mut so_far) {
                 Next::Ask(event) => event,
                 Next::End(judged) => return judged,
             };
         }
-        Judged::Approved(Approved { event, trail: so_far.trail, consequences: so_far.asked })
+        Judged::Approved(Approved { event, trail: so_far.trail, requested: so_far.asked })
     }
 
     /// What the plugin says, or that its breaker is open.
@@ -240,7 +240,9 @@ impl Chain {
 
     /// Puts a step into the metrics and, where somebody might look, the log.
     fn tell(&self, member: &Member, shadow: bool, said: &Result<Verdict, Fault>, micros: u64, event: &Event) {
-        let (plugin, room, id) = (member.name.as_str(), &event.room, event.id);
+        let plugin = member.name.as_str();
+        let room = &event.room;
+        let id = event.id;
         if let Err(Fault::Open | Fault::Paused) = said {
             member.pool.module().tally.skipped();
             return self.observer.skipped(plugin);
@@ -266,7 +268,8 @@ impl Chain {
     /// One log line for each change of a breaker, and the metric.
     fn changed(&self, member: &Member, sender: &str, change: Option<Change>) {
         let Some(change) = change else { return };
-        let (plugin, on_fault) = (member.name.as_str(), member.on_fault);
+        let plugin = member.name.as_str();
+        let on_fault = member.on_fault;
         if let Change::SenderPaused { pause } = change {
             self.observer.sender_paused(plugin);
             if let Some(left_out) = member.log_limit.may_write() {
@@ -316,10 +319,10 @@ fn fits(event: &Event, kind: JudgedKind, verdict: Verdict) -> Result<Verdict, Fa
 }
 
 /// Does to the event what the plugin said, or what its `on_fault` says where it failed.
-fn follow(member: &Member, said: Result<Verdict, Fault>, mut event: Event, so_far: &mut SoFar) -> Next {
+fn apply_verdict(member: &Member, said: Result<Verdict, Fault>, mut event: Event, so_far: &mut SoFar) -> Next {
     let plugin = member.name.clone();
     let said = said.map(|Verdict { decision, effects }| {
-        so_far.asked.extend(effects.into_iter().map(|effect| Consequence { plugin: plugin.clone(), effect }));
+        so_far.asked.extend(effects.into_iter().map(|effect| RequestedEffect { plugin: plugin.clone(), effect }));
         decision
     });
     let mut so_far = || (std::mem::take(&mut so_far.trail), std::mem::take(&mut so_far.asked));
@@ -335,20 +338,20 @@ fn follow(member: &Member, said: Result<Verdict, Fault>, mut event: Event, so_fa
         }
         (Err(_), OnFault::Pass) => return Next::Ask(event),
         (Ok(Decision::Reject { code, reason, details }), _) => {
-            let (trail, consequences) = so_far();
-            Judged::Refused(Refusal::Plugin { code, reason, details }, trail, consequences)
+            let (trail, requested) = so_far();
+            Judged::Refused(Refusal::Plugin { code, reason, details }, trail, requested)
         }
         (Ok(Decision::Hold { reason }), _) => {
-            let (trail, consequences) = so_far();
-            Judged::Held { event, plugin, told: reason.clone(), reason, trail, consequences }
+            let (trail, requested) = so_far();
+            Judged::Held { event, plugin, told: reason.clone(), reason, trail, requested }
         }
         (Err(_), OnFault::Reject) => {
-            let (trail, consequences) = so_far();
-            Judged::Refused(Refusal::PluginFault { plugin }, trail, consequences)
+            let (trail, requested) = so_far();
+            Judged::Refused(Refusal::PluginFault { plugin }, trail, requested)
         }
         (Err(fault), OnFault::Hold) => {
-            let ((trail, consequences), reason) = (so_far(), format!("the plugin failed: {fault}"));
-            Judged::Held { event, plugin, told: String::new(), reason, trail, consequences }
+            let ((trail, requested), reason) = (so_far(), format!("the plugin failed: {fault}"));
+            Judged::Held { event, plugin, told: String::new(), reason, trail, requested }
         }
     })
 }

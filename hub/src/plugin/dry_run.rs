@@ -1,6 +1,6 @@
 //! Rehearsals: an event judged by a chain although nobody will hear it, and the `[[test]]` tables of hub.toml.
 
-use super::{Chain, Consequence, Effect, EventContext, Judged, Origin};
+use super::{Chain, Effect, EventContext, Judged, Origin, RequestedEffect};
 use confab_config::{ChainTest, JudgedKind, Path, Problem};
 use confab_protocol::{Annotations, Body, Event, EventId, Key, Kind, Room, Sender, Trail, UserId, VerdictName};
 use serde::Serialize;
@@ -42,8 +42,8 @@ pub struct ShownEffect {
     pub room: Option<Room>,
 }
 
-impl From<Consequence> for ShownEffect {
-    fn from(Consequence { plugin, effect }: Consequence) -> Self {
+impl From<RequestedEffect> for ShownEffect {
+    fn from(RequestedEffect { plugin, effect }: RequestedEffect) -> Self {
         let name = effect.name();
         let (text, seconds, room) = match effect {
             Effect::Notice(text) | Effect::Flag(text) => (text, None, None),
@@ -122,7 +122,7 @@ pub async fn dry_run(
         trail: Trail::default(),
     };
     let before = event.body.clone();
-    let besides = |consequences: Vec<Consequence>| consequences.into_iter().map(ShownEffect::from).collect();
+    let besides = |requested: Vec<RequestedEffect>| requested.into_iter().map(ShownEffect::from).collect();
     match chain.dry_run(event, context).await {
         Judged::Approved(approved) => {
             let left = approved.event.body.text();
@@ -130,15 +130,17 @@ pub async fn dry_run(
             let verdict = if same { VerdictName::Accept } else { VerdictName::Replace };
             let has_a_body = before != Body::null(); // a join has none, and nothing to print
             let left = left.or_else(|| has_a_body.then(|| approved.event.body.as_str().to_owned()));
-            let (annotations, effects) = (approved.event.annotations, besides(approved.consequences));
+            let annotations = approved.event.annotations;
+            let effects = besides(approved.requested);
             Outcome { verdict, text: left, annotations, effects, trail: approved.trail, ..none }
         }
-        Judged::Refused(refusal, trail, consequences) => {
-            let (code, reason) = (Some(refusal.code()), Some(refusal.message().into_owned()));
-            Outcome { verdict: VerdictName::Reject, code, reason, effects: besides(consequences), trail, ..none }
+        Judged::Refused(refusal, trail, requested) => {
+            let code = Some(refusal.code());
+            let reason = Some(refusal.message().into_owned());
+            Outcome { verdict: VerdictName::Reject, code, reason, effects: besides(requested), trail, ..none }
         }
-        Judged::Held { reason, trail, consequences, .. } => {
-            let effects = besides(consequences);
+        Judged::Held { reason, trail, requested, .. } => {
+            let effects = besides(requested);
             Outcome { verdict: VerdictName::Hold, reason: Some(reason), effects, trail, ..none }
         }
     }
@@ -157,7 +159,8 @@ pub async fn run_tests(chain: &Chain, tests: &[ChainTest]) -> Vec<TestResult> {
             }
             Err(error) => vec![error.to_string()],
         };
-        let (room, send) = (test.room.clone(), test.send.clone());
+        let room = test.room.clone();
+        let send = test.send.clone();
         done.push(TestResult { room, send, ok: differences.is_empty(), differences });
     }
     done

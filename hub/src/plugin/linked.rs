@@ -54,7 +54,8 @@ impl Linked {
             let found = instance.get_func(&mut *store, index);
             found.ok_or_else(|| wasmtime::format_err!("an export of the component is gone"))
         };
-        let (configure, judge) = (function(&self.configure)?, function(&self.judge)?);
+        let configure = function(&self.configure)?;
+        let judge = function(&self.judge)?;
         // SAFETY: `Complete::new` found functions of these names and of the contract's types, which are those of the two
         // aliases, in an instance of this component; all of its instances have the same.
         #[allow(unsafe_code, reason = "what was checked once is not checked for every instance; see SAFETY")]

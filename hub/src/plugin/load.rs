@@ -99,7 +99,8 @@ impl Chain {
     /// Builds the chain that takes this one's place, beside it. Plugins whose module, settings and limits are the same are
     /// handed on with their instances; all others are loaded and tried like at the start.
     pub async fn rebuild(&self, config: &Config, base_dir: &Path) -> Result<(Self, Vec<String>), Error> {
-        let (check, observer) = (Arc::clone(&self.check), Arc::clone(&self.observer));
+        let check = Arc::clone(&self.check);
+        let observer = Arc::clone(&self.observer);
         assemble(config, base_dir, check, observer, Outside { kv: &self.kv, fake: None }, &self.members).await
     }
 
@@ -188,7 +189,7 @@ async fn load_all(
     }
     // One more for each plugin than may run: the one that is about to take another's place. What is handed on stays on
     // the engine that it was loaded for, which goes with the last plugin on it.
-    let of_one = |plugin: &PluginConfig| pool::places() + Grants::waiting_max(&plugin.capabilities) + 1;
+    let of_one = |plugin: &PluginConfig| pool::permits() + Grants::waiting_max(&plugin.capabilities) + 1;
     let fresh = config.plugin.iter().filter(|(name, _)| !members.contains_key(*name));
     let engine =
         Engine::new(fresh.map(|(_, plugin)| of_one(plugin)).sum()).map_err(|error| Error::Engine(error.into()))?;
@@ -239,7 +240,8 @@ struct Surroundings<'a> {
 async fn load(name: &str, config: &PluginConfig, with: &Surroundings<'_>) -> Result<(Member, Option<String>), Error> {
     let file = with.base_dir.join(&config.module);
     let job = (name.to_owned(), file.clone(), config.clone(), with.engine.clone(), with.cache.clone());
-    let (kv, fake) = (with.outside.kv, with.outside.fake);
+    let kv = with.outside.kv;
+    let fake = with.outside.fake;
     let grants = Grants::new(name, &config.capabilities, kv, &with.emit_rules, fake);
     // Compiling takes a processor for tens of milliseconds: not on a thread that serves sessions.
     let runtime = tokio::runtime::Handle::current();

@@ -93,7 +93,7 @@ pub struct Module {
     pub hash: String,
     /// The component, compiled and linked.
     pub linked: Linked,
-    /// Its instances start configured: it is a picture of one that was.
+    /// Its instances start configured: it is a snapshot of one that was.
     pub configured: bool,
     /// The engine it was compiled for.
     pub engine: Engine,
@@ -112,7 +112,7 @@ pub struct Module {
 }
 
 impl Module {
-    /// Reads, checks, compiles and links a module; where that pays, it becomes a picture of a configured instance first. Takes
+    /// Reads, checks, compiles and links a module; where that pays, it becomes a snapshot of a configured instance first. Takes
     /// tens of milliseconds of a processor, or a few seconds for a scripting language, unless the cache
     /// knows it.
     pub async fn load(
@@ -135,7 +135,8 @@ impl Module {
         if !grants.is_trial() {
             settings::check(&bytes, &config.settings).map_err(Error::Settings)?;
         }
-        let (name, settings) = (Arc::<str>::from(name), table_to_json(&config.settings).to_string());
+        let name = Arc::<str>::from(name);
+        let settings = table_to_json(&config.settings).to_string();
         let pictured = is_pictured(config, bytes.len());
         let key = Key::new(&hash, pictured.then_some((&*settings, config.memory.bytes())), &engine);
         let entry = match cache.get(&key, &engine) {
@@ -178,12 +179,12 @@ pub fn bounds(config: &PluginConfig) -> Bounds {
     Bounds { memory: config.memory.bytes(), output, handed }
 }
 
-/// The largest component that is made a picture although its instances live on. For a plugin in Rust that takes milliseconds,
+/// The largest component that is made a snapshot although its instances live on. For a plugin in Rust that takes milliseconds,
 /// and its instances share what they only read; for a scripting language's runtime it takes seconds.
 const PICTURE_BYTES_MAX: usize = 4 << 20;
 
-/// Whether instances start from a picture of a configured one: where every message gets an instance of its own, and where a
-/// picture is cheap.
+/// Whether instances start from a snapshot of a configured one: where every message gets an instance of its own, and where a
+/// snapshot is cheap.
 fn is_pictured(config: &PluginConfig, bytes: usize) -> bool {
     config.isolation == Isolation::Message || bytes <= PICTURE_BYTES_MAX
 }
@@ -203,22 +204,22 @@ async fn compile(
     if !is_pictured(config, bytes.len()) {
         return compiled(bytes, false);
     }
-    match snapshot::take(bytes, name, settings, config, &sitting(bytes.len(), engine)).await {
-        Ok(picture) => compiled(&picture, true),
+    match snapshot::take(bytes, name, settings, config, &snapshot_engine(bytes.len(), engine)).await {
+        Ok(snapshot) => compiled(&snapshot, true),
         Err(snapshot::Error::Module(error)) => Err(error.into()),
         Err(snapshot::Error::Fault(fault)) => Err(LoadError::Start(fault)),
         Err(snapshot::Error::Unsuitable(why)) => {
             // What is no component at all is told so here.
             let entry = compiled(bytes, false)?;
-            debug!(plugin = &**name, why, "no picture can be taken of a configured instance: each is configured");
+            debug!(plugin = &**name, why, "no snapshot can be taken of a configured instance: each is configured");
             Ok(entry)
         }
     }
 }
 
-/// The engine where a plugin sits for its picture. It runs once, so code that is quickly compiled will do; a scripting
+/// The engine that a plugin runs on for its snapshot. It runs once, so code that is quickly compiled will do; a scripting
 /// language's runtime does so much when it starts that it needs better code to be in time.
-fn sitting(bytes: usize, engine: &Engine) -> Engine {
+fn snapshot_engine(bytes: usize, engine: &Engine) -> Engine {
     let draft = (bytes <= PICTURE_BYTES_MAX).then(Engine::for_drafts).and_then(Result::ok);
     draft.unwrap_or_else(|| engine.clone())
 }
@@ -243,7 +244,8 @@ pub fn check_imports(
             return Err(Error::Version { found: version.into() });
         }
     }
-    let (mut missing, mut interfaces) = (Vec::new(), Vec::new());
+    let mut missing = Vec::new();
+    let mut interfaces = Vec::new();
     for (import, item) in ty.imports(engine) {
         let interface = ours(import).and_then(|rest| rest.split('@').next().map(str::to_owned));
         if interface.as_deref() == Some("types") {
@@ -263,7 +265,8 @@ pub fn check_imports(
     if missing.is_empty() {
         return Ok(());
     }
-    let (interfaces, line) = (interfaces.join(", "), capability::line(&config.capabilities, &missing));
+    let interfaces = interfaces.join(", ");
+    let line = capability::line(&config.capabilities, &missing);
     Err(Error::NotGranted { plugin: name.into(), interfaces, line })
 }
 

@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// How long a call may wait for one of its plugin's places. It is not the plugin's time: the plugin's clock starts when it
+/// How long a call may wait for one of its plugin's permits. It is not the plugin's time: the plugin's clock starts when it
 /// is asked, so that a burst of messages waits for a moment and is not blamed on the plugin.
-pub const PLACE_WAIT: Duration = Duration::from_secs(1);
+pub const PERMIT_WAIT: Duration = Duration::from_secs(1);
 
 /// How many calls of one plugin may run at once, beside those that may wait for others ([`Module::waiting`]). Judging is work
 /// for a processor: more calls than a few for each would only make all of them late.
-pub fn places() -> usize {
+pub fn permits() -> usize {
     (2 * std::thread::available_parallelism().map_or(1, usize::from)).max(4)
 }
 
@@ -25,9 +25,9 @@ pub fn places() -> usize {
 pub struct Answer {
     /// What it said.
     pub said: Result<Verdict, Fault>,
-    /// How long the call took, in microseconds, the wait for a place not counted.
+    /// How long the call took, in microseconds, the wait for a permit not counted.
     pub micros: u64,
-    /// How long it waited for a place, in microseconds.
+    /// How long it waited for a permit, in microseconds.
     pub waited: u64,
     /// When it was there.
     pub at: Instant,
@@ -38,8 +38,8 @@ pub struct Pool {
     module: Module,
     isolation: Isolation,
     observer: Arc<dyn Observer>,
-    places: Semaphore,
-    /// Instances that wait to be asked again. Never more than there are places: each came from one.
+    permits: Semaphore,
+    /// Instances that wait to be asked again. Never more than there are permits: each came from one.
     idle: Mutex<Vec<Instance>>,
 }
 
@@ -59,8 +59,8 @@ impl Pool {
             Isolation::Worker => vec![first],
             Isolation::Message => Vec::new(),
         };
-        let places = Semaphore::new(places() + module.waiting);
-        Ok((Self { module, isolation, observer, places, idle: Mutex::new(idle) }, took))
+        let permits = Semaphore::new(permits() + module.waiting);
+        Ok((Self { module, isolation, observer, permits, idle: Mutex::new(idle) }, took))
     }
 
     /// The module.
@@ -68,26 +68,26 @@ impl Pool {
         &self.module
     }
 
-    /// Asks the plugin about an event: as soon as there is a place, at most [`PLACE_WAIT`] from `now`. If the caller goes
+    /// Asks the plugin about an event: as soon as there is a permit, at most [`PERMIT_WAIT`] from `now`. If the caller goes
     /// away meanwhile, so does the instance.
     pub async fn judge(&self, event: &Event, context: &EventContext, check: &Check, now: Instant) -> Answer {
         // Reading the clock costs as much as much of a call: it is read where time may have passed.
-        let (place, begin) = match self.places.try_acquire() {
-            Ok(place) => (Some(place), now),
-            Err(_) => (self.place().await, Instant::now()),
+        let (permit, begin) = match self.permits.try_acquire() {
+            Ok(permit) => (Some(permit), now),
+            Err(_) => (self.permit().await, Instant::now()),
         };
         let waited = micros(begin - now);
-        let Some(_place) = place else {
-            return Answer { said: Err(Fault::Busy(PLACE_WAIT)), micros: 0, waited, at: begin };
+        let Some(_permit) = permit else {
+            return Answer { said: Err(Fault::Busy(PERMIT_WAIT)), micros: 0, waited, at: begin };
         };
         let said = self.ask(event, context, check, begin).await;
         let at = Instant::now();
         Answer { said, micros: micros(at - begin), waited, at }
     }
 
-    /// A place, if one becomes free in time. Who asked first gets it first.
-    async fn place(&self) -> Option<SemaphorePermit<'_>> {
-        tokio::time::timeout(PLACE_WAIT, self.places.acquire()).await.ok()?.ok()
+    /// A permit, if one becomes free in time. Who asked first gets it first.
+    async fn permit(&self) -> Option<SemaphorePermit<'_>> {
+        tokio::time::timeout(PERMIT_WAIT, self.permits.acquire()).await.ok()?.ok()
     }
 
     async fn ask(
@@ -97,7 +97,8 @@ impl Pool {
         check: &Check,
         begin: Instant,
     ) -> Result<Verdict, Fault> {
-        let (bytes, most) = (contract::size(event, context), self.module.bounds.memory / 2);
+        let bytes = contract::size(event, context);
+        let most = self.module.bounds.memory / 2;
         if bytes > most {
             return Err(Fault::Input { bytes, most });
         }

@@ -1,4 +1,4 @@
-//! A picture of a configured instance's memory, made a module of its own: its instances start configured.
+//! A snapshot of a configured instance's memory, made a module of its own: its instances start configured.
 //!
 //! The plugin runs once, with nothing to ask the host for and within its bounds; then wizer writes what its memory holds into
 //! the component. Whatever is random in that memory (the seeds of hash tables) is the same in every later instance.
@@ -16,7 +16,7 @@ use wasmtime::Store;
 use wasmtime::component::{Component, ComponentNamedList, Instance, Lift, Linker, WasmList};
 use wasmtime_wizer::{ComponentInstanceState, Wizer};
 
-/// Why there is no picture.
+/// Why there is no snapshot.
 pub enum Error {
     /// It can only be started the long way; why.
     Unsuitable(String),
@@ -47,7 +47,8 @@ pub async fn take(
     // What lacks the contract's exports is told so when it is linked in earnest.
     let linked = Linked::new(pre).map_err(unsuitable)?;
 
-    let (bounds, budget) = (module::bounds(config), Budget::from_now(START_TIMEOUT));
+    let bounds = module::bounds(config);
+    let budget = Budget::from_now(START_TIMEOUT);
     let observer: Arc<dyn super::Observer> = Arc::new(());
     let bounds = Bounds { handed: usize::MAX >> 1, ..bounds };
     let mut store = guest::store(engine, name, bounds, &Grants::default(), &observer, &budget);

@@ -25,7 +25,8 @@ impl Ticker {
     /// Starts the thread.
     pub fn start(engine: &wasmtime::Engine) -> std::io::Result<Self> {
         let running = Arc::new(AtomicUsize::new(0));
-        let (engine, counted) = (engine.weak(), Arc::clone(&running));
+        let engine = engine.weak();
+        let counted = Arc::clone(&running);
         let handle = thread::Builder::new().name("plugin-ticker".into()).spawn(move || {
             let mut idle = 0;
             while let Some(engine) = engine.upgrade() {

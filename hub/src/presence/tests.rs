@@ -39,10 +39,12 @@ async fn everybody_who_asks_in_the_same_moment_gets_the_same_look_and_rooms_are_
     let (timeline, _) = Memory::open(MemoryOptions::default(), Arc::new(Nothing), Arc::new(Nothing));
     let (presence, _changes) = Presence::new(timeline, RoomRules::new(&config));
     for n in 0..20_u32 {
-        let (user, client) = (UserId::new(format!("user-{}", n % 5)).unwrap(), Key::fresh().to_string());
+        let user = UserId::new(format!("user-{}", n % 5)).unwrap();
+        let client = Key::fresh().to_string();
         presence.came(&room("lobby"), n.into(), Present { user, client, info: None });
     }
-    let (lobby, now) = (room("lobby"), Instant::now());
+    let lobby = room("lobby");
+    let now = Instant::now();
     let there = presence.look(&lobby).await.unwrap();
     assert_eq!((there.clients, there.users, there.some.len()), (20, 5, 20));
     let first = presence.shared(&lobby, now);

@@ -15,7 +15,8 @@ impl Publisher {
         if actor.client.is_none() {
             return Ok(());
         }
-        let (room, user) = (&sending.draft.room, &actor.user);
+        let room = &sending.draft.room;
+        let user = &actor.user;
         let moderators_only = self.rules.settings(room.as_str()).begin == BeginRule::Moderators;
         let closed = moderators_only && !actor.roles.iter().any(|role| role == MODERATOR);
         let wait = self.user_limits.may_not_begin(user);

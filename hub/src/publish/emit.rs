@@ -102,7 +102,8 @@ impl Publisher {
                         tracing::debug!(plugin, %room, event = %id, %key, "plugin message published");
                     }
                     Err(refusal) => {
-                        let (refused, why) = (refusal.name(), refusal.message());
+                        let refused = refusal.name();
+                        let why = refusal.message();
                         self.telemetry.plugins.effect(&plugin, "say", "failed");
                         if let Some(left_out) = self.emits.may_log_refusal() {
                             tracing::warn!(plugin, %room, %key, refused, why = &*why, left_out, "plugin message refused");

@@ -1,9 +1,9 @@
 //! Setting an event aside for a moderator, and what became of one that was.
 
-use super::follow::Fate;
+use super::effects::EventOutcome;
 use super::{HELD_RETRY, Publisher, Receipt, approved_key};
 use crate::limits::Limited;
-use crate::plugin::Consequence;
+use crate::plugin::RequestedEffect;
 use crate::timeline::{Known, Outcome};
 use confab_protocol::{Event, EventId, Held, HeldState, Refusal};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ impl Publisher {
         draft: &Event,
         held: Held,
         told: String,
-        consequences: Vec<Consequence>,
+        requested: Vec<RequestedEffect>,
     ) -> Result<Receipt, Refusal> {
         let id = held.id();
         let standing = match self.store.hold(&held, self.limits.user_held).await {
@@ -36,7 +36,7 @@ impl Publisher {
         };
         let refusal = Refusal::Held { id: standing, reason: told };
         match self.remember(draft, &refusal).await {
-            None if standing == id => self.follow(&held.event, Fate::Held, consequences),
+            None if standing == id => self.apply_effects(&held.event, EventOutcome::Held, requested),
             None => {}
             Some(first) => {
                 if standing == id && !is_held_as(&first, id) {

@@ -1,6 +1,6 @@
 //! The last step of a send: its pending entry is removed, in the generation in which it was placed.
 
-use super::{Publisher, Stage, Turn, receipt};
+use super::{Publisher, SendState, Turn, receipt};
 use crate::backoff::Backoff;
 use crate::plugin::Approved;
 use crate::timeline::{Placed, Settled};
@@ -15,14 +15,14 @@ const SETTLE_AGAIN: RangeInclusive<Duration> = Duration::from_millis(100)..=Dura
 
 impl Publisher {
     #[tracing::instrument(level = "trace", skip_all)]
-    pub(super) async fn settle(self: &Arc<Self>, placed: Placed) -> Result<Stage, Refusal> {
-        let Some(pending) = &placed.pending else { return Ok(Stage::Done(receipt(&placed.record))) };
+    pub(super) async fn settle(self: &Arc<Self>, placed: Placed) -> Result<SendState, Refusal> {
+        let Some(pending) = &placed.pending else { return Ok(SendState::Done(receipt(&placed.record))) };
         match self.timeline.settle(pending).await {
-            Ok(Settled::Done) => Ok(Stage::Done(receipt(&placed.record))),
+            Ok(Settled::Done) => Ok(SendState::Done(receipt(&placed.record))),
             // Redis began anew meanwhile and may have forgotten it: the event is told again, same id and key.
             Ok(Settled::Stale) => {
                 let record = placed.record.as_ref().clone();
-                Ok(Stage::Judged(Approved { event: record.event, trail: record.trail, consequences: Vec::new() }))
+                Ok(SendState::Judged(Approved { event: record.event, trail: record.trail, requested: Vec::new() }))
             }
             // It is durable. Whether listeners of a new order must hear it again is not known yet: that is seen to beside
             // the answer. Where a new order may have begun that does not know its key, a receipt might be one of two.
@@ -31,7 +31,7 @@ impl Publisher {
                     tracing::warn!(id = %placed.record.event.id, %error, left_out, "could not settle yet");
                 }
                 let answer = match self.timeline.may_answer_for(pending) {
-                    true => Ok(Stage::Done(receipt(&placed.record))),
+                    true => Ok(SendState::Done(receipt(&placed.record))),
                     false => Err(Refusal::Unknown),
                 };
                 self.tasks.spawn(self.clone().see_through(placed));
@@ -58,7 +58,7 @@ impl Publisher {
                     Err(_) => {} // still away; the timeline says so itself
                 }
             };
-            let approved = Approved { event: stale.event, trail: stale.trail, consequences: Vec::new() };
+            let approved = Approved { event: stale.event, trail: stale.trail, requested: Vec::new() };
             if let Err(refusal) = self.carry(approved, Turn::free()).await {
                 tracing::warn!(id = %placed.record.event.id, refusal = refusal.name(), "could not place an event again");
             }

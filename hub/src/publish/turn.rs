@@ -86,7 +86,8 @@ mod tests {
     }
 
     fn three() -> (Turns, Room, [Turn; 3]) {
-        let (mut turns, room) = (Turns::default(), Room::new("lobby").unwrap());
+        let mut turns = Turns::default();
+        let room = Room::new("lobby").unwrap();
         let turn = [turns.next(&room), turns.next(&room), turns.next(&room)];
         (turns, room, turn)
     }

@@ -12,7 +12,7 @@ use crate::dialect::command::{Joined, Recovery, Since};
 use crate::outbox::SessionId;
 use crate::outbox::{Frame, Outbox};
 use crate::room::page_cache::weigh;
-use crate::room::{LocalRoom, Newcomer, Standing, Ticket};
+use crate::room::{JoinRequest, LocalRoom, Standing, Ticket};
 use confab_protocol::{Cursor, Refusal, Room};
 use std::sync::Arc;
 
@@ -54,12 +54,14 @@ impl Recoverer {
     pub async fn join(
         self: &Arc<Self>,
         permit: &Permit,
-        who: Newcomer,
+        who: JoinRequest,
         since: Option<Since>,
         rooms: usize,
     ) -> Result<Joining, Refusal> {
         let name = permit.room();
-        let (session, outbox, dialect) = (who.session, who.outbox.clone(), who.dialect.clone());
+        let session = who.session;
+        let outbox = who.outbox.clone();
+        let dialect = who.dialect.clone();
         let (room, ticket) = self.listen(name, who).await?;
         let bytes = REPLY_BYTES_MAX.min(outbox.left() / 4) / rooms.max(1);
         match self.catch_up(&room, since, bytes).await {
@@ -75,7 +77,7 @@ impl Recoverer {
         }
     }
 
-    async fn listen(&self, name: &Room, who: Newcomer) -> Result<(Arc<LocalRoom>, Ticket), Refusal> {
+    async fn listen(&self, name: &Room, who: JoinRequest) -> Result<(Arc<LocalRoom>, Ticket), Refusal> {
         let session = who.session;
         loop {
             let room = self.rooms.enter(name);
@@ -115,7 +117,8 @@ impl Recoverer {
         if at.epoch != top.epoch || at > top || top.offset - at.offset > recoverable {
             return Box::pin(self.incomplete(room)).await;
         }
-        let (mut missed, mut taken) = (Vec::new(), 0);
+        let mut missed = Vec::new();
+        let mut taken = 0;
         while at < top {
             let _bringing = self.bringing.acquire().await;
             let (page, run) = match self.next(room, at).await {
@@ -143,7 +146,8 @@ impl Recoverer {
     }
 
     async fn incomplete(&self, room: &Arc<LocalRoom>) -> Result<Joined, Refusal> {
-        let (cursor, oldest) = (self.top(room).await?, self.oldest(room).await?);
+        let cursor = self.top(room).await?;
+        let oldest = self.oldest(room).await?;
         Ok(Joined { cursor, missed: Vec::new(), recovery: Recovery::Incomplete { oldest }, ttl: None })
     }
 }
@@ -155,7 +159,7 @@ impl Way {
         loop {
             let brought = {
                 let _paced = self.outbox.paced.lock().await;
-                if !self.outbox.roomy().await {
+                if !self.outbox.has_room().await {
                     return; // the session is ending
                 }
                 self.bring_page(at).await
@@ -185,7 +189,8 @@ impl Way {
             Ok(Next::Lost) => return Err("what comes next cannot be read any more"),
             Err(refusal) => return Err(refusal.name()),
         };
-        let (mut left, mut end) = (self.outbox.left() / 2, run.start);
+        let mut left = self.outbox.left() / 2;
+        let mut end = run.start;
         let frames = page.frames(&self.dialect);
         while end < run.end && (end == run.start || frames[end].len() <= left) {
             left = left.saturating_sub(frames[end].len());

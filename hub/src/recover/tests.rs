@@ -96,7 +96,8 @@ impl World {
 
     /// Everything before or after a place, page by page.
     async fn all(&self, since: Option<(u64, u64)>, reverse: bool, limit: usize) -> Vec<(u64, u64)> {
-        let (mut since, mut all) = (since, Vec::new());
+        let mut since = since;
+        let mut all = Vec::new();
         for _ in 0..100 {
             let (places, next) = self.page(since, reverse, limit).await;
             all.extend(places);

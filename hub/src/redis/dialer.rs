@@ -56,7 +56,8 @@ impl Dialer {
     /// # Errors
     /// [`Error::Refused`] where an address or the file of authorities cannot be read.
     pub fn new(servers: &Servers) -> Result<Self, Error> {
-        let (ca_file, timeout) = (servers.ca_file.as_deref(), servers.timeout);
+        let ca_file = servers.ca_file.as_deref();
+        let timeout = servers.timeout;
         let connector = Connector::new(&servers.url, ca_file, timeout, &servers.hub_id)?;
         let discovery = match (&servers.sentinel, &servers.cluster[..]) {
             (Some(_), [_, ..]) => return Err(Error::Refused("sentinels and a cluster are both given".into())),

@@ -100,7 +100,8 @@ fn read(answer: Value, asked: &Address) -> Option<Map> {
             map.primaries.push(at);
             map.primaries.len() - 1
         });
-        let (first, last) = (usize::try_from(*first).ok()?, usize::try_from(*last).ok()?);
+        let first = usize::try_from(*first).ok()?;
+        let last = usize::try_from(*last).ok()?;
         map.owners.get_mut(first..=last)?.fill(index as u16);
     }
     (!map.primaries.is_empty()).then_some(map)

@@ -4,7 +4,7 @@ use super::{Error, Reviewer, check};
 use crate::access::Moderator;
 use crate::sanctions::now_ms;
 use confab_protocol::{Body, EventId, Millis, Record, Room, UserId};
-use confab_store::{Flag, Keeps, Revocation, Sanction, Which};
+use confab_store::{Flag, Revocation, Sanction, SanctionKind, Which};
 use serde::Serialize;
 
 /// How long somebody may be muted, or banned where it is not for good, in seconds: up to a year.
@@ -75,9 +75,9 @@ pub struct RevokedTokens {
 
 /// What a moderator asks for.
 #[derive(Clone, Debug)]
-pub struct Sentence {
+pub struct SanctionRequest {
     /// From what.
-    pub keeps: Keeps,
+    pub kind: SanctionKind,
     /// Where; `None` is everywhere, which only a ban can be.
     pub room: Option<Room>,
     /// Who.
@@ -88,31 +88,31 @@ pub struct Sentence {
     pub reason: Option<String>,
 }
 
-impl Sentence {
+impl SanctionRequest {
     fn check(&self) -> Result<(), Error> {
         check(self.reason.as_deref())?;
         if self.seconds.is_some_and(|seconds| !SECONDS.contains(&seconds)) {
             return Err(Error::Senseless("a mute or a ban lasts from 1 second to 31536000 (a year)".into()));
         }
-        if self.keeps == Keeps::FromSpeaking && (self.room.is_none() || self.seconds.is_none()) {
+        if self.kind == SanctionKind::Mute && (self.room.is_none() || self.seconds.is_none()) {
             return Err(Error::Senseless("a mute needs a room and an end".into()));
         }
         Ok(())
     }
 }
 
-fn noun(keeps: Keeps) -> &'static str {
-    match keeps {
-        Keeps::FromSpeaking => "mute",
-        Keeps::Out => "ban",
+fn noun(kind: SanctionKind) -> &'static str {
+    match kind {
+        SanctionKind::Mute => "mute",
+        SanctionKind::Ban => "ban",
     }
 }
 
 /// What somebody is whom it keeps from something; also the decision's name in metrics.
-pub(super) fn participle(keeps: Keeps) -> &'static str {
-    match keeps {
-        Keeps::FromSpeaking => "muted",
-        Keeps::Out => "banned",
+pub(super) fn participle(kind: SanctionKind) -> &'static str {
+    match kind {
+        SanctionKind::Mute => "muted",
+        SanctionKind::Ban => "banned",
     }
 }
 
@@ -174,11 +174,11 @@ impl Reviewer {
     pub async fn sanctioned(
         &self,
         _: &Moderator,
-        keeps: Keeps,
+        kind: SanctionKind,
         which: Which<'_>,
         limit: usize,
     ) -> Result<Vec<Sanctioned>, Error> {
-        let listed = self.store.sanctions(keeps, now_ms(), which, limit).await?;
+        let listed = self.store.sanctions(kind, now_ms(), which, limit).await?;
         Ok(listed.into_iter().map(Sanctioned::from).collect())
     }
 
@@ -186,16 +186,17 @@ impl Reviewer {
     ///
     /// # Errors
     /// [`Error`]; nothing has changed.
-    pub async fn sentence(&self, sentence: Sentence, by: &Moderator) -> Result<Sanctioned, Error> {
-        sentence.check()?;
-        let Sentence { keeps, room, user, seconds, reason } = sentence;
+    pub async fn sanction(&self, sanction: SanctionRequest, by: &Moderator) -> Result<Sanctioned, Error> {
+        sanction.check()?;
+        let SanctionRequest { kind, room, user, seconds, reason } = sanction;
         let at = now_ms();
         let reason = reason.unwrap_or_else(|| "a moderator said so".to_owned());
         let until = seconds.map(|seconds| at + seconds * 1000);
-        let sanction = Sanction { keeps, room, user, until, reason, by: by.name().to_owned(), at };
+        let sanction = Sanction { kind, room, user, until, reason, by: by.name().to_owned(), at };
         self.sanctions.set(&sanction).await?;
         let Sanction { room, user, reason, .. } = &sanction;
-        let (what, room) = (participle(keeps), room.as_ref().map(tracing::field::display));
+        let what = participle(kind);
+        let room = room.as_ref().map(tracing::field::display);
         tracing::info!(room, %user, by = by.name(), seconds, reason, "user {what}");
         self.telemetry.reviewed(what);
         Ok(sanction.into())
@@ -226,15 +227,21 @@ impl Reviewer {
     ///
     /// # Errors
     /// [`Error`]; nothing has changed.
-    pub async fn lift(&self, keeps: Keeps, room: Option<&Room>, user: &UserId, by: &Moderator) -> Result<(), Error> {
-        if !self.sanctions.lift(keeps, room, user, by.name()).await? {
-            return Err(Error::NotSanctioned(keeps));
+    pub async fn lift(
+        &self,
+        kind: SanctionKind,
+        room: Option<&Room>,
+        user: &UserId,
+        by: &Moderator,
+    ) -> Result<(), Error> {
+        if !self.sanctions.lift(kind, room, user, by.name()).await? {
+            return Err(Error::NotSanctioned(kind));
         }
         let room = room.map(tracing::field::display);
-        tracing::info!(room, %user, by = by.name(), "{} lifted", noun(keeps));
-        self.telemetry.reviewed(match keeps {
-            Keeps::FromSpeaking => "lifted",
-            Keeps::Out => "unbanned",
+        tracing::info!(room, %user, by = by.name(), "{} lifted", noun(kind));
+        self.telemetry.reviewed(match kind {
+            SanctionKind::Mute => "lifted",
+            SanctionKind::Ban => "unbanned",
         });
         Ok(())
     }

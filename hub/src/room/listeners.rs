@@ -1,6 +1,6 @@
 //! A room's listeners: found by their session, told one after the other, and counted while they join.
 
-use super::{Listener, Stage, Ticket};
+use super::{Listener, ListenerState, Ticket};
 use crate::outbox::SessionId;
 use std::collections::HashMap;
 
@@ -38,16 +38,16 @@ impl Listeners {
 
     /// A session's listener, if it is joining under this ticket.
     pub fn joining(&self, session: SessionId, ticket: Ticket) -> Option<&Listener> {
-        let standing = |one: &&Listener| matches!(one.stage, Stage::Joining(standing) if standing == ticket);
+        let standing = |one: &&Listener| matches!(one.state, ListenerState::Joining(standing) if standing == ticket);
         self.get(session).filter(standing)
     }
 
     /// Puts a session's listener into another stage.
-    pub fn set(&mut self, session: SessionId, stage: Stage) {
+    pub fn set(&mut self, session: SessionId, state: ListenerState) {
         let Some(place) = self.place.get(&session) else { return };
         let listener = &mut self.list[*place];
         self.joining -= usize::from(listener.is_joining());
-        listener.stage = stage;
+        listener.state = state;
         self.joining += usize::from(listener.is_joining());
     }
 
@@ -74,7 +74,7 @@ impl Listeners {
 
 impl Listener {
     fn is_joining(&self) -> bool {
-        matches!(self.stage, Stage::Joining(_))
+        matches!(self.state, ListenerState::Joining(_))
     }
 }
 
@@ -87,18 +87,19 @@ mod tests {
     use std::sync::Arc;
     use uuid::Uuid;
 
-    fn listener(session: SessionId, stage: Stage) -> Listener {
-        let (outbox, dialect) = (Arc::new(Outbox::new(1)), Dialect::NativeJson);
-        Listener { session, client: Uuid::nil(), outbox, dialect, join_leave: false, given: false, stage }
+    fn listener(session: SessionId, state: ListenerState) -> Listener {
+        let outbox = Arc::new(Outbox::new(1));
+        let dialect = Dialect::NativeJson;
+        Listener { session, client: Uuid::nil(), outbox, dialect, join_leave: false, given: false, state }
     }
 
     #[test]
     fn each_session_is_found_whoever_comes_and_goes() {
         let mut listeners = Listeners::default();
         for session in 0..10 {
-            listeners.put(listener(session, Stage::Joining(session)));
+            listeners.put(listener(session, ListenerState::Joining(session)));
         }
-        listeners.put(listener(3, Stage::Joining(30))); // once more
+        listeners.put(listener(3, ListenerState::Joining(30))); // once more
         for session in [0, 9, 4, 4, 77] {
             listeners.remove(session);
         }
@@ -112,10 +113,10 @@ mod tests {
     #[test]
     fn those_who_are_joining_are_counted() {
         let mut listeners = Listeners::default();
-        listeners.put(listener(1, Stage::Joining(1)));
-        listeners.put(listener(2, Stage::Joining(2)));
-        listeners.set(1, Stage::Live(Cursor::new(1, 1)));
-        listeners.set(7, Stage::Unhinged);
+        listeners.put(listener(1, ListenerState::Joining(1)));
+        listeners.put(listener(2, ListenerState::Joining(2)));
+        listeners.set(1, ListenerState::Live(Cursor::new(1, 1)));
+        listeners.set(7, ListenerState::MustRejoin);
         assert_eq!(listeners.count_joining(), 1);
         listeners.remove(2);
         assert_eq!(listeners.count_joining(), 0);

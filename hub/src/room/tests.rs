@@ -24,9 +24,10 @@ pub(super) fn record(offset: u64) -> Arc<Record> {
     Arc::new(Record { event, cursor: Cursor::new(1, offset), trail: Trail::default() })
 }
 
-fn newcomer(session: SessionId, outbox: &Arc<Outbox>) -> Newcomer {
-    let (outbox, dialect) = (outbox.clone(), Dialect::NativeJson);
-    Newcomer { session, client: Uuid::nil(), outbox, dialect, join_leave: false, given: false }
+fn request(session: SessionId, outbox: &Arc<Outbox>) -> JoinRequest {
+    let outbox = outbox.clone();
+    let dialect = Dialect::NativeJson;
+    JoinRequest { session, client: Uuid::nil(), outbox, dialect, join_leave: false, given: false }
 }
 
 /// The offsets of the publications that wait in an outbox.
@@ -81,7 +82,8 @@ proptest! {
         steps in prop::collection::vec(step(), 1..20),
     ) {
         let room = Rooms::default().enter(&Room::new("lobby").unwrap());
-        let (mut top, mut clients) = (0, Vec::<Client>::new());
+        let mut top = 0;
+        let mut clients = Vec::<Client>::new();
         for step in steps {
             match step {
                 Step::Come(count) => {
@@ -92,7 +94,7 @@ proptest! {
                 }
                 Step::Join(back) => {
                     let outbox = Arc::new(Outbox::new(64 * 1024 * 1024));
-                    let ticket = room.join(newcomer(clients.len() as u64, &outbox));
+                    let ticket = room.join(request(clients.len() as u64, &outbox));
                     let from = top.saturating_sub(back);
                     clients.push(Client { ticket, outbox, from, at: from, live: false });
                 }
@@ -131,9 +133,9 @@ fn read(room: &LocalRoom, session: usize, one: &mut Client, count: u64, top: u64
 fn what_belongs_to_an_earlier_joining_is_not_taken_for_a_later_one() {
     let room = Rooms::default().enter(&Room::new("lobby").unwrap());
     let outbox = Arc::new(Outbox::new(1024));
-    let first = room.join(newcomer(1, &outbox));
+    let first = room.join(request(1, &outbox));
     room.leave(1);
-    let second = room.join(newcomer(1, &outbox));
+    let second = room.join(request(1, &outbox));
     let frame = Frame::from("late".to_owned());
     assert!(!room.feed(1, first, std::slice::from_ref(&frame)));
     assert_eq!(room.go_live(1, first, Cursor::new(1, 0), None), Standing::Gone);
@@ -146,7 +148,7 @@ fn a_room_that_started_over_makes_a_joining_client_read_on() {
     let room = Rooms::default().enter(&Room::new("lobby").unwrap());
     let outbox = Arc::new(Outbox::new(1024 * 1024));
     room.hear(&record(1));
-    let ticket = room.join(newcomer(1, &outbox));
+    let ticket = room.join(request(1, &outbox));
     room.start_over(Cursor::new(2, 3));
     assert_eq!(room.go_live(1, ticket, Cursor::new(1, 1), None), Standing::Behind);
     room.give_up(1, ticket);

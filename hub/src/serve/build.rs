@@ -147,7 +147,8 @@ impl Shared {
         let people = Arc::new(People::default());
         let put_out = expel(people.clone(), rooms.clone());
         let sanctions = Arc::new(Sanctions::new(backends.store.clone(), backends.timeline.clone(), put_out));
-        let (timeline, rules) = (backends.timeline.clone(), RoomRules::new(&loaded.config));
+        let timeline = backends.timeline.clone();
+        let rules = RoomRules::new(&loaded.config);
         let signals = Arc::new(Signals::new(timeline, rooms.clone(), people.clone(), sanctions.clone()));
         Self {
             rooms,

@@ -1,6 +1,6 @@
 //! What a session does with each command.
 
-use super::joins::No;
+use super::joins::Rejection;
 use super::{Session, answer};
 use crate::dialect::Dialect;
 use crate::dialect::command::{Command, Done, NO_ANSWER, Numbered, Reply};
@@ -59,7 +59,7 @@ impl Session {
             }
             Command::Subscribe { room, wish } => {
                 let done = Box::pin(self.subscribe(number, &actor, &room, wish)).await;
-                self.or_no(number, done)?;
+                self.or_rejection(number, done)?;
             }
             Command::Listen { room } if self.listens(&room) => {}
             Command::Listen { room } => {
@@ -73,7 +73,7 @@ impl Session {
             }
             Command::SubRefresh { room, token } => {
                 let done = Box::pin(self.sub_refresh(&actor, &room, &token)).await;
-                self.or_no(number, done.map(|reply| self.answer(number, &reply)))?;
+                self.or_rejection(number, done.map(|reply| self.answer(number, &reply)))?;
             }
             Command::Refresh { token } => Box::pin(self.refresh(number, &actor, &token)).await?,
             Command::Publish { room, data } => self.publish(number, &actor, &room, data).await,
@@ -96,12 +96,12 @@ impl Session {
     }
 
     /// How a session ends that could not enter a room whose events are mapped.
-    fn not_listening(&self, room: &str, no: No) -> Close {
-        let refusal = match no {
+    fn not_listening(&self, room: &str, rejection: Rejection) -> Close {
+        let refusal = match rejection {
             // It would be refused again: such a front end need not come back.
-            No::Refused(Refusal::Plugin { .. }) => return Close::PermissionDenied,
-            No::Refused(refusal) => refusal,
-            No::Closed(close) => return close,
+            Rejection::Refused(Refusal::Plugin { .. }) => return Close::PermissionDenied,
+            Rejection::Refused(refusal) => refusal,
+            Rejection::Closed(close) => return close,
         };
         tracing::warn!(client = self.client, room, refusal = %refusal.message(), "could not enter a mapped room");
         Close::InsufficientState // a front end that cannot be told comes back and tries again
@@ -129,14 +129,14 @@ impl Session {
     }
 
     /// Answers what came to nothing, or ends the session.
-    fn or_no(&self, number: u32, done: Result<(), No>) -> Result<(), Close> {
+    fn or_rejection(&self, number: u32, done: Result<(), Rejection>) -> Result<(), Close> {
         match done {
             Ok(()) => Ok(()),
-            Err(No::Refused(refusal)) => {
+            Err(Rejection::Refused(refusal)) => {
                 self.answer(number, &Reply::Refused(refusal));
                 Ok(())
             }
-            Err(No::Closed(close)) => Err(close),
+            Err(Rejection::Closed(close)) => Err(close),
         }
     }
 }

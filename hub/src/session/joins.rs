@@ -1,6 +1,6 @@
 //! A session's rooms: who may join, by which token, for how long, and how the session leaves.
 
-use super::{Session, clock};
+use super::{Session, deadlines};
 use crate::access::{Act, Claim, Permit};
 use crate::actor::Actor;
 use crate::auth::{Denied, Grant, Identity, Issued};
@@ -9,7 +9,7 @@ use crate::dialect::{Dialect, Unsubscribed};
 use crate::outbox::Frame;
 use crate::publish::Entered;
 use crate::recover::Joining;
-use crate::room::Newcomer;
+use crate::room::JoinRequest;
 use confab_config::{JoinLeave, JudgedKind};
 use confab_protocol::{Close, Refusal, Room};
 use std::sync::Arc;
@@ -37,20 +37,20 @@ enum By {
 }
 
 /// Why a command about a room came to nothing.
-pub(super) enum No {
+pub(super) enum Rejection {
     /// It is answered.
     Refused(Refusal),
     /// The session ends.
     Closed(Close),
 }
 
-impl From<Refusal> for No {
+impl From<Refusal> for Rejection {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
     }
 }
 
-impl From<Denied> for No {
+impl From<Denied> for Rejection {
     fn from(denied: Denied) -> Self {
         match denied {
             Denied::Refused(refusal) => Self::Refused(refusal),
@@ -77,7 +77,7 @@ impl Session {
         actor: &Arc<Actor>,
         name: &str,
         wish: Wish,
-    ) -> Result<(), No> {
+    ) -> Result<(), Rejection> {
         let room = command::room(name, self.env.limits.room_name_bytes)?;
         self.not_banned(&room, actor)?;
         if self.rooms.contains_key(&room) {
@@ -100,8 +100,8 @@ impl Session {
         // Who was told to join again never left.
         let entered = if self.rooms.contains_key(&room) { None } else { self.may_join(&permit).await? };
         let everyone = self.env.rules.settings(room.as_str()).join_leave == JoinLeave::Everyone;
-        let newcomer = self.newcomer(wish.join_leave || everyone, false);
-        let mut joining = self.env.services.recoverer.join(&permit, newcomer, wish.since, 1).await?;
+        let request = self.request(wish.join_leave || everyone, false);
+        let mut joining = self.env.services.recoverer.join(&permit, request, wish.since, 1).await?;
         joining.joined.ttl = ttl;
         if let Err(banned) = self.env.services.access.still_holds(&permit) {
             Box::pin(self.forget(&room)).await; // while it was joining
@@ -156,7 +156,7 @@ impl Session {
 
     /// Listens to a room in the way that the settings map its events; nothing is answered. A ban from it is none from the
     /// hub: the session goes on without this room.
-    pub(super) async fn listen(&mut self, actor: &Arc<Actor>, name: &str) -> Result<(), No> {
+    pub(super) async fn listen(&mut self, actor: &Arc<Actor>, name: &str) -> Result<(), Rejection> {
         let room = command::room(name, self.env.limits.room_name_bytes)?;
         if self.not_banned(&room, actor).is_err() {
             self.outbox.push(self.dialect.unsubscribed(&room, Unsubscribed::Banned));
@@ -164,9 +164,9 @@ impl Session {
         }
         let permit = self.may(&room, actor, Act::Join)?;
         let dialect = Dialect::SocketIoMapped(self.env.mapping.clone());
-        let newcomer = Newcomer { dialect, ..self.newcomer(false, false) };
+        let request = JoinRequest { dialect, ..self.request(false, false) };
         let entered = self.may_join(&permit).await?;
-        let joining = self.env.services.recoverer.join(&permit, newcomer, None, 1).await?;
+        let joining = self.env.services.recoverer.join(&permit, request, None, 1).await?;
         self.rooms.insert(room.clone(), Membership::default());
         self.enter(actor, &room, Entrance { joining, entered }, |_| None);
         Ok(())
@@ -178,9 +178,10 @@ impl Session {
     }
 
     /// This session, as it comes into a room.
-    fn newcomer(&self, join_leave: bool, given: bool) -> Newcomer {
-        let (outbox, dialect) = (self.outbox.clone(), self.dialect.clone());
-        Newcomer { session: self.id, client: self.uuid, outbox, dialect, join_leave, given }
+    fn request(&self, join_leave: bool, given: bool) -> JoinRequest {
+        let outbox = self.outbox.clone();
+        let dialect = self.dialect.clone();
+        JoinRequest { session: self.id, client: self.uuid, outbox, dialect, join_leave, given }
     }
 
     async fn leave(&self, room: &Room) {
@@ -196,9 +197,9 @@ impl Session {
         actor: &Arc<Actor>,
         given: &[Room],
         places: &[(String, Since)],
-    ) -> Result<Vec<(Room, Entrance)>, No> {
+    ) -> Result<Vec<(Room, Entrance)>, Rejection> {
         if given.len() > self.env.limits.rooms_per_session {
-            return Err(No::Closed(Close::RoomLimit));
+            return Err(Rejection::Closed(Close::RoomLimit));
         }
         let mut joined = Vec::with_capacity(given.len());
         let banned = |room: &Room| self.not_banned(room, actor).is_err();
@@ -227,10 +228,10 @@ impl Session {
     ) -> Result<Entrance, Refusal> {
         let since = places.iter().find(|(name, _)| name == room.as_str()).map(|(_, since)| *since);
         // Who comes and goes is told here wherever the room's rule announces it: a client that is given a room has no `subscribe` to ask in.
-        let newcomer = self.newcomer(true, true);
+        let request = self.request(true, true);
         let permit = self.env.services.access.may(actor, Act::Join, room, Claim::Token)?;
         let entered = self.may_join(&permit).await?;
-        let joining = self.env.services.recoverer.join(&permit, newcomer, since, at_once).await?;
+        let joining = self.env.services.recoverer.join(&permit, request, since, at_once).await?;
         Ok(Entrance { joining, entered })
     }
 
@@ -242,19 +243,19 @@ impl Session {
     }
 
     fn granted(&self, grant: Grant) -> Membership {
-        let expires_at = clock::deadline(grant.ttl(), self.env.refresh_grace);
+        let expires_at = deadlines::deadline(grant.ttl(), self.env.refresh_grace);
         Membership { by: By::RoomToken(grant.issued), expires_at }
     }
 
     /// Takes a new token for a room.
-    pub(super) async fn sub_refresh(&mut self, actor: &Actor, name: &str, token: &str) -> Result<Reply, No> {
+    pub(super) async fn sub_refresh(&mut self, actor: &Actor, name: &str, token: &str) -> Result<Reply, Rejection> {
         let room = command::room(name, self.env.limits.room_name_bytes)?;
         self.not_banned(&room, actor)?;
         let Some(membership) = self.rooms.get(&room) else {
             return Err(Refusal::PermissionDenied("the session is not in this room".into()).into());
         };
         if !matches!(membership.by, By::RoomToken(_)) {
-            return Err(No::Closed(Close::BadRequest)); // there is nothing to refresh
+            return Err(Rejection::Closed(Close::BadRequest)); // there is nothing to refresh
         }
         if token.is_empty() {
             return Err(Refusal::BadRequest("a token is needed".into()).into());
@@ -340,6 +341,6 @@ impl Session {
 
     /// Sets the clock to the first room whose token ends.
     fn wind(&mut self) {
-        self.clock.room_expires_at = self.rooms.values().filter_map(|membership| membership.expires_at).min();
+        self.deadlines.room_expires_at = self.rooms.values().filter_map(|membership| membership.expires_at).min();
     }
 }

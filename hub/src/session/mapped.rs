@@ -37,7 +37,8 @@ impl Session {
         event: String,
         key: Option<Key>,
     ) -> impl FnOnce(Result<Receipt, Refusal>) -> Reply + Send + use<> {
-        let (outbox, dialect) = (self.outbox.clone(), self.dialect.clone());
+        let outbox = self.outbox.clone();
+        let dialect = self.dialect.clone();
         move |sent| {
             if let Err(refusal) = &sent {
                 outbox.push(dialect.refused(&event, key.as_ref(), refusal));

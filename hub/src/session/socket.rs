@@ -121,7 +121,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Ends our side and reads past what the client is still sending: a link that is closed over bytes that nobody read is
     /// reset, and our close frame may be lost with it. A client that does not stop is reset all the same.
     async fn discard(&mut self) -> std::io::Result<()> {
-        let (mut bytes, mut left) = ([0; READ_BUFFER], DISCARD_BYTES_MAX);
+        let mut bytes = [0; READ_BUFFER];
+        let mut left = DISCARD_BYTES_MAX;
         self.stream.get_mut().shutdown().await?;
         while let Ok(Ok(read @ 1..)) = timeout(DISCARD_QUIET, self.stream.get_mut().read(&mut bytes)).await
             && left > 0
@@ -162,7 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Link for Socket<S> {
 
     async fn close(&mut self, close: Close) {
         let frame = CloseFrame { code: close.code().into(), reason: close.reason().into() };
-        let farewell = async {
+        let closing = async {
             self.stream.flush().await?; // what waits may leave no room for the close
             self.stream.close(Some(frame)).await?;
             if self.broken {
@@ -175,6 +176,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Link for Socket<S> {
             Ok::<_, Error>(())
         };
         // Whether it was heard changes nothing: the link ends now.
-        let _ = timeout(CLOSE_TIMEOUT, farewell).await;
+        let _ = timeout(CLOSE_TIMEOUT, closing).await;
     }
 }

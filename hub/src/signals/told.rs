@@ -46,13 +46,15 @@ mod tests {
     use confab_protocol::{Key, Room};
 
     fn decision(id: EventId, decision: &str) -> Decision {
-        let (room, key) = (Room::new("lobby").unwrap(), Key::new("k").unwrap());
+        let room = Room::new("lobby").unwrap();
+        let key = Key::new("k").unwrap();
         Decision { id, room, key, decision: decision.to_owned(), reason: None }
     }
 
     #[test]
     fn a_decision_is_told_once_and_another_one_about_the_same_event_as_well() {
-        let (told, id) = (Told::default(), EventId::fresh());
+        let told = Told::default();
+        let id = EventId::fresh();
         assert!(told.first(&decision(id, "denied")) && !told.first(&decision(id, "denied")));
         assert!(told.first(&decision(id, "approved")), "it was overruled");
         for _ in 0..REMEMBERED_MAX * 2 {

@@ -105,7 +105,8 @@ impl Memory {
         let counters = Arc::<Counters>::default();
         let (relays, heard) = Relays::new(options.relay_queue, counters.clone());
         let (appends, waiting) = mpsc::channel(options.batch_max.max(1) * 2);
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let tasks = TaskTracker::new();
+        let stop = CancellationToken::new();
         let rooms = Arc::new(Rooms::new(options, past, relays.clone(), counters));
         tasks.spawn(relays.run(stop.clone()));
         tasks.spawn(writer::run(rooms.clone(), commit, waiting, stop.clone()));
@@ -265,7 +266,7 @@ impl Rooms {
         let cell = {
             let mut cells = self.cells.lock();
             if !cells.contains_key(room) && cells.len() >= self.options.rooms_max {
-                let_go(&mut cells);
+                evict_idle(&mut cells);
             }
             cells.entry(room.clone()).or_default().clone()
         };
@@ -313,8 +314,8 @@ impl Rooms {
     }
 }
 
-/// Lets the least recently used sixteenth of the rooms go, but none that is in use.
-fn let_go(cells: &mut HashMap<Room, Arc<Cell>>) {
+/// Evicts the least recently used sixteenth of the rooms, but none that is in use.
+fn evict_idle(cells: &mut HashMap<Room, Arc<Cell>>) {
     let mut idle: Vec<(u64, Room)> = cells
         .iter()
         .filter(|(_, cell)| Arc::strong_count(cell) == 1)

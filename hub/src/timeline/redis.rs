@@ -95,14 +95,17 @@ impl Redis {
         let (relays, heard) = Relays::new(options.relay_queue, counters.clone());
         let keys = Keys::new(&options)?;
         let dialer = Dialer::new(&options.servers())?;
-        let (dial, hears, counts) = (dialer.clone(), relays.clone(), counters.clone());
+        let dial = dialer.clone();
+        let hears = relays.clone();
+        let counts = counters.clone();
         let client = Client::new(options.clone(), keys.clone(), dial, journal.clone(), hears, counts);
         let subscriber = Subscriber::new(client.clone(), dialer, relays.clone());
 
         client.begin().await?;
         subscriber.begin().await?;
 
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let tasks = TaskTracker::new();
+        let stop = CancellationToken::new();
         let _stop_on_drop = stop.clone().drop_guard();
         tasks.spawn(relays.run(stop.clone()));
         tasks.spawn(client.clone().keep(stop.clone()));

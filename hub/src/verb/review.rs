@@ -7,9 +7,9 @@ use crate::access::Moderator;
 use crate::actor::Actor;
 use crate::dialect::command::room;
 use crate::publish::Receipt;
-use crate::review::{Error as ReviewError, Flagged, Listed, Sanctioned, Sentence};
+use crate::review::{Error as ReviewError, Flagged, Listed, SanctionRequest, Sanctioned};
 use confab_protocol::{Body, EventId, HeldState, Refusal, Room, UserId, VerbName};
-use confab_store::{Act, Keeps, Which};
+use confab_store::{Act, SanctionKind, Which};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -118,10 +118,10 @@ impl Op {
     }
 
     /// From what it keeps somebody, or does not any more.
-    fn keeps(self) -> Keeps {
+    fn kind(self) -> SanctionKind {
         match self {
-            Self::Ban | Self::Unban | Self::Bans => Keeps::Out,
-            _ => Keeps::FromSpeaking,
+            Self::Ban | Self::Unban | Self::Bans => SanctionKind::Ban,
+            _ => SanctionKind::Mute,
         }
     }
 }
@@ -148,7 +148,7 @@ impl Arguments {
     /// Who is meant, and where.
     fn person(&self) -> Result<(Option<Room>, UserId), ReviewError> {
         match (self.place()?, &self.user) {
-            (None, _) if self.op.keeps() == Keeps::FromSpeaking => Err(Self::needs("a `room` and a `user`")),
+            (None, _) if self.op.kind() == SanctionKind::Mute => Err(Self::needs("a `room` and a `user`")),
             (room, Some(user)) => Ok((room, user.clone())),
             (_, None) => Err(Self::needs("a `user`")),
         }
@@ -234,17 +234,17 @@ async fn perform(services: &Services, by: &Moderator, asked: Arguments, limit: u
             let id = asked.event()?;
             Answer::Closed { id, closed: reviewer.close_flags(id, by, why).await? }
         }
-        Op::Mutes => Answer::Mutes(reviewer.sanctioned(by, Keeps::FromSpeaking, which, limit).await?),
-        Op::Bans => Answer::Bans(reviewer.sanctioned(by, Keeps::Out, which, limit).await?),
+        Op::Mutes => Answer::Mutes(reviewer.sanctioned(by, SanctionKind::Mute, which, limit).await?),
+        Op::Bans => Answer::Bans(reviewer.sanctioned(by, SanctionKind::Ban, which, limit).await?),
         Op::Mute | Op::Ban => {
             let (room, user) = asked.person()?;
             let Arguments { op, seconds, reason, .. } = asked;
-            let sentence = Sentence { keeps: op.keeps(), room, user, seconds, reason };
-            Answer::Sanctioned(reviewer.sentence(sentence, by).await?)
+            let sanction = SanctionRequest { kind: op.kind(), room, user, seconds, reason };
+            Answer::Sanctioned(reviewer.sanction(sanction, by).await?)
         }
         Op::Lift | Op::Unban => {
             let (room, user) = asked.person()?;
-            reviewer.lift(asked.op.keeps(), room.as_ref(), &user, by).await?;
+            reviewer.lift(asked.op.kind(), room.as_ref(), &user, by).await?;
             Answer::Lifted { room, user }
         }
     })

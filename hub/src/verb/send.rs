@@ -84,7 +84,8 @@ impl Drafts for Arguments {
 /// # Errors
 /// [`Error::Refused`].
 pub async fn as_operator(services: &Services, actor: &Arc<Actor>, said: Arguments) -> Result<Receipt, Error> {
-    let (room, user) = (Some(said.room.clone()), Some(actor.user.to_string()));
+    let room = Some(said.room.clone());
+    let user = Some(actor.user.to_string());
     let mut act = Services::act(actor, VerbName::Send.as_str());
     (act.room, act.user) = (room, user);
     let done = say(services, actor, said).await.map_err(Error::from);

@@ -20,7 +20,7 @@ pub(super) fn begin(services: &Arc<Services>, caller: &Caller<'_>, data: Option<
     let permit = services.access.may(caller.actor, Act::Type, &room, (caller.claim)(&room));
     let permit = permit.inspect_err(|refusal| {
         if matches!(refusal, Refusal::Muted { .. }) {
-            services.telemetry.occasion(JudgedKind::Typing.as_str(), refusal.name());
+            services.telemetry.ephemeral(JudgedKind::Typing.as_str(), refusal.name());
         }
     })?;
     let publisher = services.publisher.clone();

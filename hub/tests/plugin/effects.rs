@@ -2,7 +2,7 @@
 
 use crate::support::{World, message, try_world, whole, world};
 use confab_config::JudgedKind;
-use confab_hub::plugin::{Consequence, Effect, Emitted, EventContext, Judged, Origin};
+use confab_hub::plugin::{Effect, Emitted, EventContext, Judged, Origin, RequestedEffect};
 use confab_protocol::{Refusal, Room};
 
 /// Two plugins that ask for what the message says; `one` and `two` are further lines of their tables.
@@ -13,8 +13,8 @@ async fn asking(one: &str, two: &str, chain: &str) -> World {
     world(&format!("{}{}[[chain]]\n{chain}", table("one", one), table("two", two))).await
 }
 
-fn of(plugin: &str, effect: Effect) -> Consequence {
-    Consequence { plugin: plugin.into(), effect }
+fn of(plugin: &str, effect: Effect) -> RequestedEffect {
+    RequestedEffect { plugin: plugin.into(), effect }
 }
 
 fn flag(why: &str) -> Effect {
@@ -25,24 +25,24 @@ fn flag(why: &str) -> Effect {
 async fn effects_are_collected_along_the_chain_also_of_whoever_rejects() {
     let rejects = "settings = { send = 'mute 60 enough; notice no; reject 460 no' }";
     let world = asking("", rejects, "plugins = ['one', 'two']").await;
-    let Judged::Refused(refusal, _, consequences) = world.send("a", "flag odd").await else { panic!("refused") };
+    let Judged::Refused(refusal, _, requested) = world.send("a", "flag odd").await else { panic!("refused") };
     assert_eq!(refusal, Refusal::Plugin { code: 460, reason: "no".into(), details: None });
     let expected = [
         of("one", flag("odd")),
         of("two", Effect::Mute { seconds: 60, reason: "enough".into() }),
         of("two", Effect::Notice("no".into())),
     ];
-    assert_eq!(consequences, expected);
+    assert_eq!(requested, expected);
 }
 
 #[tokio::test]
 async fn a_hold_has_effects_and_a_shadow_has_none() {
     let watches = "plugins = [{ use = 'one', shadow = true }, 'two']";
     let world = asking("settings = { send = 'flag never; say never' }", "", watches).await;
-    let Judged::Held { consequences, .. } = world.send("a", "flag this; hold look").await else { panic!("held") };
-    assert_eq!(consequences, [of("two", flag("this"))]);
+    let Judged::Held { requested, .. } = world.send("a", "flag this; hold look").await else { panic!("held") };
+    assert_eq!(requested, [of("two", flag("this"))]);
     let Judged::Approved(approved) = world.send("a", "hello").await else { panic!("approved") };
-    assert_eq!(approved.consequences, []);
+    assert_eq!(approved.requested, []);
 }
 
 #[tokio::test]
@@ -52,18 +52,18 @@ async fn what_a_plugin_says_is_an_effect_with_one_hop_more() {
     let judge = async |hops, text: &str| {
         let context = EventContext { kind, origin: Origin { hops, ..Origin::default() } };
         match world.chain.judge(message("a", text), context).await {
-            Judged::Approved(approved) => (approved.consequences, approved.event.annotations),
+            Judged::Approved(approved) => (approved.requested, approved.event.annotations),
             other => panic!("{other:?}"),
         }
     };
-    let (consequences, _) = judge(1, "say hello").await;
-    let [Consequence { effect: Effect::Say(Emitted { room, body, thread: None, hops: 2, .. }), .. }] = &*consequences
+    let (requested, _) = judge(1, "say hello").await;
+    let [RequestedEffect { effect: Effect::Say(Emitted { room, body, thread: None, hops: 2, .. }), .. }] = &*requested
     else {
-        panic!("{consequences:?}")
+        panic!("{requested:?}")
     };
     assert_eq!((room, body.text().as_deref()), (&Room::new("a").unwrap(), Some("hello")));
-    let (consequences, annotations) = judge(3, "say hello").await;
-    assert_eq!((consequences.len(), annotations["one.said"].as_str()), (0, "[\"too deep\"]"));
+    let (requested, annotations) = judge(3, "say hello").await;
+    assert_eq!((requested.len(), annotations["one.said"].as_str()), (0, "[\"too deep\"]"));
     assert_eq!((world.seen.host("emit", "ok"), world.seen.host("emit", "too_deep")), (1, 1));
 }
 
@@ -93,7 +93,7 @@ async fn a_join_is_judged_where_a_chain_says_so_and_cannot_be_replaced_or_held()
     assert_eq!(refusal(JudgedKind::Leave).await, Refusal::PluginFault { plugin: "one".into() });
     assert_eq!(world.seen.faults(), ["nonsense"]);
     let Judged::Approved(typing) = world.chain.judge(message("a", ""), JudgedKind::Typing).await else { panic!() };
-    assert_eq!(typing.consequences, [of("one", flag("fidgets"))]);
+    assert_eq!(typing.requested, [of("one", flag("fidgets"))]);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A Redis that lost what it knew: no offset twice under an epoch, and retries still get their first receipts.
 
-use crate::ledger::Ledger;
+use crate::ledger::SanctionCache;
 use crate::proxy::Proxy;
 use crate::server::{RedisServer, connection};
 use crate::world::{World, entry, eventually, hub_id, journaled, key, options_for, pending, redis_options, room, user};
@@ -24,7 +24,7 @@ async fn lose_the_generation(options: &RedisOptions) {
 async fn a_redis_that_comes_back_empty_gets_one_generation_and_retries_get_their_first_receipts() {
     let mut server = RedisServer::start().await;
     let options = options_for(&server.url());
-    let ledger = Arc::<Ledger>::default();
+    let ledger = Arc::<SanctionCache>::default();
     let mut a = World::redis_with(options.clone(), ledger.clone()).await;
     let b = World::redis_with(RedisOptions { hub_id: hub_id(), ..options }, ledger.clone()).await;
     assert_eq!(ledger.opened(), 1, "the second hub adopts what the first opened");
@@ -193,7 +193,7 @@ async fn a_server_that_is_named_again_after_another_had_its_turn_begins_a_new_ge
 async fn a_hub_that_lives_goes_above_the_generation_it_knows_when_redis_and_journal_are_new() {
     let (one, other) = (RedisServer::start().await, RedisServer::start().await);
     let proxy = Proxy::to(one.port).await;
-    let ledger = Arc::<Ledger>::default();
+    let ledger = Arc::<SanctionCache>::default();
     ledger.generations.store(40, Ordering::SeqCst);
     let world = World::redis_with(options_for(&proxy.url()), Arc::clone(&ledger)).await;
     let before = world.publish(&entry("team", "1", "hi")).await;
@@ -218,7 +218,7 @@ fn at(server: &RedisServer) -> RedisOptions {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hub_that_starts_at_a_server_of_yesterday_begins_a_new_generation() {
     let (one, other) = (RedisServer::start().await, RedisServer::start().await);
-    let ledger = Arc::<Ledger>::default();
+    let ledger = Arc::<SanctionCache>::default();
     let world = World::redis_with(at(&one), Arc::clone(&ledger)).await;
     world.publish(&entry("team", "1", "hi")).await;
     world.timeline.close().await;
@@ -237,7 +237,7 @@ async fn a_hub_that_starts_at_a_server_of_yesterday_begins_a_new_generation() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_at_a_primary_of_yesterday_is_known_at_the_new_one() {
     let (old, new) = (RedisServer::start().await, RedisServer::start().await);
-    let ledger = Arc::<Ledger>::default();
+    let ledger = Arc::<SanctionCache>::default();
     let behind = World::redis_with(at(&old), Arc::clone(&ledger)).await;
     // One hub stays at the old primary and goes on, while another begins a generation at the new one.
     let talking = async {

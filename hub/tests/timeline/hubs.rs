@@ -1,6 +1,6 @@
 //! Several hubs over one Redis.
 
-use crate::ledger::Ledger;
+use crate::ledger::SanctionCache;
 use crate::server::connection;
 use crate::world::{World, entry, eventually, hub_id, journaled, pending, redis_options, room};
 use confab_hub::timeline::{RedisOptions, Settled};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// Two hubs over one server and one journal.
 pub async fn pair(options: RedisOptions) -> (World, World) {
-    let ledger = Arc::<Ledger>::default();
+    let ledger = Arc::<SanctionCache>::default();
     let other = RedisOptions { hub_id: hub_id(), ..options.clone() };
     (World::redis_with(options, ledger.clone()).await, World::redis_with(other, ledger).await)
 }

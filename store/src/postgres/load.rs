@@ -49,7 +49,9 @@ pub(crate) async fn known(
 ) -> Result<(Vec<IdRow>, Vec<UsedKeyRow>), sqlx::Error> {
     let (rooms, ids) = names(&touched.ids);
     let ids = sqlx::query_as(IDS).bind(rooms).bind(ids).fetch_all(&mut *connection).await?;
-    let (mut rooms, mut senders, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+    let mut rooms = Vec::new();
+    let mut senders = Vec::new();
+    let mut keys = Vec::new();
     for (room, sender, key) in &touched.keys {
         rooms.push(room.as_str());
         senders.push(sender.as_str());
@@ -83,7 +85,10 @@ const REACTIONS: &str = "
     join reactions r on r.room = b.room and r.target = b.target";
 
 pub(crate) async fn reactions(connection: &mut PgConnection, wanted: &Wanted) -> Result<Vec<ReactionRow>, sqlx::Error> {
-    let (mut rooms, mut targets, mut users, mut reactions) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut rooms = Vec::new();
+    let mut targets = Vec::new();
+    let mut users = Vec::new();
+    let mut reactions = Vec::new();
     for (room, target, user, reaction) in &wanted.reactions {
         rooms.push(room.as_str());
         targets.push(target.0);

@@ -36,7 +36,9 @@ impl<'a> Plain<'a> {
         let mut stretches: HashMap<(&str, i64), Stretch<'a>> = HashMap::new();
         for entry in batch {
             let row = NewRow::of(entry, Fate::New).filter(|_| says_something_new(entry))?;
-            let (room, epoch, before) = (row.room, row.epoch, row.seq - 1);
+            let room = row.room;
+            let epoch = row.epoch;
+            let before = row.seq - 1;
             let stretch = stretches.entry((room, epoch)).or_insert(Stretch { room, epoch, before, last: before });
             if stretch.last != before {
                 return None;
@@ -98,7 +100,8 @@ const UNLESS_SET_ASIDE: &str =
 /// Both tables in one statement: a round trip to SQLite's thread costs as much as some rows.
 async fn messages(connection: &mut SqliteConnection, rows: &[NewRow<'_>]) -> Result<bool, sqlx::Error> {
     for piece in pieces(rows) {
-        let (values, count) = (table(piece.len(), EVENT_COLUMNS), piece.len());
+        let values = table(piece.len(), EVENT_COLUMNS);
+        let count = piece.len();
         let sql = format!("{EVENTS} {values}; {MESSAGES}{count}{UNLESS_SET_ASIDE}");
         let query = piece.iter().fold(sqlx::query(AssertSqlSafe(sql)), bind);
         if query.execute(&mut *connection).await?.rows_affected() != 2 * count as u64 {

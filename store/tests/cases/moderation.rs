@@ -2,16 +2,16 @@
 
 use crate::support::*;
 use confab_protocol::{Body, Millis, Room, UserId};
-use confab_store::{Change, Flag, Keeps, Precedence, Revocation, Sanction, Store, Which};
+use confab_store::{Change, Flag, Precedence, Revocation, Sanction, SanctionKind, Store, Which};
 
 fn mute(user: &str, until: Millis) -> Sanction {
     let (reason, by, until) = ("enough".to_owned(), "plugin:flood-guard".to_owned(), Some(until));
     let user = UserId::new(user).unwrap();
-    Sanction { keeps: Keeps::FromSpeaking, room: Some(room()), user, until, reason, by, at: 1000 }
+    Sanction { kind: SanctionKind::Mute, room: Some(room()), user, until, reason, by, at: 1000 }
 }
 
 fn ban(user: &str, room: Option<Room>, until: Option<Millis>) -> Sanction {
-    Sanction { keeps: Keeps::Out, room, until, by: "mia".into(), ..mute(user, 0) }
+    Sanction { kind: SanctionKind::Ban, room, until, by: "mia".into(), ..mute(user, 0) }
 }
 
 /// The mutes and bans that changed after a version.
@@ -30,11 +30,11 @@ async fn since(store: &Store, version: u64) -> Vec<(u64, String, Option<Millis>)
 }
 
 async fn mutes(store: &Store, now: Millis, which: Which<'_>) -> Vec<Sanction> {
-    store.sanctions(Keeps::FromSpeaking, now, which, 10).await.unwrap()
+    store.sanctions(SanctionKind::Mute, now, which, 10).await.unwrap()
 }
 
 async fn bans(store: &Store, now: Millis, which: Which<'_>) -> Vec<Sanction> {
-    store.sanctions(Keeps::Out, now, which, 10).await.unwrap()
+    store.sanctions(SanctionKind::Ban, now, which, 10).await.unwrap()
 }
 
 pub async fn a_mute_is_read_by_its_version_and_ends_by_itself(store: Store) {
@@ -85,7 +85,7 @@ pub async fn mutes_and_bans_at_once_are_all_seen_in_the_order_of_their_versions(
 
 pub async fn a_lifted_mute_is_news(store: Store) {
     let (ada, place) = (UserId::new("ada").unwrap(), room());
-    let lift = async |by, now| store.lift_sanction(Keeps::FromSpeaking, Some(&place), &ada, by, now).await.unwrap();
+    let lift = async |by, now| store.lift_sanction(SanctionKind::Mute, Some(&place), &ada, by, now).await.unwrap();
     assert!(!lift("mia", 2000).await, "there is none");
     store.sanction(&mute("ada", 5000), Precedence::Extends).await.unwrap();
     let (last, ..) = since(&store, 0).await[0];
@@ -119,8 +119,8 @@ pub async fn a_ban_is_of_one_room_or_of_all_and_lasts_for_good_unless_it_has_an_
     assert_eq!(bans(&store, 4999, Which::default()).await, [of_one.clone(), of_all.clone()]);
     assert_eq!(bans(&store, Millis::MAX >> 2, Which::default()).await, std::slice::from_ref(&of_all));
     assert_eq!(mutes(&store, 2000, Which::default()).await, [mute("ada", 3000)], "one does not touch the other");
-    assert!(store.lift_sanction(Keeps::Out, None, &ada, "noor", 2000).await.unwrap());
-    assert!(!store.lift_sanction(Keeps::Out, None, &ada, "noor", 2000).await.unwrap());
+    assert!(store.lift_sanction(SanctionKind::Ban, None, &ada, "noor", 2000).await.unwrap());
+    assert!(!store.lift_sanction(SanctionKind::Ban, None, &ada, "noor", 2000).await.unwrap());
     assert_eq!(bans(&store, 2000, Which { user: Some("ada"), room: None }).await, [of_one]);
     assert!(store.sanction(&of_all, Precedence::Replaces).await.unwrap(), "and once more");
     assert_eq!(store.forget_sanctions(Millis::MAX >> 2).await.unwrap(), 2);

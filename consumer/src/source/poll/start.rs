@@ -53,7 +53,8 @@ impl Poller {
     /// Whether it is not the record that was stored last. Where another one lies in its place the topic was made anew, or is
     /// a copy with other offsets: then it is read from its beginning.
     pub(super) fn is_to_be_stored(&mut self, incoming: &Incoming) -> bool {
-        let (partition, offset) = (incoming.origin.partition, incoming.origin.offset);
+        let partition = incoming.origin.partition;
+        let offset = incoming.origin.offset;
         let Some((before, last)) = self.stored_last.remove(&partition) else { return true };
         if offset != before {
             return true; // retention took it meanwhile

@@ -82,7 +82,9 @@ fn auth(published: &Arc<Published>) -> Auth {
 
 #[tokio::test]
 async fn a_token_of_a_published_key_is_taken_and_its_header_changes_nothing() {
-    let (issuer, rsa, ed) = (Issuer::start().await, rsa(), ed());
+    let issuer = Issuer::start().await;
+    let rsa = rsa();
+    let ed = ed();
     issuer.publishes(&[("one", &rsa, Algorithm::RS256), ("two", &ed, Algorithm::EdDSA)]);
     let published = issuer.published();
     let auth = auth(&published);
@@ -109,13 +111,16 @@ async fn a_token_of_a_published_key_is_taken_and_its_header_changes_nothing() {
 /// Keeps the keys fresh, as a hub does.
 fn following(published: &Arc<Published>) -> (CancellationToken, tokio::task::JoinHandle<()>) {
     let stop = CancellationToken::new();
-    let (published, stopped) = (published.clone(), stop.clone());
+    let published = published.clone();
+    let stopped = stop.clone();
     (stop, tokio::spawn(async move { published.follow(stopped).await }))
 }
 
 #[tokio::test]
 async fn a_new_key_is_taken_as_soon_as_a_token_names_it_and_an_old_one_no_more() {
-    let (issuer, rsa, p256) = (Issuer::start().await, rsa(), p256());
+    let issuer = Issuer::start().await;
+    let rsa = rsa();
+    let p256 = p256();
     issuer.publishes(&[("old", &rsa, Algorithm::RS256)]);
     let published = Arc::new(Published { pace: Duration::ZERO, ..issuer.unshared() });
     let (stop, following) = following(&published);
@@ -132,7 +137,8 @@ async fn a_new_key_is_taken_as_soon_as_a_token_names_it_and_an_old_one_no_more()
 
 #[tokio::test]
 async fn tokens_that_name_unknown_keys_do_not_have_the_issuer_asked_again_and_again() {
-    let (issuer, rsa) = (Issuer::start().await, rsa());
+    let issuer = Issuer::start().await;
+    let rsa = rsa();
     issuer.publishes(&[("one", &rsa, Algorithm::RS256)]);
     let published = issuer.published();
     let (stop, following) = following(&published);
@@ -150,7 +156,8 @@ async fn tokens_that_name_unknown_keys_do_not_have_the_issuer_asked_again_and_ag
 
 #[tokio::test]
 async fn the_last_good_keys_hold_whatever_the_issuer_answers() {
-    let (issuer, rsa) = (Issuer::start().await, rsa());
+    let issuer = Issuer::start().await;
+    let rsa = rsa();
     let published = issuer.published();
     let auth = auth(&published);
     let good = token(Some("one"), &rsa, Algorithm::RS256);

@@ -91,7 +91,8 @@ async fn measure(
     let trial = Trial::open(name, table, answers).await?;
     trial.judge(asked.clone()).await;
     let load_ms = begin.elapsed().as_secs_f64() * 1e3;
-    let (mut times, mut faults) = (Vec::new(), 0);
+    let mut times = Vec::new();
+    let mut faults = 0;
     for at in 0..WARM_UP + calls {
         let asked = asked.clone();
         let (took, tried) = trial.time(asked).await;

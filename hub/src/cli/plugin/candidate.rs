@@ -55,7 +55,8 @@ impl Candidate {
                 .note(why.0)
                 .help("a plugin is a WebAssembly component: `confab plugin build` makes one")
         };
-        let (embedded, face) = (embed::read(&bytes).map_err(wrong)?, face(&bytes).map_err(wrong)?);
+        let embedded = embed::read(&bytes).map_err(wrong)?;
+        let face = face(&bytes).map_err(wrong)?;
         let hash = blake3::hash(&bytes).to_hex().to_string();
         Ok(Self { file: file.to_owned(), folder: None, bytes: bytes.len(), hash, embedded, face })
     }

@@ -1,14 +1,14 @@
 //! What a plugin asked for besides its decision, as golden cases write it.
 
-use crate::plugin::{Consequence, Effect, Emitted};
+use crate::plugin::{Effect, Emitted, RequestedEffect};
 use confab_plugin_kit::golden::Outcome;
 use confab_protocol::Event;
 use serde_json::{Value, json};
 
 /// Its effects and its own messages, in an outcome that says nothing else.
-pub(super) fn besides(consequences: Vec<Consequence>, before: &Event) -> Outcome {
+pub(super) fn besides(requested: Vec<RequestedEffect>, before: &Event) -> Outcome {
     let mut outcome = Outcome::default();
-    for Consequence { effect, .. } in consequences {
+    for RequestedEffect { effect, .. } in requested {
         match effect {
             Effect::Notice(text) => outcome.effects.push(json!({ "notice": text })),
             Effect::Mute { seconds, reason } => {

@@ -79,7 +79,8 @@ async fn again(name: &str, record: Record, new: &Trial, old: Option<&Trial>) -> 
     let mut event = record.event.clone();
     event.annotations.retain(|key, _| !key.starts_with(&format!("{name}.")));
     let asked = Asked { kind: judged_kind(event.kind), event, origin: Origin::default() };
-    let (at, seed) = (record.event.at, record.cursor.offset);
+    let at = record.event.at;
+    let seed = record.cursor.offset;
     let judge = async |trial: &Trial| {
         trial.set_clock(at);
         trial.seed(seed);
@@ -136,8 +137,10 @@ fn tell(judged: &[Again], screen: &mut Screen<'_>) -> std::io::Result<()> {
         let event = &record.event;
         let text =
             clipped(&plain::escaped(&event.body.text().unwrap_or_else(|| event.body.as_str().to_owned())), TEXT_MAX);
-        let (place, sender) = (record.cursor.offset, event.sender.user.as_str());
-        let (was, now) = (clipped(was, 28), clipped(&shown(&now.outcome), 28));
+        let place = record.cursor.offset;
+        let sender = event.sender.user.as_str();
+        let was = clipped(was, 28);
+        let now = clipped(&shown(&now.outcome), 28);
         writeln!(screen.out, "{place:<12} {sender:<16} {was:<28} {now:<28} {text}")?;
     }
     let counts: Vec<String> = counts(judged).iter().map(|(verdict, n)| format!("{n} {verdict}")).collect();
@@ -224,7 +227,8 @@ fn records(
 
 async fn from_store(config: &Config, room: &Room, limit: usize) -> Result<Vec<Record>, String> {
     let store = backends::store(config).await.map_err(|error| causes(&error))?;
-    let (mut records, mut since) = (Vec::new(), None);
+    let mut records = Vec::new();
+    let mut since = None;
     while records.len() < limit {
         let query = Query { since, reverse: true, limit: limit - records.len(), bytes: usize::MAX };
         let page = store.page(room, query).await.map_err(|error| causes(&error))?;
@@ -242,7 +246,8 @@ async fn from_journal(config: &Config, room: &Room) -> Result<Vec<Record>, Strin
     let kafka = config.journal.kafka.clone().ok_or("no Kafka is configured")?;
     let kafka = Kafka::connect(kafka).map_err(|error| causes(&error))?;
     let found = std::sync::Arc::new(parking_lot::Mutex::new(Vec::new()));
-    let (keep, wanted) = (std::sync::Arc::clone(&found), room.clone());
+    let keep = std::sync::Arc::clone(&found);
+    let wanted = room.clone();
     let each = move |record: Record| {
         if record.event.room == wanted {
             keep.lock().push(record);

@@ -52,7 +52,8 @@ impl Trial {
             on: JudgedKind::ALL.to_vec(),
             plugins: vec![ChainStep::Name(name.to_owned())],
         });
-        let (ear, fake) = (Arc::<Ear>::default(), Arc::new(FakeHost::new(answers)));
+        let ear = Arc::<Ear>::default();
+        let fake = Arc::new(FakeHost::new(answers));
         fake.set_clock(AT);
         let built = build_trial(&config, &fake, Arc::<Ear>::clone(&ear)).await;
         let (chain, _) = built.map_err(|error| match &error {
@@ -120,11 +121,11 @@ impl Trial {
                     verdict: said(&approved.trail).as_str().into(),
                     body: Some(approved.event.body.as_str().to_owned()),
                     annotations: own(approved.event.annotations),
-                    ..besides(approved.consequences, before)
+                    ..besides(approved.requested, before)
                 };
                 (outcome, approved.trail)
             }
-            Judged::Refused(refusal, trail, consequences) => {
+            Judged::Refused(refusal, trail, requested) => {
                 let details = match &refusal {
                     confab_protocol::Refusal::Plugin { details, .. } => {
                         details.as_ref().and_then(|body| body.read().ok())
@@ -136,13 +137,13 @@ impl Trial {
                     code: Some(refusal.code()),
                     reason: Some(refusal.message().into_owned()),
                     details,
-                    ..besides(consequences, before)
+                    ..besides(requested, before)
                 };
                 (outcome, trail)
             }
-            Judged::Held { reason, trail, consequences, .. } => {
+            Judged::Held { reason, trail, requested, .. } => {
                 let verdict = said(&trail).as_str().into();
-                (Outcome { verdict, reason: Some(reason), ..besides(consequences, before) }, trail)
+                (Outcome { verdict, reason: Some(reason), ..besides(requested, before) }, trail)
             }
         }
     }

@@ -381,7 +381,8 @@ pub fn reply(number: u32, reply: &Reply) -> Frame {
 }
 
 fn connection(client: &str, ttl: Option<u64>) -> ConnectOut<'_> {
-    let (version, subs) = (super::VERSION, BTreeMap::new());
+    let version = super::VERSION;
+    let subs = BTreeMap::new();
     ConnectOut { client, version, ping: None, pong: false, expires: ttl.is_some(), ttl, subs }
 }
 

@@ -75,7 +75,8 @@ fn command(read: wire::Command) -> Result<Command, Malformed> {
     }
     if let Some(history) = read.history {
         let since = history.since.map(|place| since(&place.epoch, place.offset)).transpose()?;
-        let (room, limit) = (history.channel, history.limit.into());
+        let room = history.channel;
+        let limit = history.limit.into();
         found.push(Command::History { room, since, reverse: history.reverse, limit });
     }
     found.extend(read.presence.map(|of| Command::Presence { room: of.channel }));
@@ -116,7 +117,8 @@ pub fn reply(number: u32, reply: &Reply) -> Frame {
             });
         }
         Reply::Refreshed { client, ttl } => {
-            let (client, version) = (client.clone(), super::VERSION.into());
+            let client = client.clone();
+            let version = super::VERSION.into();
             out.refresh = Some(wire::RefreshResult { client, version, expires: ttl.is_some(), ttl: seconds(*ttl) });
         }
         Reply::SubRefreshed { ttl } => {
@@ -138,7 +140,9 @@ pub fn reply(number: u32, reply: &Reply) -> Frame {
             out.presence_stats = Some(wire::PresenceStatsResult { num_clients: *clients, num_users: *users });
         }
         Reply::Refused(refusal) | Reply::NotConnected(refusal) => {
-            let (code, message, temporary) = (refusal.code(), refused(refusal), refusal.temporary());
+            let code = refusal.code();
+            let message = refused(refusal);
+            let temporary = refusal.temporary();
             out.error = Some(wire::Error { code, message, temporary });
         }
         Reply::Unanswered => return Frame::Text(Default::default()),

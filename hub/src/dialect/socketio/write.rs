@@ -90,7 +90,7 @@ pub fn unsubscribed(room: &Room, why: Unsubscribed) -> Frame {
 /// What a client is told before its session ends. One that should not come back is disconnected by name, for stock
 /// clients come back by themselves whenever only the link ends. One that was not let in yet takes every error for the last
 /// word, so it hears only those that are.
-pub fn farewell(close: Close, connected: bool) -> Vec<Frame> {
+pub fn close_frames(close: Close, connected: bool) -> Vec<Frame> {
     #[derive(Serialize)]
     struct Closing {
         code: u16,
@@ -285,11 +285,11 @@ mod tests {
 
     #[test]
     fn only_a_client_that_should_stay_away_is_disconnected_by_name() {
-        assert_eq!(farewell(Close::Slow, true).len(), 1);
-        let last = farewell(Close::ForceDisconnect, true);
+        assert_eq!(close_frames(Close::Slow, true).len(), 1);
+        let last = close_frames(Close::ForceDisconnect, true);
         assert_eq!(text(&last[1]), "41");
-        let never = farewell(Close::InvalidToken, false);
-        assert!(farewell(Close::Shutdown, false).is_empty());
+        let never = close_frames(Close::InvalidToken, false);
+        assert!(close_frames(Close::Shutdown, false).is_empty());
         assert_eq!(text(&never[0]), r#"44{"message":"invalid token","data":{"code":3500,"temporary":false}}"#);
     }
 }

@@ -55,7 +55,8 @@ pub fn read(
 }
 
 fn take(message: &BorrowedMessage<'_>, open: &mut BTreeMap<i32, i64>, tail: &mut Tail, each: &mut impl FnMut(Record)) {
-    let (partition, offset) = (message.partition(), message.offset());
+    let partition = message.partition();
+    let offset = message.offset();
     let Some(&end) = open.get(&partition) else { return };
     if offset < end {
         match Record::from_json(message.payload().unwrap_or_default()) {

@@ -38,7 +38,8 @@ fn back(breaker: &Breaker, now: Instant) -> Option<Change> {
 
 #[test]
 fn one_sender_who_makes_it_fail_is_not_asked_about_and_nobody_else_notices() {
-    let (breaker, now) = (breaker(), Instant::now());
+    let breaker = breaker();
+    let now = Instant::now();
     assert_eq!((call(&breaker, "mallory", true, now), call(&breaker, "mallory", true, now)), (None, None));
     assert_eq!(call(&breaker, "mallory", true, now), Some(Change::SenderPaused { pause: SECOND }));
     assert_eq!((breaker.state(), breaker.senders_paused()), (BreakerState::Closed, 1));
@@ -51,7 +52,8 @@ fn one_sender_who_makes_it_fail_is_not_asked_about_and_nobody_else_notices() {
 
 #[test]
 fn a_sender_comes_back_by_good_probes_and_pauses_grow_to_their_limit() {
-    let (breaker, mut now) = (breaker(), Instant::now());
+    let breaker = breaker();
+    let mut now = Instant::now();
     for _ in 0..3 {
         call(&breaker, "mallory", true, now);
     }
@@ -70,7 +72,8 @@ fn a_sender_comes_back_by_good_probes_and_pauses_grow_to_their_limit() {
 
 #[test]
 fn a_few_faults_of_a_sender_among_many_good_calls_pause_nobody() {
-    let (breaker, now) = (breaker(), Instant::now());
+    let breaker = breaker();
+    let now = Instant::now();
     for n in 0..100 {
         assert_eq!(call(&breaker, "ada", n % 4 == 0, now), None, "call {n}");
     }
@@ -78,7 +81,8 @@ fn a_few_faults_of_a_sender_among_many_good_calls_pause_nobody() {
 
 #[test]
 fn faults_that_are_long_ago_do_not_count() {
-    let (breaker, now) = (breaker(), Instant::now());
+    let breaker = breaker();
+    let now = Instant::now();
     for n in 0..20 {
         assert_eq!(call(&breaker, "ada", true, now + n * 5 * SECOND), None, "call {n}");
     }
@@ -90,14 +94,16 @@ fn faults_that_are_long_ago_do_not_count() {
 
 #[test]
 fn failing_for_one_after_the_other_and_answering_nobody_takes_it_out_for_all() {
-    let (breaker, now) = (breaker(), Instant::now());
+    let breaker = breaker();
+    let now = Instant::now();
     assert_eq!(opened(&breaker, now), Some(Change::Opened { senders: 3, pause: SECOND }));
     assert_eq!((breaker.state(), skips(&breaker, "well", now)), (BreakerState::Open, Some(Skip::Open)));
 }
 
 #[test]
 fn many_who_make_it_fail_take_it_out_for_nobody_whom_it_answers_well() {
-    let (breaker, now) = (breaker(), Instant::now());
+    let breaker = breaker();
+    let now = Instant::now();
     for n in 0..1000 {
         assert!(!matches!(call(&breaker, &n.to_string(), true, now), Some(Change::Opened { .. })), "call {n}");
         if n % 2 == 1 {
@@ -116,7 +122,8 @@ fn zero_faults_turn_it_off() {
 
 #[test]
 fn after_the_pause_one_at_a_time_is_tried_and_good_ones_close_it() {
-    let (breaker, now) = (breaker(), Instant::now());
+    let breaker = breaker();
+    let now = Instant::now();
     opened(&breaker, now);
     let later = now + SECOND;
     let (probe, change) = breaker.enter("well", later);
@@ -133,7 +140,8 @@ fn after_the_pause_one_at_a_time_is_tried_and_good_ones_close_it() {
 
 #[test]
 fn who_made_it_fail_cannot_keep_it_out_by_being_the_probe() {
-    let (breaker, now) = (breaker(), Instant::now());
+    let breaker = breaker();
+    let now = Instant::now();
     opened(&breaker, now);
     let later = now + SECOND;
     for sender in ["a", "b", "c"] {
@@ -144,7 +152,8 @@ fn who_made_it_fail_cannot_keep_it_out_by_being_the_probe() {
 
 #[test]
 fn bad_probes_make_the_pauses_grow_to_their_limit() {
-    let (breaker, mut now) = (breaker(), Instant::now());
+    let breaker = breaker();
+    let mut now = Instant::now();
     opened(&breaker, now);
     now += SECOND;
     for pause in [2, 3, 3] {
@@ -157,7 +166,8 @@ fn bad_probes_make_the_pauses_grow_to_their_limit() {
 
 #[test]
 fn a_relapse_goes_on_where_it_was_and_news_begin_small() {
-    let (breaker, now) = (breaker(), Instant::now());
+    let breaker = breaker();
+    let now = Instant::now();
     opened(&breaker, now);
     assert_eq!(back(&breaker, now + SECOND), Some(Change::Closed));
     assert!(matches!(opened(&breaker, now + SECOND), Some(Change::Opened { pause, .. }) if pause == 2 * SECOND));
@@ -168,7 +178,8 @@ fn a_relapse_goes_on_where_it_was_and_news_begin_small() {
 
 #[test]
 fn what_began_before_it_opened_says_nothing() {
-    let (breaker, now) = (breaker(), Instant::now());
+    let breaker = breaker();
+    let now = Instant::now();
     let late = breaker.enter("late", now).0.expect("it is closed");
     opened(&breaker, now);
     assert_eq!(late.end(Outcome::Answered, now), None);
@@ -177,7 +188,8 @@ fn what_began_before_it_opened_says_nothing() {
 
 #[test]
 fn an_instance_that_does_not_start_is_no_senders_fault_and_a_message_that_was_not_asked_about_nobodys() {
-    let (breaker, now) = (breaker(), Instant::now());
+    let breaker = breaker();
+    let now = Instant::now();
     let ends = |sender: &str, outcome| breaker.enter(sender, now).0.expect("it is asked").end(outcome, now);
     for _ in 0..10 {
         assert_eq!((ends("ada", Outcome::Unavailable), ends("ada", Outcome::Nothing)), (None, None));
@@ -188,7 +200,8 @@ fn an_instance_that_does_not_start_is_no_senders_fault_and_a_message_that_was_no
 
 #[test]
 fn where_a_failure_lets_pass_nobody_has_a_pause_to_speak_unjudged_in() {
-    let (breaker, now) = (Breaker::new(settings(), false), Instant::now());
+    let breaker = Breaker::new(settings(), false);
+    let now = Instant::now();
     for _ in 0..100 {
         assert_eq!(call(&breaker, "mallory", true, now), None);
     }
@@ -200,7 +213,8 @@ fn where_a_failure_lets_pass_nobody_has_a_pause_to_speak_unjudged_in() {
 
 #[test]
 fn so_many_senders_are_known_and_no_more() {
-    let (breaker, now) = (breaker(), Instant::now());
+    let breaker = breaker();
+    let now = Instant::now();
     for n in 0..3 * SENDERS_MAX {
         call(&breaker, &n.to_string(), true, now);
         call(&breaker, "ada", false, now);

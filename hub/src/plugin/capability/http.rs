@@ -43,7 +43,8 @@ impl Host {
         }
         access.left -= 1;
         let client = Arc::clone(&access.client);
-        let (begin, url) = (Instant::now(), request.url.clone());
+        let begin = Instant::now();
+        let url = request.url.clone();
         let answer = match &self.fake {
             Some(fake) => recorded(fake.answer(&request.url), &client),
             None => client.fetch(request, patience).await,

@@ -8,10 +8,13 @@ fn page(offset: u64) -> Page {
 
 #[tokio::test]
 async fn many_who_want_the_same_page_have_it_read_once() {
-    let (cache, reads) = (PageCache::default(), Arc::new(AtomicU32::new(0)));
+    let cache = PageCache::default();
+    let reads = Arc::new(AtomicU32::new(0));
     let background = Background::default();
     let asks = (0..500).map(|_| {
-        let (cache, reads, background) = (cache.clone(), reads.clone(), background.clone());
+        let cache = cache.clone();
+        let reads = reads.clone();
+        let background = background.clone();
         tokio::spawn(async move {
             let load = move || {
                 reads.fetch_add(1, Ordering::Relaxed);
@@ -28,7 +31,8 @@ async fn many_who_want_the_same_page_have_it_read_once() {
 
 #[tokio::test]
 async fn a_page_that_does_not_serve_is_read_anew_and_a_deletion_empties_the_cache() {
-    let (cache, background) = (PageCache::default(), Background::default());
+    let cache = PageCache::default();
+    let background = Background::default();
     let read = async |offset: u64, at_least: u64| {
         let load = move || async move { Ok(page(offset)) }.boxed();
         let taken =
@@ -44,7 +48,8 @@ async fn a_page_that_does_not_serve_is_read_anew_and_a_deletion_empties_the_cach
 
 #[tokio::test]
 async fn a_failed_reading_is_told_to_all_who_waited_and_is_tried_anew_by_the_next() {
-    let (cache, background) = (PageCache::default(), Background::default());
+    let cache = PageCache::default();
+    let background = Background::default();
     let failing = || async { Err(Refusal::StoreUnavailable) }.boxed();
     let asks = (0..3).map(|_| cache.take(&background, PageKey::Oldest, |_| true, failing));
     for answer in futures_util::future::join_all(asks).await {

@@ -225,7 +225,7 @@ impl Link for EngineLink {
             Carrier::WebSocket(socket) => socket.close(close).await,
             Carrier::Polling { polling, .. } if close == Close::NoPong => polling.end(Some("1")), // nobody is there to hear it
             Carrier::Polling { polling, .. } => {
-                polling.farewell();
+                polling.announce_close();
                 // A client that does not ask again in time hears `400` when it does: the session is over either way.
                 let _ = timeout(CLOSE_TIMEOUT, polling.ended()).await;
             }

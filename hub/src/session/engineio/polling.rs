@@ -65,7 +65,7 @@ pub struct Polling {
 
 #[derive(Default)]
 struct State {
-    stage: Stage,
+    stage: PollingState,
     waiting: Vec<Frame>,
     bytes: usize,
     poll: Option<oneshot::Sender<Vec<Frame>>>,
@@ -76,7 +76,7 @@ struct State {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Stage {
+enum PollingState {
     /// Requests come and go.
     #[default]
     Polling,
@@ -115,12 +115,12 @@ impl Polling {
         let receiver = {
             let mut state = self.state.lock();
             match state.stage {
-                Stage::Closed | Stage::Upgraded => return Err(Refused::Unknown),
+                PollingState::Closed | PollingState::Upgraded => return Err(Refused::Unknown),
                 _ if state.poll.is_some() => {
                     self.fail_in(&mut state, Close::BadRequest);
                     return Err(Refused::Overlap);
                 }
-                Stage::Closing => {
+                PollingState::Closing => {
                     let mut last = state.take_some();
                     if last.len() < POLL_PACKETS_MAX {
                         last.push(packet("1"));
@@ -128,12 +128,12 @@ impl Polling {
                     }
                     return Ok(last);
                 }
-                Stage::Polling | Stage::Probing if !state.waiting.is_empty() => {
+                PollingState::Polling | PollingState::Probing if !state.waiting.is_empty() => {
                     self.room.notify_one();
                     return Ok(state.take_some());
                 }
-                Stage::Probing => return Ok(vec![packet("6")]),
-                Stage::Polling => {}
+                PollingState::Probing => return Ok(vec![packet("6")]),
+                PollingState::Polling => {}
             }
             let (sender, receiver) = oneshot::channel();
             state.poll = Some(sender);
@@ -149,7 +149,7 @@ impl Polling {
     /// Begins a POST; what is returned must live as long as it does.
     pub fn begin_post(&self) -> Result<Posting<'_>, Refused> {
         let mut state = self.state.lock();
-        if !matches!(state.stage, Stage::Polling | Stage::Probing) {
+        if !matches!(state.stage, PollingState::Polling | PollingState::Probing) {
             return Err(Refused::Unknown);
         }
         if state.posting {
@@ -176,9 +176,9 @@ impl Polling {
     pub(super) fn offer(&self, frames: Vec<Frame>) -> Result<(), Offered> {
         let mut state = self.state.lock();
         match state.stage {
-            Stage::Polling | Stage::Probing => {}
-            Stage::Upgraded => return Err(Offered::Full(frames)),
-            Stage::Closing | Stage::Closed => return Err(Offered::Gone),
+            PollingState::Polling | PollingState::Probing => {}
+            PollingState::Upgraded => return Err(Offered::Full(frames)),
+            PollingState::Closing | PollingState::Closed => return Err(Offered::Gone),
         }
         let bytes: usize = frames.iter().map(Frame::len).sum();
         let full = state.waiting.len() + frames.len() > FRAMES_PER_FLUSH || state.bytes + bytes > BYTES_PER_FLUSH;
@@ -195,14 +195,14 @@ impl Polling {
     /// Queues our ping: one packet, beyond the bound.
     pub(super) fn ping(&self) {
         let mut state = self.state.lock();
-        if matches!(state.stage, Stage::Polling | Stage::Probing) {
+        if matches!(state.stage, PollingState::Polling | PollingState::Probing) {
             state.waiting.push(packet("2"));
             state.answer();
         }
     }
 
     /// The session has ended: the client hears what waits, and the end, if it asks in time.
-    pub(super) fn farewell(&self) {
+    pub(super) fn announce_close(&self) {
         let mut state = self.state.lock();
         if state.poll.is_some() {
             state.waiting.push(packet("1"));
@@ -210,8 +210,8 @@ impl Polling {
             self.end_in(&mut state, None);
         } else if state.why.is_some() && !state.told {
             self.end_in(&mut state, None); // the answer to the request that broke it has said everything
-        } else if matches!(state.stage, Stage::Polling | Stage::Probing) {
-            state.stage = Stage::Closing;
+        } else if matches!(state.stage, PollingState::Polling | PollingState::Probing) {
+            state.stage = PollingState::Closing;
         }
         self.closing.cancel();
     }
@@ -219,9 +219,9 @@ impl Polling {
     /// Whether a WebSocket may be tried; then the waiting GET is answered, so that the client can stop polling.
     pub fn probe(&self) -> bool {
         let mut state = self.state.lock();
-        let polling = state.stage == Stage::Polling;
+        let polling = state.stage == PollingState::Polling;
         if polling {
-            state.stage = Stage::Probing;
+            state.stage = PollingState::Probing;
             state.release();
         }
         polling
@@ -229,14 +229,14 @@ impl Polling {
 
     /// Whether a WebSocket could be tried now.
     pub fn may_upgrade(&self) -> bool {
-        self.state.lock().stage == Stage::Polling
+        self.state.lock().stage == PollingState::Polling
     }
 
     /// The WebSocket came to nothing; polling goes on.
     pub fn unprobe(&self) {
         let mut state = self.state.lock();
-        if state.stage == Stage::Probing {
-            state.stage = Stage::Polling;
+        if state.stage == PollingState::Probing {
+            state.stage = PollingState::Polling;
         }
     }
 
@@ -244,10 +244,10 @@ impl Polling {
     pub async fn switch(&self, socket: Box<Wire>) {
         {
             let mut state = self.state.lock();
-            if state.stage != Stage::Probing {
+            if state.stage != PollingState::Probing {
                 return; // the session ended meanwhile, and the socket with it
             }
-            state.stage = Stage::Upgraded;
+            state.stage = PollingState::Upgraded;
             state.release();
         }
         self.room.notify_one();
@@ -257,7 +257,7 @@ impl Polling {
     }
 
     pub(super) fn upgraded(&self) -> bool {
-        self.state.lock().stage == Stage::Upgraded
+        self.state.lock().stage == PollingState::Upgraded
     }
 
     /// Waits until a GET waits.
@@ -291,8 +291,8 @@ impl Polling {
     /// The client says goodbye: requests are over, and what it posted is still brought to the session.
     fn goodbye(&self) {
         let mut state = self.state.lock();
-        if matches!(state.stage, Stage::Polling | Stage::Probing) {
-            state.stage = Stage::Closed;
+        if matches!(state.stage, PollingState::Polling | PollingState::Probing) {
+            state.stage = PollingState::Closed;
             state.take();
             state.release();
             self.room.notify_one();
@@ -305,10 +305,10 @@ impl Polling {
     }
 
     fn end_in(&self, state: &mut State, last: Option<&'static str>) {
-        if matches!(state.stage, Stage::Closed | Stage::Upgraded) {
+        if matches!(state.stage, PollingState::Closed | PollingState::Upgraded) {
             return;
         }
-        state.stage = Stage::Closed;
+        state.stage = PollingState::Closed;
         self.closing.cancel();
         state.take();
         if let (Some(poll), Some(last)) = (state.poll.take(), last) {

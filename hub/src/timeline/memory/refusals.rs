@@ -56,7 +56,8 @@ mod tests {
     fn put(refusals: &mut Refusals, key: &str, until: Millis, now: Millis) {
         let known =
             Known { digest: key.into(), outcome: Outcome::Refused(Refusal::PluginFault { plugin: "p".into() }) };
-        let (room, user) = (Room::new("r").unwrap(), UserId::new("u").unwrap());
+        let room = Room::new("r").unwrap();
+        let user = UserId::new("u").unwrap();
         refusals.put(&room, &user, &Key::new(key).unwrap(), known, until, now);
     }
 

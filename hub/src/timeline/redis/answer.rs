@@ -62,7 +62,8 @@ impl Answer {
 
     /// What follows the word `known`: state, digest, id, epoch, offset, refusal.
     pub(super) fn known(&mut self) -> Result<Known, Error> {
-        let (state, digest) = (self.text()?, self.text()?);
+        let state = self.text()?;
+        let digest = self.text()?;
         let outcome = match state.as_str() {
             "pending" => Outcome::Pending { id: self.parse()?, cursor: self.cursor()? },
             "journaled" => Outcome::Journaled { id: self.parse()?, cursor: self.cursor()? },

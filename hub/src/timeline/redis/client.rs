@@ -72,7 +72,8 @@ impl Client {
         relays: Relays,
         counters: Arc<Counters>,
     ) -> Self {
-        let (fence, receipt_lease) = (watch::Sender::new(None), ReceiptLease::default());
+        let fence = watch::Sender::new(None);
+        let receipt_lease = ReceiptLease::default();
         Self { options, keys, dialer, journal, counters, relays, fence, receipt_lease }
     }
 
@@ -163,7 +164,8 @@ impl Client {
     }
 
     pub(super) async fn show_life(&self, primaries: &Primaries) -> Result<(), Error> {
-        let (name, mut sign) = (self.keys.hub(&self.options.hub_id), redis::cmd("SET"));
+        let name = self.keys.hub(&self.options.hub_id);
+        let mut sign = redis::cmd("SET");
         sign.arg(&name).arg("1").arg("PX").arg(self.options.hub_lease.as_millis() as u64);
         primaries.send(primaries.slot(&name), &[sign]).await.map_err(|error| failed(&error))
     }
@@ -171,7 +173,8 @@ impl Client {
     /// Gives the hub's sign of life back: what it left pending is swept at once.
     pub(super) async fn leave(&self) {
         let Some(fence) = self.standing() else { return };
-        let (name, mut gone) = (self.keys.hub(&self.options.hub_id), redis::cmd("DEL"));
+        let name = self.keys.hub(&self.options.hub_id);
+        let mut gone = redis::cmd("DEL");
         gone.arg(&name);
         if let Err(error) = fence.primaries.send(fence.primaries.slot(&name), &[gone]).await {
             tracing::debug!(%error, "could not give this hub's lease back, it expires by itself");

@@ -56,7 +56,8 @@ impl Client {
     }
 
     async fn agree_on_buckets(&self, primaries: &Primaries) -> Result<(), Error> {
-        let (name, ours) = (self.keys.bucket_count(), self.options.buckets);
+        let name = self.keys.bucket_count();
+        let ours = self.options.buckets;
         let mut claim = redis::cmd("SET");
         claim.arg(&name).arg(ours).arg("NX");
         primaries.send(primaries.slot(&name), &[claim]).await.map_err(|error| failed(&error))?;
@@ -166,7 +167,8 @@ impl Client {
         primaries: &Primaries,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<Option<T>, Error> {
-        let (lease, hub) = (self.keys.opening(), self.options.hub_id.as_str());
+        let lease = self.keys.opening();
+        let hub = self.options.hub_id.as_str();
         if !primaries.lease(&lease, hub, LEASE).await? {
             return Ok(None);
         }

@@ -157,7 +157,8 @@ mod tests {
         let keys = Keys::new(&options).unwrap();
         let room = Room::new("a{b}c").unwrap();
         let tag = format!("p{{b{}}}:", keys.bucket(&room));
-        let (user, key) = (UserId::new("u").unwrap(), Key::new("k").unwrap());
+        let user = UserId::new("u").unwrap();
+        let key = Key::new("k").unwrap();
         for name in [keys.meta(&room), keys.window(&room), keys.relay(&room), keys.dedupe(&room, &user, &key)] {
             assert!(name.starts_with(&tag), "{name}");
         }

@@ -53,7 +53,8 @@ impl Redis {
 
     /// A large room is read in parts, so that no part holds up other commands for long.
     pub(in crate::timeline) async fn listeners(&self, room: &Room, max: usize) -> Result<Listeners, Error> {
-        let (name, fence) = (self.inner.keys.listeners(room), self.fence()?);
+        let name = self.inner.keys.listeners(room);
+        let fence = self.fence()?;
         let mut listeners = Listeners::default();
         let mut cursor = String::from("0");
         loop {

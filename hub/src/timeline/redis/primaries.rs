@@ -74,7 +74,8 @@ impl Primaries {
 
     /// The answers of the server that has the slot by now.
     async fn answers(&self, slot: u16, commands: impl Fn(&Primary) -> Vec<Cmd>) -> RedisResult<Vec<Value>> {
-        let (mut shard, mut once) = (self.of(slot), false);
+        let mut shard = self.of(slot);
+        let mut once = false;
         for _ in 1..REDIRECTIONS {
             let answered = shard.it.send(commands(&shard.it), once).await;
             let Err(error) = answered else { return answered };

@@ -26,7 +26,8 @@ impl Redis {
     pub(super) fn publishing(&self, signal: &Signal) -> Result<Cmd, Error> {
         let json = signal.to_json();
         if json.len() > SIGNAL_BYTES_MAX {
-            let (kind, bytes) = (signal.what.kind(), json.len());
+            let kind = signal.what.kind();
+            let bytes = json.len();
             return Err(Error::Refused(format!(
                 "a signal `{kind}` has {bytes} bytes, and at most {SIGNAL_BYTES_MAX} are told"
             )));

@@ -49,7 +49,9 @@ impl Redis {
     }
 
     fn append_call(&self, entry: &Entry, event: &Event) -> (Vec<String>, Vec<Vec<u8>>) {
-        let (names, room, options) = (&self.inner.keys, &event.room, &self.inner.options);
+        let names = &self.inner.keys;
+        let room = &event.room;
+        let options = &self.inner.options;
         let keys = vec![
             self.generation_of(room),
             names.meta(room),
@@ -147,7 +149,8 @@ impl Redis {
         if word != "window" {
             return Err(unexpected(&word));
         }
-        let (top, oldest) = (answer.cursor()?, answer.maybe()?);
+        let top = answer.cursor()?;
+        let oldest = answer.maybe()?;
         let mut records = Vec::new();
         for event in answer.list()? {
             records.push(served(top.epoch.0, &mut Answer::of(event)?)?);

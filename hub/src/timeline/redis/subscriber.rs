@@ -85,7 +85,9 @@ impl Wanted {
 
 impl Subscriber {
     pub(super) fn new(client: Client, dialer: Dialer, relays: Relays) -> Self {
-        let (options, keys, counters) = (client.options.clone(), client.keys.clone(), client.counters.clone());
+        let options = client.options.clone();
+        let keys = client.keys.clone();
+        let counters = client.counters.clone();
         let inner = Inner {
             client,
             options,
@@ -185,7 +187,8 @@ impl Subscriber {
     /// Subscribes what is not a room's: the channel of all hubs, and those on which the hub hears itself, which are returned: one at each
     /// server that serves a bucket.
     async fn begin_beats(&self, connections: &Connections) -> Result<Vec<String>, Error> {
-        let (keys, mut beats) = (&self.inner.keys, vec![None; connections.len()]);
+        let keys = &self.inner.keys;
+        let mut beats = vec![None; connections.len()];
         for bucket in keys.buckets() {
             let channel = keys.heartbeat(bucket, &self.inner.options.hub_id);
             beats[connections.index(&channel)].get_or_insert(channel);
@@ -266,7 +269,8 @@ impl Subscriber {
         if !subscription.connections.clustered() {
             return false;
         }
-        let (inner, connections) = (&*self.inner, subscription.connections.clone());
+        let inner = &*self.inner;
+        let connections = subscription.connections.clone();
         let wanted: Vec<Room> = inner.wanted.lock().rooms.iter().cloned().collect();
         let channels: Vec<String> = wanted.iter().map(|room| inner.keys.relay(room)).collect();
         let moved: Vec<&String> = channels.iter().filter(|channel| ended.contains(channel.as_bytes())).collect();

@@ -103,7 +103,8 @@ impl Sweeper {
     }
 
     async fn ask(&self, fence: &Fence, buckets: &[u16]) -> Vec<RedisResult<Value>> {
-        let (keys, options) = (&self.client.keys, &self.client.options);
+        let keys = &self.client.keys;
+        let options = &self.client.options;
         let mut calls = Vec::new();
         for bucket in buckets {
             let names = vec![keys.generation(*bucket), keys.sweeper(*bucket), keys.pending(*bucket)];
@@ -142,7 +143,8 @@ impl Sweeper {
         for entry in answer.list()? {
             let mut answer = Answer::of(entry)?;
             let entry = answer.text()?;
-            let (generation, offset) = (answer.parse()?, answer.parse()?);
+            let generation = answer.parse()?;
+            let offset = answer.parse()?;
             match Record::placed(&answer.bytes()?, Cursor::new(generation, offset)) {
                 Ok(record) => due.push(Due { bucket, entry, generation, record }),
                 Err(error) => tracing::error!(%error, bucket, entry, "pending entry is unreadable and stays"),
@@ -158,7 +160,8 @@ impl Sweeper {
             return Ok(BTreeSet::new());
         }
         let asking = others.iter().map(|hub| async {
-            let (name, mut ask) = (self.client.keys.hub(hub), redis::cmd("EXISTS"));
+            let name = self.client.keys.hub(hub);
+            let mut ask = redis::cmd("EXISTS");
             ask.arg(&name);
             fence.primaries.ask::<bool>(&name, ask).await
         });
@@ -172,12 +175,15 @@ impl Sweeper {
         if self.jobs.len() >= AT_ONCE || !self.in_hand.lock().insert(name.clone()) {
             return; // it is in hand already, or the next look finds it again
         }
-        let (client, journal, in_hand) = (self.client.clone(), self.journal.clone(), self.in_hand.clone());
+        let client = self.client.clone();
+        let journal = self.journal.clone();
+        let in_hand = self.in_hand.clone();
         self.jobs.spawn(async move {
             match journal_and_settle(&client, &*journal, &due).await {
                 Ok(()) => {
                     Counters::add(&client.counters.swept);
-                    let (id, room) = (due.record.event.id, &due.record.event.room);
+                    let id = due.record.event.id;
+                    let room = &due.record.event.room;
                     tracing::info!(%id, %room, "journaled an event that its hub left pending");
                 }
                 Err(error) => tracing::warn!(%error, id = %due.record.event.id, "could not journal a pending event"),

@@ -34,7 +34,7 @@ async fn an_answer_has_at_most_sixteen_packets_and_the_end_comes_behind_them_all
     let said: Vec<Frame> = (0..40).map(|n| text(&format!("4{n}"))).collect();
     let waiting = waiting(&polling).await;
     assert!(polling.offer(said.clone()).is_ok());
-    polling.farewell();
+    polling.announce_close();
     let mut heard = waiting.await.unwrap().unwrap();
     assert_eq!(heard.len(), 16, "also of an answer that waited");
     for packets in [16, 9] {
@@ -55,7 +55,7 @@ async fn a_second_poll_ends_the_session() {
     assert_eq!(polling.failed().await, Close::BadRequest);
     assert!(polling.offer(vec![text("4why")]).is_ok());
     assert_eq!(first.await.unwrap(), Ok(vec![text("4why")]), "the first hears why");
-    polling.farewell();
+    polling.announce_close();
     assert_eq!(polling.poll().await, Ok(vec![text("1")]));
     assert_eq!(polling.poll().await, Err(Refused::Unknown));
 }

@@ -98,7 +98,8 @@ async fn requests_under_way_are_bounded_and_one_too_many_waits_no_longer_than_it
     client.places = Semaphore::new(1);
     let client = Arc::new(client);
     let first = tokio::spawn({
-        let (client, origin) = (Arc::clone(&client), origin.clone());
+        let client = Arc::clone(&client);
+        let origin = origin.clone();
         async move { get(&client, &origin).await }
     });
     // Taken, and never answered.

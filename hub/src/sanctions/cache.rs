@@ -11,7 +11,7 @@ pub type Left = (Option<Millis>, String);
 
 /// Those that stand, by user and place; `None` is everywhere.
 #[derive(Default)]
-pub struct Ledger {
+pub struct SanctionCache {
     known: RwLock<HashMap<UserId, Places>>,
     /// Of how many users something is known.
     users: AtomicUsize,
@@ -26,7 +26,7 @@ struct Entry {
     kept: bool,
 }
 
-impl Ledger {
+impl SanctionCache {
     /// What stands against a user in a room, or everywhere.
     pub fn of(&self, user: &UserId, room: &Room, now: Millis) -> Option<Left> {
         self.look(user, |here| {
@@ -84,7 +84,8 @@ impl Ledger {
     }
 
     fn remove(&self, user: &UserId, room: Option<&Room>, which: impl FnOnce(&Entry) -> bool) -> bool {
-        let (mut known, place) = (self.known.write(), room.cloned());
+        let mut known = self.known.write();
+        let place = room.cloned();
         let Some(here) = known.get_mut(user) else { return false };
         if !here.get(&place).is_some_and(which) {
             return false;
@@ -130,44 +131,50 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use confab_store::Keeps;
+    use confab_store::SanctionKind;
 
     fn ban(user: &str, room: Option<&Room>, until: Option<Millis>) -> Sanction {
-        let (user, room, reason) = (UserId::new(user).unwrap(), room.cloned(), "enough".to_owned());
-        Sanction { keeps: Keeps::Out, room, user, until, reason, by: "mia".into(), at: 0 }
+        let user = UserId::new(user).unwrap();
+        let room = room.cloned();
+        let reason = "enough".to_owned();
+        Sanction { kind: SanctionKind::Ban, room, user, until, reason, by: "mia".into(), at: 0 }
     }
 
     #[test]
     fn who_is_kept_out_everywhere_is_kept_out_of_every_room() {
-        let (ledger, lobby, garden) = (Ledger::default(), Room::new("lobby").unwrap(), Room::new("garden").unwrap());
+        let cache = SanctionCache::default();
+        let lobby = Room::new("lobby").unwrap();
+        let garden = Room::new("garden").unwrap();
         let [ada, bob] = ["ada", "bob"].map(|user| UserId::new(user).unwrap());
-        let left = |user, room, now| ledger.of(user, room, now).map(|(left, _)| left);
+        let left = |user, room, now| cache.of(user, room, now).map(|(left, _)| left);
         assert_eq!(left(&ada, &lobby, 0), None);
-        ledger.replace(&ban("ada", Some(&lobby), Some(500)));
-        ledger.replace(&ban("bob", None, None));
+        cache.replace(&ban("ada", Some(&lobby), Some(500)));
+        cache.replace(&ban("bob", None, None));
         assert_eq!((left(&ada, &lobby, 100), left(&ada, &garden, 100)), (Some(Some(400)), None));
         assert_eq!(left(&ada, &lobby, 500), None, "it ends by itself");
         assert_eq!((left(&bob, &lobby, 100), left(&bob, &garden, 900)), (Some(None), Some(None)));
-        assert!(ledger.everywhere(&ada, 0).is_none() && ledger.everywhere(&bob, 0).is_some());
-        ledger.tidy(600);
-        assert!(!ledger.knows(&ada) && ledger.knows(&bob));
-        ledger.forget(&bob, Some(&lobby));
-        assert!(ledger.knows(&bob), "a room's is not everywhere's");
-        ledger.forget(&bob, None);
-        assert!(!ledger.knows(&bob) && ledger.of(&bob, &lobby, 0).is_none());
+        assert!(cache.everywhere(&ada, 0).is_none() && cache.everywhere(&bob, 0).is_some());
+        cache.tidy(600);
+        assert!(!cache.knows(&ada) && cache.knows(&bob));
+        cache.forget(&bob, Some(&lobby));
+        assert!(cache.knows(&bob), "a room's is not everywhere's");
+        cache.forget(&bob, None);
+        assert!(!cache.knows(&bob) && cache.of(&bob, &lobby, 0).is_none());
     }
 
     #[test]
     fn what_is_said_here_only_lengthens_and_is_ended_here_only_until_the_store_has_it() {
-        let (ledger, lobby, ada) = (Ledger::default(), Room::new("lobby").unwrap(), UserId::new("ada").unwrap());
-        let end = || ledger.of(&ada, &lobby, 0).and_then(|(left, _)| left);
-        ledger.extend(&ban("ada", Some(&lobby), Some(500)));
-        ledger.extend(&ban("ada", Some(&lobby), Some(400)));
+        let cache = SanctionCache::default();
+        let lobby = Room::new("lobby").unwrap();
+        let ada = UserId::new("ada").unwrap();
+        let end = || cache.of(&ada, &lobby, 0).and_then(|(left, _)| left);
+        cache.extend(&ban("ada", Some(&lobby), Some(500)));
+        cache.extend(&ban("ada", Some(&lobby), Some(400)));
         assert_eq!(end(), Some(500));
-        assert!(ledger.forget_own(&ada, Some(&lobby)) && !ledger.forget_own(&ada, Some(&lobby)));
-        ledger.replace(&ban("ada", Some(&lobby), Some(300)));
-        ledger.extend(&ban("ada", Some(&lobby), Some(200)));
-        assert!(!ledger.forget_own(&ada, Some(&lobby)), "the store has it");
+        assert!(cache.forget_own(&ada, Some(&lobby)) && !cache.forget_own(&ada, Some(&lobby)));
+        cache.replace(&ban("ada", Some(&lobby), Some(300)));
+        cache.extend(&ban("ada", Some(&lobby), Some(200)));
+        assert!(!cache.forget_own(&ada, Some(&lobby)), "the store has it");
         assert_eq!(end(), Some(300));
     }
 }

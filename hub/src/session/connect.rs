@@ -1,7 +1,7 @@
 //! Who a session belongs to: its first command, and the tokens that keep it open.
 
-use super::joins::No;
-use super::{Session, clock};
+use super::joins::Rejection;
+use super::{Session, deadlines};
 use crate::actor::{Actor, Via};
 use crate::auth::{Denied, Identity, Invalid, Issued};
 use crate::dialect::Dialect;
@@ -28,14 +28,14 @@ impl Session {
         }
         match self.introduce(number, token, data, places).await {
             Ok(()) => Ok(()),
-            Err(No::Refused(refusal)) => {
+            Err(Rejection::Refused(refusal)) => {
                 if refusal != Refusal::TokenExpired {
                     self.env.refused.note(refusal.name(), self.admission.from, &refusal.message());
                 }
                 self.answer(number, &Reply::NotConnected(refusal));
                 Ok(())
             }
-            Err(No::Closed(close)) => Err(close),
+            Err(Rejection::Closed(close)) => Err(close),
         }
     }
 
@@ -45,7 +45,7 @@ impl Session {
         token: &str,
         data: Option<&Body>,
         places: &[(String, Since)],
-    ) -> Result<(), No> {
+    ) -> Result<(), Rejection> {
         let identity = self.identify(token, data).await?;
         let env = self.env.clone();
         env.services.access.not_shut_out(&identity.user)?;
@@ -56,25 +56,27 @@ impl Session {
             return Err(limits.too_many_sessions(&identity.user).into());
         }
         if self.admission.connected().is_err() {
-            return Err(No::Closed(Close::TooManyRequests)); // the last session was taken meanwhile: it comes back
+            return Err(Rejection::Closed(Close::TooManyRequests)); // the last session was taken meanwhile: it comes back
         }
         let joined = self.join_given(&actor, &identity.rooms, places).await?;
-        let (outbox, dialect) = (self.outbox.clone(), self.dialect.clone());
+        let outbox = self.outbox.clone();
+        let dialect = self.dialect.clone();
         let here = Here { client: self.client.clone(), outbox, dialect };
         if !people.came(&identity.user, self.id, here, limits.sessions_max()) {
             self.leave_all().await; // others of the same user came while this one was joining
             return Err(limits.too_many_sessions(&identity.user).into());
         }
-        let (client, ttl) = (self.client.clone(), identity.ttl());
-        self.clock.connected(&self.env.limits);
+        let client = self.client.clone();
+        let ttl = identity.ttl();
+        self.deadlines.connected(&self.env.limits);
         if self.dialect.ping().is_none() {
-            self.clock.ping_at = None; // the link asks by itself
+            self.deadlines.ping_at = None; // the link asks by itself
         }
-        self.clock.expires_at = clock::deadline(ttl, self.env.refresh_grace);
+        self.deadlines.expires_at = deadlines::deadline(ttl, self.env.refresh_grace);
         let ping_s = self.env.limits.ping_interval.as_secs().max(1);
         tracing::debug!(client, user = %identity.user, rooms = joined.len(), "connected");
         if env.services.access.knows_ban(&identity.user) || self.revoked(&identity.user, identity.token).is_some() {
-            self.outbox.summon(); // what came while this session was coming did not find it
+            self.outbox.wake(); // what came while this session was coming did not find it
         }
         let subs = joined.iter().map(|(room, entrance)| (room.clone(), entrance.joining.joined.clone())).collect();
         self.answer(number, &Reply::Connected { client, ping_s, ttl, subs });
@@ -93,7 +95,7 @@ impl Session {
     }
 
     /// Who the client is: by its token, or, on a hub for development, as it says itself.
-    async fn identify(&self, token: &str, data: Option<&Body>) -> Result<Identity, No> {
+    async fn identify(&self, token: &str, data: Option<&Body>) -> Result<Identity, Rejection> {
         let auth = &self.env.auth;
         if !token.is_empty() {
             let identity = self.bearer(token).await;
@@ -142,7 +144,7 @@ impl Session {
             return Err(Close::InvalidToken);
         }
         let ttl = fresh.ttl();
-        self.clock.expires_at = clock::deadline(ttl, self.env.refresh_grace);
+        self.deadlines.expires_at = deadlines::deadline(ttl, self.env.refresh_grace);
         self.leave_not_given(&fresh).await;
         self.actor = Some(self.acting(&fresh));
         self.token = fresh.token;

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 /// A session's times. `None`: not due at all.
 #[derive(Debug, Default)]
-pub struct Clock {
+pub struct Deadlines {
     /// The client must have said who it is by then.
     pub stale_at: Option<Instant>,
     /// The next ping.
@@ -19,7 +19,7 @@ pub struct Clock {
     pub room_expires_at: Option<Instant>,
 }
 
-impl Clock {
+impl Deadlines {
     /// The clock of a socket that has just opened.
     pub fn opened(limits: &Limits) -> Self {
         Self { stale_at: Some(Instant::now() + limits.stale_timeout), ..Self::default() }

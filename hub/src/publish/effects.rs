@@ -6,11 +6,11 @@
 use super::{Publisher, WRITE_AGAIN};
 use crate::actor::PLUGIN_USER;
 use crate::backoff::Backoff;
-use crate::plugin::{Consequence, Effect, Emitted};
+use crate::plugin::{Effect, Emitted, RequestedEffect};
 use crate::sanctions::now_ms;
 use confab_protocol::signal::Notice;
 use confab_protocol::{Body, Event, EventId, HeldEmit, Record, Room, Sender, Signal, Trail};
-use confab_store::{Flag, Keeps, Sanction};
+use confab_store::{Flag, Sanction, SanctionKind};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -22,7 +22,7 @@ const FLAGS_OF_SENDER_MAX: usize = 100;
 
 /// What became of the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum EventOutcome {
     /// It has its place.
     Stands,
     /// A plugin refused it.
@@ -36,12 +36,18 @@ pub(super) enum Fate {
 impl Publisher {
     /// Does what plugins asked for besides their decision. What must hold from now on holds when this returns; the rest goes
     /// on beside the answer.
-    pub(super) fn follow(self: &Arc<Self>, event: &Event, fate: Fate, consequences: Vec<Consequence>) {
-        if consequences.is_empty() {
+    pub(super) fn apply_effects(
+        self: &Arc<Self>,
+        event: &Event,
+        outcome: EventOutcome,
+        requested: Vec<RequestedEffect>,
+    ) {
+        if requested.is_empty() {
             return;
         }
-        let (mut later, mut said) = (Vec::new(), Vec::new());
-        for (n, Consequence { plugin, effect }) in consequences.into_iter().enumerate() {
+        let mut later = Vec::new();
+        let mut said = Vec::new();
+        for (n, RequestedEffect { plugin, effect }) in requested.into_iter().enumerate() {
             match effect {
                 Effect::Notice(text) => self.notice(event, plugin, text),
                 Effect::Mute { seconds, reason } => {
@@ -49,10 +55,10 @@ impl Publisher {
                     later.push((plugin, Later::Mute(mute)));
                 }
                 Effect::Flag(reason) => {
-                    let flag = flag(event, fate, n, plugin.clone(), reason);
+                    let flag = flag(event, outcome, n, plugin.clone(), reason);
                     later.push((plugin, Later::Flag(flag)));
                 }
-                Effect::Say(message) if fate == Fate::Stands => said.push((n, plugin, message)),
+                Effect::Say(message) if outcome == EventOutcome::Stands => said.push((n, plugin, message)),
                 Effect::Say(_) => self.telemetry.plugins.effect(&plugin, "say", "dropped"), // the event came to nothing
             }
         }
@@ -100,11 +106,14 @@ impl Publisher {
 
     fn mute(&self, event: &Event, plugin: &str, seconds: u32, reason: String) -> Sanction {
         let at = now_ms();
-        let (room, user) = (event.room.clone(), event.sender.user.clone());
+        let room = event.room.clone();
+        let user = event.sender.user.clone();
         tracing::info!(plugin, %room, %user, event = %event.id, seconds, reason, "plugin muted somebody");
-        let (room, until, by) = (Some(room), Some(at + u64::from(seconds) * 1000), format!("plugin:{plugin}"));
-        let mute = Sanction { keeps: Keeps::FromSpeaking, room, user, until, reason, by, at };
-        self.sanctions.hush(&mute);
+        let room = Some(room);
+        let until = Some(at + u64::from(seconds) * 1000);
+        let by = format!("plugin:{plugin}");
+        let mute = Sanction { kind: SanctionKind::Mute, room, user, until, reason, by, at };
+        self.sanctions.mute_locally(&mute);
         mute
     }
 
@@ -138,24 +147,25 @@ impl Publisher {
 
 /// Takes out what plugins want to say about an event that is held: it is kept with the event, and said when that is published.
 /// What else they asked for is about the sender and the moderators, and follows at once.
-pub(super) fn put_off(consequences: Vec<Consequence>) -> (Vec<HeldEmit>, Vec<Consequence>) {
-    let (mut says, mut now) = (Vec::new(), Vec::new());
-    for Consequence { plugin, effect } in consequences {
+pub(super) fn hold_emits(requested: Vec<RequestedEffect>) -> (Vec<HeldEmit>, Vec<RequestedEffect>) {
+    let mut says = Vec::new();
+    let mut now = Vec::new();
+    for RequestedEffect { plugin, effect } in requested {
         match effect {
             Effect::Say(Emitted { room, body, thread, hops, cause: _ }) => {
                 says.push(HeldEmit { plugin, room, body, thread, hops })
             }
-            effect => now.push(Consequence { plugin, effect }),
+            effect => now.push(RequestedEffect { plugin, effect }),
         }
     }
     (says, now)
 }
 
 /// The way back.
-pub(super) fn taken_up(says: Vec<HeldEmit>, event: &Event) -> Vec<Consequence> {
+pub(super) fn release_emits(says: Vec<HeldEmit>, event: &Event) -> Vec<RequestedEffect> {
     let say = |HeldEmit { plugin, room, body, thread, hops }| {
         let effect = Effect::Say(Emitted { room, body, thread, hops, cause: Some(event.sender.user.clone()) });
-        Consequence { plugin, effect }
+        RequestedEffect { plugin, effect }
     };
     says.into_iter().map(say).collect()
 }
@@ -175,11 +185,13 @@ impl Later {
     }
 }
 
-fn flag(event: &Event, fate: Fate, n: usize, plugin: String, reason: String) -> Flag {
+fn flag(event: &Event, outcome: EventOutcome, n: usize, plugin: String, reason: String) -> Flag {
     tracing::info!(plugin, room = %event.room, event = %event.id, reason, "plugin flagged an event");
     // An event that stands, or is held, is found in the store, and what is deleted there must not live on here.
-    let said = (fate == Fate::Refused).then(|| Body::parse(Record::json_without_place(event, &Trail::default())).ok());
+    let said = (outcome == EventOutcome::Refused)
+        .then(|| Body::parse(Record::json_without_place(event, &Trail::default())).ok());
     let n = u32::try_from(n).unwrap_or(u32::MAX);
-    let (room, sender) = (event.room.clone(), event.sender.user.clone());
+    let room = event.room.clone();
+    let sender = event.sender.user.clone();
     Flag { event: event.id, n, room, sender, plugin, reason, at: event.at, said: said.flatten(), closed: None }
 }

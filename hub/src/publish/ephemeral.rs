@@ -2,11 +2,11 @@
 //!
 //! Plugins judge it where a chain says so. Nothing of it is kept, so nothing of it is repeated either.
 
-use super::follow::Fate;
+use super::effects::EventOutcome;
 use super::{Publisher, stamp};
 use crate::access::Permit;
 use crate::actor::Actor;
-use crate::plugin::{Consequence, EventContext, Judged, Origin};
+use crate::plugin::{EventContext, Judged, Origin, RequestedEffect};
 use confab_config::JudgedKind;
 use confab_protocol::signal::Typing;
 use confab_protocol::{Body, Draft, Event, Key, Kind, Refusal, Room, Signal};
@@ -28,7 +28,7 @@ impl Default for Leaving {
 /// A join that plugins have let through: what follows from it once it has come about.
 pub struct Entered {
     event: Event,
-    consequences: Vec<Consequence>,
+    requested: Vec<RequestedEffect>,
 }
 
 impl Publisher {
@@ -42,31 +42,32 @@ impl Publisher {
     /// # Errors
     /// The refusal of a plugin, or of the policy for one that failed.
     pub async fn may_join(self: &Arc<Self>, permit: &Permit) -> Result<Entered, Refusal> {
-        let event = occasion(permit.room(), permit.actor());
+        let event = ephemeral_event(permit.room(), permit.actor());
         match self.ask(&event, JudgedKind::Join, permit.actor()).await {
-            Ok(consequences) => Ok(Entered { event, consequences }),
-            Err((refusal, consequences)) => {
-                self.follow(&event, Fate::Gone, consequences);
+            Ok(requested) => Ok(Entered { event, requested }),
+            Err((refusal, requested)) => {
+                self.apply_effects(&event, EventOutcome::Gone, requested);
                 Err(refusal)
             }
         }
     }
 
     /// They have joined.
-    pub fn joined(self: &Arc<Self>, Entered { event, consequences }: Entered) {
-        self.follow(&event, Fate::Stands, consequences);
+    pub fn joined(self: &Arc<Self>, Entered { event, requested }: Entered) {
+        self.apply_effects(&event, EventOutcome::Stands, requested);
     }
 
     /// Somebody has left a room. It has happened, so only effects follow; nobody waits for them.
     pub fn left(self: &Arc<Self>, room: &Room, actor: Arc<Actor>) {
-        let Ok(place) = self.leaving.0.clone().try_acquire_owned() else {
-            return self.telemetry.occasion(JudgedKind::Leave.as_str(), "unjudged");
+        let Ok(permit) = self.leaving.0.clone().try_acquire_owned() else {
+            return self.telemetry.ephemeral(JudgedKind::Leave.as_str(), "unjudged");
         };
-        let (publisher, event) = (self.clone(), occasion(room, &actor));
+        let publisher = self.clone();
+        let event = ephemeral_event(room, &actor);
         self.tasks.spawn(Box::pin(async move {
-            let (Ok(consequences) | Err((_, consequences))) = publisher.ask(&event, JudgedKind::Leave, &actor).await;
-            publisher.follow(&event, Fate::Stands, consequences);
-            drop(place);
+            let (Ok(requested) | Err((_, requested))) = publisher.ask(&event, JudgedKind::Leave, &actor).await;
+            publisher.apply_effects(&event, EventOutcome::Stands, requested);
+            drop(permit);
         }));
     }
 
@@ -76,16 +77,16 @@ impl Publisher {
     /// The refusal of a plugin; nobody is told then.
     pub async fn typing(self: &Arc<Self>, permit: Permit) -> Result<(), Refusal> {
         if self.judges(JudgedKind::Typing) {
-            let event = occasion(permit.room(), permit.actor());
+            let event = ephemeral_event(permit.room(), permit.actor());
             match self.ask(&event, JudgedKind::Typing, permit.actor()).await {
-                Ok(consequences) => self.follow(&event, Fate::Stands, consequences),
-                Err((refusal, consequences)) => {
-                    self.follow(&event, Fate::Gone, consequences);
+                Ok(requested) => self.apply_effects(&event, EventOutcome::Stands, requested),
+                Err((refusal, requested)) => {
+                    self.apply_effects(&event, EventOutcome::Gone, requested);
                     return Err(refusal);
                 }
             }
         } else {
-            self.telemetry.occasion(JudgedKind::Typing.as_str(), "accepted");
+            self.telemetry.ephemeral(JudgedKind::Typing.as_str(), "accepted");
         }
         let typing = Typing { who: permit.actor().present() };
         if let Err(error) = self.timeline.tell(&Signal::to_room(permit.room().clone(), typing)).await {
@@ -100,23 +101,23 @@ impl Publisher {
         event: &Event,
         kind: JudgedKind,
         actor: &Actor,
-    ) -> Result<Vec<Consequence>, (Refusal, Vec<Consequence>)> {
+    ) -> Result<Vec<RequestedEffect>, (Refusal, Vec<RequestedEffect>)> {
         let chain = self.chain.load_full();
         let said = match chain.judge(event.clone(), EventContext { kind, origin: Origin::from(actor) }).await {
-            Judged::Approved(approved) => Ok(approved.consequences),
+            Judged::Approved(approved) => Ok(approved.requested),
             Judged::Refused(refusal @ Refusal::PluginFault { .. }, ..) => Err((refusal, Vec::new())),
-            Judged::Refused(refusal, _, consequences) => Err((refusal, consequences)),
+            Judged::Refused(refusal, _, requested) => Err((refusal, requested)),
             // It cannot wait for a moderator: whoever would have it so is not asked to let it through.
             Judged::Held { plugin, .. } => Err((Refusal::PluginFault { plugin }, Vec::new())),
         };
         let outcome = said.as_ref().err().map_or("accepted", |(refusal, _)| refusal.name());
-        self.telemetry.occasion(kind.as_str(), outcome);
+        self.telemetry.ephemeral(kind.as_str(), outcome);
         said
     }
 }
 
 /// The form in which plugins are asked about it: an event without a body. What it is, the context says.
-fn occasion(room: &Room, actor: &Actor) -> Event {
+fn ephemeral_event(room: &Room, actor: &Actor) -> Event {
     let draft = Draft {
         kind: Kind::Message,
         room: room.clone(),
