@@ -5,12 +5,14 @@
 
 mod admit;
 mod begin;
+mod carry;
 mod effects;
 mod emit;
 mod ephemeral;
 mod failpoint;
 mod hold;
 mod json;
+mod known;
 mod outage;
 mod settle;
 mod shape;
@@ -24,7 +26,6 @@ pub use turn::{Turn, Turns};
 
 use crate::access::{Access, Moderator, Permit};
 use crate::actor::Actor;
-use crate::backoff::Backoff;
 use crate::journal::Journal;
 use crate::limits::UserLimits;
 use crate::log_limit::LogLimits;
@@ -32,7 +33,7 @@ use crate::plugin::{Approved, Chain, EventContext, Judged, Origin};
 use crate::sanctions::Sanctions;
 use crate::signals::Signals;
 use crate::telemetry::{Stage, Telemetry};
-use crate::timeline::{self, Appended, Known, Outcome, Placed, Timeline};
+use crate::timeline::Timeline;
 use arc_swap::ArcSwap;
 use confab_config::{Limits, Rooms as RoomRules};
 use confab_protocol::{
@@ -89,19 +90,6 @@ impl Sending {
     }
 }
 
-/// How far a send has come.
-#[derive(Debug)]
-enum SendState {
-    /// Every plugin has let it through.
-    Judged(Approved),
-    /// It has its place, and listeners hear it; it is not known to be durable.
-    Appended(Placed),
-    /// It is in the journal; its pending entry is still there.
-    Journaled(Placed),
-    /// It stands.
-    Done(Receipt),
-}
-
 /// Everything that the way in passes.
 pub struct Publisher {
     /// Gives events their place.
@@ -148,14 +136,14 @@ fn approved_key(id: EventId) -> Key {
 /// What the keys of approved events begin with. No client's own may: it would stand for another's approval.
 const APPROVED: &str = "approved:";
 
-/// How long a send in another hub's hands is asked after again, at first and at most.
-const ASK_AGAIN: RangeInclusive<Duration> = Duration::from_millis(3)..=Duration::from_millis(100);
-
 /// The waits between attempts to write something down that may be away for longer: an event, or what plugins asked for.
 const WRITE_AGAIN: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(2);
 
 /// When a sender may try again of whose events as many wait for a moderator as may.
 const HELD_RETRY: Duration = Duration::from_secs(60);
+
+/// How long a send in another hub's hands is asked after again, at first and at most.
+const ASK_AGAIN: RangeInclusive<Duration> = Duration::from_millis(3)..=Duration::from_millis(100);
 
 impl Publisher {
     /// Carries a draft in and answers with its receipt. Past the send deadline the answer is "unknown", and the send
@@ -285,173 +273,6 @@ impl Publisher {
             Ok(Err(panic)) => Err(self.internal("an approval panicked", &panic)),
             Err(_) => Err(Refusal::Unknown),
         }
-    }
-
-    /// From judged to done. Only here does an event become visible and durable.
-    async fn carry(self: &Arc<Self>, approved: Approved, turn: Turn) -> Result<Receipt, Refusal> {
-        let mut state = SendState::Judged(approved);
-        let mut turn = Some(turn);
-        loop {
-            let begun = Instant::now();
-            state = match state {
-                SendState::Judged(approved) => {
-                    let next = self.append(approved, &mut turn).await?;
-                    turn.take(); // the next draft of this session may enter the room
-                    self.telemetry.stage(Stage::Append, begun.elapsed());
-                    failpoint::after_append();
-                    next
-                }
-                SendState::Appended(placed) => {
-                    let next = Box::pin(self.write_down(placed)).await?;
-                    self.telemetry.stage(Stage::Journal, begun.elapsed());
-                    next
-                }
-                SendState::Journaled(placed) => Box::pin(self.settle(placed)).await?,
-                SendState::Done(receipt) => return Ok(receipt),
-            };
-        }
-    }
-
-    #[tracing::instrument(level = "trace", skip_all)]
-    async fn append(self: &Arc<Self>, approved: Approved, turn: &mut Option<Turn>) -> Result<SendState, Refusal> {
-        let window = self.rules.settings(approved.event.room.as_str()).hot_window;
-        let entry = timeline::Entry {
-            event: approved.event,
-            trail: approved.trail,
-            window_events: window.events,
-            window_age: window.age,
-        };
-        let mut backoff = Backoff::new(ASK_AGAIN);
-        let mut doubt = false;
-        loop {
-            match self.timeline.append_in_turn(&entry, || drop(turn.take())).await {
-                Ok(Appended::Placed(placed)) => {
-                    self.count_begun(&placed.record);
-                    // Past this point it is not refused any more, and no other append of it follows anything.
-                    self.apply_effects(&placed.record.event, EventOutcome::Stands, approved.requested);
-                    return Ok(match placed.pending {
-                        None => SendState::Done(receipt(&placed.record)),
-                        Some(_) => SendState::Appended(placed),
-                    });
-                }
-                Ok(Appended::Known(known)) => {
-                    turn.take();
-                    return Box::pin(self.resolve(known, &entry.event)).await.map(SendState::Done);
-                }
-                Err(timeline::Error::Unavailable(why)) if !doubt => {
-                    if let Some(left_out) = self.log_limits.may_write("append") {
-                        tracing::warn!(room = %entry.event.room, why, left_out, "timeline unavailable");
-                    }
-                    return Err(Refusal::TimelineUnavailable);
-                }
-                Err(timeline::Error::Journal(error)) => {
-                    tracing::error!(room = %entry.event.room, %error, "could not commit");
-                    return Err(Refusal::JournalUnavailable);
-                }
-                // Later drafts of this session may stand already: tried again, this one would come behind them unasked.
-                Err(timeline::Error::Unknown(why)) if turn.is_none() => {
-                    tracing::warn!(room = %entry.event.room, id = %entry.event.id, why, "append outcome unknown");
-                    return Err(Refusal::Unknown);
-                }
-                // The step may have happened, and may happen yet: only the same step, with the same id and key, may be tried
-                // again, and that the timeline is away now does not take it back.
-                Err(timeline::Error::Unknown(why) | timeline::Error::Unavailable(why)) => {
-                    if let Some(left_out) = self.log_limits.may_write("append") {
-                        let room = &entry.event.room;
-                        let id = entry.event.id;
-                        tracing::warn!(%room, %id, why, left_out, "append unanswered, asking again");
-                    }
-                    doubt = true;
-                    backoff.wait().await;
-                    if self.tasks.is_closed() {
-                        return Err(Refusal::Unknown);
-                    }
-                }
-                Err(error @ (timeline::Error::Damaged(_) | timeline::Error::Refused(_))) => {
-                    return Err(self.internal("timeline damaged", &error));
-                }
-            }
-        }
-    }
-
-    #[tracing::instrument(level = "trace", skip_all)]
-    async fn write_down(&self, placed: Placed) -> Result<SendState, Refusal> {
-        let begun = Instant::now();
-        let mut backoff = Backoff::new(WRITE_AGAIN);
-        loop {
-            let Err(error) = self.journal.append(&placed.record).await else { return Ok(SendState::Journaled(placed)) };
-            let room = &placed.record.event.room;
-            let id = placed.record.event.id;
-            if begun.elapsed() < self.outages.patience() && !self.tasks.is_closed() {
-                if let Some(left_out) = self.log_limits.may_write("journal") {
-                    tracing::warn!(%room, %id, %error, left_out, "could not journal an event yet, trying again");
-                }
-                backoff.wait().await;
-                continue;
-            }
-            // It has a place and has been heard, so there is no refusing it any more. Its pending entry stays, and the
-            // sweep writes it down once the journal takes it; until then a retry hears the same.
-            tracing::error!(%room, %id, %error, "pending event left to the sweep");
-            return Err(Refusal::Unknown);
-        }
-    }
-
-    async fn known(&self, event: &Event, keyed: bool) -> Result<Option<Known>, Refusal> {
-        if !keyed {
-            return Ok(None);
-        }
-        match self.timeline.lookup(&event.room, &event.sender.user, &event.key).await {
-            Ok(known) => Ok(known),
-            Err(error) => {
-                if let Some(left_out) = self.log_limits.may_write("lookup") {
-                    tracing::warn!(room = %event.room, %error, left_out, "could not look up a key");
-                }
-                Err(Refusal::TimelineUnavailable)
-            }
-        }
-    }
-
-    /// Answers a retry with what became of the first send, waiting while that is not known to stand. It waits no longer than
-    /// its sender does: nothing is to be carried on, and through a long outage retries would only gather.
-    async fn resolve(&self, mut known: Known, event: &Event) -> Result<Receipt, Refusal> {
-        let begun = Instant::now();
-        let mut backoff = Backoff::new(ASK_AGAIN);
-        loop {
-            if known.digest != event.digest {
-                return Err(Refusal::KeyConflict);
-            }
-            match known.outcome {
-                Outcome::Refused(refusal) => return Err(refusal),
-                Outcome::Journaled { id, cursor } => return Ok(self.first_receipt(event, id, cursor).await),
-                Outcome::Pending { .. } if begun.elapsed() > self.limits.send_deadline => return Err(Refusal::Unknown),
-                Outcome::Pending { .. } => {
-                    backoff.wait().await;
-                    let asked = self.timeline.lookup(&event.room, &event.sender.user, &event.key).await;
-                    known = asked.ok().flatten().ok_or(Refusal::Unknown)?;
-                }
-            }
-        }
-    }
-
-    async fn first_receipt(&self, event: &Event, id: EventId, cursor: Cursor) -> Receipt {
-        let first = match self.timeline.find(&event.room, id).await {
-            Ok(Some(record)) => Some(record),
-            _ => self.store.event(&event.room, id).await.ok().flatten().map(Arc::new),
-        };
-        match first {
-            Some(record) => Receipt { cursor, ..receipt(&record) },
-            None => Receipt { id, cursor, at: stamped_at(id), verdict: None },
-        }
-    }
-
-    /// Keeps a refusal for the retries, unless something else became of the draft meanwhile, on another hub: then that
-    /// stands, and is returned. Where it cannot be kept, a retry is judged again, which is no harm.
-    async fn remember(&self, event: &Event, refusal: &Refusal) -> Option<Known> {
-        let kept = self.timeline.remember(&event.room, &event.sender.user, &event.key, &event.digest, refusal).await;
-        kept.unwrap_or_else(|error| {
-            tracing::warn!(room = %event.room, %error, "could not remember a refusal");
-            None
-        })
     }
 
     fn internal(&self, what: &str, error: &(dyn std::fmt::Display + Send + Sync)) -> Refusal {

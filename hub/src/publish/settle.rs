@@ -1,6 +1,7 @@
 //! The last step of a send: its pending entry is removed, in the generation in which it was placed.
 
-use super::{Publisher, SendState, Turn, receipt};
+use super::carry::SendState;
+use super::{Publisher, Turn, receipt};
 use crate::backoff::Backoff;
 use crate::plugin::Approved;
 use crate::timeline::{Placed, Settled};
