@@ -4,12 +4,13 @@
 //! all: the row waits in memory and is written when the store is back, and the log, which has every act anyway, says loudly
 //! that it is the only witness. Reading what is private can wait: it is refused until it can be written down ([`Audit::first`]).
 
+use crate::clock::now_ms;
 use crate::log_limit::LogLimit;
 use crate::telemetry::Telemetry;
 use confab_protocol::{Millis, Refusal};
 use confab_store::{Act, Store};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -208,10 +209,6 @@ impl Writer {
 /// Cuts a text where it is too long, between two characters.
 fn cut(text: &mut String) {
     text.truncate(text.floor_char_boundary(FIELD_BYTES_MAX));
-}
-
-fn now_ms() -> Millis {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as Millis)
 }
 
 #[cfg(test)]

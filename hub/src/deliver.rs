@@ -113,38 +113,13 @@ impl Deliverer {
 mod tests {
     use super::*;
     use crate::dialect::Dialect;
-    use crate::journal;
     use crate::outbox::{Drained, Outbox};
     use crate::room::{JoinRequest, Standing};
     use crate::sanctions::Sanctions;
-    use crate::timeline::{Appended, BoxError, Commit, Entry, Memory, MemoryOptions, Past};
-    use confab_protocol::{Annotations, Body, Event, EventId, Key, Kind, Millis, Room, Sender, Trail, UserId};
-    use confab_store::KeyUse;
-    use futures_util::FutureExt;
-    use futures_util::future::BoxFuture;
+    use crate::timeline::{Appended, Entry, Memory, MemoryOptions};
+    use confab_protocol::{Annotations, Body, Event, EventId, Key, Kind, Room, Sender, Trail, UserId};
     use proptest::prelude::*;
     use tokio::sync::mpsc;
-
-    /// A journal that takes everything, and a past in which nothing has happened.
-    struct Nothing;
-
-    impl Commit for Nothing {
-        fn commit(&self, _: Vec<Arc<Record>>) -> BoxFuture<'_, Result<(), Arc<journal::Error>>> {
-            async { Ok(()) }.boxed()
-        }
-    }
-
-    impl Past for Nothing {
-        fn top<'a>(&'a self, _: &'a Room) -> BoxFuture<'a, Result<Option<Cursor>, BoxError>> {
-            async { Ok(None) }.boxed()
-        }
-        fn window<'a>(&'a self, _: &'a Room, _: usize) -> BoxFuture<'a, Result<Vec<Record>, BoxError>> {
-            async { Ok(Vec::new()) }.boxed()
-        }
-        fn keys<'a>(&'a self, _: &'a Room, _: Millis) -> BoxFuture<'a, Result<Vec<KeyUse>, BoxError>> {
-            async { Ok(Vec::new()) }.boxed()
-        }
-    }
 
     fn entry(room: &Room, n: u64) -> Entry {
         let event = Event {
@@ -166,7 +141,7 @@ mod tests {
     /// What a listener is told when a hub hears these offsets of a room that has nine events; 0 is a comparison.
     async fn told(offsets: &[u64]) -> (Vec<u64>, u64) {
         let folder = tempfile::tempdir().unwrap();
-        let (timeline, _relay) = Memory::open(MemoryOptions::default(), Arc::new(Nothing), Arc::new(Nothing));
+        let (timeline, _relay) = Memory::empty(MemoryOptions::default());
         let room = Room::new("lobby").unwrap();
         let mut records = Vec::new();
         for n in 1..=9 {

@@ -13,6 +13,7 @@ pub mod backends;
 pub mod background;
 mod backoff;
 pub mod cli;
+mod clock;
 pub mod deliver;
 pub mod dialect;
 pub mod http;

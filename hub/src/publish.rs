@@ -21,7 +21,7 @@ mod turn;
 pub use emit::EmitQueue;
 pub use ephemeral::{Entered, Leaving};
 pub use json::check as check_json;
-pub use outage::{Outages, Place};
+pub use outage::{Admitted, Outages};
 pub use turn::{Turn, Turns};
 
 use crate::access::{Access, Moderator, Permit};
@@ -187,7 +187,7 @@ impl Publisher {
     async fn walk(self: Arc<Self>, sending: Sending, mut turn: Turn) -> Result<Receipt, Refusal> {
         let begun = Instant::now();
         let sending = sending.compact();
-        let _place = self.admit(&sending).await?;
+        let _waiting = self.admit(&sending).await?;
         let Sending { permit, draft, keyed } = sending;
         let event = stamp(permit.actor().sender(), draft);
         self.telemetry.stage(Stage::Admit, begun.elapsed());
@@ -258,12 +258,12 @@ impl Publisher {
         }
         self.access.may_stand(by, &held.event)?;
         let Held { mut event, trail, says, .. } = held;
-        let place = self.outages.admit(self.journal.healthy(), event.body.as_str().len())?;
+        let waiting = self.outages.admit(self.journal.healthy(), event.body.as_str().len())?;
         event.key = approved_key(event.id);
         let walk = self.tasks.spawn({
             let publisher = self.clone();
             async move {
-                let _place = place;
+                let _waiting = waiting;
                 let requested = effects::release_emits(says, &event);
                 publisher.carry(Approved { event, trail, requested }, Turn::free()).await
             }

@@ -7,6 +7,7 @@
 mod cache;
 mod revoked;
 
+use crate::clock::now_ms;
 use crate::timeline::Timeline;
 use cache::SanctionCache;
 use confab_protocol::signal::SanctionsChanged;
@@ -14,7 +15,7 @@ use confab_protocol::{Millis, Refusal, Room, Signal, UserId};
 use confab_store::{Change, Error, Precedence, Revocation, Sanction, SanctionKind, Store};
 use revoked::Revoked;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -302,9 +303,4 @@ impl Sanctions {
 
 fn banned((left, reason): cache::Left) -> Refusal {
     Refusal::Banned { seconds: left.map(|left| left.div_ceil(1000)), reason }
-}
-
-/// Milliseconds since 1970.
-pub fn now_ms() -> Millis {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as Millis)
 }

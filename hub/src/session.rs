@@ -117,7 +117,7 @@ struct Session {
     breach: Option<String>,
 }
 
-/// Lives a socket's life and ends it in order.
+/// Runs a session from its first frame to its close.
 pub async fn run(mut link: impl Link, env: Arc<Environment>, dialect: Dialect, admission: Admission) {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let uuid = Uuid::now_v7();
@@ -183,7 +183,7 @@ impl Session {
                 // A client that sends without a pause must not keep its answers, other sessions or a drain waiting.
                 reads = 0;
                 tokio::task::yield_now().await;
-                self.look_up();
+                self.check_deadlines();
                 if !leaving && closing.as_mut().now_or_never().is_some() {
                     leaving = true;
                     self.outbox.close(Close::Shutdown);
@@ -233,7 +233,7 @@ impl Session {
                 }
                 () = alarm.as_mut() => {
                     reads = 0;
-                    self.look_up();
+                    self.check_deadlines();
                     Box::pin(self.end_expired()).await;
                     rearm(alarm.as_mut(), &self.deadlines);
                 }
@@ -268,7 +268,7 @@ impl Session {
     }
 
     /// Something is due: a ping, a missing pong, a token's end, or a socket that never said who it is.
-    fn look_up(&mut self) {
+    fn check_deadlines(&mut self) {
         if self.in_flight.available_permits() == 0 {
             self.deadlines.not_reading(&self.env.limits);
         }

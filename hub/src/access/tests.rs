@@ -1,12 +1,9 @@
 use super::*;
 use crate::actor::Via;
-use crate::journal;
-use crate::timeline::{BoxError, Commit, Memory, MemoryOptions, Past, Timeline};
+use crate::timeline::{Memory, MemoryOptions, Timeline};
 use confab_config::{Config, RoomRule};
-use confab_protocol::{Cursor, Millis, Record};
-use confab_store::{KeyUse, Sanction, SanctionKind, Store};
-use futures_util::future::BoxFuture;
-use std::future::ready;
+use confab_protocol::Millis;
+use confab_store::{Sanction, SanctionKind, Store};
 
 /// What a part's public functions may be called with instead of a permit, and why.
 const WITHOUT: [(&str, &str); 18] = [
@@ -87,27 +84,6 @@ fn every_door_to_a_room_takes_a_permit() {
     assert_eq!(doors, expected);
 }
 
-/// A timeline that is told things, and to which nothing is appended.
-struct Nothing;
-
-impl Commit for Nothing {
-    fn commit(&self, _: Vec<Arc<Record>>) -> BoxFuture<'_, Result<(), Arc<journal::Error>>> {
-        Box::pin(ready(Ok(())))
-    }
-}
-
-impl Past for Nothing {
-    fn top<'a>(&'a self, _: &'a Room) -> BoxFuture<'a, Result<Option<Cursor>, BoxError>> {
-        Box::pin(ready(Ok(None)))
-    }
-    fn window<'a>(&'a self, _: &'a Room, _: usize) -> BoxFuture<'a, Result<Vec<Record>, BoxError>> {
-        Box::pin(ready(Ok(Vec::new())))
-    }
-    fn keys<'a>(&'a self, _: &'a Room, _: Millis) -> BoxFuture<'a, Result<Vec<KeyUse>, BoxError>> {
-        Box::pin(ready(Ok(Vec::new())))
-    }
-}
-
 struct World {
     access: Access,
     sanctions: Arc<Sanctions>,
@@ -119,7 +95,7 @@ async fn world() -> World {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::sqlite(&folder.path().join("store.db")).await.unwrap();
     store.migrate().await.unwrap();
-    let (memory, _relay): (Timeline, _) = Memory::open(MemoryOptions::default(), Arc::new(Nothing), Arc::new(Nothing));
+    let (memory, _relay): (Timeline, _) = Memory::empty(MemoryOptions::default());
     let sanctions = Arc::new(Sanctions::new(store, memory, Box::new(|_| ())));
     let open = RoomRule { r#match: vec!["open:**".into()], join: Some(JoinRule::Anyone), ..RoomRule::default() };
     let closed = RoomRule { r#match: vec!["**".into()], join: Some(JoinRule::Token), ..RoomRule::default() };

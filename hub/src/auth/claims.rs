@@ -1,8 +1,9 @@
 //! What a token says (RFC 7519), and whether that is good now. A claim that is `null` is absent, and one of foreign shape that
 //! nothing here needs is passed over.
 
-use super::invalid::{Invalid, quoted};
+use super::invalid::Invalid;
 use super::{PLUGIN_USER, Rules};
+use crate::quoted::quoted;
 use confab_protocol::{Body, Millis, Room, UserId};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -146,7 +147,7 @@ fn member(
     if found.iter().any(|one| wanted.contains(one)) {
         return Ok(());
     }
-    let found = found.iter().take(3).map(|one| quoted(one)).collect::<Vec<_>>().join(", ");
+    let found = found.iter().take(3).map(|one| quoted(one).to_string()).collect::<Vec<_>>().join(", ");
     Err(bad(claim, &format!("it is {found}, which the settings do not name")))
 }
 

@@ -1,11 +1,9 @@
 //! Why a token is refused: told to operators in the log and by `confab token verify`, and only in a number to whoever shows it.
 
 use super::{Algorithm, name_of};
+use crate::quoted::quoted;
 use confab_protocol::{Close, Refusal};
 use jiff::Timestamp;
-
-/// The most bytes of a token's own words that a reason repeats.
-const QUOTED_MAX: usize = 100;
 
 /// Why a token is refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -80,7 +78,7 @@ pub enum Invalid {
 impl Invalid {
     /// It is for another room or user than the one that is meant.
     pub fn another(claim: &'static str, found: &str, wanted: &str) -> Self {
-        Self::Foreign { claim, found: quoted(found), wanted: quoted(wanted) }
+        Self::Foreign { claim, found: quoted(found).to_string(), wanted: quoted(wanted).to_string() }
     }
 
     /// A short name, for metrics.
@@ -140,27 +138,7 @@ pub enum Denied {
     Closed(Close),
 }
 
-/// A token's own words: cut, and with nothing in them that a terminal or a log would take for its own.
-pub fn quoted(text: &str) -> String {
-    let end = (0..=QUOTED_MAX.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
-    let rest = if end < text.len() { "…" } else { "" };
-    format!("{:?}{rest}", &text[..end])
-}
-
 fn moment(seconds: f64) -> String {
     let time = Timestamp::from_millisecond((seconds * 1000.0) as i64);
     time.map_or_else(|_| format!("second {seconds}"), |time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_s_words_are_cut_and_escaped() {
-        assert_eq!(quoted("a\n\u{1b}[31m"), r#""a\n\u{1b}[31m""#);
-        let long = quoted(&"é".repeat(200));
-        assert_eq!(long.chars().filter(|c| *c == 'é').count(), 50);
-        assert!(long.ends_with('…'), "{long}");
-    }
 }

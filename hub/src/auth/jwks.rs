@@ -1,7 +1,7 @@
 //! Reads a set of public keys (JWKS, RFC 7517). A key that cannot be used is passed over, and said; the others stand.
 
-use super::invalid::quoted;
 use super::keys::{ED25519, Key, P256, P384, RSA, RSA_BITS_MAX, RSA_BITS_MIN};
+use crate::quoted::quoted;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey};
@@ -118,7 +118,11 @@ fn material(key: &KeyIn) -> Result<(&'static [Algorithm], DecodingKey), String> 
         ("EC" | "OKP", Some("P-256" | "P-384" | "Ed25519")) => {
             Err("its point has another length than its curve".into())
         }
-        (kty, crv) => Err(format!("type {} {} is not read", quoted(kty), crv.map(quoted).unwrap_or_default())),
+        (kty, crv) => Err(format!(
+            "type {} {} is not read",
+            quoted(kty),
+            crv.map(|crv| quoted(crv).to_string()).unwrap_or_default()
+        )),
     }
 }
 

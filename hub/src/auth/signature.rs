@@ -1,9 +1,9 @@
 //! Opens a token: three parts of base64, of which the last is a signature over the others.
 
-use super::invalid::quoted;
 use super::jwks::KID_BYTES_MAX;
 use super::keys::{Key, Keys};
 use super::{Algorithm, Invalid, algorithm};
+use crate::quoted::quoted;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
@@ -31,7 +31,7 @@ pub fn open(token: &str, keys: &Keys) -> Result<Vec<u8>, Invalid> {
         return Err(Invalid::Malformed("it does not have the three parts of a token".into()));
     };
     let HeaderIn { alg, kid, crit } = read_header(header)?;
-    let algorithm = algorithm(&alg).ok_or_else(|| Invalid::Algorithm(quoted(&alg)))?;
+    let algorithm = algorithm(&alg).ok_or_else(|| Invalid::Algorithm(quoted(&alg).to_string()))?;
     if crit.is_some() {
         return Err(Invalid::Critical);
     }
@@ -55,7 +55,7 @@ fn no_key(algorithm: Algorithm, kid: Option<&str>, keys: &Keys, known: bool, pub
     let named = |kid: &str| published.iter().any(|key| key.id.as_deref() == Some(kid));
     let may_be_new = keys.published.is_some() && !secret;
     match kid {
-        Some(kid) if may_be_new && !named(kid) => Invalid::UnknownKey { kid: quoted(kid), algorithm },
+        Some(kid) if may_be_new && !named(kid) => Invalid::UnknownKey { kid: quoted(kid).to_string(), algorithm },
         None if may_be_new && published.is_empty() => Invalid::UnknownKey { kid: "(none)".into(), algorithm },
         _ if known => Invalid::Signature,
         _ => Invalid::Algorithm(super::name_of(algorithm)),

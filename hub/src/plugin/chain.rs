@@ -30,8 +30,8 @@ pub(super) struct Member {
     pub(super) log_limit: LogLimit,
 }
 
-/// A plugin's place in a rule.
-pub(super) struct Place {
+/// A plugin's step in a rule.
+pub(super) struct ChainStep {
     pub(super) member: Arc<Member>,
     /// It only watches.
     pub(super) shadow: bool,
@@ -39,7 +39,7 @@ pub(super) struct Place {
     pub(super) sample: Option<f64>,
 }
 
-impl Place {
+impl ChainStep {
     /// Whether the plugin is asked in this room. The same rooms always are, and a larger share takes in those of a smaller.
     fn is_asked_in(&self, room: &str) -> bool {
         let Some(percent) = self.sample else { return true };
@@ -57,7 +57,7 @@ pub(super) struct Rule {
     pub(super) rooms: Vec<String>,
     pub(super) on: Vec<JudgedKind>,
     /// The plugins, in order.
-    pub(super) steps: Vec<Place>,
+    pub(super) steps: Vec<ChainStep>,
 }
 
 /// All plugins and rules of one hub.toml. A message is judged by exactly one chain; a reload makes another and swaps it in.
@@ -143,15 +143,15 @@ impl Chain {
         let rules = self.rules.iter().enumerate().filter(|(_, rule)| rule.patterns.matches(room));
         rules
             .flat_map(|(index, rule)| {
-                rule.steps.iter().map(move |place| Applies {
+                rule.steps.iter().map(move |step| Applies {
                     chain: index + 1,
                     rooms: rule.rooms.clone(),
                     on: rule.on.clone(),
-                    plugin: place.member.name.clone(),
-                    hash: place.member.pool.module().hash.clone(),
-                    shadow: place.shadow,
-                    sample: place.sample,
-                    asked: place.is_asked_in(room),
+                    plugin: step.member.name.clone(),
+                    hash: step.member.pool.module().hash.clone(),
+                    shadow: step.shadow,
+                    sample: step.sample,
+                    asked: step.is_asked_in(room),
                 })
             })
             .collect()
@@ -234,8 +234,8 @@ impl Chain {
     /// The plugins to ask, in file order, and whether each only watches.
     fn steps(&self, room: &str, kind: JudgedKind) -> Vec<(&Member, bool)> {
         let rules = self.rules.iter().filter(|rule| rule.on.contains(&kind) && rule.patterns.matches(room));
-        let places = rules.flat_map(|rule| &rule.steps).filter(|place| place.is_asked_in(room));
-        places.map(|place| (&*place.member, place.shadow)).collect()
+        let steps = rules.flat_map(|rule| &rule.steps).filter(|step| step.is_asked_in(room));
+        steps.map(|step| (&*step.member, step.shadow)).collect()
     }
 
     /// Puts a step into the metrics and, where somebody might look, the log.

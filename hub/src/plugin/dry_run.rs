@@ -1,10 +1,10 @@
 //! Rehearsals: an event judged by a chain although nobody will hear it, and the `[[test]]` tables of hub.toml.
 
 use super::{Chain, Effect, EventContext, Judged, Origin, RequestedEffect};
+use crate::clock::now_ms;
 use confab_config::{ChainTest, JudgedKind, Path, Problem};
 use confab_protocol::{Annotations, Body, Event, EventId, Key, Kind, Room, Sender, Trail, UserId, VerdictName};
 use serde::Serialize;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What came of judging a text.
 #[derive(Clone, Debug, Serialize)]
@@ -106,7 +106,7 @@ pub async fn dry_run(
         sender: Sender { user: user.clone(), client: None, info: None },
         key: Key::fresh(),
         digest: String::new(),
-        at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64),
+        at: now_ms(),
         body,
         target: (kind != Kind::Message).then(EventId::fresh),
         thread: None,

@@ -4,7 +4,7 @@
 use super::breaker::Breaker;
 use super::cache::Cache;
 use super::capability::{EmitRules, Grants};
-use super::chain::{Chain, Member, Members, Place, Rule};
+use super::chain::{Chain, ChainStep, Member, Members, Rule};
 use super::engine::Engine;
 use super::module::{self, LoadError, Module};
 use super::pool::{self, Pool};
@@ -277,7 +277,7 @@ fn users_cache() -> Option<PathBuf> {
 }
 
 fn read_rule(rule: &ChainRule, patterns: Patterns, members: &Members) -> Rule {
-    let steps = rule.plugins.iter().map(|step| Place {
+    let steps = rule.plugins.iter().map(|step| ChainStep {
         member: Arc::clone(&members[step.name()]),
         shadow: step.shadow(),
         sample: step.sample(),

@@ -1,33 +1,9 @@
 //! What is looked up about a room is shared for a moment.
 
 use super::*;
-use crate::journal;
-use crate::timeline::{BoxError, Commit, Memory, MemoryOptions, Past};
+use crate::timeline::{Memory, MemoryOptions};
 use confab_config::Config;
-use confab_protocol::{Cursor, Key, Millis, Record, UserId};
-use confab_store::KeyUse;
-use futures_util::future::BoxFuture;
-use std::future::ready;
-
-struct Nothing;
-
-impl Commit for Nothing {
-    fn commit(&self, _: Vec<Arc<Record>>) -> BoxFuture<'_, Result<(), Arc<journal::Error>>> {
-        Box::pin(ready(Ok(())))
-    }
-}
-
-impl Past for Nothing {
-    fn top<'a>(&'a self, _: &'a Room) -> BoxFuture<'a, Result<Option<Cursor>, BoxError>> {
-        Box::pin(ready(Ok(None)))
-    }
-    fn window<'a>(&'a self, _: &'a Room, _: usize) -> BoxFuture<'a, Result<Vec<Record>, BoxError>> {
-        Box::pin(ready(Ok(Vec::new())))
-    }
-    fn keys<'a>(&'a self, _: &'a Room, _: Millis) -> BoxFuture<'a, Result<Vec<KeyUse>, BoxError>> {
-        Box::pin(ready(Ok(Vec::new())))
-    }
-}
+use confab_protocol::{Key, UserId};
 
 fn room(name: &str) -> Room {
     Room::new(name).unwrap()
@@ -36,7 +12,7 @@ fn room(name: &str) -> Room {
 #[tokio::test]
 async fn everybody_who_asks_in_the_same_moment_gets_the_same_look_and_rooms_are_forgotten() {
     let config: Config = toml::from_str("[[room]]\nmatch = [\"**\"]\npresence = true\n").unwrap();
-    let (timeline, _) = Memory::open(MemoryOptions::default(), Arc::new(Nothing), Arc::new(Nothing));
+    let (timeline, _) = Memory::empty(MemoryOptions::default());
     let (presence, _changes) = Presence::new(timeline, RoomRules::new(&config));
     for n in 0..20_u32 {
         let user = UserId::new(format!("user-{}", n % 5)).unwrap();

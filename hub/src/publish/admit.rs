@@ -1,12 +1,12 @@
 //! The first question to a draft: may this be, here, now, as it is? Nothing has been started yet.
 
-use super::{APPROVED, Place, Publisher, Sending, json, shape};
+use super::{APPROVED, Admitted, Publisher, Sending, json, shape};
 use confab_protocol::{EventId, Kind, Record, Refusal};
 use std::sync::Arc;
 
 impl Publisher {
-    /// Answers the first question: no, or a place among those that wait for the journal.
-    pub(super) async fn admit(&self, sending: &Sending) -> Result<Place, Refusal> {
+    /// Answers the first question: a refusal, or what the send takes of the bound on sends that wait for the journal.
+    pub(super) async fn admit(&self, sending: &Sending) -> Result<Admitted, Refusal> {
         let draft = &sending.draft;
         // What plugins say follows from what was let in before the drain.
         if self.draining.is_cancelled() && !sending.permit.actor().is_plugin() {
@@ -22,11 +22,11 @@ impl Publisher {
         json::check(&draft.body, self.limits.json_depth).map_err(|why| Refusal::BadRequest(why.into()))?;
         shape::check(draft, &self.rules.settings(draft.room.as_str()))?;
         Box::pin(self.may_begin(sending)).await?;
-        let place = self.outages.admit(self.journal.healthy(), draft.body.as_str().len())?;
+        let waiting = self.outages.admit(self.journal.healthy(), draft.body.as_str().len())?;
         if draft.kind != Kind::Message {
             Box::pin(self.admit_change(sending, draft.kind)).await?;
         }
-        Ok(place)
+        Ok(waiting)
     }
 
     /// An edit, a deletion or a reaction needs a message to act on; the first two need it to be the sender's own.

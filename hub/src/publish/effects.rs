@@ -6,8 +6,8 @@
 use super::{Publisher, WRITE_AGAIN};
 use crate::actor::PLUGIN_USER;
 use crate::backoff::Backoff;
+use crate::clock::now_ms;
 use crate::plugin::{Effect, Emitted, RequestedEffect};
-use crate::sanctions::now_ms;
 use confab_protocol::signal::Notice;
 use confab_protocol::{Body, Event, EventId, HeldEmit, Record, Room, Sender, Signal, Trail};
 use confab_store::{Flag, Sanction, SanctionKind};

@@ -23,8 +23,8 @@ struct Waiting {
     since: Option<Instant>,
 }
 
-/// A send's place among those that wait for the journal; dropping it gives it back.
-pub struct Place {
+/// What a send takes of the bound on sends that wait for the journal; dropping it gives it back.
+pub struct Admitted {
     bytes: usize,
     waiting: Arc<Mutex<Waiting>>,
 }
@@ -37,7 +37,7 @@ impl Outages {
     }
 
     /// Lets a send with a body of so many bytes begin, or not.
-    pub fn admit(&self, healthy: bool, bytes: usize) -> Result<Place, Refusal> {
+    pub fn admit(&self, healthy: bool, bytes: usize) -> Result<Admitted, Refusal> {
         let mut waiting = self.waiting.lock();
         if healthy {
             waiting.since = None;
@@ -53,7 +53,7 @@ impl Outages {
         }
         waiting.events += 1;
         waiting.bytes += bytes;
-        Ok(Place { bytes, waiting: self.waiting.clone() })
+        Ok(Admitted { bytes, waiting: self.waiting.clone() })
     }
 
     /// Whether a send would be let in, as far as the journal goes.
@@ -80,7 +80,7 @@ impl Waiting {
     }
 }
 
-impl Drop for Place {
+impl Drop for Admitted {
     fn drop(&mut self) {
         let mut waiting = self.waiting.lock();
         waiting.events -= 1;

@@ -2,38 +2,13 @@
 //! hot window and from the store.
 
 use super::*;
-use crate::journal;
-use crate::timeline::{BoxError, Commit, Entry, Memory, MemoryOptions, Past};
-use confab_protocol::{Annotations, Body, Epoch, Event, EventId, Key, Kind, Millis, Sender, Trail, UserId};
-use confab_store::KeyUse;
-use futures_util::future::BoxFuture;
-use std::future::ready;
+use crate::timeline::{Entry, Memory, MemoryOptions};
+use confab_protocol::{Annotations, Body, Epoch, Event, EventId, Key, Kind, Sender, Trail, UserId};
 use std::time::Duration;
 
 /// The epoch that is over, and the one that goes on.
 const OLD: u64 = 3;
 const NEW: u64 = 5;
-
-/// A timeline that keeps nothing by itself, begins every room anew, and a store that is given what it is to have.
-struct Nothing;
-
-impl Commit for Nothing {
-    fn commit(&self, _: Vec<Arc<Record>>) -> BoxFuture<'_, Result<(), Arc<journal::Error>>> {
-        Box::pin(ready(Ok(())))
-    }
-}
-
-impl Past for Nothing {
-    fn top<'a>(&'a self, _: &'a Room) -> BoxFuture<'a, Result<Option<Cursor>, BoxError>> {
-        Box::pin(ready(Ok(None)))
-    }
-    fn window<'a>(&'a self, _: &'a Room, _: usize) -> BoxFuture<'a, Result<Vec<Record>, BoxError>> {
-        Box::pin(ready(Ok(Vec::new())))
-    }
-    fn keys<'a>(&'a self, _: &'a Room, _: Millis) -> BoxFuture<'a, Result<Vec<KeyUse>, BoxError>> {
-        Box::pin(ready(Ok(Vec::new())))
-    }
-}
 
 struct World {
     recoverer: Recoverer,
@@ -46,7 +21,7 @@ impl World {
         let store = Store::sqlite(&folder.path().join("store.db")).await.unwrap();
         store.migrate().await.unwrap();
         let options = MemoryOptions { epoch: NEW, ..MemoryOptions::default() };
-        let (timeline, _) = Memory::open(options, Arc::new(Nothing), Arc::new(Nothing));
+        let (timeline, _) = Memory::empty(options);
         let recoverer = Recoverer {
             timeline,
             store,

@@ -2,7 +2,7 @@
 
 use super::{Error, Reviewer, check};
 use crate::access::Moderator;
-use crate::sanctions::now_ms;
+use crate::clock::now_ms;
 use confab_protocol::{Body, EventId, Millis, Record, Room, UserId};
 use confab_store::{Flag, Revocation, Sanction, SanctionKind, Which};
 use serde::Serialize;

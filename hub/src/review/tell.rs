@@ -1,10 +1,11 @@
 //! The second look for what was decided: what other hubs decided, and this one did not hear of, is found in the store.
 
 use super::Reviewer;
+use crate::clock::now_ms;
 use confab_protocol::Held;
 use confab_protocol::signal::Decision;
 use confab_store::Decided;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// How often the store is asked for decisions that no signal told of.
@@ -48,8 +49,4 @@ impl Reviewer {
             }
         }
     }
-}
-
-fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

@@ -1,4 +1,5 @@
-//! What a session has done beside its loop. The answer goes into the outbox when it is there, so that a slow one holds up nothing.
+//! Commands that run beside a session's loop: each is a task, and its answer goes into the outbox when it is there, so that a slow
+//! one does not hold up the next.
 
 use super::{Session, answer};
 use crate::access::Permit;
@@ -26,7 +27,7 @@ impl Session {
         self.env.services.publisher.publish_and_tell(*sending, turn, |answer| end(Ok(reply(answer))));
     }
 
-    /// Answers a draft that may not be sent: whoever is kept from speaking by now still gets the receipt of what stands.
+    /// Answers a draft that may not be sent. Somebody who is banned or muted by now still gets the receipt of a draft that stands.
     pub(super) async fn refuse(
         &mut self,
         number: u32,
@@ -52,9 +53,9 @@ impl Session {
         let outbox = self.outbox.clone();
         self.beside(number, async move {
             let _paced = outbox.paced.lock().await;
-            // Who does not read waits for the next page, or is found slow.
+            // A client that does not read gets no further page, or is closed as slow.
             if !outbox.nearly_empty().await {
-                return Err(Refusal::Draining); // the session is ending: nobody hears it
+                return Err(Refusal::Draining); // the session is ending, and its answers no longer leave
             }
             work.await
         })

@@ -1,4 +1,4 @@
-//! What a session says and calls: verbs by the table, and the native dialect's own `publish`.
+//! What a client calls: verbs by their table, and the native dialect's own `publish`.
 
 use super::beside::{receipt, told};
 use super::{Session, answer};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How often a session may say that somebody is typing.
+/// How often a session may call `typing`.
 const TYPING: Rate = Rate { each: Duration::from_millis(500), burst: 5 };
 
 impl Session {

@@ -1,4 +1,4 @@
-//! What a session does with each command.
+//! One command of a client: which part of the session does it, and how it is refused.
 
 use super::joins::Rejection;
 use super::{Session, answer};
@@ -44,7 +44,7 @@ impl Session {
             return Ok(());
         }
         match command {
-            Command::Connect { .. } if self.dialect == Dialect::SocketIo => {} // it is in already, and stays
+            Command::Connect { .. } if self.dialect == Dialect::SocketIo => {} // it is connected already, and stays so
             Command::Connect { .. } => return Err(Close::BadRequest),
             Command::Subscribe { room, .. }
             | Command::Unsubscribe { room }
@@ -55,7 +55,7 @@ impl Session {
             | Command::PresenceStats { room }
                 if room.is_empty() =>
             {
-                return Err(Close::BadRequest); // as the protocol has it: such a client is broken
+                return Err(Close::BadRequest); // the protocol closes such a client
             }
             Command::Subscribe { room, wish } => {
                 let done = Box::pin(self.subscribe(number, &actor, &room, wish)).await;
@@ -63,8 +63,8 @@ impl Session {
             }
             Command::Listen { room } if self.listens(&room) => {}
             Command::Listen { room } => {
-                if let Err(no) = Box::pin(self.listen(&actor, &room)).await {
-                    return Err(self.not_listening(&room, no));
+                if let Err(rejection) = Box::pin(self.listen(&actor, &room)).await {
+                    return Err(self.not_listening(&room, rejection));
                 }
             }
             Command::Unsubscribe { room } => {
@@ -83,7 +83,7 @@ impl Session {
                 let asked = self.asked(since, reverse, limit);
                 self.history(number, &actor, &room, asked).await;
             }
-            Command::Send => {} // nobody listens to a client's asynchronous messages; the protocol expects no answer
+            Command::Send => {} // the protocol's asynchronous message: it has no answer, and nothing here takes it
             Command::Presence { room } => self.who(number, &actor, &room, true).await,
             Command::PresenceStats { room } => self.who(number, &actor, &room, false).await,
             Command::Unavailable => self.answer(number, &Reply::Refused(Refusal::NotAvailable)),
@@ -95,20 +95,20 @@ impl Session {
         Ok(())
     }
 
-    /// How a session ends that could not enter a room whose events are mapped.
+    /// How a session ends whose client needs a mapped room and was not let into it.
     fn not_listening(&self, room: &str, rejection: Rejection) -> Close {
         let refusal = match rejection {
-            // It would be refused again: such a front end need not come back.
+            // It would be refused again, so the client is told not to come back.
             Rejection::Refused(Refusal::Plugin { .. }) => return Close::PermissionDenied,
             Rejection::Refused(refusal) => refusal,
             Rejection::Closed(close) => return close,
         };
         tracing::warn!(client = self.client, room, refusal = %refusal.message(), "could not enter a mapped room");
-        Close::InsufficientState // a front end that cannot be told comes back and tries again
+        Close::InsufficientState // the mapping has no event for a refusal: the client comes back and tries again
     }
 
-    /// Refuses every command of a frame that is larger than may be. Where none can be found in it, the session ends, and the
-    /// client does not come back with the same.
+    /// Refuses every command of a frame that is larger than `limits.frame`. Where no command can be read in it, the session is
+    /// closed with a code after which clients do not come back.
     pub(super) fn refuse_oversized(&mut self, frame: &Frame) -> Result<(), Close> {
         let what = format!("frame has {} bytes, `limits.frame` is {}", frame.len(), self.env.limits.frame);
         let refusal = Refusal::LimitExceeded(what.into());
@@ -128,7 +128,7 @@ impl Session {
         self.outbox.push(answer::frame(&self.dialect, &self.outbox, number, reply));
     }
 
-    /// Answers what came to nothing, or ends the session.
+    /// Answers a refusal, or ends the session where the rejection says so.
     fn or_rejection(&self, number: u32, done: Result<(), Rejection>) -> Result<(), Close> {
         match done {
             Ok(()) => Ok(()),

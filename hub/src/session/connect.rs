@@ -1,4 +1,4 @@
-//! Who a session belongs to: its first command, and the tokens that keep it open.
+//! Connecting: the client's first command, who it is by its token, and the tokens that keep the session open.
 
 use super::joins::Rejection;
 use super::{Session, deadlines};
@@ -10,7 +10,7 @@ use crate::people::Here;
 use confab_protocol::{Body, Close, Refusal, UserId};
 use std::sync::Arc;
 
-/// How often a session may try to say who it is; a client that is refused comes back with another link.
+/// How often a session may try to connect; a client that is refused more often is closed and comes back on a new connection.
 const CONNECTS_MAX: u8 = 8;
 
 impl Session {
@@ -26,7 +26,7 @@ impl Session {
         if self.connects > CONNECTS_MAX {
             return Err(Close::TooManyRequests);
         }
-        match self.introduce(number, token, data, places).await {
+        match self.establish(number, token, data, places).await {
             Ok(()) => Ok(()),
             Err(Rejection::Refused(refusal)) => {
                 if refusal != Refusal::TokenExpired {
@@ -39,7 +39,7 @@ impl Session {
         }
     }
 
-    async fn introduce(
+    async fn establish(
         &mut self,
         number: u32,
         token: &str,
@@ -49,14 +49,14 @@ impl Session {
         let identity = self.identify(token, data).await?;
         let env = self.env.clone();
         env.services.access.not_shut_out(&identity.user)?;
-        let actor = self.acting(&identity);
+        let actor = self.actor_of(&identity);
         let people = &env.people;
         let limits = &env.user_limits;
         if people.count(&identity.user) >= limits.sessions_max() {
             return Err(limits.too_many_sessions(&identity.user).into());
         }
         if self.admission.connected().is_err() {
-            return Err(Rejection::Closed(Close::TooManyRequests)); // the last session was taken meanwhile: it comes back
+            return Err(Rejection::Closed(Close::TooManyRequests)); // another took the last session of this address meanwhile: the client comes back
         }
         let joined = self.join_given(&actor, &identity.rooms, places).await?;
         let outbox = self.outbox.clone();
@@ -76,20 +76,20 @@ impl Session {
         let ping_s = self.env.limits.ping_interval.as_secs().max(1);
         tracing::debug!(client, user = %identity.user, rooms = joined.len(), "connected");
         if env.services.access.knows_ban(&identity.user) || self.revoked(&identity.user, identity.token).is_some() {
-            self.outbox.wake(); // what came while this session was coming did not find it
+            self.outbox.wake(); // a decision that came while this session was connecting did not reach it: it looks now
         }
         let subs = joined.iter().map(|(room, entrance)| (room.clone(), entrance.joining.joined.clone())).collect();
         self.answer(number, &Reply::Connected { client, ping_s, ttl, subs });
         for (room, entrance) in joined {
-            self.enter(&actor, &room, entrance, |_| None); // what was said there meanwhile comes behind the reply
+            self.enter(&actor, &room, entrance, |_| None); // events heard there meanwhile are queued behind the reply
         }
         self.token = identity.token;
         self.actor = Some(actor);
         Ok(())
     }
 
-    /// Whoever acts in this session, which is said once: it belongs to somebody with these rights until it is refreshed.
-    fn acting(&self, identity: &Identity) -> Arc<Actor> {
+    /// The actor of all that this session does, made once: it holds until the token is refreshed.
+    fn actor_of(&self, identity: &Identity) -> Arc<Actor> {
         let via = if matches!(self.dialect, Dialect::SocketIo) { Via::SocketIo } else { Via::Rpc };
         Arc::new(identity.actor(&self.client, via))
     }
@@ -146,7 +146,7 @@ impl Session {
         let ttl = fresh.ttl();
         self.deadlines.expires_at = deadlines::deadline(ttl, self.env.refresh_grace);
         self.leave_not_given(&fresh).await;
-        self.actor = Some(self.acting(&fresh));
+        self.actor = Some(self.actor_of(&fresh));
         self.token = fresh.token;
         self.answer(number, &Reply::Refreshed { client: self.client.clone(), ttl });
         Ok(())

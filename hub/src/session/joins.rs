@@ -97,7 +97,7 @@ impl Session {
             claim = Claim::Token;
         }
         let permit = self.env.services.access.may(actor, Act::Join, &room, claim)?;
-        // Who was told to join again never left.
+        // A session that was told to join again is still in the room for plugins.
         let entered = if self.rooms.contains_key(&room) { None } else { self.may_join(&permit).await? };
         let everyone = self.env.rules.settings(room.as_str()).join_leave == JoinLeave::Everyone;
         let request = self.request(wish.join_leave || everyone, false);
@@ -112,14 +112,14 @@ impl Session {
             return Err(Refusal::UnrecoverablePosition.into());
         }
         self.rooms.insert(room.clone(), membership);
-        self.wind();
+        self.set_room_deadline();
         let answer = |joined| Some(self.dialect.reply(number, &Reply::Subscribed(joined)));
         self.enter(actor, &room, Entrance { joining, entered }, answer);
         Ok(())
     }
 
-    /// Lets what is said in the room through to the session, behind the answer and what was missed, and tells everybody
-    /// else that it is there.
+    /// Lets the room's events through to the session, behind the answer and the events that it missed, and announces it to
+    /// presence and plugins.
     pub(super) fn enter(
         &self,
         actor: &Actor,
@@ -143,7 +143,7 @@ impl Session {
         Box::pin(publisher.may_join(permit)).await.map(Some)
     }
 
-    /// Tells the plugins that this session has left a room. A hub that ends is nothing that its guests did.
+    /// Tells the plugins that this session has left a room, unless the hub is ending: then nobody left by themselves.
     fn has_left(&self, room: &Room) {
         let publisher = &self.env.services.publisher;
         if let Some(actor) = &self.actor
@@ -154,8 +154,8 @@ impl Session {
         }
     }
 
-    /// Listens to a room in the way that the settings map its events; nothing is answered. A ban from it is none from the
-    /// hub: the session goes on without this room.
+    /// Joins a room whose events the settings map to a front end's own; nothing is answered. Somebody who is banned from it goes on
+    /// without this room.
     pub(super) async fn listen(&mut self, actor: &Arc<Actor>, name: &str) -> Result<(), Rejection> {
         let room = command::room(name, self.env.limits.room_name_bytes)?;
         if self.not_banned(&room, actor).is_err() {
@@ -177,7 +177,7 @@ impl Session {
         Room::new(name).is_ok_and(|room| self.rooms.contains_key(&room))
     }
 
-    /// This session, as it comes into a room.
+    /// What this session gives a room that it joins.
     fn request(&self, join_leave: bool, given: bool) -> JoinRequest {
         let outbox = self.outbox.clone();
         let dialect = self.dialect.clone();
@@ -227,7 +227,8 @@ impl Session {
         places: &[(String, Since)],
     ) -> Result<Entrance, Refusal> {
         let since = places.iter().find(|(name, _)| name == room.as_str()).map(|(_, since)| *since);
-        // Who comes and goes is told here wherever the room's rule announces it: a client that is given a room has no `subscribe` to ask in.
+        // Join and leave are told wherever the room's rule announces them: a client whose token names the room has no `subscribe` in
+        // which to ask for them.
         let request = self.request(true, true);
         let permit = self.env.services.access.may(actor, Act::Join, room, Claim::Token)?;
         let entered = self.may_join(&permit).await?;
@@ -266,7 +267,7 @@ impl Session {
         })?;
         let membership = self.granted(grant);
         self.rooms.insert(room, membership);
-        self.wind();
+        self.set_room_deadline();
         Ok(Reply::SubRefreshed { ttl: grant.ttl() })
     }
 
@@ -287,8 +288,9 @@ impl Session {
         self.take_out(rooms, Unsubscribed::Expired).await;
     }
 
-    /// Something was decided about the user: leaves the rooms that they are banned from, or were, and were put out of, and those
-    /// whose token was revoked; ends, if they are banned everywhere, or the connection's token was revoked.
+    /// A moderator or operator decided something about the user: leaves the rooms that the user is banned from, or was put out of
+    /// meanwhile, and those whose token was revoked; ends the session if the ban is everywhere, or the connection's token was
+    /// revoked.
     pub(super) async fn look_at_user(&mut self) {
         let Some(actor) = &self.actor else { return };
         if let Some(invalid) = self.revoked(&actor.user, self.token) {
@@ -316,7 +318,7 @@ impl Session {
         self.take_out(gone, Unsubscribed::NotGiven).await;
     }
 
-    /// Ends memberships, and tells the client why.
+    /// Leaves rooms, and tells the client why.
     async fn take_out(&mut self, rooms: Vec<Room>, why: Unsubscribed) {
         for room in rooms {
             self.forget(&room).await;
@@ -325,11 +327,11 @@ impl Session {
         }
     }
 
-    /// Ends a membership without a word.
+    /// Leaves a room without telling the client.
     async fn forget(&mut self, room: &Room) {
         self.rooms.remove(room);
         self.leave(room).await;
-        self.wind();
+        self.set_room_deadline();
     }
 
     pub(super) async fn leave_all(&mut self) {
@@ -339,8 +341,8 @@ impl Session {
         }
     }
 
-    /// Sets the clock to the first room whose token ends.
-    fn wind(&mut self) {
+    /// Sets the deadline to that of the first room token that ends.
+    fn set_room_deadline(&mut self) {
         self.deadlines.room_expires_at = self.rooms.values().filter_map(|membership| membership.expires_at).min();
     }
 }

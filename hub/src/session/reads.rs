@@ -51,7 +51,7 @@ impl Session {
         let services = self.env.services.clone();
         let names_max = self.env.limits.presence_names;
         let bytes_max = self.env.limits.outbox.bytes() / 4;
-        // Whoever asks may have come after the moment that is told, and must find itself.
+        // What is told may be a moment old, from before this session joined: it is added to its own answer.
         let own = self.rooms.contains_key(permit.room()).then(|| actor.present());
         self.beside(number, async move {
             let there = services.presence.of(&permit).await?;

@@ -3,12 +3,15 @@
 //! One writer takes everything that waits, gives out offsets, commits once, and only then lets anyone see or hear
 //! anything. A batch whose commit failed has not happened: its offsets are given out again.
 
+#[cfg(test)]
+mod empty;
 mod refusals;
 mod room_state;
 mod writer;
 
 use super::relays::Relays;
 use super::{Appended, BoxError, Counters, Entry, Error, Known, Listeners, Outcome, Range, Relay, Window};
+use crate::clock::now_ms;
 use crate::journal;
 use confab_protocol::signal::To;
 use confab_protocol::{Cursor, EventId, Key, Millis, Present, Record, Refusal, Room, Signal, UserId};
@@ -20,7 +23,7 @@ use room_state::RoomState;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::{OnceCell, mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -325,8 +328,4 @@ fn evict_idle(cells: &mut HashMap<Room, Arc<Cell>>) {
     for (_, room) in idle.into_iter().take(cells.len() / 16 + 1) {
         cells.remove(&room);
     }
-}
-
-fn now_ms() -> Millis {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as Millis
 }

@@ -12,6 +12,7 @@ const FLOORS: [&[&str]; 14] = [
         "actor",
         "background",
         "backoff",
+        "clock",
         "journal",
         "log_limit",
         "outbox",

@@ -1,7 +1,7 @@
 //! One room's timeline in memory: position, hot window, deleted ids and keys.
 
 use super::super::{Known, Outcome, Range, Window, blanked, deletes, edits, weigh};
-use super::now_ms;
+use crate::clock::now_ms;
 use confab_protocol::{Cursor, EventId, Key, Millis, Record, UserId};
 use confab_store::KeyUse;
 use std::collections::{HashMap, HashSet, VecDeque};

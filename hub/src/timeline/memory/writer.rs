@@ -2,7 +2,8 @@
 
 use super::super::{Appended, Counters, Entry, Error, Known, Outcome, Placed};
 use super::room_state::Hot;
-use super::{Append, Cell, Commit, Rooms, now_ms};
+use super::{Append, Cell, Commit, Rooms};
+use crate::clock::now_ms;
 use crate::journal;
 use confab_protocol::{Cursor, Key, Record, Room, UserId};
 use std::collections::HashMap;

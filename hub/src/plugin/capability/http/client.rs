@@ -30,7 +30,7 @@ const IDLE: Duration = Duration::from_secs(30);
 pub struct Client {
     grant: HttpGrant,
     agent: HeaderValue,
-    places: Semaphore,
+    permits: Semaphore,
     http: legacy::Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>,
 }
 
@@ -55,7 +55,7 @@ impl Client {
             .build(connector);
         let agent = format!("confab/{} (plugin {plugin})", env!("CARGO_PKG_VERSION"));
         let agent = HeaderValue::from_str(&agent).unwrap_or(HeaderValue::from_static("confab"));
-        Self { grant, agent, places: Semaphore::new(concurrency), http }
+        Self { grant, agent, permits: Semaphore::new(concurrency), http }
     }
 
     /// What the plugin is granted.
@@ -67,8 +67,8 @@ impl Client {
     pub async fn fetch(&self, asked: Request, patience: Instant) -> Result<Response, Error> {
         let request = request::read(asked, &self.grant, &self.agent)?;
         let deadline = patience.min(Instant::now() + self.grant.timeout).into();
-        let _place = match timeout_at(deadline, self.places.acquire()).await {
-            Ok(place) => place.map_err(|_| Error::Unavailable("the hub is ending".into()))?,
+        let _permit = match timeout_at(deadline, self.permits.acquire()).await {
+            Ok(permit) => permit.map_err(|_| Error::Unavailable("the hub is ending".into()))?,
             Err(_) => return Err(Error::Unavailable("too many requests of this plugin are under way".into())),
         };
         timeout_at(deadline, self.ask(request)).await.unwrap_or(Err(Error::Timeout))

@@ -28,7 +28,7 @@ pub fn system(name: &str) -> io::Result<Vec<IpAddr>> {
 #[derive(Clone)]
 pub struct Resolver {
     lookup: Arc<Lookup>,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     private: bool,
 }
 
@@ -52,14 +52,14 @@ pub enum Error {
 impl Resolver {
     /// For a plugin that may, or may not, reach what is private.
     pub fn new(lookup: Arc<Lookup>, private: bool) -> Self {
-        Self { lookup, places: Arc::new(Semaphore::new(LOOKUPS_MAX)), private }
+        Self { lookup, permits: Arc::new(Semaphore::new(LOOKUPS_MAX)), private }
     }
 
     async fn resolve(self, name: Name) -> Result<std::vec::IntoIter<SocketAddr>, Error> {
-        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Error::Ending)?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Error::Ending)?;
         let looking = tokio::task::spawn_blocking(move || {
             // Held until the look-up is over, even if nobody waits for it any more.
-            let _place = place;
+            let _permit = permit;
             (self.lookup)(name.as_str())
         });
         let found = looking.await.map_err(|_| Error::Ending)?.map_err(Error::Lookup)?;

@@ -95,7 +95,7 @@ async fn requests_under_way_are_bounded_and_one_too_many_waits_no_longer_than_it
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let origin = format!("http://a.example:{}", listener.local_addr().unwrap().port());
     let mut client = client(&origin, true, RootCertStore::empty(), &[&["127.0.0.1"], &["127.0.0.1"]]);
-    client.places = Semaphore::new(1);
+    client.permits = Semaphore::new(1);
     let client = Arc::new(client);
     let first = tokio::spawn({
         let client = Arc::clone(&client);
