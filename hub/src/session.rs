@@ -147,7 +147,7 @@ pub async fn run(mut link: impl Link, env: Arc<Environment>, dialect: Dialect, a
     let close = session.live(&mut link).await;
     session.outbox.close(close.unwrap_or(Close::Normal));
     Box::pin(session.leave_all()).await;
-    telemetry.passing_let_go.inc_by(session.outbox.take_dropped());
+    telemetry.ephemeral_dropped.inc_by(session.outbox.take_dropped());
     if let Some(actor) = &session.actor {
         session.env.people.went(&actor.user, session.id);
     }

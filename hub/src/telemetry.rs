@@ -53,7 +53,7 @@ pub struct Telemetry {
     /// Pages that a recovering client was given from what was read for another one.
     pub shared_pages: Counter,
     /// Frames of the moment that were let go because a client did not read fast enough.
-    pub passing_let_go: Counter,
+    pub ephemeral_dropped: Counter,
     /// Bytes received in frames.
     pub bytes_in: Counter,
     /// Bytes sent in frames.
@@ -74,7 +74,7 @@ pub struct Telemetry {
     /// Acts that are missing from the audit log.
     pub audit_lost: Counter,
     admin_refused: Family<[(&'static str, &'static str); 1], Counter>,
-    occasions: Family<[(&'static str, &'static str); 2], Counter>,
+    ephemeral_events: Family<[(&'static str, &'static str); 2], Counter>,
     chain: Family<[(&'static str, String); 1], Gauge>,
     limited: Family<[(&'static str, &'static str); 1], Counter>,
     sampled: std::sync::Mutex<std::collections::BTreeMap<&'static str, Sampled>>,
@@ -122,7 +122,7 @@ impl Telemetry {
             joins_repeated: Counter::default(),
             store_reads: Counter::default(),
             window_reads: Counter::default(),
-            passing_let_go: Counter::default(),
+            ephemeral_dropped: Counter::default(),
             shared_pages: Counter::default(),
             bytes_in: Counter::default(),
             bytes_out: Counter::default(),
@@ -139,7 +139,7 @@ impl Telemetry {
             audited: Family::default(),
             audit_lost: Counter::default(),
             admin_refused: Family::default(),
-            occasions: Family::default(),
+            ephemeral_events: Family::default(),
             chain: Family::default(),
             limited: Family::default(),
             sampled: std::sync::Mutex::default(),
@@ -164,7 +164,11 @@ impl Telemetry {
         registry.register("store_reads", "Reads of the store for history and recovery", t.store_reads.clone());
         registry.register("window_reads", "Reads of the hot window for joins and recovery", t.window_reads.clone());
         registry.register("shared_pages", "Pages that were read for another client", t.shared_pages.clone());
-        registry.register("passing_let_go", "Comings and goings not told to slow clients", t.passing_let_go.clone());
+        registry.register(
+            "ephemeral_dropped",
+            "Comings and goings not told to slow clients",
+            t.ephemeral_dropped.clone(),
+        );
         registry.register("received_bytes", "Bytes received in frames", t.bytes_in.clone());
         registry.register("sent_bytes", "Bytes sent in frames", t.bytes_out.clone());
         registry.register("closes", "Sessions ended by the hub, by reason", t.closes.clone());
@@ -183,7 +187,7 @@ impl Telemetry {
         registry.register("audited", "Acts of operators and moderators, by result", t.audited.clone());
         registry.register("audit_lost", "Acts that are missing from the audit log", t.audit_lost.clone());
         registry.register("admin_refused", "Requests refused at the admin port, by reason", t.admin_refused.clone());
-        registry.register("occasions", "Judged joins and leavings, and typing", t.occasions.clone());
+        registry.register("ephemeral_events", "Judged joins and leavings, and typing", t.ephemeral_events.clone());
         registry.register("limited", "Refusals by a limit of a user's, by which", t.limited.clone());
         registry.register("chain", "The version of the chain that judges: always 1", t.chain.clone());
         Self { registry, ..telemetry }
@@ -266,7 +270,7 @@ impl Telemetry {
 
     /// Counts a join, a leaving, or that somebody is typing, by what became of it.
     pub fn ephemeral(&self, kind: &'static str, outcome: &'static str) {
-        self.occasions.get_or_create(&[("kind", kind), ("outcome", outcome)]).inc();
+        self.ephemeral_events.get_or_create(&[("kind", kind), ("outcome", outcome)]).inc();
     }
 
     /// Counts what a limit of a user's stood against.

@@ -27,6 +27,9 @@ pub fn program(name: &str) -> PathBuf {
     folder.join(name)
 }
 
+/// How many lines of a program's log are shown where a test fails.
+const LAST_LINES: usize = 40;
+
 /// A hub or a consumer of a test.
 pub struct Running {
     name: String,
@@ -275,4 +278,20 @@ pub async fn exchange(request: Request<Full<Bytes>>, patience: Duration) -> Resu
     let status = response.status().as_u16();
     let bytes = response.into_body().collect().await?.to_bytes();
     Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// A test that fails shows what the program said last: its log goes with the test's folder.
+impl Drop for Running {
+    #[expect(clippy::print_stderr, reason = "it is for whoever reads why the test failed")]
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        eprintln!("--- the last lines of {}:", self.log.display());
+        for line in &lines[lines.len().saturating_sub(LAST_LINES)..] {
+            eprintln!("{line}");
+        }
+    }
 }

@@ -38,7 +38,7 @@ async fn a_join_that_a_plugin_refuses_is_refused_with_its_code_in_both_dialects(
     ada.subscribe("elsewhere", None).await?.unwrap();
     let mut bob = Polling::connect(&world.hub.listen, "bob").await?;
     assert_eq!(bob.ask("join", json!({"room": "judged"})).await?["error"]["code"], 460);
-    let refused = "confab_occasions_total{kind=\"join\",outcome=\"plugin\"}";
+    let refused = "confab_ephemeral_events_total{kind=\"join\",outcome=\"plugin\"}";
     assert_eq!(world.hub.metric(refused).await?, 2.0);
     eventually("both are flagged", async || {
         let (_, out, _) = world.hub.verb(&["flag", "list", "--json"]).ok()?;
