@@ -1,6 +1,7 @@
 //! The back-ends of a profile: opens timeline, journal and store, and ties them together, since they do not know one another.
 
 mod data_folder;
+mod journaled;
 
 pub use data_folder::DataFolder;
 
@@ -9,15 +10,14 @@ use crate::kv::{self, Kv};
 use crate::private_file;
 use crate::redis::{Dialer, SentinelOptions};
 use crate::timeline::{
-    self, BoxError, Commit, JournalAccess, Memory, MemoryOptions, Past, Redis, RedisOptions, Relay, Timeline, WaitsFor,
+    self, BoxError, Commit, Memory, MemoryOptions, Past, Redis, RedisOptions, Relay, Timeline, WaitsFor,
 };
 use confab_config::{Config, KafkaConfig, OnOutage, PostgresConfig, Profile, RedisConfig};
 use confab_protocol::{Cursor, Millis, Record, Room};
 use confab_store::{KeyUse, PostgresOptions, Query, Store};
 use futures_util::FutureExt;
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
-use futures_util::stream::BoxStream;
+use journaled::Journaled;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,14 +79,8 @@ pub struct Backends {
     pub folder: Option<DataFolder>,
 }
 
-/// How long reading the journal's tail may take when a generation is opened.
-const TAIL_DEADLINE: Duration = Duration::from_secs(600);
 /// How long after the last moment at which its own hub may journal it an event is journaled by another.
 const SWEEP_MARGIN: Duration = Duration::from_secs(5);
-/// How many numbers are left out after the store's newest generation where the journal has lost its own.
-const GENERATIONS_LEFT_OUT: u64 = 1000;
-/// How many of the tail's keys may wait for the timeline to take them.
-const TAIL_QUEUE: usize = 1024;
 
 /// Opens what the profile asks for; `waits_for` says meanwhile what is waited for.
 ///
@@ -168,7 +162,7 @@ async fn cluster(config: &Config, waits_for: WaitsFor) -> Result<Backends, Error
         sweep_margin: SWEEP_MARGIN + patience(kafka),
         ..reach(redis, &hub_id)?
     };
-    let access = Arc::new(Journaled { kafka: journal.clone(), store: store.clone(), hub_id });
+    let access = Arc::new(Journaled::new(journal.clone(), store.clone(), hub_id, kafka.events_topic()));
     let (timeline, relay) = Redis::connect(options, access).await?;
     Ok(Backends { timeline, relay, journal: Journal::Kafka(journal), store, folder: None })
 }
@@ -252,7 +246,7 @@ impl Past for Stored {
 
     fn window<'a>(&'a self, room: &'a Room, count: usize) -> BoxFuture<'a, Result<Vec<Record>, BoxError>> {
         Box::pin(async move {
-            let query = Query { since: None, reverse: true, limit: count, bytes: usize::MAX };
+            let query = Query { since: None, reverse: true, limit: count, bytes: usize::MAX, stored_before: 0 };
             let mut records = self.0.page(room, query).await?.records;
             records.reverse();
             Ok(records)
@@ -265,68 +259,6 @@ impl Past for Stored {
             Ok(used.into_iter().map(|(_, key)| key).collect())
         })
     }
-}
-
-/// The timeline in Redis opens its generations in the journal, refills from it, and sweeps into it.
-struct Journaled {
-    kafka: Kafka,
-    store: Store,
-    hub_id: String,
-}
-
-impl Journaled {
-    /// A number that no generation of which events are stored is above. A journal that knows fewer than the store was made
-    /// anew, and may have known some that the store never heard of.
-    async fn stored_generation(&self) -> Result<u64, BoxError> {
-        let journaled = self.kafka.newest_generation().await?;
-        let stored = match self.store.newest_epoch().await {
-            Ok(stored) => stored.unwrap_or_default(),
-            Err(error) if journaled > 0 => {
-                tracing::warn!(%error, "could not ask the store for its newest epoch: the journal's generations must do");
-                return Ok(0);
-            }
-            Err(error) => return Err(error.into()),
-        };
-        Ok(if stored > journaled { stored + GENERATIONS_LEFT_OUT } else { 0 })
-    }
-}
-
-impl JournalAccess for Journaled {
-    fn open_generation(&self, above: u64) -> BoxFuture<'_, Result<u64, BoxError>> {
-        Box::pin(async move {
-            let above = self.stored_generation().await?.max(above);
-            Ok(self.kafka.open_generation(&self.hub_id, above).await?)
-        })
-    }
-
-    fn newest_generation(&self) -> BoxFuture<'_, Result<u64, BoxError>> {
-        Box::pin(async move { Ok(self.kafka.newest_generation().await?) })
-    }
-
-    fn tail(&self, since: Millis) -> BoxStream<'_, Result<(Room, KeyUse), BoxError>> {
-        let (keys, read) = mpsc::channel(TAIL_QUEUE);
-        let kafka = self.kafka.clone();
-        let last = keys.clone();
-        tokio::spawn(async move {
-            // Called on a thread that may block: a full queue holds up the reading, which is the bound.
-            let each = move |record: Record| drop(keys.blocking_send(Ok(key_use(record))));
-            if let Err(error) = kafka.tail(since, TAIL_DEADLINE, each).await {
-                drop(last.send(Err(error.into())).await);
-            }
-        });
-        futures_util::stream::unfold(read, |mut read| async move { read.recv().await.map(|next| (next, read)) }).boxed()
-    }
-
-    fn append<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), BoxError>> {
-        Box::pin(async move { Ok(self.kafka.append(record).await?) })
-    }
-}
-
-fn key_use(record: Record) -> (Room, KeyUse) {
-    let Record { event, cursor, .. } = record;
-    let key =
-        KeyUse { sender: event.sender.user, key: event.key, id: event.id, cursor, digest: event.digest, at: event.at };
-    (event.room, key)
 }
 
 #[cfg(test)]

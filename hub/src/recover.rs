@@ -16,7 +16,7 @@ use crate::room::page_cache::{CacheBytes, weigh};
 use crate::telemetry::Telemetry;
 use crate::timeline::{Range, Timeline, Window};
 use confab_config::{Limits, Rooms as RoomRules};
-use confab_protocol::{Cursor, Record, Refusal, Room};
+use confab_protocol::{Cursor, Epoch, Record, Refusal, Room};
 use confab_store::{Query, Store};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -119,6 +119,9 @@ impl Recoverer {
         if asked.since.is_none() && !asked.reverse {
             asked.since = Some(Since { epoch: Some(top.epoch), offset: 0 });
         }
+        if asked.reverse && asked.since.map_or(top.offset, |since| since.offset.saturating_sub(1)) == 0 {
+            return Ok(History { records: Vec::new(), next: None, top }); // where the epoch begins
+        }
         let mut page = self.read(room, asked).await?;
         page.records.retain(|record| record.cursor.epoch == page.top.epoch);
         Ok(page)
@@ -164,11 +167,15 @@ impl Recoverer {
         if hot && (since.is_some() || window.oldest.is_none()) {
             return Ok(page_of(window.records, top));
         }
-        let page = self.page(room, Query { since, reverse: false, limit, bytes }).await?;
+        let complete = self.earlier_are_stored(room, top).await;
+        let stored_before = if complete { top.epoch.0 } else { 0 };
+        let page = self.page(room, Query { since, reverse: false, limit, bytes, stored_before }).await?;
         let last = furthest(&page, false);
         if last.is_none() && page.next.is_none() {
             let reaches = window.records.first().is_some_and(|r| r.cursor == Cursor { epoch: top.epoch, offset: 1 });
             return match (since, top.offset) {
+                // More is to come of the epochs before this one.
+                _ if !complete => Err(Refusal::HistoryBehind),
                 // Nothing has happened in this epoch, and the store knows nothing more of those before it.
                 (_, 0) => Ok(page_of(Vec::new(), top)),
                 // Nothing is stored yet, and the window still has the room from its beginning.
@@ -196,16 +203,13 @@ impl Recoverer {
         let cut = !records.is_empty() && window.oldest.is_some_and(|oldest| oldest < reached.offset);
         if records.len() < limit && !cut && reached != Cursor::new(0, 0) {
             let bytes = bytes.saturating_sub(records.iter().map(|record| weigh(record)).sum());
-            let query = Query { since: Some(reached), reverse: true, limit: limit - records.len(), bytes };
+            let complete = self.earlier_are_stored(room, top).await;
+            let stored_before = if complete { top.epoch.0 } else { 0 };
+            let since = Some(reached);
+            let query = Query { since, reverse: true, limit: limit - records.len(), bytes, stored_before };
             let page = self.page(room, query).await?;
             let nearest = furthest(&page, true);
-            // Offset 0 is where an epoch begins: nothing comes before it, nor before the first event. An epoch that is over
-            // keeps its holes (what was lost with its generation), once the store has the rows of a later one.
-            let is_over = page.through.is_some_and(|through| through.epoch > reached.epoch);
-            let continues = nearest.map_or(reached.offset <= 1 || page.next.is_some() || is_over, |event| {
-                reached.epoch < top.epoch || event.epoch < reached.epoch || event.offset + 1 == reached.offset
-            });
-            if !continues {
+            if !continues(&page, nearest, reached, complete.then_some(top.epoch)) {
                 // The store has not caught up to where the window begins: what the window holds is still true.
                 if records.is_empty() {
                     return Err(Refusal::HistoryBehind);
@@ -220,6 +224,15 @@ impl Recoverer {
             return Ok(History { records, next: Some(reached), top });
         }
         Ok(History { next: (reached.offset > 1 || records.len() == limit).then_some(reached), records, top })
+    }
+
+    /// Whether the store has everything that was acknowledged before the epoch that goes on. Where that cannot be asked, it
+    /// is not known to have.
+    async fn earlier_are_stored(&self, room: &Room, top: Cursor) -> bool {
+        self.timeline.earlier_are_stored(top.epoch).await.unwrap_or_else(|error| {
+            tracing::warn!(%room, %error, "could not ask whether the store has caught up with earlier generations");
+            false
+        })
     }
 
     async fn window(&self, room: &Room, range: Range) -> Result<Window, Refusal> {
@@ -252,6 +265,24 @@ fn furthest(page: &confab_store::Page, nearest: bool) -> Option<Cursor> {
         [page.records.last().map(|record| record.cursor), page.unreadable.last().copied()]
     };
     ends.into_iter().flatten().max()
+}
+
+/// Whether nothing is missing between `reached` and the page of the store that was read backwards from there. `complete`: the
+/// epoch that goes on, if the store has everything that was acknowledged before it.
+///
+/// An epoch that is over keeps its holes: what was lost with its generation. It is over for the store once that has
+/// everything of it, or a row of a later one, since a room's records are read in order.
+fn continues(page: &confab_store::Page, nearest: Option<Cursor>, reached: Cursor, complete: Option<Epoch>) -> bool {
+    let newest = page.through.map(|through| through.epoch);
+    let is_over = newest > Some(reached.epoch) || complete > Some(reached.epoch);
+    match nearest.filter(|place| place.epoch == reached.epoch) {
+        Some(place) => place.offset + 1 == reached.offset || is_over,
+        // Offset 0 is where an epoch begins: nothing of it comes before that, nor before its first event.
+        None => {
+            let begins = reached.offset <= 1 || is_over;
+            begins && (newest >= Some(reached.epoch) || complete >= Some(reached.epoch))
+        }
+    }
 }
 
 /// A page of the hot window, which reaches up to the top: what is not in it comes after it.

@@ -14,7 +14,9 @@ pub use redis::{JournalAccess, Redis, RedisOptions, WaitsFor};
 pub use weight::{EVENT_OVERHEAD, weigh};
 
 use confab_protocol::signal::PresenceChange;
-use confab_protocol::{Body, Cursor, Event, EventId, Key, Kind, Present, Record, Refusal, Room, Signal, Trail, UserId};
+use confab_protocol::{
+    Body, Cursor, Epoch, Event, EventId, Key, Kind, Present, Record, Refusal, Room, Signal, Trail, UserId,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -127,6 +129,19 @@ impl Timeline {
         match self {
             Self::Memory(memory) => memory.find(room, id).await,
             Self::Redis(redis) => Box::pin(redis.find(room, id)).await,
+        }
+    }
+
+    /// Whether the store has everything that was acknowledged in epochs before this one, the one that goes on. Where it has
+    /// no row for a place of an earlier one, none is to come that anybody has a receipt for.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn earlier_are_stored(&self, epoch: Epoch) -> Result<bool, Error> {
+        match self {
+            // An event and its row are one commit.
+            Self::Memory(_) => Ok(true),
+            Self::Redis(redis) => Box::pin(redis.earlier_are_stored(epoch)).await,
         }
     }
 

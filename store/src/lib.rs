@@ -79,6 +79,9 @@ pub struct Query {
     pub limit: usize,
     /// The page ends behind the row with which its bodies and what stands beside them have so many bytes, roughly.
     pub bytes: usize,
+    /// Everything that was acknowledged in epochs before this one is stored: what they have no row for is not waited for.
+    /// 0: that is not known.
+    pub stored_before: u64,
 }
 
 /// Events of one epoch, in order, without a hole.

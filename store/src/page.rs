@@ -52,14 +52,17 @@ impl Store {
     /// A page ends with its epoch, and in the newest epoch before the first place that has no row yet. An epoch that has
     /// a successor may have holes for ever: what was heard in a generation that was lost, and never journaled. They are
     /// passed, since what stands behind them may have been acknowledged. Should one be filled after all, the same event
-    /// has a place in the newer epoch as well, so nobody who has read on misses it.
+    /// has a place in the newer epoch as well, so nobody who has read on misses it. So may one of which
+    /// [`Query::stored_before`] says that it is over, in a room that has no later event.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the database does not answer.
     pub async fn page(&self, room: &Room, query: Query) -> Result<Page, Error> {
         self.within(async {
-            let ends = self.ends(room).await?;
+            let mut ends = self.ends(room).await?;
             let through = ends.last().map(|end| cursor(end.epoch, end.through));
+            let over = number(query.stored_before);
+            ends.iter_mut().filter(|end| end.epoch < over).for_each(|end| end.through = end.top);
             let Some(stretch) = stretch(&ends, &query) else {
                 return Ok(Page { through, ..Page::default() });
             };

@@ -6,6 +6,7 @@ use crate::store::{on_reader, on_writer};
 use crate::{Error, KeyUse, Message, Store};
 use confab_protocol::{Body, EventId, Key, Millis, Record, Room, Sender, UserId};
 use sqlx::Row;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// The row where the event stands, else the one where it is a duplicate.
@@ -33,6 +34,7 @@ const KEYS_SINCE: &str = "select room, sender, key, id, epoch, seq, digest, at f
 /// By time here too: a room's index would read the whole room. `is true` keeps it out.
 const KEYS_SINCE_IN: &str = "select room, sender, key, id, epoch, seq, digest, at from events
      where at >= $1 and (room = $2) is true and kind <> 'unreadable' order by at, epoch, seq";
+const POSITIONS: &str = "select partition, next from positions where topic = $1";
 const POSITION: &str = "select next, last_id from positions where topic = $1 and partition = $2";
 const GENERATION: &str = "select current from generations";
 const NEXT_GENERATION: &str =
@@ -147,6 +149,21 @@ impl Store {
             })
             .await?;
         Ok(found.map(|(next, last)| (next, last.map(EventId))))
+    }
+
+    /// Whether everything of a topic that comes before these offsets, by partition, was read into the store.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn has_read(&self, topic: &str, ends: &BTreeMap<i32, i64>) -> Result<bool, Error> {
+        let found: Vec<(i32, i64)> = self
+            .within(async {
+                on_reader!(self, pool => sqlx::query_as(POSITIONS).bind(topic).fetch_all(pool).await)
+                    .map_err(|error| Error::sort("read the positions", error))
+            })
+            .await?;
+        let positions: BTreeMap<i32, i64> = found.into_iter().collect();
+        Ok(ends.iter().all(|(partition, end)| positions.get(partition).is_some_and(|next| next >= end)))
     }
 
     /// The number of the current generation, where the store counts them (the embedded hub). A new store is in its first.

@@ -44,6 +44,8 @@ contract! {
         holes_filled_late_and_in_several_batches_are_passed_at_once,
         no_page_spans_epochs_and_next_leads_on,
         an_epoch_with_a_successor_is_read_past_what_was_lost_with_it,
+        what_was_lost_is_passed_once_everything_before_an_epoch_is_known_to_be_stored,
+        a_topic_is_read_up_to_its_ends_only_with_every_partition,
         an_epoch_whose_first_place_was_lost_is_read_all_the_same,
         an_unreadable_record_keeps_its_place,
         a_readable_copy_takes_the_place_of_an_unreadable_one,

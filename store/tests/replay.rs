@@ -112,7 +112,10 @@ async fn served(store: &Store, steps: usize) -> Served {
     for reverse in [false, true] {
         let mut since = None;
         for _ in 0..1000 {
-            let page = store.page(&room(), Query { since, reverse, limit: 7, bytes: usize::MAX }).await.unwrap();
+            let page = store
+                .page(&room(), Query { since, reverse, limit: 7, bytes: usize::MAX, stored_before: 0 })
+                .await
+                .unwrap();
             since = page.next;
             pages.push(page);
             if since.is_none() {

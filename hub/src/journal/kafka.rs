@@ -23,6 +23,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::metadata::Metadata;
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak, mpsc};
 use std::time::{Duration, Instant};
@@ -182,6 +183,14 @@ impl Kafka {
         let config = self.inner.config.clone();
         let read = tokio::task::spawn_blocking(move || tail::read(&config, since, deadline, each));
         read.await.unwrap_or_else(|error| Err(failed("read the journal's tail", error)))
+    }
+
+    /// Where each partition of the topic of events that holds anything ends now: the offset after its last record. Takes
+    /// at most `deadline`.
+    pub async fn ends(&self, deadline: Duration) -> Result<BTreeMap<i32, i64>, Error> {
+        let config = self.inner.config.clone();
+        let asked = tokio::task::spawn_blocking(move || tail::ends(&config, deadline));
+        asked.await.unwrap_or_else(|error| Err(failed("find the journal's ends", error)))
     }
 
     /// Waits until every record on its way has its answer, at most for `deadline`. Part of a drain.

@@ -135,7 +135,8 @@ impl Reader {
     async fn stored(&self, epoch: Epoch, block: u64) -> Result<Page, Refusal> {
         let since = Cursor { epoch, offset: block * BLOCK };
         self.telemetry.store_reads.inc();
-        let query = Query { since: Some(since), reverse: false, limit: BLOCK as usize, bytes: usize::MAX };
+        let query =
+            Query { since: Some(since), reverse: false, limit: BLOCK as usize, bytes: usize::MAX, stored_before: 0 };
         let mut page = self.store.page(&self.room, query).await.map_err(|error| {
             tracing::warn!(room = %self.room, %error, "could not read what a client missed");
             Refusal::StoreUnavailable

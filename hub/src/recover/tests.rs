@@ -149,7 +149,7 @@ async fn what_was_deleted_lately_is_blank_in_pages_of_a_store_that_does_not_know
     let first = world
         .recoverer
         .store
-        .page(&room(), Query { since: None, reverse: false, limit: 1, bytes: usize::MAX })
+        .page(&room(), Query { since: None, reverse: false, limit: 1, bytes: usize::MAX, stored_before: 0 })
         .await
         .unwrap();
     let mut event = record(Cursor::new(NEW, 7)).event;

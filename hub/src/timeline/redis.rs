@@ -41,7 +41,7 @@ use super::relays::Relays;
 use super::{Counters, Error, Relay, Timeline};
 use crate::redis::{self, Dialer};
 use client::Client;
-use confab_protocol::Room;
+use confab_protocol::{Epoch, Room};
 use keys::Keys;
 use std::sync::Arc;
 use subscriber::Subscriber;
@@ -124,6 +124,10 @@ impl Redis {
 
     pub(super) fn counters(&self) -> &Counters {
         &self.inner.counters
+    }
+
+    pub(super) async fn earlier_are_stored(&self, epoch: Epoch) -> Result<bool, Error> {
+        self.inner.client.earlier_are_stored(epoch.0).await
     }
 
     pub(super) async fn subscribe(&self, room: &Room) -> Result<(), Error> {

@@ -63,7 +63,7 @@ async fn sqlite_keeps_what_it_took_and_refuses_what_it_cannot_keep() {
         let store = store.clone();
         async move {
             store
-                .page(&room, Query { since: None, reverse: false, limit: 100, bytes: usize::MAX })
+                .page(&room, Query { since: None, reverse: false, limit: 100, bytes: usize::MAX, stored_before: 0 })
                 .await
                 .unwrap()
                 .records

@@ -138,6 +138,14 @@ impl JournalAccess for SanctionCache {
         futures_util::stream::iter(records).map(|record| Ok((record.event.room.clone(), used(&record)))).boxed()
     }
 
+    fn end(&self) -> BoxFuture<'_, Result<String, BoxError>> {
+        Box::pin(async move { Ok(self.records().len().to_string()) })
+    }
+
+    fn is_stored<'a>(&'a self, _end: &'a str) -> BoxFuture<'a, Result<bool, BoxError>> {
+        Box::pin(async move { Ok(true) })
+    }
+
     fn append<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), BoxError>> {
         Box::pin(async move {
             self.keep(record);

@@ -2,7 +2,8 @@
 
 use crate::support::*;
 use confab_protocol::{Cursor, Kind};
-use confab_store::{Entry, Query, Store};
+use confab_store::{Advance, Entry, Query, Store};
+use std::collections::BTreeMap;
 
 pub async fn pages_follow_one_another_both_ways(store: Store) {
     let records: Vec<_> = (1..=7).map(|n| message(u128::from(n), (1, n))).collect();
@@ -178,7 +179,7 @@ pub async fn a_page_of_nothing_still_says_where_to_go(store: Store) {
     assert_eq!((places(&page), page.next), (vec![], Some(Cursor::new(1, 1))));
     let page = backwards(&store, None, 0).await;
     assert_eq!((places(&page), page.next), (vec![], Some(Cursor::new(1, 3))));
-    let query = Query { since: None, reverse: false, limit: usize::MAX, bytes: usize::MAX };
+    let query = Query { since: None, reverse: false, limit: usize::MAX, bytes: usize::MAX, stored_before: 0 };
     assert_eq!(places(&store.page(&room(), query).await.unwrap()), [(1, 1), (1, 2)]);
 }
 
@@ -189,7 +190,7 @@ pub async fn a_page_ends_where_its_bytes_are_spent_and_the_next_one_goes_on(stor
     for reverse in [false, true] {
         let (mut since, mut read) = (None, Vec::new());
         for _ in 0..3 {
-            let query = Query { since, reverse, limit: 100, bytes: 25_000 };
+            let query = Query { since, reverse, limit: 100, bytes: 25_000, stored_before: 0 };
             let page = store.page(&room(), query).await.unwrap();
             assert_eq!(page.records.len(), 3, "with the third they have as many");
             read.extend(places(&page));
@@ -201,7 +202,37 @@ pub async fn a_page_ends_where_its_bytes_are_spent_and_the_next_one_goes_on(stor
             all.reverse();
         }
         assert_eq!(read, all);
-        let query = Query { since: None, reverse, limit: 100, bytes: 1 };
+        let query = Query { since: None, reverse, limit: 100, bytes: 1, stored_before: 0 };
         assert_eq!(store.page(&room(), query).await.unwrap().records.len(), 1, "one at least");
     }
+}
+
+/// In a room where nobody speaks again no later row says that an epoch is over.
+pub async fn what_was_lost_is_passed_once_everything_before_an_epoch_is_known_to_be_stored(store: Store) {
+    apply(&store, &[1, 2, 4].map(|n| message(u128::from(n), (1, n)))).await;
+    for (stored_before, expected) in [(0, vec![1, 2]), (1, vec![1, 2]), (2, vec![1, 2, 4])] {
+        for reverse in [false, true] {
+            let query = Query { since: None, reverse, limit: 10, bytes: usize::MAX, stored_before };
+            let page = store.page(&room(), query).await.unwrap();
+            let mut offsets: Vec<_> = page.records.iter().map(|record| record.cursor.offset).collect();
+            offsets.sort_unstable();
+            assert_eq!(offsets, expected, "{stored_before} {reverse}");
+            assert_eq!(page.through, Some(Cursor::new(1, 2)), "how far it is contiguous is another question");
+        }
+    }
+}
+
+pub async fn a_topic_is_read_up_to_its_ends_only_with_every_partition(store: Store) {
+    let ends = BTreeMap::from([(0, 5), (2, 3)]);
+    let advance =
+        |partition, expected, next| [Advance { topic: "events".into(), partition, expected, next, last: None }];
+    assert!(store.has_read("events", &BTreeMap::new()).await.unwrap(), "of nothing everything was read");
+    for moves in [advance(0, None, 5), advance(2, None, 2)] {
+        assert!(!store.has_read("events", &ends).await.unwrap());
+        store.apply(&[], &moves).await.unwrap();
+    }
+    assert!(!store.has_read("events", &ends).await.unwrap(), "one record of partition 2 is missing");
+    store.apply(&[], &advance(2, Some(2), 3)).await.unwrap();
+    assert!(store.has_read("events", &ends).await.unwrap());
+    assert!(!store.has_read("others", &ends).await.unwrap(), "another topic's positions say nothing");
 }

@@ -165,13 +165,19 @@ pub async fn apply(store: &Store, records: &[Record]) -> confab_store::Applied {
 /// Reads one page forwards.
 pub async fn forwards(store: &Store, since: Option<(u64, u64)>, limit: usize) -> Page {
     let since = since.map(|(epoch, seq)| Cursor::new(epoch, seq));
-    store.page(&room(), Query { since, reverse: false, limit, bytes: usize::MAX }).await.expect("a page")
+    store
+        .page(&room(), Query { since, reverse: false, limit, bytes: usize::MAX, stored_before: 0 })
+        .await
+        .expect("a page")
 }
 
 /// Reads one page backwards.
 pub async fn backwards(store: &Store, since: Option<(u64, u64)>, limit: usize) -> Page {
     let since = since.map(|(epoch, seq)| Cursor::new(epoch, seq));
-    store.page(&room(), Query { since, reverse: true, limit, bytes: usize::MAX }).await.expect("a page")
+    store
+        .page(&room(), Query { since, reverse: true, limit, bytes: usize::MAX, stored_before: 0 })
+        .await
+        .expect("a page")
 }
 
 /// The places of a page, for comparing.

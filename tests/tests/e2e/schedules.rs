@@ -2,10 +2,10 @@
 
 use crate::faults::{own_kafka, own_redis};
 use anyhow::Result;
-use confab_tests::client::Client;
+use confab_tests::client::{Client, say_many};
 use confab_tests::world::{Cluster, Embedded, Plan, plugin};
 use confab_tests::{eventually, topic};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,4 +139,46 @@ async fn a_draft_that_is_refused_lets_nobody_pass_those_before_it() -> Result<()
         assert_eq!(quick?.unwrap()["offset"], 2 * round + 2);
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_in_a_lost_generation_is_waited_for_also_in_a_room_where_nobody_speaks_again()
+-> Result<()> {
+    let folder = TempDir::with_prefix("confab-own-")?;
+    let mut redis = own_redis(&folder).await?;
+    let mut cluster = Cluster::planned(Plan { redis: Some(redis.address()), hubs: 1, ..Plan::default() }).await?;
+    let ada = Client::connect(&cluster.hubs[0].listen, "ada").await?;
+    let first = ada.say("lobby", "k1", "message 1").await?.unwrap();
+    say_many(&ada, "lobby", 2..=4).await?;
+    eventually("four are stored", async || cluster.events().await.ok().filter(|rows| rows.len() == 4)).await;
+    assert!(cluster.consumer.stop()?.success());
+    say_many(&ada, "lobby", 5..=30).await?;
+    redis.kill()?;
+    redis.restart_empty()?;
+    let ask = async |more: Value| {
+        let mut asked = json!({"room": "lobby", "limit": 100});
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        ada.rpc("history", asked).await
+    };
+    let since = json!({"epoch": first["epoch"], "offset": 4});
+    eventually("the room goes on in another epoch", async || {
+        let joined = ada.subscribe("lobby", None).await.ok()?.ok()?;
+        ada.ask("unsubscribe", json!({"channel": "lobby"})).await.ok()?.ok()?;
+        (joined["epoch"] != first["epoch"]).then_some(())
+    })
+    .await;
+    for more in [json!({"reverse": true}), json!({"since": since})] {
+        let behind = ask(more.clone()).await?.expect_err("a page that passes what was acknowledged");
+        assert_eq!((&behind["code"], &behind["temporary"]), (&json!(200), &json!(true)), "{more}");
+    }
+    cluster.consumer.start().await?;
+    let offsets = |page: Value| {
+        assert_eq!(page["next"], Value::Null, "{page}");
+        page["events"].as_array().unwrap().iter().map(|one| one["offset"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    let back = eventually("it is read", async || ask(json!({"reverse": true})).await.ok()?.ok()).await;
+    assert_eq!(offsets(back), (1..=30).rev().collect::<Vec<_>>());
+    assert_eq!(ask(json!({"since": {"epoch": first["epoch"], "offset": 30}})).await?.unwrap()["events"], json!([]));
+    cluster.end().await?;
+    redis.kill().map(drop)
 }

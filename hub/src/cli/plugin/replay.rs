@@ -230,7 +230,7 @@ async fn from_store(config: &Config, room: &Room, limit: usize) -> Result<Vec<Re
     let mut records = Vec::new();
     let mut since = None;
     while records.len() < limit {
-        let query = Query { since, reverse: true, limit: limit - records.len(), bytes: usize::MAX };
+        let query = Query { since, reverse: true, limit: limit - records.len(), bytes: usize::MAX, stored_before: 0 };
         let page = store.page(room, query).await.map_err(|error| causes(&error))?;
         records.extend(page.records);
         match page.next {

@@ -87,6 +87,39 @@ fn reader(config: &KafkaConfig) -> Result<BaseConsumer<Reading>, Error> {
     client.create_with_context(Reading::default()).map_err(|error| settings(&error))
 }
 
+/// Where each partition that holds anything ends now, blocking.
+pub fn ends(config: &KafkaConfig, deadline: Duration) -> Result<BTreeMap<i32, i64>, Error> {
+    let until = Instant::now() + deadline;
+    let left = || until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+    let consumer = reader(config)?;
+    let topic = config.events_topic();
+    let mut ends = BTreeMap::new();
+    for partition in partitions(&consumer, &topic, left())? {
+        let found = consumer.fetch_watermarks(&topic, partition, left());
+        let (begin, end) = found.map_err(|error| failed(format!("find the ends of topic \"{topic}\""), error))?;
+        if begin < end {
+            ends.insert(partition, end);
+        }
+    }
+    Ok(ends)
+}
+
+fn partitions(consumer: &BaseConsumer<Reading>, topic: &str, within: Duration) -> Result<Vec<i32>, Error> {
+    let doing = || format!("find the partitions of topic \"{topic}\"");
+    // All topics are asked for: asking for one by name could create it.
+    let metadata = consumer.fetch_metadata(None, within).map_err(|error| failed(doing(), error))?;
+    let partitions: Vec<i32> = metadata
+        .topics()
+        .iter()
+        .filter(|known| known.name() == topic)
+        .flat_map(|known| known.partitions().iter().map(rdkafka::metadata::MetadataPartition::id))
+        .collect();
+    if partitions.is_empty() {
+        return Err(failed(doing(), "there is no such topic"));
+    }
+    Ok(partitions)
+}
+
 /// Finds where each partition's tail begins and ends, and begins to read. Returns the ends of those that have one.
 fn assign(
     consumer: &BaseConsumer<Reading>,
@@ -96,17 +129,7 @@ fn assign(
 ) -> Result<BTreeMap<i32, i64>, Error> {
     let left = || until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
     let found = |error: KafkaError| failed(format!("find the tail of topic \"{topic}\""), error);
-    // All topics are asked for: asking for one by name could create it.
-    let metadata = consumer.fetch_metadata(None, left()).map_err(found)?;
-    let partitions: Vec<i32> = metadata
-        .topics()
-        .iter()
-        .filter(|known| known.name() == topic)
-        .flat_map(|known| known.partitions().iter().map(rdkafka::metadata::MetadataPartition::id))
-        .collect();
-    if partitions.is_empty() {
-        return Err(failed(format!("find the tail of topic \"{topic}\""), "there is no such topic"));
-    }
+    let partitions = partitions(consumer, topic, left())?;
     let mut times = TopicPartitionList::new();
     let time = Offset::Offset(i64::try_from(since).unwrap_or(i64::MAX));
     for &partition in &partitions {

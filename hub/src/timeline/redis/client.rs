@@ -15,6 +15,7 @@ use crate::backoff::Backoff;
 use crate::redis::Dialer;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -40,6 +41,8 @@ pub(super) struct Client {
     fence: watch::Sender<Option<Arc<Fence>>>,
     /// What is known of the newest generation.
     pub(super) receipt_lease: ReceiptLease,
+    /// The newest generation of which is known that the store has everything acknowledged before it.
+    pub(super) earlier_stored: Arc<AtomicU64>,
 }
 
 /// One call of a script. Calling twice is harmless: every script that changes something finds its own traces.
@@ -74,7 +77,7 @@ impl Client {
     ) -> Self {
         let fence = watch::Sender::new(None);
         let receipt_lease = ReceiptLease::default();
-        Self { options, keys, dialer, journal, counters, relays, fence, receipt_lease }
+        Self { options, keys, dialer, journal, counters, relays, fence, receipt_lease, earlier_stored: Arc::default() }
     }
 
     /// Looks for the first fence. Waits for servers that are away, not for those that cannot be used.
@@ -188,7 +191,7 @@ impl Client {
     }
 
     /// The fence; waits for one as long as a command may take.
-    async fn fence(&self) -> Result<Arc<Fence>, Error> {
+    pub(super) async fn fence(&self) -> Result<Arc<Fence>, Error> {
         if let Some(fence) = self.standing() {
             return Ok(fence);
         }

@@ -23,6 +23,7 @@ use futures_util::future::try_join_all;
 use redis::aio::MultiplexedConnection;
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
@@ -121,7 +122,7 @@ impl Client {
                 sleep(LEASE_WAIT).await;
             }
             let opened_at = primaries.now_ms(&self.keys.newest()).await?;
-            match self.write(primaries, number, opened_at, "refilling").await? {
+            match self.write(primaries, number, opened_at, "refilling", "").await? {
                 None => {
                     Counters::add(&self.counters.generations_opened);
                     let servers = primaries.all().len();
@@ -144,12 +145,13 @@ impl Client {
         number: u64,
         opened_at: u64,
         state: &str,
+        end: &str,
     ) -> Result<Option<u64>, Error> {
-        let args: Vec<Vec<u8>> = [&number.to_string(), &primaries.identity(), &opened_at.to_string(), state]
-            .map(|arg| arg.as_bytes().to_vec())
-            .into();
         let buckets: Vec<String> = self.keys.buckets().map(|bucket| self.keys.generation(bucket)).collect();
-        for names in [buckets, vec![self.keys.newest()]] {
+        for (names, end) in [(buckets, ""), (vec![self.keys.newest()], end)] {
+            let args: Vec<Vec<u8>> = [&number.to_string(), &primaries.identity(), &opened_at.to_string(), state, end]
+                .map(|arg| arg.as_bytes().to_vec())
+                .into();
             let calls: Vec<_> = names.into_iter().map(|name| (Script::Open, vec![name], args.clone())).collect();
             for value in primaries.run_all(&calls).await.map_err(|error| failed(&error))? {
                 let mut answer = Answer::of(value)?;
@@ -209,10 +211,13 @@ impl Client {
 
     async fn refilled(&self, fence: &Fence) -> Result<bool, Error> {
         let mut ask = redis::cmd("HMGET");
-        ask.arg(self.keys.newest()).arg(&["generation", "state", "opened_at"]);
-        let asked = fence.primaries.ask::<(Option<u64>, Option<String>, Option<u64>)>(&self.keys.newest(), ask).await;
-        let (generation, state, opened_at) = asked.map_err(|error| failed(&error))?;
-        if generation != Some(fence.generation) || state.as_deref() == Some("open") {
+        ask.arg(self.keys.newest()).arg(&["generation", "state", "opened_at", "end"]);
+        type Found = (Option<u64>, Option<String>, Option<u64>, Option<String>);
+        let asked = fence.primaries.ask::<Found>(&self.keys.newest(), ask).await;
+        let (generation, state, opened_at, end) = asked.map_err(|error| failed(&error))?;
+        // One that was opened by a hub which did not write the journal's end is filled again, which does no harm.
+        let is_open = state.as_deref() == Some("open") && end.is_some();
+        if generation != Some(fence.generation) || is_open {
             return Ok(true);
         }
         let opened_at = opened_at.ok_or_else(|| damaged("a generation without a time"))?;
@@ -230,9 +235,30 @@ impl Client {
             given += used.len();
             self.give_back(fence, used, now, window).await?;
         }
-        self.write(&fence.primaries, fence.generation, opened_at, "open").await?;
+        // After the tail: what was given back from it is known by its first place, and lies before this end.
+        let end = self.journal.end().await.map_err(journal("find the journal's end"))?;
+        self.write(&fence.primaries, fence.generation, opened_at, "open", &end).await?;
         tracing::info!(generation = fence.generation, keys = given, "dedupe keys refilled from the journal");
         Ok(())
+    }
+
+    /// Whether the store has everything that was acknowledged before this generation, which must be the one that stands:
+    /// where it has no row for a place of an earlier one, none is to come that anybody has a receipt for.
+    pub(super) async fn earlier_are_stored(&self, generation: u64) -> Result<bool, Error> {
+        if self.earlier_stored.load(Ordering::Relaxed) >= generation {
+            return Ok(true);
+        }
+        let fence = self.fence().await?;
+        let mut ask = redis::cmd("HMGET");
+        ask.arg(self.keys.newest()).arg(&["generation", "end"]);
+        let asked = fence.primaries.ask::<(Option<u64>, Option<String>)>(&self.keys.newest(), ask).await;
+        let (Some(found), Some(end)) = asked.map_err(|error| failed(&error))? else { return Ok(false) };
+        let stored = found == generation
+            && self.journal.is_stored(&end).await.map_err(journal("ask how far the store has read the journal"))?;
+        if stored {
+            self.earlier_stored.fetch_max(generation, Ordering::Relaxed);
+        }
+        Ok(stored)
     }
 
     async fn give_back(&self, fence: &Fence, used: Vec<(Room, KeyUse)>, now: u64, window: u64) -> Result<(), Error> {

@@ -15,6 +15,10 @@ pub trait JournalAccess: Send + Sync + 'static {
     fn newest_generation(&self) -> BoxFuture<'_, Result<u64, BoxError>>;
     /// The keys of records that were journaled since then, in the journal's order. More than that does no harm.
     fn tail(&self, since: Millis) -> BoxStream<'_, Result<(Room, KeyUse), BoxError>>;
+    /// Where the journal ends now, in a form that [`Self::is_stored`] reads.
+    fn end(&self) -> BoxFuture<'_, Result<String, BoxError>>;
+    /// Whether the store has everything that comes before such an end.
+    fn is_stored<'a>(&'a self, end: &'a str) -> BoxFuture<'a, Result<bool, BoxError>>;
     /// Appends a record; returns when it is durable. Appending one again does no harm.
     fn append<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), BoxError>>;
 }
