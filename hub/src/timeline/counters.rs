@@ -1,7 +1,7 @@
 //! What the timeline counts, for the metrics.
 
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Plain counters, from the start of the process; they only rise.
@@ -30,6 +30,8 @@ pub struct Counters {
     pub unreadable_signals: AtomicU64,
     /// Signals of kinds that only other versions know.
     pub unknown_signals: AtomicU64,
+    /// Whether Redis answers and refuses to write, as of this hub's last sign of life.
+    pub refuses_writes: AtomicBool,
     /// When the relay was last heard, in milliseconds since the first look at a clock; 0: not yet, or embedded.
     relay_heard_at: AtomicU64,
 }

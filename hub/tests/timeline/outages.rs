@@ -2,8 +2,8 @@
 
 use crate::proxy::{Proxy, Wire};
 use crate::server::{RedisServer, connection};
-use crate::world::{World, entry, eventually, options_for, redis_options, room};
-use confab_hub::timeline::{Appended, Error, RedisOptions, Relay};
+use crate::world::{World, entry, eventually, hub_id, offsets, options_for, redis_options, room};
+use confab_hub::timeline::{Appended, Error, Range, RedisOptions, Relay};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -125,4 +125,73 @@ async fn while_redis_is_away_nothing_is_started_and_afterwards_everything_goes_o
         }
     };
     assert_eq!(heard, published);
+}
+
+/// Makes the server refuse to write, and returns what makes it write again.
+async fn refuse_writes(redis: &mut redis::aio::MultiplexedConnection, why: &str) -> [&'static str; 2] {
+    let mut set = async |name: &str, value: &str| {
+        redis::cmd("CONFIG").arg("SET").arg(name).arg(value).exec_async(redis).await.unwrap();
+    };
+    match why {
+        "OOM" => {
+            set("maxmemory", "1").await;
+            ["maxmemory", "0"]
+        }
+        "NOREPLICAS" => {
+            set("min-replicas-to-write", "1").await;
+            ["min-replicas-to-write", "0"]
+        }
+        _ => {
+            let gone = tempfile::tempdir().unwrap();
+            set("save", "3600 1").await;
+            set("dir", gone.path().to_str().unwrap()).await;
+            drop(gone);
+            redis::cmd("BGSAVE").exec_async(redis).await.unwrap();
+            ["stop-writes-on-bgsave-error", "no"]
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_refuses_to_write_is_read_and_joined_and_goes_on_in_its_generation() {
+    for why in ["OOM", "NOREPLICAS", "MISCONF"] {
+        let server = RedisServer::start_with(&["--enable-protected-configs", "yes"], false).await;
+        let options = options_for(&server.url());
+        let world = World::redis_with(options.clone(), Arc::default()).await;
+        world.publish(&entry("team", "1", "hi")).await;
+        let placed = world.place(&entry("team", "2", "hi")).await;
+        let mut redis = server.connection().await;
+        let [name, value] = refuse_writes(&mut redis, why).await;
+        eventually("the hub has noticed", async || {
+            world.timeline.counters().refuses_writes.load(Ordering::Relaxed).then_some(())
+        })
+        .await;
+        let refused = world.timeline.append(&entry("team", "3", "hi")).await;
+        assert!(matches!(refused, Err(Error::Unavailable(_))), "{why}: {refused:?}");
+
+        for id in connections(&options.url, &options.hub_id, "commands").await {
+            redis::cmd("CLIENT").arg("KILL").arg("ID").arg(&id).exec_async(&mut redis).await.unwrap();
+        }
+        let begun = RedisOptions { hub_id: hub_id(), ..options.clone() };
+        let other = World::redis_with(begun, world.ledger.clone()).await;
+        for world in [&world, &other] {
+            world.timeline.subscribe(&room("other")).await.unwrap();
+            let window = eventually("the room is read", async || {
+                let range = Range { since: None, reverse: false, limit: 10, bytes: usize::MAX };
+                world.timeline.read(&room("team"), range).await.ok()
+            })
+            .await;
+            assert_eq!(offsets(&window), [1, 2], "{why}");
+        }
+        // Where memory is what is missing, what is pending drains.
+        world.ledger.keep(&placed.record);
+        let settled = world.timeline.settle(placed.pending.as_ref().unwrap()).await;
+        assert_eq!(settled.is_ok(), why == "OOM", "{why}: {settled:?}");
+
+        redis::cmd("CONFIG").arg("SET").arg(name).arg(value).exec_async(&mut redis).await.unwrap();
+        let after =
+            eventually("the room goes on", async || world.timeline.append(&entry("team", "3", "hi")).await.ok()).await;
+        let Appended::Placed(after) = after else { panic!("{why}: {after:?}") };
+        assert_eq!((after.record.cursor.epoch, after.record.cursor.offset), (placed.record.cursor.epoch, 3), "{why}");
+    }
 }

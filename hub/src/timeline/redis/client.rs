@@ -3,7 +3,7 @@
 use super::super::relays::Relays;
 use super::super::{Counters, Error};
 use super::answer::Answer;
-use super::failure::{Failure, failed};
+use super::failure::{Failure, failed, refuses_writes};
 use super::fence::Fence;
 use super::journal_access::JournalAccess;
 use super::keys::Keys;
@@ -15,7 +15,7 @@ use crate::backoff::Backoff;
 use crate::redis::Dialer;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -166,11 +166,28 @@ impl Client {
         stop.run_until_cancelled(work).await;
     }
 
+    /// Tells the others that this hub lives. A server that answers and refuses to write is no reason to leave it: rooms are
+    /// joined and read there, and what is settled frees memory.
     pub(super) async fn show_life(&self, primaries: &Primaries) -> Result<(), Error> {
         let name = self.keys.hub(&self.options.hub_id);
         let mut sign = redis::cmd("SET");
         sign.arg(&name).arg("1").arg("PX").arg(self.options.hub_lease.as_millis() as u64);
-        primaries.send(primaries.slot(&name), &[sign]).await.map_err(|error| failed(&error))
+        let refuses = &self.counters.refuses_writes;
+        match primaries.send(primaries.slot(&name), &[sign]).await {
+            Ok(()) => {
+                if refuses.swap(false, Ordering::Relaxed) {
+                    tracing::info!("redis takes writes again");
+                }
+                Ok(())
+            }
+            Err(error) if refuses_writes(&error) => {
+                if !refuses.swap(true, Ordering::Relaxed) {
+                    tracing::error!(%error, "redis refuses to write: sends are refused, rooms are joined and read");
+                }
+                Ok(())
+            }
+            Err(error) => Err(failed(&error)),
+        }
     }
 
     /// Gives the hub's sign of life back: what it left pending is swept at once.

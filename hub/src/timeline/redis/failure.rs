@@ -8,6 +8,13 @@ pub(super) fn failed(error: &RedisError) -> Error {
     crate::redis::failed(error).into()
 }
 
+/// Whether the server answers, and refuses to write: its memory is full, its disk fails, or too few of its replicas are there. It
+/// can be read, and still knows everything. A server that refuses because it is a replica is another matter: it is not
+/// the one that writes any more, and may lag behind the one that does.
+pub(super) fn refuses_writes(error: &RedisError) -> bool {
+    matches!(error.code(), Some("OOM" | "NOREPLICAS" | "MISCONF"))
+}
+
 /// What became of a script that was not answered as it should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
@@ -37,8 +44,10 @@ impl Failure {
             (ErrorKind::Server(ServerErrorKind::Ask | ServerErrorKind::TryAgain | ServerErrorKind::ClusterDown), _) => {
                 Self::Moving
             }
-            (ErrorKind::Server(ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown), _)
-            | (_, Some("BUSY" | "OOM" | "NOREPLICAS" | "MISCONF")) => Self::Untouched,
+            (ErrorKind::Server(ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown), _) | (_, Some("BUSY")) => {
+                Self::Untouched
+            }
+            _ if refuses_writes(error) => Self::Untouched,
             (ErrorKind::Io, _) => Self::Broken,
             _ if error.is_unrecoverable_error() => Self::Broken,
             _ => Self::Failed,

@@ -59,12 +59,17 @@ impl Client {
     async fn agree_on_buckets(&self, primaries: &Primaries) -> Result<(), Error> {
         let name = self.keys.bucket_count();
         let ours = self.options.buckets;
-        let mut claim = redis::cmd("SET");
-        claim.arg(&name).arg(ours).arg("NX");
-        primaries.send(primaries.slot(&name), &[claim]).await.map_err(|error| failed(&error))?;
         let mut ask = redis::cmd("GET");
         ask.arg(&name);
-        let theirs = primaries.ask::<u64>(&name, ask).await.map_err(|error| failed(&error))?;
+        // Asked first: a server that refuses to write may well be read.
+        let mut found = primaries.ask::<Option<u64>>(&name, ask.clone()).await.map_err(|error| failed(&error))?;
+        if found.is_none() {
+            let mut claim = redis::cmd("SET");
+            claim.arg(&name).arg(ours).arg("NX");
+            primaries.send(primaries.slot(&name), &[claim]).await.map_err(|error| failed(&error))?;
+            found = primaries.ask(&name, ask).await.map_err(|error| failed(&error))?;
+        }
+        let theirs = found.ok_or_else(|| Error::Unavailable("redis forgot how many buckets there are".into()))?;
         if theirs != u64::from(ours) {
             let hint = "every hub of a deployment must have the same number";
             return Err(Error::Refused(format!("redis holds {theirs} buckets, this hub is set to {ours}; {hint}")));

@@ -4,7 +4,7 @@
 use super::super::{Counters, Error};
 use super::answer::{Answer, damaged};
 use super::client::{Client, ScriptCall};
-use super::failure::{Failure, failed};
+use super::failure::{Failure, failed, refuses_writes};
 use super::fence::Fence;
 use super::journal_access::JournalAccess;
 use super::scripts::Script;
@@ -90,7 +90,8 @@ impl Sweeper {
             for (bucket, value) in buckets.iter().zip(self.ask(fence, buckets).await) {
                 let value = match value {
                     Ok(value) => value,
-                    Err(error) if Failure::of(&error) == Failure::Moving => continue, // its next look is soon enough
+                    // Its next look is soon enough; that nothing can be written, not even a lease, is said elsewhere.
+                    Err(error) if Failure::of(&error) == Failure::Moving || refuses_writes(&error) => continue,
                     Err(error) => return Err(failed(&error)),
                 };
                 for due in self.read(*bucket, value, &mut hubs)? {
