@@ -10,9 +10,9 @@ use crate::kv::{self, Kv};
 use crate::private_file;
 use crate::redis::{Dialer, SentinelOptions};
 use crate::timeline::{
-    self, BoxError, Commit, Memory, MemoryOptions, Past, Redis, RedisOptions, Relay, Timeline, WaitsFor,
+    self, BoxError, Commit, Memory, MemoryOptions, Past, Redis, RedisOptions, Relay, Timeline, WaitsFor, WindowOf,
 };
-use confab_config::{Config, KafkaConfig, OnOutage, PostgresConfig, Profile, RedisConfig};
+use confab_config::{Config, KafkaConfig, OnOutage, PostgresConfig, Profile, RedisConfig, Rooms as RoomRules};
 use confab_protocol::{Cursor, Millis, Record, Room};
 use confab_store::{KeyUse, PostgresOptions, Query, Store};
 use futures_util::FutureExt;
@@ -160,6 +160,7 @@ async fn cluster(config: &Config, waits_for: WaitsFor) -> Result<Backends, Error
         delivery_timeout: kafka.delivery_timeout,
         waits_for,
         sweep_margin: SWEEP_MARGIN + patience(kafka),
+        window_of: window_of(config),
         ..reach(redis, &hub_id)?
     };
     let access = Arc::new(Journaled::new(journal.clone(), store.clone(), hub_id, kafka.events_topic()));
@@ -191,6 +192,15 @@ fn reach(redis: &RedisConfig, hub_id: &str) -> Result<RedisOptions, Error> {
         cluster: redis.cluster.nodes.clone(),
         timeout: redis.timeout,
         ..RedisOptions::new(url.expose(), hub_id)
+    })
+}
+
+/// How much of a room is kept at hand, by the rules that the hub started with.
+fn window_of(config: &Config) -> WindowOf {
+    let rules = RoomRules::new(config);
+    WindowOf::new(move |room| {
+        let window = rules.settings(room.as_str()).hot_window;
+        (window.events, window.age)
     })
 }
 

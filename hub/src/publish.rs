@@ -33,7 +33,7 @@ use crate::plugin::{Approved, Chain, EventContext, Judged, Origin};
 use crate::sanctions::Sanctions;
 use crate::signals::Signals;
 use crate::telemetry::{Stage, Telemetry};
-use crate::timeline::Timeline;
+use crate::timeline::{Known, Timeline};
 use arc_swap::ArcSwap;
 use confab_config::{Limits, Rooms as RoomRules};
 use confab_protocol::{
@@ -146,6 +146,11 @@ const HELD_RETRY: Duration = Duration::from_secs(60);
 const ASK_AGAIN: RangeInclusive<Duration> = Duration::from_millis(3)..=Duration::from_millis(100);
 
 impl Publisher {
+    /// The turns of a session.
+    pub fn turns(&self) -> Turns {
+        Turns::new(self.timeline.settles())
+    }
+
     /// Carries a draft in and answers with its receipt. Past the send deadline the answer is "unknown", and the send
     /// goes on by itself.
     pub async fn publish(self: &Arc<Self>, sending: Sending, turn: Turn) -> Result<Receipt, Refusal> {
@@ -194,13 +199,14 @@ impl Publisher {
 
         let judging = Instant::now();
         let chain = self.chain.load_full();
-        // Asking what is known of the key takes a round trip, judging takes none: side by side.
         let context = EventContext::of(event.kind, Origin::from(&**permit.actor()));
-        let (known, judged) = tokio::join!(self.known(&event, keyed), chain.judge(event.clone(), context));
-        if let Some(known) = known? {
-            drop(turn); // the first send has its place: nobody need wait for this one
-            return Box::pin(self.resolve(known, &event)).await;
-        }
+        let judged = match self.judge_unless_known(&chain, &event, context, keyed).await? {
+            Ok(judged) => judged,
+            Err(known) => {
+                drop(turn); // the first send has its place: nobody need wait for this one
+                return Box::pin(self.resolve(known, &event)).await;
+            }
+        };
         self.telemetry.stage(Stage::Judge, judging.elapsed());
         let approved = match judged {
             Judged::Approved(approved) => approved,
@@ -226,6 +232,25 @@ impl Publisher {
         // Plugins and those before it may have taken a while.
         self.access.still_holds(&permit)?;
         self.carry(approved, turn).await
+    }
+
+    /// What the plugins say, or, as the error, what is known of the key.
+    async fn judge_unless_known(
+        &self,
+        chain: &Chain,
+        event: &Event,
+        context: EventContext,
+        keyed: bool,
+    ) -> Result<Result<Judged, Known>, Refusal> {
+        // A plugin that counts must not count a retry of what stands.
+        let known_first = keyed && chain.leaves_traces(event.room.as_str(), context.kind);
+        if known_first && let Some(known) = self.known(event, keyed).await? {
+            return Ok(Err(known));
+        }
+        // Otherwise asking what is known takes a round trip, and judging takes none: side by side.
+        let known = self.known(event, keyed && !known_first);
+        let (known, judged) = tokio::join!(known, chain.judge(event.clone(), context));
+        Ok(known?.map_or(Ok(judged), Err))
     }
 
     /// Answers a draft of somebody who has no permit for it, with this refusal, or with its receipt if it stands already.

@@ -132,7 +132,7 @@ pub async fn run(mut link: impl Link, env: Arc<Environment>, dialect: Dialect, a
         token: None,
         connects: 0,
         rooms: HashMap::new(),
-        turns: Turns::default(),
+        turns: env.services.publisher.turns(),
         in_flight: Arc::new(Semaphore::new(env.limits.commands_in_flight)),
         admission,
         breach: None,

@@ -10,7 +10,7 @@ mod weight;
 
 pub use counters::Counters;
 pub use memory::{Commit, Memory, MemoryOptions, Past};
-pub use redis::{JournalAccess, Redis, RedisOptions, WaitsFor};
+pub use redis::{JournalAccess, Redis, RedisOptions, WaitsFor, WindowOf};
 pub use weight::{EVENT_OVERHEAD, weigh};
 
 use confab_protocol::signal::PresenceChange;
@@ -53,15 +53,36 @@ impl Timeline {
     /// # Errors
     /// [`Error::Unavailable`] if nothing happened, [`Error::Unknown`] if it may have happened.
     pub async fn append(&self, entry: &Entry) -> Result<Appended, Error> {
-        self.append_in_turn(entry, || ()).await
+        self.append_in_turn(entry, None, || ()).await
     }
 
     /// As [`Self::append`], and calls `entered` as soon as everything that is appended from then on comes after this
-    /// entry, where that is certain before the answer: many of one sender then share a commit.
-    pub async fn append_in_turn(&self, entry: &Entry, entered: impl FnOnce() + Send) -> Result<Appended, Error> {
+    /// entry, where that is certain before the answer: many of one sender then share a commit. `only_in` is the generation in
+    /// which it may be placed, if not in every one.
+    ///
+    /// # Errors
+    /// As [`Self::append`], and [`Error::NewGeneration`].
+    pub async fn append_in_turn(
+        &self,
+        entry: &Entry,
+        only_in: Option<u64>,
+        entered: impl FnOnce() + Send,
+    ) -> Result<Appended, Error> {
         match self {
             Self::Memory(memory) => memory.append(entry, entered).await,
-            Self::Redis(redis) => Box::pin(redis.append(entry)).await,
+            Self::Redis(redis) => Box::pin(redis.append(entry, only_in, false)).await,
+        }
+    }
+
+    /// Gives an event a place in the present generation whose place in an earlier one is not known there: same id, same key.
+    /// It is taken also while the generation does not yet know the keys of the one before: that one has looked its key up.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub async fn append_again(&self, entry: &Entry) -> Result<Appended, Error> {
+        match self {
+            Self::Memory(memory) => memory.append(entry, || ()).await,
+            Self::Redis(redis) => Box::pin(redis.append(entry, None, true)).await,
         }
     }
 
@@ -75,6 +96,11 @@ impl Timeline {
             Self::Memory(_) => Ok(Settled::Done),
             Self::Redis(redis) => Box::pin(redis.settle(pending)).await,
         }
+    }
+
+    /// Whether events are settled after they were placed; else an append that is answered has done both.
+    pub fn settles(&self) -> bool {
+        matches!(self, Self::Redis(_))
     }
 
     /// Whether the sender of an event whose record is in the journal may be told so although its pending entry could not be
@@ -296,6 +322,9 @@ pub enum Error {
     /// Nothing was started: it may be tried again.
     #[error("could not reach the timeline: {0}")]
     Unavailable(String),
+    /// Another generation has begun than the one that was asked for: nothing happened there.
+    #[error("another generation has begun")]
+    NewGeneration,
     /// The step may have happened or not; only asking again with the same key tells.
     #[error("the timeline did not answer: {0}")]
     Unknown(String),

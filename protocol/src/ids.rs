@@ -1,5 +1,6 @@
 //! Names: of rooms, users, events, and the client's own name for a send.
 
+use crate::Millis;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -98,9 +99,19 @@ impl Room {
 }
 
 impl Key {
+    /// What the keys begin with that hubs make. No client's own may: such a key says when it was made, and is believed.
+    pub const MADE_BY_HUB: &str = "hub:";
+
     /// A key made by the hub for a send that came without one.
     pub fn fresh() -> Self {
-        Self(Uuid::now_v7().to_string().into())
+        Self(format!("{}{}", Self::MADE_BY_HUB, Uuid::now_v7()).into())
+    }
+
+    /// When a hub made it, in milliseconds since 1970; `None` for every other key, whatever it looks like.
+    pub fn made_at(&self) -> Option<Millis> {
+        let uuid = Uuid::parse_str(self.as_str().strip_prefix(Self::MADE_BY_HUB)?).ok()?;
+        let (seconds, nanos) = uuid.get_timestamp()?.to_unix();
+        Some(seconds * 1000 + u64::from(nanos / 1_000_000))
     }
 }
 

@@ -134,6 +134,11 @@ pub struct EmitRules<'a> {
 }
 
 impl Grants {
+    /// Whether a call may leave something behind, or be seen outside: then a retry is not judged once more.
+    pub fn leave_traces(&self) -> bool {
+        self.kv.is_some() || self.http.is_some() || self.emit.is_some()
+    }
+
     /// What hub.toml grants this plugin. `kv` is where plugins remember; a `fake` host stands for what else is outside.
     pub fn new(
         plugin: &str,

@@ -138,6 +138,12 @@ impl Chain {
         self.rules.iter().any(|rule| rule.on.contains(&kind))
     }
 
+    /// Whether a plugin that is asked about this kind in this room keeps something, asks others or speaks: judging a retry once
+    /// more would count it twice.
+    pub fn leaves_traces(&self, room: &str, kind: JudgedKind) -> bool {
+        self.steps(room, kind).iter().any(|(member, _)| member.pool.module().grants.leave_traces())
+    }
+
     /// The plugins that judge in a room, in order, whatever the kind of event; and those whose sample leaves it out.
     pub fn explain(&self, room: &str) -> Vec<Applies> {
         let rules = self.rules.iter().enumerate().filter(|(_, rule)| rule.patterns.matches(room));

@@ -1,7 +1,7 @@
 //! The first question to a draft: may this be, here, now, as it is? Nothing has been started yet.
 
 use super::{APPROVED, Admitted, Publisher, Sending, json, shape};
-use confab_protocol::{EventId, Kind, Record, Refusal};
+use confab_protocol::{EventId, Key, Kind, Record, Refusal};
 use std::sync::Arc;
 
 impl Publisher {
@@ -12,8 +12,12 @@ impl Publisher {
         if self.draining.is_cancelled() && !sending.permit.actor().is_plugin() {
             return Err(Refusal::Draining);
         }
-        if sending.keyed && draft.key.as_str().starts_with(APPROVED) {
-            return Err(Refusal::BadRequest(format!("a key may not begin with `{APPROVED}`").into()));
+        if sending.keyed {
+            for reserved in [APPROVED, Key::MADE_BY_HUB] {
+                if draft.key.as_str().starts_with(reserved) {
+                    return Err(Refusal::BadRequest(format!("a key may not begin with `{reserved}`").into()));
+                }
+            }
         }
         let bytes_max = self.limits.body.bytes();
         if draft.body.as_str().len() > bytes_max {

@@ -1,24 +1,30 @@
 //! From judged to done: append → journal → settle, each tried until its outcome is known.
 
 use super::effects::EventOutcome;
+use super::turn::Unsettled;
 use super::{ASK_AGAIN, Publisher, Receipt, Turn, WRITE_AGAIN, failpoint, receipt};
 use crate::backoff::Backoff;
 use crate::plugin::Approved;
 use crate::telemetry::Stage;
 use crate::timeline::{self, Appended, Placed};
-use confab_protocol::Refusal;
+use confab_protocol::{Event, Refusal, Trail};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::Instant;
+
+/// The waits between attempts to give an event a place in a new generation.
+const PLACE_AGAIN: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(1);
 
 /// How far a send has come.
 #[derive(Debug)]
 pub(super) enum SendState {
-    /// Every plugin has let it through.
-    Judged(Approved),
     /// It has its place, and listeners hear it; it is not known to be durable.
     Appended(Placed),
     /// It is in the journal; its pending entry is still there.
     Journaled(Placed),
+    /// It is in the journal, with a place in a generation that is over: those who listen in the present one have not heard it.
+    Replaced(Approved),
     /// It stands.
     Done(Receipt),
 }
@@ -26,24 +32,31 @@ pub(super) enum SendState {
 impl Publisher {
     /// From judged to done. Only here does an event become visible and durable.
     pub(super) async fn carry(self: &Arc<Self>, approved: Approved, turn: Turn) -> Result<Receipt, Refusal> {
-        let mut state = SendState::Judged(approved);
+        let begun = Instant::now();
         let mut turn = Some(turn);
+        let next = self.append(approved, &mut turn).await?;
+        let unsettled = turn.and_then(Turn::entered); // the next draft of this session may enter the room
+        self.telemetry.stage(Stage::Append, begun.elapsed());
+        failpoint::after_append();
+        self.carry_on(next, unsettled).await
+    }
+
+    /// From placed to done.
+    pub(super) async fn carry_on(
+        self: &Arc<Self>,
+        mut state: SendState,
+        mut unsettled: Option<Unsettled>,
+    ) -> Result<Receipt, Refusal> {
         loop {
             let begun = Instant::now();
             state = match state {
-                SendState::Judged(approved) => {
-                    let next = self.append(approved, &mut turn).await?;
-                    turn.take(); // the next draft of this session may enter the room
-                    self.telemetry.stage(Stage::Append, begun.elapsed());
-                    failpoint::after_append();
-                    next
-                }
                 SendState::Appended(placed) => {
                     let next = Box::pin(self.write_down(placed)).await?;
                     self.telemetry.stage(Stage::Journal, begun.elapsed());
                     next
                 }
-                SendState::Journaled(placed) => Box::pin(self.settle(placed)).await?,
+                SendState::Journaled(placed) => Box::pin(self.settle(placed, &mut unsettled)).await?,
+                SendState::Replaced(approved) => Box::pin(self.append_again(approved, unsettled.as_mut())).await?,
                 SendState::Done(receipt) => return Ok(receipt),
             };
         }
@@ -51,19 +64,17 @@ impl Publisher {
 
     #[tracing::instrument(level = "trace", skip_all)]
     async fn append(self: &Arc<Self>, approved: Approved, turn: &mut Option<Turn>) -> Result<SendState, Refusal> {
-        let window = self.rules.settings(approved.event.room.as_str()).hot_window;
-        let entry = timeline::Entry {
-            event: approved.event,
-            trail: approved.trail,
-            window_events: window.events,
-            window_age: window.age,
-        };
+        let entry = self.entry(approved.event, approved.trail);
         let mut backoff = Backoff::new(ASK_AGAIN);
         let mut doubt = false;
         loop {
-            match self.timeline.append_in_turn(&entry, || drop(turn.take())).await {
+            let only_in = turn.as_mut().and_then(Turn::only_in);
+            match self.timeline.append_in_turn(&entry, only_in, || drop(turn.take())).await {
                 Ok(Appended::Placed(placed)) => {
                     self.count_begun(&placed.record);
+                    if let Some(turn) = turn {
+                        turn.placed(placed.record.cursor);
+                    }
                     // Past this point it is not refused any more, and no other append of it follows anything.
                     self.apply_effects(&placed.record.event, EventOutcome::Stands, approved.requested);
                     return Ok(match placed.pending {
@@ -80,6 +91,12 @@ impl Publisher {
                         tracing::warn!(room = %entry.event.room, why, left_out, "timeline unavailable");
                     }
                     return Err(Refusal::TimelineUnavailable);
+                }
+                // Those before it are about to be placed in the new generation; then it is its turn.
+                Err(timeline::Error::NewGeneration) => {
+                    if let Some(turn) = turn {
+                        turn.wait_for_settled().await;
+                    }
                 }
                 Err(timeline::Error::Journal(error)) => {
                     tracing::error!(room = %entry.event.room, %error, "could not commit");
@@ -109,6 +126,52 @@ impl Publisher {
                 }
             }
         }
+    }
+
+    /// Gives an event that is in the journal a place in the present generation. Nothing refuses it any more: it has been heard, and
+    /// its sender may have its receipt. It is tried until it has its place, or the hub ends.
+    async fn append_again(
+        self: &Arc<Self>,
+        approved: Approved,
+        mut unsettled: Option<&mut Unsettled>,
+    ) -> Result<SendState, Refusal> {
+        if let Some(unsettled) = &mut unsettled {
+            unsettled.wait().await; // what the same session said before it comes before it
+        }
+        let entry = self.entry(approved.event, approved.trail);
+        let room = &entry.event.room;
+        let id = entry.event.id;
+        let mut backoff = Backoff::new(PLACE_AGAIN);
+        loop {
+            match self.timeline.append_again(&entry).await {
+                Ok(Appended::Placed(placed)) => {
+                    if let Some(unsettled) = unsettled {
+                        unsettled.placed(placed.record.cursor);
+                    }
+                    return Ok(match placed.pending {
+                        None => SendState::Done(receipt(&placed.record)),
+                        Some(_) => SendState::Appended(placed),
+                    });
+                }
+                Ok(Appended::Known(known)) => {
+                    return Box::pin(self.resolve(known, &entry.event)).await.map(SendState::Done);
+                }
+                Err(error) => {
+                    if let Some(left_out) = self.log_limits.may_write("append again") {
+                        tracing::warn!(%room, %id, %error, left_out, "could not append an event to the new generation yet");
+                    }
+                }
+            }
+            backoff.wait().await;
+            if self.tasks.is_closed() {
+                return Err(Refusal::Unknown);
+            }
+        }
+    }
+
+    fn entry(&self, event: Event, trail: Trail) -> timeline::Entry {
+        let window = self.rules.settings(event.room.as_str()).hot_window;
+        timeline::Entry { event, trail, window_events: window.events, window_age: window.age }
     }
 
     #[tracing::instrument(level = "trace", skip_all)]

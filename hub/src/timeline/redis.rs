@@ -16,6 +16,7 @@
 //! another draft, `append` answers that it is known, with its old cursor, pending. A refusal does not replace it either.
 
 mod answer;
+mod append;
 mod client;
 mod failure;
 mod fence;
@@ -35,7 +36,7 @@ mod subscriber;
 mod sweep;
 
 pub use journal_access::JournalAccess;
-pub use options::{RedisOptions, WaitsFor};
+pub use options::{RedisOptions, WaitsFor, WindowOf};
 
 use super::relays::Relays;
 use super::{Counters, Error, Relay, Timeline};

@@ -50,7 +50,7 @@ fn space(keys: usize, bytes: usize) -> Space {
     Space { name: "it".into(), keys, bytes, owner: Owner::default() }
 }
 
-fn has_room() -> Space {
+fn space_with_room() -> Space {
     space(1000, 1 << 20)
 }
 
@@ -61,7 +61,7 @@ async fn eventually(what: &str, mut ask: impl AsyncFnMut() -> bool) {
 #[tokio::test]
 async fn a_value_is_what_was_put_there_until_it_is_deleted() {
     for (name, kv) in each() {
-        let space = has_room();
+        let space = space_with_room();
         assert_eq!(kv.get(&space, "a").await, Ok(None), "{name}");
         for value in [&b""[..], b"\0\xff\r\n", &[7; 64 << 10]] {
             kv.set(&space, "a", value.to_vec(), None).await.unwrap();
@@ -79,7 +79,7 @@ async fn a_value_is_what_was_put_there_until_it_is_deleted() {
 #[tokio::test]
 async fn keys_and_values_have_a_largest_size() {
     for (name, kv) in each() {
-        let space = has_room();
+        let space = space_with_room();
         let long = "k".repeat(257);
         for key in ["", &long] {
             assert_eq!(kv.get(&space, key).await, Err(Error::TooLarge), "{name}");
@@ -95,7 +95,7 @@ async fn keys_and_values_have_a_largest_size() {
 #[tokio::test]
 async fn a_counter_counts_exactly_and_only_what_is_a_counter() {
     for (name, kv) in each() {
-        let space = has_room();
+        let space = space_with_room();
         let add = async |key: &str, by: i64| kv.increment(&space, key, by, None).await;
         assert_eq!((add("n", 5).await, add("n", -7).await, add("n", 0).await), (Ok(5), Ok(-2), Ok(-2)), "{name}");
         assert_eq!(kv.get(&space, "n").await.unwrap().as_deref(), Some(&b"-2"[..]), "{name}");
@@ -121,21 +121,21 @@ async fn nobody_s_addition_comes_between() {
             let kv = kv.clone();
             tokio::spawn(async move {
                 for _ in 0..50 {
-                    kv.increment(&has_room(), "n", 1, None).await.unwrap();
+                    kv.increment(&space_with_room(), "n", 1, None).await.unwrap();
                 }
             })
         });
         for task in adding.collect::<Vec<_>>() {
             task.await.unwrap();
         }
-        assert_eq!(kv.increment(&has_room(), "n", 0, None).await, Ok(1000), "{name}");
+        assert_eq!(kv.increment(&space_with_room(), "n", 0, None).await, Ok(1000), "{name}");
     }
 }
 
 #[tokio::test]
 async fn whatever_is_kept_expires_and_a_counter_counts_from_its_first_addition() {
     for (name, kv) in each() {
-        let space = has_room();
+        let space = space_with_room();
         kv.set(&space, "a", b"1".to_vec(), Some(50)).await.unwrap();
         let begin = Instant::now();
         kv.increment(&space, "n", 1, Some(300)).await.unwrap();
@@ -213,12 +213,12 @@ async fn one_sender_can_fill_their_own_part_of_a_space_and_not_that_of_others() 
 #[tokio::test]
 async fn plugins_do_not_see_one_another_s_keys() {
     for (name, kv) in each() {
-        let other = Space { name: "it-2".into(), ..has_room() };
-        kv.set(&has_room(), "a", b"1".to_vec(), None).await.unwrap();
+        let other = Space { name: "it-2".into(), ..space_with_room() };
+        kv.set(&space_with_room(), "a", b"1".to_vec(), None).await.unwrap();
         assert_eq!(kv.get(&other, "a").await, Ok(None), "{name}");
         assert_eq!(kv.increment(&other, "a", 1, None).await, Ok(1), "{name}");
         kv.delete(&other, "a").await.unwrap();
-        assert_eq!(kv.get(&has_room(), "a").await.unwrap().as_deref(), Some(&b"1"[..]), "{name}");
+        assert_eq!(kv.get(&space_with_room(), "a").await.unwrap().as_deref(), Some(&b"1"[..]), "{name}");
     }
 }
 
@@ -226,12 +226,12 @@ async fn plugins_do_not_see_one_another_s_keys() {
 async fn every_name_in_redis_expires_shares_the_plugin_s_hash_tag_and_goes_when_the_last_key_goes() {
     let prefix = fresh_prefix();
     let kv = redis_at(&test_redis(), &prefix);
-    kv.set(&has_room(), "a", b"1".to_vec(), Some(60_000)).await.unwrap();
-    kv.increment(&has_room(), "n", 1, Some(100_000)).await.unwrap();
-    kv.set(&has_room(), "b", b"1".to_vec(), Some(50)).await.unwrap();
+    kv.set(&space_with_room(), "a", b"1".to_vec(), Some(60_000)).await.unwrap();
+    kv.increment(&space_with_room(), "n", 1, Some(100_000)).await.unwrap();
+    kv.set(&space_with_room(), "b", b"1".to_vec(), Some(50)).await.unwrap();
     let mut connection = redis::Client::open(test_redis()).unwrap().get_multiplexed_async_connection().await.unwrap();
     let pattern = format!("{prefix}*");
-    eventually("what is short-lived is gone", async || kv.get(&has_room(), "b").await == Ok(None)).await;
+    eventually("what is short-lived is gone", async || kv.get(&space_with_room(), "b").await == Ok(None)).await;
     let mut names: Vec<String> = redis::cmd("KEYS").arg(&pattern).query_async(&mut connection).await.unwrap();
     names.sort();
     let own = ["ends", "key:a", "key:n", "owners", "sizes"].map(|rest| format!("{prefix}:kv:{{it}}:{rest}"));
@@ -241,7 +241,7 @@ async fn every_name_in_redis_expires_shares_the_plugin_s_hash_tag_and_goes_when_
         assert!((1..=100_000).contains(&ttl), "{name}: {ttl}");
     }
     for key in ["a", "b", "n"] {
-        kv.delete(&has_room(), key).await.unwrap();
+        kv.delete(&space_with_room(), key).await.unwrap();
     }
     let sizes: Vec<String> =
         redis::cmd("HGETALL").arg(format!("{prefix}:kv:{{it}}:sizes")).query_async(&mut connection).await.unwrap();
@@ -255,8 +255,8 @@ async fn every_name_in_redis_expires_shares_the_plugin_s_hash_tag_and_goes_when_
 async fn hubs_of_a_cluster_share_a_space() {
     let prefix = fresh_prefix();
     let (one, two) = (redis_at(&test_redis(), &prefix), redis_at(&test_redis(), &prefix));
-    one.increment(&has_room(), "n", 1, None).await.unwrap();
-    assert_eq!(two.increment(&has_room(), "n", 1, None).await, Ok(2));
+    one.increment(&space_with_room(), "n", 1, None).await.unwrap();
+    assert_eq!(two.increment(&space_with_room(), "n", 1, None).await, Ok(2));
 }
 
 /// A chain with the fixture, over a memory of this kind.

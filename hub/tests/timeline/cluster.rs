@@ -1,6 +1,6 @@
 //! Redis Cluster: rooms on three primaries, slots that move, a primary that is lost with what its replica lacks.
 
-use crate::ledger::SanctionCache;
+use crate::ledger::Ledger;
 use crate::server::connection;
 use crate::world::{
     DEADLINE, World, cluster_options, entry, eventually, hub_id, journaled, options_for, options_in, redis_options,
@@ -60,7 +60,7 @@ async fn pair(options: RedisOptions) -> (World, World) {
 }
 
 /// Appends until there is a place, as a sender with a key does; journals and settles it.
-async fn sent(timeline: &Timeline, ledger: &SanctionCache, entry: &Entry) -> Cursor {
+async fn sent(timeline: &Timeline, ledger: &Ledger, entry: &Entry) -> Cursor {
     let begun = Instant::now();
     loop {
         assert!(begun.elapsed() < 2 * DEADLINE, "no place for {}", entry.event.key);
@@ -338,7 +338,7 @@ async fn a_room_whose_position_is_lost_does_not_begin_twice_in_a_generation() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_and_a_single_server_are_not_taken_for_one_another() {
     let refused = async |options: RedisOptions| {
-        let connecting = Redis::connect(RedisOptions { hub_id: hub_id(), ..options }, Arc::<SanctionCache>::default());
+        let connecting = Redis::connect(RedisOptions { hub_id: hub_id(), ..options }, Arc::<Ledger>::default());
         match timeout(DEADLINE, connecting).await.expect("a refusal does not wait") {
             Err(Error::Refused(reason)) => reason,
             _ => panic!("not refused"),

@@ -1,6 +1,6 @@
 //! What both back-ends promise.
 
-use crate::ledger::SanctionCache;
+use crate::ledger::Ledger;
 use crate::world::{World, act, entry, eventually, journaled, key, offsets, pending, redis_options, room, user};
 use confab_hub::timeline::{Appended, Entry, Known, MemoryOptions, Outcome, Range, Relay, Settled};
 use confab_protocol::{EventId, Kind, Refusal};
@@ -355,7 +355,7 @@ async fn a_full_relay_queue_of_redis_ends_in_a_comparison() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_pending_until_it_is_settled() {
-    let world = World::redis_with(redis_options(), Arc::<SanctionCache>::default()).await;
+    let world = World::redis_with(redis_options(), Arc::<Ledger>::default()).await;
     let placed = world.place(&entry("team", "k", "hi")).await;
     let (id, cursor) = (placed.record.event.id, placed.record.cursor);
     assert_eq!(pending(&world.known(&entry("team", "k", "hi")).await), (id, cursor));

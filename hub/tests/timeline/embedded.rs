@@ -1,6 +1,6 @@
 //! What only the embedded timeline promises: commit first, and go on after a restart.
 
-use crate::ledger::SanctionCache;
+use crate::ledger::Ledger;
 use crate::world::{World, act, entry, eventually, journaled, key, offsets, room, user};
 use confab_hub::journal;
 use confab_hub::timeline::{Appended, Error, MemoryOptions, Outcome};
@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_goes_on_with_epoch_offsets_window_and_keys() {
-    let ledger = Arc::<SanctionCache>::default();
+    let ledger = Arc::<Ledger>::default();
     let first = World::memory_with(MemoryOptions { epoch: 3, ..MemoryOptions::default() }, ledger.clone()).await;
     let kept = first.publish(&entry("team", "1", "hi")).await;
     let gone = first.publish(&entry("team", "2", "secret")).await;
@@ -28,7 +28,7 @@ async fn a_restart_goes_on_with_epoch_offsets_window_and_keys() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_generation_begins_every_room_anew_and_knows_the_keys_of_the_old() {
-    let ledger = Arc::<SanctionCache>::default();
+    let ledger = Arc::<Ledger>::default();
     let first = World::memory_with(MemoryOptions { epoch: 3, ..MemoryOptions::default() }, ledger.clone()).await;
     let kept = first.publish(&entry("team", "1", "hi")).await;
     first.timeline.close().await;
@@ -42,7 +42,7 @@ async fn a_new_generation_begins_every_room_anew_and_knows_the_keys_of_the_old()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_seen_or_answered_before_it_is_committed() {
-    let ledger = SanctionCache::that_waits();
+    let ledger = Ledger::that_waits();
     let mut world = World::memory_with(MemoryOptions::default(), ledger.clone()).await;
     world.timeline.subscribe(&room("team")).await.unwrap();
     let timeline = world.timeline.clone();
@@ -89,7 +89,7 @@ async fn after_a_commit_of_unknown_outcome_the_past_decides() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_together_is_committed_together() {
-    let ledger = SanctionCache::that_waits();
+    let ledger = Ledger::that_waits();
     let world = World::memory_with(MemoryOptions { batch_max: 8, ..MemoryOptions::default() }, ledger.clone()).await;
     let mut sends = JoinSet::new();
     for n in 0..16 {
@@ -111,11 +111,13 @@ async fn what_waits_together_is_committed_together() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_entry_has_its_turn_before_it_is_committed() {
-    let ledger = SanctionCache::that_waits();
+    let ledger = Ledger::that_waits();
     let world = World::memory_with(MemoryOptions::default(), ledger.clone()).await;
     let (timeline, (entered, told)) = (world.timeline.clone(), tokio::sync::oneshot::channel());
     let first = tokio::spawn(async move {
-        timeline.append_in_turn(&entry("team", "1", "hi"), || entered.send(()).expect("somebody waits for it")).await
+        timeline
+            .append_in_turn(&entry("team", "1", "hi"), None, || entered.send(()).expect("somebody waits for it"))
+            .await
     });
     told.await.unwrap();
     assert!(!first.is_finished(), "nothing is committed");

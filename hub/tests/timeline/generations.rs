@@ -1,16 +1,18 @@
 //! A Redis that lost what it knew: no offset twice under an epoch, and retries still get their first receipts.
 
-use crate::ledger::SanctionCache;
+use crate::ledger::Ledger;
 use crate::proxy::Proxy;
 use crate::server::{RedisServer, connection};
-use crate::world::{World, entry, eventually, hub_id, journaled, key, options_for, pending, redis_options, room, user};
-use confab_hub::timeline::{Appended, Error, RedisOptions, Relay, Settled};
+use crate::world::{
+    World, entry, eventually, hub_id, journaled, key, now_ms, options_for, pending, redis_options, room, user,
+};
+use confab_hub::timeline::{Appended, Entry, Error, RedisOptions, Relay, Settled};
 use confab_protocol::Key;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Makes the generation unknown while everything else survives, as a failover to a replica does.
-async fn lose_the_generation(options: &RedisOptions) {
+pub async fn lose_the_generation(options: &RedisOptions) {
     let mut redis = connection(&options.url).await;
     let mut lose = redis::cmd("DEL");
     lose.arg(format!("{}:generation", options.prefix));
@@ -24,7 +26,7 @@ async fn lose_the_generation(options: &RedisOptions) {
 async fn a_redis_that_comes_back_empty_gets_one_generation_and_retries_get_their_first_receipts() {
     let mut server = RedisServer::start().await;
     let options = options_for(&server.url());
-    let ledger = Arc::<SanctionCache>::default();
+    let ledger = Arc::<Ledger>::default();
     let mut a = World::redis_with(options.clone(), ledger.clone()).await;
     let b = World::redis_with(RedisOptions { hub_id: hub_id(), ..options }, ledger.clone()).await;
     assert_eq!(ledger.opened(), 1, "the second hub adopts what the first opened");
@@ -127,6 +129,35 @@ async fn while_a_generation_gets_its_keys_back_only_younger_keys_are_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn while_a_generation_gets_its_keys_back_a_place_is_given_to_what_had_one_and_not_to_what_says_it_is_young() {
+    let options = redis_options();
+    let world = World::redis_with(options.clone(), Arc::default()).await;
+    let had = world.place(&entry("team", "had a place", "hi")).await.record;
+    world.ledger.keep(&had);
+    world.ledger.tail_is_away.store(true, Ordering::SeqCst);
+    lose_the_generation(&options).await;
+    // As a client would make it whose clock is a minute ahead.
+    let soon = uuid::Timestamp::from_unix(uuid::NoContext, now_ms() / 1000 + 60, 0);
+    let young = uuid::Uuid::new_v7(soon).to_string();
+    for key in [young.as_str(), "new"] {
+        let refused = world.timeline.append(&entry("team", key, "hi")).await;
+        assert!(matches!(refused, Err(Error::Unavailable(_))), "{key}: {refused:?}");
+    }
+    let again = Entry { event: had.event.clone(), ..entry("team", "had a place", "hi") };
+    let Appended::Placed(placed) = world.timeline.append_again(&again).await.unwrap() else { panic!("it is known") };
+    assert_eq!(placed.record.event.id, had.event.id);
+    assert!(placed.record.cursor.epoch > had.cursor.epoch && placed.record.cursor.offset == 1);
+    world.ledger.tail_is_away.store(false, Ordering::SeqCst);
+    world.until_taking().await;
+    let known = world.known(&entry("team", "had a place", "hi")).await;
+    assert_eq!(
+        pending(&known),
+        (had.event.id, placed.record.cursor),
+        "the journal's tail does not take its key's place"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn after_a_failover_to_a_stale_replica_no_offset_is_given_twice() {
     let (mut primary, replica) = (RedisServer::start().await, RedisServer::start().await);
     let proxy = Proxy::to(primary.port).await;
@@ -193,7 +224,7 @@ async fn a_server_that_is_named_again_after_another_had_its_turn_begins_a_new_ge
 async fn a_hub_that_lives_goes_above_the_generation_it_knows_when_redis_and_journal_are_new() {
     let (one, other) = (RedisServer::start().await, RedisServer::start().await);
     let proxy = Proxy::to(one.port).await;
-    let ledger = Arc::<SanctionCache>::default();
+    let ledger = Arc::<Ledger>::default();
     ledger.generations.store(40, Ordering::SeqCst);
     let world = World::redis_with(options_for(&proxy.url()), Arc::clone(&ledger)).await;
     let before = world.publish(&entry("team", "1", "hi")).await;
@@ -218,7 +249,7 @@ fn at(server: &RedisServer) -> RedisOptions {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hub_that_starts_at_a_server_of_yesterday_begins_a_new_generation() {
     let (one, other) = (RedisServer::start().await, RedisServer::start().await);
-    let ledger = Arc::<SanctionCache>::default();
+    let ledger = Arc::<Ledger>::default();
     let world = World::redis_with(at(&one), Arc::clone(&ledger)).await;
     world.publish(&entry("team", "1", "hi")).await;
     world.timeline.close().await;
@@ -237,7 +268,7 @@ async fn a_hub_that_starts_at_a_server_of_yesterday_begins_a_new_generation() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_at_a_primary_of_yesterday_is_known_at_the_new_one() {
     let (old, new) = (RedisServer::start().await, RedisServer::start().await);
-    let ledger = Arc::<SanctionCache>::default();
+    let ledger = Arc::<Ledger>::default();
     let behind = World::redis_with(at(&old), Arc::clone(&ledger)).await;
     // One hub stays at the old primary and goes on, while another begins a generation at the new one.
     let talking = async {

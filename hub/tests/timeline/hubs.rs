@@ -1,16 +1,17 @@
 //! Several hubs over one Redis.
 
-use crate::ledger::SanctionCache;
+use crate::generations::lose_the_generation;
+use crate::ledger::Ledger;
 use crate::server::connection;
 use crate::world::{World, entry, eventually, hub_id, journaled, pending, redis_options, room};
-use confab_hub::timeline::{RedisOptions, Settled};
+use confab_hub::timeline::{RedisOptions, Relay, Settled};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Two hubs over one server and one journal.
 pub async fn pair(options: RedisOptions) -> (World, World) {
-    let ledger = Arc::<SanctionCache>::default();
+    let ledger = Arc::<Ledger>::default();
     let other = RedisOptions { hub_id: hub_id(), ..options.clone() };
     (World::redis_with(options, ledger.clone()).await, World::redis_with(other, ledger).await)
 }
@@ -58,12 +59,49 @@ async fn what_a_dead_hub_left_pending_is_journaled_by_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_hub_left_in_a_generation_that_is_lost_is_journaled_there_and_heard_in_the_next() {
+    let options = RedisOptions { hub_lease: Duration::from_secs(1), ..redis_options() };
+    let (a, mut b) = pair(options.clone()).await;
+    b.timeline.subscribe(&room("team")).await.unwrap();
+    let left = a.place(&entry("team", "left", "hi")).await.record;
+    assert_eq!(b.hears().await, left);
+    drop(a);
+    // Its pending entry survives, as it does in a failover to a replica that had it.
+    lose_the_generation(&options).await;
+    b.until_taking().await;
+    let next = b.publish(&entry("team", "next", "what comes next")).await;
+    assert!(next.cursor.epoch > left.cursor.epoch);
+
+    let again = loop {
+        if let Relay::Event(record) = b.relayed().await
+            && record.event.id == left.event.id
+        {
+            break record;
+        }
+    };
+    assert_eq!(again.cursor.epoch, next.cursor.epoch, "who listens now hears it now");
+    let known = eventually("the key is journaled", async || {
+        let known = b.known(&entry("team", "left", "hi")).await;
+        matches!(known.outcome, confab_hub::timeline::Outcome::Journaled { .. }).then_some(known)
+    })
+    .await;
+    assert_eq!(journaled(&known), (left.event.id, again.cursor), "a retry gets the place that was heard");
+    let kept = b.ledger.records();
+    assert!(kept.contains(&left) && kept.contains(&again), "the journal has both of its places: {kept:?}");
+    nothing_is_pending(&options).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_has_been_pending_for_too_long_is_journaled_even_if_its_hub_lives() {
     let short = Duration::from_millis(200);
     let options = RedisOptions { delivery_timeout: short, sweep_margin: short, ..redis_options() };
     let (a, _b) = pair(options.clone()).await;
     let stuck = a.place(&entry("team", "stuck", "hi")).await.record;
     eventually("the event is journaled", async || a.ledger.records().contains(&stuck).then_some(())).await;
+    nothing_is_pending(&options).await;
+}
+
+async fn nothing_is_pending(options: &RedisOptions) {
     eventually("nothing is pending", async || {
         let mut redis = connection(&options.url).await;
         for bucket in 0..options.buckets {

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 
 /// The journal. Its one list of records serves every face that the timeline knows.
-pub struct SanctionCache {
+pub struct Ledger {
     records: Mutex<Vec<Record>>,
     pub generations: AtomicU64,
     /// What the next commits answer instead of committing.
@@ -24,7 +24,7 @@ pub struct SanctionCache {
     pub tail_is_away: AtomicBool,
 }
 
-impl Default for SanctionCache {
+impl Default for Ledger {
     fn default() -> Self {
         Self {
             records: Mutex::default(),
@@ -37,7 +37,7 @@ impl Default for SanctionCache {
     }
 }
 
-impl SanctionCache {
+impl Ledger {
     /// One that commits only as often as it is permitted to.
     pub fn that_waits() -> Arc<Self> {
         Arc::new(Self { commits: Semaphore::new(0), ..Self::default() })
@@ -83,7 +83,7 @@ fn used(record: &Record) -> KeyUse {
     }
 }
 
-impl Commit for SanctionCache {
+impl Commit for Ledger {
     fn commit(&self, records: Vec<Arc<Record>>) -> BoxFuture<'_, Result<(), Arc<journal::Error>>> {
         Box::pin(async move {
             self.commits.acquire().await.unwrap().forget();
@@ -97,7 +97,7 @@ impl Commit for SanctionCache {
     }
 }
 
-impl Past for SanctionCache {
+impl Past for Ledger {
     fn top<'a>(&'a self, room: &'a Room) -> BoxFuture<'a, Result<Option<Cursor>, BoxError>> {
         Box::pin(async move { Ok(self.of_room(room).iter().map(|record| record.cursor).max()) })
     }
@@ -117,7 +117,7 @@ impl Past for SanctionCache {
     }
 }
 
-impl JournalAccess for SanctionCache {
+impl JournalAccess for Ledger {
     fn open_generation(&self, above: u64) -> BoxFuture<'_, Result<u64, BoxError>> {
         Box::pin(async move {
             self.generations.fetch_max(above + 1, Ordering::SeqCst);

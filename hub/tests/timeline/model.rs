@@ -1,6 +1,6 @@
 //! The timeline against a model that fits on a page: in memory, in a Redis, in a Redis Cluster.
 
-use crate::ledger::SanctionCache;
+use crate::ledger::Ledger;
 use crate::server::connection;
 use crate::world::{World, cluster_options, entry, key, redis_options, room, user};
 use confab_hub::timeline::{Appended, Entry, Known, Outcome, Placed, RedisOptions, Settled};
@@ -143,7 +143,7 @@ enum Where {
 async fn check(steps: Vec<Step>, place: Where) {
     let world = match &place {
         Where::Memory => World::memory().await,
-        Where::Redis(options) => World::redis_with((**options).clone(), Arc::<SanctionCache>::default()).await,
+        Where::Redis(options) => World::redis_with((**options).clone(), Arc::<Ledger>::default()).await,
     };
     let epoch = world.read("room 0", None, false, 0).await.top.epoch.0;
     let mut model = Model { epoch, commits_first: matches!(place, Where::Memory), ..Model::default() };

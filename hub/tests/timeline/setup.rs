@@ -1,6 +1,6 @@
 //! What a hub refuses to work with, and TLS.
 
-use crate::ledger::SanctionCache;
+use crate::ledger::Ledger;
 use crate::server::RedisServer;
 use crate::world::{DEADLINE, World, entry, hub_id, options_for, redis_options};
 use confab_hub::timeline::{Error, Redis, RedisOptions};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::time::timeout;
 
 async fn refused(options: RedisOptions) -> String {
-    let connecting = Redis::connect(options, Arc::<SanctionCache>::default());
+    let connecting = Redis::connect(options, Arc::<Ledger>::default());
     match timeout(DEADLINE, connecting).await.expect("a refusal does not wait") {
         Err(Error::Refused(reason)) => reason,
         Err(other) => panic!("not refused: {other}"),
@@ -45,7 +45,7 @@ async fn a_redis_that_is_away_is_waited_for() {
     let mut server = RedisServer::start().await;
     let options = options_for(&server.url());
     server.stop();
-    let connecting = tokio::spawn(Redis::connect(options, Arc::<SanctionCache>::default()));
+    let connecting = tokio::spawn(Redis::connect(options, Arc::<Ledger>::default()));
     tokio::task::yield_now().await;
     assert!(!connecting.is_finished());
     server.start_again().await;

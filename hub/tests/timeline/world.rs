@@ -1,6 +1,6 @@
 //! A timeline under test, the journal under it, and small helpers.
 
-use crate::ledger::SanctionCache;
+use crate::ledger::Ledger;
 use confab_hub::timeline::{
     Appended, Entry, Known, Memory, MemoryOptions, Outcome, Placed, Range, Redis, RedisOptions, Relay, Timeline, Window,
 };
@@ -18,7 +18,7 @@ pub const DEADLINE: Duration = Duration::from_secs(15);
 pub struct World {
     pub timeline: Timeline,
     pub heard: Receiver<Relay>,
-    pub ledger: Arc<SanctionCache>,
+    pub ledger: Arc<Ledger>,
 }
 
 impl World {
@@ -26,7 +26,7 @@ impl World {
         Self::memory_with(MemoryOptions::default(), Arc::default()).await
     }
 
-    pub async fn memory_with(options: MemoryOptions, ledger: Arc<SanctionCache>) -> Self {
+    pub async fn memory_with(options: MemoryOptions, ledger: Arc<Ledger>) -> Self {
         let (timeline, heard) = Memory::open(options, ledger.clone(), ledger.clone());
         Self { timeline, heard, ledger }
     }
@@ -40,7 +40,7 @@ impl World {
         Self::redis_with(cluster_options(), Arc::default()).await
     }
 
-    pub async fn redis_with(options: RedisOptions, ledger: Arc<SanctionCache>) -> Self {
+    pub async fn redis_with(options: RedisOptions, ledger: Arc<Ledger>) -> Self {
         let connected =
             timeout(DEADLINE, Redis::connect(options, ledger.clone())).await.expect("redis is there in time");
         let (timeline, heard) = connected.expect("redis can be used");

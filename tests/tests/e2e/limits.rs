@@ -144,13 +144,17 @@ async fn rooms_are_begun_at_a_pace_in_a_cluster_too() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_key_of_a_client_stands_for_anothers_approval() -> Result<()> {
+async fn no_key_of_a_client_passes_for_one_that_a_hub_made() -> Result<()> {
     let world = Embedded::start("").await?;
     let ada = Client::connect(&world.hub.listen, "ada").await?;
-    for key in ["approved:", "approved:0197f000-0000-7000-8000-000000000000"] {
+    let id = "0197f000-0000-7000-8000-000000000000";
+    for (prefix, key) in
+        ["approved:", "hub:"].into_iter().flat_map(|begin| [(begin, begin.to_owned()), (begin, format!("{begin}{id}"))])
+    {
+        let key = key.as_str();
         let refused = ada.say("lobby", key, "mine").await?.unwrap_err();
         assert_eq!(refused["code"], 107);
-        assert!(refused["message"].as_str().context("a message")?.contains("approved:"));
+        assert!(refused["message"].as_str().context("a message")?.contains(prefix));
         let send = json!({"room": "lobby", "user": "ops", "key": key, "body": 1});
         let (status, answer) = world.hub.admin_api().post("/api/v1/send", &send).await?;
         assert_eq!(status, 422, "{answer}");

@@ -16,6 +16,7 @@ mod embedded;
 mod engineio;
 mod ephemeral;
 mod faults;
+mod generations;
 mod history;
 mod hostile;
 mod issuer;

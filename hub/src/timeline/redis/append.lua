@@ -10,6 +10,7 @@
 --       8 how long an idle window stays (ms)                    9 how long a key is remembered (ms)
 --       10 what a delete deletes, or ''                         11 what an edit edits, or ''
 --       12 a short name of the room
+--       13 '1': an earlier generation gave this event a place, and so looked its key up
 -- Returns {'placed', epoch, offset, pending entry}
 --         {'known', state, digest, id, epoch, offset, refusal}  the key is taken: nothing was done
 --         {'first', id}       a lost generation knew this draft by that id: come again with it
@@ -29,7 +30,7 @@ end
 if known[1] and not (lost and known[2] == ARGV[3]) then
   return {'known', known[1], known[2], known[3] or '', known[4] or '', known[5] or '', known[6] or ''}
 end
-if bucket[2] ~= 'open' and tonumber(ARGV[4]) <= tonumber(bucket[3]) then
+if bucket[2] ~= 'open' and ARGV[13] ~= '1' and tonumber(ARGV[4]) <= tonumber(bucket[3]) then
   return {'refilling'}
 end
 if lost and known[3] ~= ARGV[2] then

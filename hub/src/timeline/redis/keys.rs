@@ -4,7 +4,6 @@ use super::super::Error;
 use super::options::RedisOptions;
 use confab_protocol::{Key, Room, UserId};
 use std::sync::Arc;
-use uuid::Uuid;
 
 /// Makes names.
 #[derive(Clone)]
@@ -135,16 +134,9 @@ impl Keys {
     }
 }
 
-/// When a key was made, in milliseconds, if it says so: UUIDv7s do. 0 otherwise.
+/// When a key was made, in milliseconds, if a hub made it: a client's clock, or its word, may be wrong. 0 otherwise.
 pub(super) fn born(key: &Key) -> u64 {
-    let Ok(uuid) = Uuid::parse_str(key.as_str()) else { return 0 };
-    if uuid.get_version_num() != 7 {
-        return 0;
-    }
-    uuid.get_timestamp().map_or(0, |at| {
-        let (seconds, nanos) = at.to_unix();
-        seconds * 1000 + u64::from(nanos) / 1_000_000
-    })
+    key.made_at().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -172,9 +164,12 @@ mod tests {
     }
 
     #[test]
-    fn a_uuid_v7_says_when_it_was_made_and_other_keys_do_not() {
-        assert_eq!(born(&Key::new("018bcfe5-6800-7000-8000-000000000000").unwrap()), 1_700_000_000_000);
-        assert_eq!(born(&Key::new("018bcfe5-6800-4000-8000-000000000000").unwrap()), 0);
-        assert_eq!(born(&Key::new("k1").unwrap()), 0);
+    fn a_key_that_a_hub_made_says_when_and_other_keys_do_not() {
+        assert_eq!(born(&Key::new("hub:018bcfe5-6800-7000-8000-000000000000").unwrap()), 1_700_000_000_000);
+        assert!(born(&Key::fresh()) > 1_700_000_000_000);
+        for other in ["018bcfe5-6800-7000-8000-000000000000", "hub:018bcfe5-6800-4000-8000-000000000000", "hub:", "k1"]
+        {
+            assert_eq!(born(&Key::new(other).unwrap()), 0, "{other}");
+        }
     }
 }

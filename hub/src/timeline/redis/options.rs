@@ -1,6 +1,7 @@
 //! How the timeline in Redis is set up.
 
 use crate::redis::{SentinelOptions, Servers};
+use confab_protocol::Room;
 use parking_lot::Mutex;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -38,6 +39,8 @@ pub struct RedisOptions {
     pub hub_id: String,
     /// Where it says what it waits for while it connects.
     pub waits_for: WaitsFor,
+    /// How much of a room's past is kept at hand, for events that another hub left.
+    pub window_of: WindowOf,
 }
 
 /// What a start waits for, in words, for whoever asks meanwhile. Cheap to clone.
@@ -53,6 +56,30 @@ impl WaitsFor {
     /// What was noted last, if anything was.
     pub fn say(&self) -> Option<String> {
         self.0.lock().clone()
+    }
+}
+
+/// How many events of a room are kept at hand, and for how long where it is idle. Cheap to clone.
+#[derive(Clone)]
+pub struct WindowOf(Arc<OfRoom>);
+
+type OfRoom = dyn Fn(&Room) -> (usize, Duration) + Send + Sync;
+
+impl WindowOf {
+    /// As this function says.
+    pub fn new(of: impl Fn(&Room) -> (usize, Duration) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(of))
+    }
+
+    /// Those of a room.
+    pub fn room(&self, room: &Room) -> (usize, Duration) {
+        (self.0)(room)
+    }
+}
+
+impl Default for WindowOf {
+    fn default() -> Self {
+        Self::new(|_| (1000, Duration::from_secs(24 * 3600)))
     }
 }
 
@@ -74,6 +101,7 @@ impl RedisOptions {
             relay_queue: 4096,
             hub_id: hub_id.into(),
             waits_for: WaitsFor::default(),
+            window_of: WindowOf::default(),
         }
     }
 

@@ -1,14 +1,12 @@
 //! The steps of the timeline, each one call of a script.
 
-use super::super::{
-    Appended, Counters, Entry, Error, Known, Outcome, Pending, Placed, Range, Settled, Window, blanked, deletes, edits,
-};
+use super::super::{Appended, Entry, Error, Known, Pending, Range, Settled, Window, blanked};
 use super::answer::{Answer, damaged};
 use super::client::{ScriptCall, ScriptReply};
 use super::keys::born;
 use super::scripts::Script;
 use super::{Redis, refusal};
-use confab_protocol::{Cursor, Event, EventId, Key, Record, Refusal, Room, UserId};
+use confab_protocol::{Cursor, EventId, Key, Record, Refusal, Room, UserId};
 use redis::Value;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -24,93 +22,22 @@ impl Redis {
         let mut reply = self.call(Script::Lookup, keys, vec![number(born(key))], false).await?;
         match reply.word.as_str() {
             "none" => Ok(None),
-            "known" => self.known(&mut reply).await.map(Some),
+            "known" => self.inner.client.known(&mut reply).await.map(Some),
             other => Err(unexpected(other)),
         }
     }
 
-    pub(in crate::timeline) async fn append(&self, entry: &Entry) -> Result<Appended, Error> {
-        let mut event = entry.event.clone();
-        // The second round is for a draft that a lost generation knew by another id.
-        for _ in 0..2 {
-            let (keys, args) = self.append_call(entry, &event);
-            let mut reply = self.call(Script::Append, keys, args, true).await?;
-            match reply.word.as_str() {
-                "placed" => return self.placed(entry, event, &mut reply.answer).map(Appended::Placed),
-                "known" => {
-                    Counters::add(&self.inner.counters.known_keys);
-                    return self.known(&mut reply).await.map(Appended::Known);
-                }
-                "first" => event.id = reply.answer.parse()?,
-                other => return Err(unexpected(other)),
-            }
-        }
-        Err(damaged("a key has a new first id each time"))
-    }
-
-    fn append_call(&self, entry: &Entry, event: &Event) -> (Vec<String>, Vec<Vec<u8>>) {
-        let names = &self.inner.keys;
-        let room = &event.room;
-        let options = &self.inner.options;
-        let keys = vec![
-            self.generation_of(room),
-            names.meta(room),
-            names.window(room),
-            names.index(room),
-            names.deleted(room),
-            names.dedupe(room, &event.sender.user, &event.key),
-            names.pending(names.bucket(room)),
-            names.relay(room),
-        ];
-        let target = |target: Option<EventId>| target.map(|id| id.to_string().into_bytes()).unwrap_or_default();
-        let args = vec![
-            event.id.to_string().into_bytes(),
-            event.digest.clone().into_bytes(),
-            number(born(&event.key)),
-            options.hub_id.clone().into_bytes(),
-            Record::json_without_place(event, &entry.trail).into_bytes(),
-            number(entry.window_events as u64),
-            number((entry.window_age.as_millis() as u64).max(1)),
-            number((options.dedupe_window.as_millis() as u64).max(1)),
-            target(deletes(event)),
-            target(edits(event)),
-            names.short(room).into_bytes(),
-        ];
-        (keys, args)
-    }
-
-    fn placed(&self, entry: &Entry, event: Event, answer: &mut Answer) -> Result<Placed, Error> {
-        let cursor = answer.cursor()?;
-        let pending = Pending {
-            bucket: self.inner.keys.bucket(&event.room),
-            entry: answer.text()?,
-            generation: cursor.epoch.0,
-            room: event.room.clone(),
-            sender: event.sender.user.clone(),
-            key: event.key.clone(),
-        };
-        let record = Arc::new(Record { event, cursor, trail: entry.trail.clone() });
-        Ok(Placed { record, pending: Some(pending) })
+    pub(in crate::timeline) async fn append(
+        &self,
+        entry: &Entry,
+        only_in: Option<u64>,
+        again: bool,
+    ) -> Result<Appended, Error> {
+        self.inner.client.append(entry, only_in, again).await
     }
 
     pub(in crate::timeline) async fn settle(&self, pending: &Pending) -> Result<Settled, Error> {
-        let names = &self.inner.keys;
-        let call = ScriptCall {
-            script: Script::Settle,
-            keys: vec![
-                names.generation(pending.bucket),
-                names.pending(pending.bucket),
-                names.dedupe(&pending.room, &pending.sender, &pending.key),
-            ],
-            args: vec![pending.entry.clone().into_bytes(), number(pending.generation)],
-            generation: Some(pending.generation),
-            changes: true,
-        };
-        match self.inner.client.call(&call).await?.word.as_str() {
-            "done" if self.confirm(pending.generation).await? => Ok(Settled::Done),
-            "done" | "stale" => Ok(Settled::Stale),
-            other => Err(unexpected(other)),
-        }
+        self.inner.client.settle(pending).await
     }
 
     pub(in crate::timeline) async fn remember(
@@ -128,7 +55,7 @@ impl Redis {
         let mut reply = self.call(Script::Remember, keys, args, true).await?;
         match reply.word.as_str() {
             "kept" => Ok(None),
-            "known" => self.known(&mut reply).await.map(Some),
+            "known" => self.inner.client.known(&mut reply).await.map(Some),
             other => Err(unexpected(other)),
         }
     }
@@ -194,19 +121,6 @@ impl Redis {
         Ok(ids)
     }
 
-    /// What a key is known for, if this hub may answer for the generation that says so.
-    async fn known(&self, reply: &mut ScriptReply) -> Result<Known, Error> {
-        let known = reply.answer.known()?;
-        if matches!(known.outcome, Outcome::Journaled { .. }) && !self.confirm(reply.generation).await? {
-            return Err(Error::Unavailable("another generation has begun".into()));
-        }
-        Ok(known)
-    }
-
-    async fn confirm(&self, generation: u64) -> Result<bool, Error> {
-        self.inner.client.receipt_lease.confirm(generation, self.inner.options.timeout).await
-    }
-
     /// Whether a receipt may be given for an event whose record is in the journal, though Redis does not answer.
     pub(in crate::timeline) fn may_answer_for(&self, pending: &Pending) -> bool {
         self.inner.client.receipt_lease.holds(pending.generation)
@@ -236,13 +150,13 @@ fn served(epoch: u64, answer: &mut Answer) -> Result<Arc<Record>, Error> {
     Ok(if blank { blanked(&record) } else { Arc::new(record) })
 }
 
-fn unexpected(word: &str) -> Error {
+pub(super) fn unexpected(word: &str) -> Error {
     match word {
         "refilling" => Error::Unavailable("a new generation does not yet know the keys of the one before".into()),
         other => damaged(format!("a script answers `{other}`")),
     }
 }
 
-fn number(value: u64) -> Vec<u8> {
+pub(super) fn number(value: u64) -> Vec<u8> {
     value.to_string().into_bytes()
 }

@@ -1,7 +1,7 @@
 //! The sweep: what a dead hub left pending, or what has been pending longer than any journal's client waits, is
 //! journaled by another hub. Copies are harmless; a record that nobody writes down is not.
 
-use super::super::{Counters, Error};
+use super::super::{Appended, Counters, Entry, Error};
 use super::answer::{Answer, damaged};
 use super::client::{Client, ScriptCall};
 use super::failure::{Failure, failed, refuses_writes};
@@ -194,10 +194,14 @@ impl Sweeper {
     }
 }
 
-/// Writes the record down, then takes it off the pending stream.
+/// Gives the event a place in the present generation, where it has none there; writes the record down; then takes it off the
+/// pending stream.
 async fn journal_and_settle(client: &Client, journal: &dyn JournalAccess, due: &Due) -> Result<(), Error> {
-    let failure = |failure| Error::Unavailable(format!("could not journal it: {failure}"));
-    journal.append(&due.record).await.map_err(failure)?;
+    // First the new place: were its old record found in the journal's tail, its key would be taken for one that was read there.
+    if client.standing().is_some_and(|fence| fence.generation != due.generation) {
+        place_again(client, journal, &due.record).await?;
+    }
+    write_down(journal, &due.record).await?;
     let event = &due.record.event;
     let call = ScriptCall {
         script: Script::Settle,
@@ -213,5 +217,27 @@ async fn journal_and_settle(client: &Client, journal: &dyn JournalAccess, due: &
     match client.call(&call).await?.word.as_str() {
         "done" => Ok(()),
         other => Err(damaged(format!("a script answers `{other}`"))),
+    }
+}
+
+async fn write_down(journal: &dyn JournalAccess, record: &Record) -> Result<(), Error> {
+    journal.append(record).await.map_err(|error| Error::Unavailable(format!("could not journal it: {error}")))
+}
+
+/// A lost generation had placed the event, and the journal may not have it. Readers may have passed over its place there, and those
+/// who listen in the present generation have not heard it: it gets a place there, too, with the same id and key.
+async fn place_again(client: &Client, journal: &dyn JournalAccess, record: &Record) -> Result<(), Error> {
+    let (window_events, window_age) = client.options.window_of.room(&record.event.room);
+    let entry = Entry { event: record.event.clone(), trail: record.trail.clone(), window_events, window_age };
+    match client.append(&entry, None, true).await? {
+        Appended::Placed(placed) => {
+            write_down(journal, &placed.record).await?;
+            match &placed.pending {
+                Some(pending) => client.settle(pending).await.map(drop), // stale: its new entry is found by the next look
+                None => Ok(()),
+            }
+        }
+        // The journal knew it when the generation got its keys back, so it was read in its place; or it is another's by now.
+        Appended::Known(_) => Ok(()),
     }
 }
