@@ -1,6 +1,16 @@
 //! Which librdkafka properties `[journal.kafka.options]` may not set, and why.
 
-use crate::settings::KafkaConfig;
+use crate::settings::{Config, KafkaConfig};
+
+/// What a record holds beside its event's body, at most: what plugins annotate (64 KiB), what is shown of the sender (from a token of
+/// 64 KiB), how it was judged, and names.
+pub const RECORD_OVERHEAD: usize = 256 * 1024;
+/// What Kafka counts of a message beside the record, at most: its key, its headers, and what a batch begins with.
+pub const MESSAGE_OVERHEAD: usize = 1024;
+/// The largest message that librdkafka sends unless it is told otherwise; brokers take a little more.
+const MESSAGE_BYTES: usize = 1_000_000;
+/// The option that says how large a message a client of ours sends.
+pub(crate) const MESSAGE_MAX: &str = "message.max.bytes";
 
 /// Why an option is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +51,27 @@ pub(crate) fn refused(key: &str, value: &str) -> Option<Reason> {
     })
 }
 
+impl Config {
+    /// `[journal.kafka]` with what follows for it from the other settings: how large a message is sent, unless its options say.
+    pub fn kafka(&self) -> Option<KafkaConfig> {
+        let mut kafka = self.journal.kafka.clone()?;
+        let bytes = self.message_bytes().max(MESSAGE_BYTES);
+        kafka.options.entry(MESSAGE_MAX.into()).or_insert_with(|| bytes.to_string());
+        Some(kafka)
+    }
+
+    /// The largest message that an event of the largest body can become.
+    pub(crate) fn message_bytes(&self) -> usize {
+        self.limits.body.bytes() + RECORD_OVERHEAD + MESSAGE_OVERHEAD
+    }
+}
+
 impl KafkaConfig {
+    /// The largest message that a client of ours sends.
+    pub fn message_bytes(&self) -> usize {
+        self.options.get(MESSAGE_MAX).and_then(|bytes| bytes.parse().ok()).unwrap_or(MESSAGE_BYTES)
+    }
+
     /// The librdkafka properties of a client named `id`: what every client of ours needs, then the `defaults` of this one;
     /// brokers and the operator's options come last. Later ones win.
     ///

@@ -30,6 +30,7 @@ mod suggest;
 pub use access::{AdminAccess, admin_access};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, wants_colour};
 pub use human::Size;
+pub use kafka::{MESSAGE_OVERHEAD, RECORD_OVERHEAD};
 pub use load::{FILE, Loaded, Recipe, assignment, load, load_text, process_environment};
 pub use origin::{Origin, Sources};
 pub use path::Path;

@@ -81,7 +81,7 @@ fn main() -> ExitCode {
 async fn run(config: &Config) -> anyhow::Result<()> {
     let cluster = "confab-consumer belongs to the cluster profile; an embedded hub stores by itself";
     let missing = |table: &str| Error::Settings(format!("`[{table}]` is missing: {cluster}"));
-    let kafka = config.journal.kafka.as_ref().ok_or_else(|| missing("journal.kafka"))?;
+    let kafka = &config.kafka().ok_or_else(|| missing("journal.kafka"))?;
     let postgres = config.store.postgres.as_ref().ok_or_else(|| missing("store.postgres"))?;
     let store = Store::postgres(&postgres_options(postgres)?).map_err(|error| {
         let error = anyhow::Error::new(error);

@@ -79,6 +79,8 @@ pub struct Backends {
     pub folder: Option<DataFolder>,
 }
 
+/// How long a hub that starts waits for the brokers to say how large a record may be.
+const LIMITS_PATIENCE: Duration = Duration::from_secs(3);
 /// How long after the last moment at which its own hub may journal it an event is journaled by another.
 const SWEEP_MARGIN: Duration = Duration::from_secs(5);
 
@@ -147,10 +149,11 @@ async fn embedded(config: &Config, keeping: Keeping) -> Result<Backends, Error> 
 async fn cluster(config: &Config, waits_for: WaitsFor) -> Result<Backends, Error> {
     let missing = |what: &str| Error::Setting(format!("the cluster profile needs `{what}`"));
     let redis = config.timeline.redis.as_ref().ok_or_else(|| missing("timeline.redis"))?;
-    let kafka = config.journal.kafka.as_ref().ok_or_else(|| missing("journal.kafka"))?;
+    let kafka = &config.kafka().ok_or_else(|| missing("journal.kafka"))?;
     let store = store(config).await?;
     check_schema(&store).await?;
     let journal = Kafka::connect(kafka.clone())?;
+    journal.learn_limits(LIMITS_PATIENCE).await;
     let hub_id = Uuid::now_v7().to_string();
     let options = RedisOptions {
         prefix: redis.prefix.clone(),

@@ -64,6 +64,14 @@ impl Journal {
         }
     }
 
+    /// The largest record that it takes, in bytes of its JSON; `None` where nothing but the limits of a body bounds it.
+    pub fn record_bytes(&self) -> Option<usize> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Kafka(kafka) => Some(kafka.record_bytes()),
+        }
+    }
+
     /// Lets go of what is still on its way, at most for `deadline`. What does not make it is found by the sweep.
     pub async fn close(&self, deadline: std::time::Duration) {
         if let Self::Kafka(kafka) = self

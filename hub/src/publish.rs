@@ -228,6 +228,7 @@ impl Publisher {
                 return Box::pin(self.hold(&event, held, told, requested)).await;
             }
         };
+        self.fits(&approved)?;
         turn.wait().await;
         // Plugins and those before it may have taken a while.
         self.access.still_holds(&permit)?;
@@ -290,7 +291,9 @@ impl Publisher {
             async move {
                 let _waiting = waiting;
                 let requested = effects::release_emits(says, &event);
-                publisher.carry(Approved { event, trail, requested }, Turn::free()).await
+                let approved = Approved { event, trail, requested };
+                publisher.fits(&approved)?;
+                publisher.carry(approved, Turn::free()).await
             }
         });
         match timeout(self.limits.send_deadline, walk).await {

@@ -3,11 +3,24 @@
 use crate::checker::Seen;
 use anyhow::{Context, Result};
 use confab_protocol::Record;
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::time::{Duration, Instant};
+
+/// Changes how large a message a topic takes; its other settings become those of the brokers.
+pub async fn limit_messages(brokers: &str, topic: &str, bytes: usize) -> Result<()> {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", brokers).create()?;
+    let bytes = bytes.to_string();
+    let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set("max.message.bytes", &bytes);
+    for changed in admin.alter_configs([&change], &AdminOptions::new()).await? {
+        changed.map_err(|(_, code)| anyhow::anyhow!("the topic cannot be changed: {code}"))?;
+    }
+    Ok(())
+}
 
 /// Every value of the topic, per partition in order.
 pub fn values(brokers: &str, topic: &str) -> Result<Vec<Vec<u8>>> {

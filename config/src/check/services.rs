@@ -176,6 +176,18 @@ fn check_kafka(kafka: &KafkaConfig, config: &Config, found: &mut Findings) {
         );
     }
     kafka_times(kafka, config, found);
+    let needed = config.message_bytes();
+    if kafka.options.contains_key(kafka::MESSAGE_MAX) && kafka.message_bytes() < needed {
+        found.add(
+            Problem::error(
+                &here.key("options").key(kafka::MESSAGE_MAX),
+                "the journal would not take the largest event that may be said",
+            )
+            .label(format!("must be at least {needed}: `limits.body`, and what stands beside a body"))
+            .help("take this option out: it follows from `limits.body`")
+            .rests_on(&Path::of("limits.body")),
+        );
+    }
     for (key, value) in &kafka.options {
         if let Some(reason) = kafka::refused(key, value) {
             found.add(option_problem(&here.key("options").key(key.as_str()), key, value, reason));

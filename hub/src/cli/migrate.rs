@@ -48,8 +48,8 @@ async fn work(config: &Config, check: bool) -> Result<Done, Box<dyn std::error::
     if !check {
         store.migrate().await?;
     }
-    if let (Profile::Cluster, Some(kafka), false) = (config.profile(), &config.journal.kafka, check) {
-        let report = topics::migrate(kafka).await?;
+    if let (Profile::Cluster, Some(kafka), false) = (config.profile(), config.kafka(), check) {
+        let report = topics::migrate(&kafka).await?;
         (done.topics, done.warnings) = (report.topics, report.warnings);
     }
     store.close().await;

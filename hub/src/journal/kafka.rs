@@ -5,6 +5,7 @@
 
 mod context;
 mod health;
+mod message_size;
 mod tail;
 pub mod topics;
 
@@ -12,7 +13,7 @@ pub use tail::Tail;
 
 use super::{Counters, Error};
 use arc_swap::ArcSwap;
-use confab_config::KafkaConfig;
+use confab_config::{KafkaConfig, MESSAGE_OVERHEAD};
 use confab_protocol::Record;
 use confab_protocol::record::RECORD_VERSION;
 use context::{Landed, Producing, Waiting};
@@ -24,7 +25,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::metadata::Metadata;
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak, mpsc};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -55,6 +56,8 @@ struct Inner {
     /// Whether the events topic has been seen. Until then it is never asked for by name, since that could create it
     /// with the brokers' defaults instead of ours.
     topic_seen: AtomicBool,
+    /// The largest message that the topic of events takes, as far as is known.
+    message_bytes: AtomicUsize,
     /// Wakes the probe; it ends when this is dropped.
     wake: mpsc::SyncSender<()>,
 }
@@ -73,6 +76,7 @@ impl Kafka {
         let (wake, woken) = mpsc::sync_channel(1);
         let inner = Arc::new(Inner {
             events: config.events_topic(),
+            message_bytes: AtomicUsize::new(config.message_bytes()),
             config,
             client,
             producer: ArcSwap::from_pointee(producer),
@@ -106,6 +110,19 @@ impl Kafka {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(())
+    }
+
+    /// The largest record that the topic of events takes, in bytes of its JSON, as far as is known. A larger one must not be
+    /// placed: it would be heard, and never be written down.
+    pub fn record_bytes(&self) -> usize {
+        self.inner.message_bytes.load(Ordering::Relaxed).saturating_sub(MESSAGE_OVERHEAD)
+    }
+
+    /// Asks the brokers how large a message the topic takes, until they say; waits for that at most for `patience`, and lets it
+    /// go on beside the hub's work.
+    pub async fn learn_limits(&self, patience: Duration) {
+        let asking = tokio::spawn(message_size::learn(Arc::downgrade(&self.inner)));
+        drop(tokio::time::timeout(patience, asking).await);
     }
 
     /// Writes one record and waits for its delivery report.

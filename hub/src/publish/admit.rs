@@ -1,8 +1,13 @@
 //! The first question to a draft: may this be, here, now, as it is? Nothing has been started yet.
 
 use super::{APPROVED, Admitted, Publisher, Sending, json, shape};
-use confab_protocol::{EventId, Key, Kind, Record, Refusal};
+use crate::plugin::Approved;
+use confab_config::RECORD_OVERHEAD;
+use confab_protocol::{Cursor, Epoch, EventId, Key, Kind, Record, Refusal};
 use std::sync::Arc;
+
+/// The place that takes the most room to write.
+const FURTHEST: Cursor = Cursor { epoch: Epoch(u64::MAX), offset: u64::MAX };
 
 impl Publisher {
     /// Answers the first question: a refusal, or what the send takes of the bound on sends that wait for the journal.
@@ -19,7 +24,7 @@ impl Publisher {
                 }
             }
         }
-        let bytes_max = self.limits.body.bytes();
+        let bytes_max = self.limits.body.bytes().min(self.journal.record_bytes().unwrap_or(usize::MAX));
         if draft.body.as_str().len() > bytes_max {
             return Err(Refusal::LimitExceeded(format!("a body has at most {bytes_max} bytes").into()));
         }
@@ -31,6 +36,24 @@ impl Publisher {
             Box::pin(self.admit_change(sending, draft.kind)).await?;
         }
         Ok(waiting)
+    }
+
+    /// Whether the journal takes the record of a judged event. One that it does not take would be heard, and its place never be
+    /// written down.
+    pub(super) fn fits(&self, approved: &Approved) -> Result<(), Refusal> {
+        let Approved { event, trail, .. } = approved;
+        let Some(bytes_max) = self.journal.record_bytes() else { return Ok(()) };
+        if event.body.as_str().len() + RECORD_OVERHEAD <= bytes_max {
+            return Ok(()); // only what may be too large is measured
+        }
+        let bytes = Record { event: event.clone(), cursor: FURTHEST, trail: trail.clone() }.to_json().len();
+        if bytes <= bytes_max {
+            return Ok(());
+        }
+        tracing::warn!(id = %event.id, room = %event.room, bytes, bytes_max, "refused an event that the journal would not take");
+        Err(Refusal::LimitExceeded(
+            format!("an event's record has at most {bytes_max} bytes, this one has {bytes}").into(),
+        ))
     }
 
     /// An edit, a deletion or a reaction needs a message to act on; the first two need it to be the sender's own.

@@ -1,7 +1,7 @@
 //! `confab migrate`'s part in Kafka.
 
 use crate::settings;
-use confab_hub::journal::topics;
+use confab_hub::journal::{Kafka, topics};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -74,4 +74,22 @@ async fn brokers_that_are_away_are_named_with_the_reason() {
     assert!(error.to_string().contains(&closed.to_string()), "{error}");
     let reason = std::error::Error::source(&error).unwrap().to_string();
     assert!(reason.contains("refused"), "{reason}");
+}
+
+#[tokio::test]
+async fn migrating_makes_room_for_the_largest_body_and_names_topics_that_have_none() {
+    let mut config = settings();
+    config.options.insert("message.max.bytes".into(), "3000000".into());
+    let report = topics::migrate(&config).await.unwrap();
+    assert!(!report.warnings.iter().any(|warning| warning.contains("max.message.bytes")), "{report:?}");
+    assert_eq!(topics::message_bytes(&config).await.unwrap(), 3_000_000);
+
+    config.options.insert("message.max.bytes".into(), "4000000".into());
+    let report = topics::migrate(&config).await.unwrap();
+    let named: Vec<_> =
+        report.warnings.iter().filter(|warning| warning.contains("max.message.bytes=4000000")).collect();
+    assert_eq!(named.len(), 2, "events and dead letters: {report:?}");
+    let kafka = Kafka::connect(config).unwrap();
+    kafka.learn_limits(Duration::from_secs(60)).await;
+    assert!((2_990_000..3_000_000).contains(&kafka.record_bytes()), "{}", kafka.record_bytes());
 }

@@ -182,3 +182,30 @@ async fn what_was_acknowledged_in_a_lost_generation_is_waited_for_also_in_a_room
     cluster.end().await?;
     redis.kill().map(drop)
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_kafka_would_not_take_is_refused_before_anybody_hears_it() -> Result<()> {
+    let more = "\n[limits]\nbody = \"2 MiB\"\nframe = \"4 MiB\"\noutbox = \"16 MiB\"\n".to_owned();
+    let mut cluster = Cluster::planned(Plan { more, hubs: 1, ..Plan::default() }).await?;
+    let large = "x".repeat(1_500_000);
+    let ada = Client::connect(&cluster.hubs[0].listen, "ada").await?;
+    let first = ada.say("lobby", "k1", &large).await?.expect("the largest bodies are journaled as all others");
+    assert_eq!(first["offset"], 1);
+    eventually("it is stored", async || cluster.events().await.ok().filter(|rows| rows.len() == 1)).await;
+
+    // Somebody makes the topic smaller than what may be said.
+    topic::limit_messages(&cluster.kafka, &format!("{}-events", cluster.prefix), 1_000_000).await?;
+    tokio::task::block_in_place(|| cluster.hubs[0].stop())?;
+    cluster.hubs[0].start().await?;
+    let ada = Client::connect(&cluster.hubs[0].listen, "ada").await?;
+    let mut bob = Client::connect(&cluster.hubs[0].listen, "bob").await?;
+    bob.subscribe("lobby", None).await?.unwrap();
+    let refused = ada.say("lobby", "k2", &large).await?.unwrap_err();
+    assert_eq!((&refused["code"], &refused["temporary"]), (&json!(106), &Value::Null), "{refused}");
+    let next = ada.say("lobby", "k3", "small").await?.unwrap();
+    assert_eq!(next["offset"], 2, "the refused one has no place");
+    let heard = bob.publication().await?;
+    assert_eq!((&heard["pub"]["offset"], &heard["pub"]["data"]["text"]), (&json!(2), &json!("small")));
+    eventually("the room's past goes on", async || cluster.events().await.ok().filter(|rows| rows.len() == 2)).await;
+    cluster.end().await
+}

@@ -12,6 +12,11 @@ use std::time::{Duration, Instant};
 /// How long the brokers may take to show themselves, to create a topic, or to show a new one to everyone.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// The largest message that brokers take unless they are told otherwise.
+const BROKERS_DEFAULT: usize = 1_048_588;
+/// The topic's setting that says how large a message it takes.
+const MESSAGE_MAX: &str = "max.message.bytes";
+
 /// What stands after a migration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
@@ -74,6 +79,21 @@ pub async fn migrate(config: &KafkaConfig) -> Result<Report, Error> {
     Ok(report)
 }
 
+/// How large a message the topic of events takes.
+///
+/// # Errors
+/// [`Error::Failed`] where the brokers cannot be reached, have no such topic, or do not say.
+pub async fn message_bytes(config: &KafkaConfig) -> Result<usize, Error> {
+    let admin: AdminClient<Reading> =
+        client_config(config, &[])?.create_with_context(Reading::default()).map_err(|error| settings(&error))?;
+    let topic = config.events_topic();
+    let found = describe(&admin, &topic).await?;
+    found
+        .get(MESSAGE_MAX)
+        .and_then(|bytes| bytes.parse().ok())
+        .ok_or_else(|| failed(format!("ask how large a message topic \"{topic}\" takes"), "the brokers do not say"))
+}
+
 /// Creates one topic. False: it is there already.
 async fn create(
     admin: &AdminClient<Reading>,
@@ -89,10 +109,13 @@ async fn create(
         _ => "-1".to_owned(),
     };
     let min_insync = config.min_insync.to_string();
+    // A dead letter is the record once more.
+    let message_bytes = config.message_bytes().max(BROKERS_DEFAULT).to_string();
     let mut topic = NewTopic::new(name, partitions, replication)
         .set("cleanup.policy", "delete")
         .set("retention.ms", &retention)
         .set("retention.bytes", "-1")
+        .set(MESSAGE_MAX, &message_bytes)
         .set("unclean.leader.election.enable", "false");
     if config.min_insync > 0 {
         topic = topic.set("min.insync.replicas", &min_insync);
@@ -209,6 +232,14 @@ fn inspect(
     }
     if let Some(bytes) = number("retention.bytes").filter(|bytes| *bytes >= 0) {
         warn(format!("records go, stored or not, when a partition exceeds {bytes} bytes (retention.bytes)"));
+    }
+    let needed = config.message_bytes();
+    let takes = number(MESSAGE_MAX).and_then(|bytes| usize::try_from(bytes).ok());
+    if let (Some(takes), true) = (takes.filter(|takes| *takes < needed), purpose != Purpose::Generations) {
+        warn(format!(
+            "it takes messages of at most {takes} bytes, and `limits.body` may ask for {needed}: larger events are refused \
+             ({MESSAGE_MAX}; `kafka-configs --alter --entity-type topics --entity-name {name} --add-config {MESSAGE_MAX}={needed}`)"
+        ));
     }
     match purpose {
         Purpose::Generations if partitions != 1 => warn(format!(
