@@ -14,8 +14,8 @@ pub use tail::Tail;
 use super::{Counters, Error};
 use arc_swap::ArcSwap;
 use confab_config::{KafkaConfig, MESSAGE_OVERHEAD};
-use confab_protocol::Record;
 use confab_protocol::record::RECORD_VERSION;
+use confab_protocol::{EventId, Record, Room};
 use context::{Landed, Producing, Waiting};
 use futures_util::future::try_join_all;
 use health::PROBE_INTERVAL;
@@ -130,14 +130,18 @@ impl Kafka {
     /// A full queue is [`Error::Refused`] at once; a record that could not be delivered in `delivery_timeout` is
     /// [`Error::Unknown`]. Dropping the future does not take the record back: it is delivered and counted all the same.
     pub async fn append(&self, record: &Record) -> Result<(), Error> {
-        let id = record.event.id.to_string();
+        self.append_text(&record.event.room, record.event.id, record.event.kind.as_str(), record.to_json()).await
+    }
+
+    /// The same for the text of a record, which need not be one that this program can read.
+    pub async fn append_text(&self, room: &Room, id: EventId, kind: &str, text: String) -> Result<(), Error> {
+        let id = id.to_string();
         let version = RECORD_VERSION.to_string();
         let headers = OwnedHeaders::new_with_capacity(3)
             .insert(Header { key: "id", value: Some(&id) })
-            .insert(Header { key: "kind", value: Some(record.event.kind.as_str()) })
+            .insert(Header { key: "kind", value: Some(kind) })
             .insert(Header { key: "v", value: Some(&version) });
-        let value = record.to_json();
-        let to = BaseRecord::with_opaque_to(&self.inner.events, ()).key(record.event.room.as_str()).payload(&value);
+        let to = BaseRecord::with_opaque_to(&self.inner.events, ()).key(room.as_str()).payload(&text);
         self.inner.produce(to.headers(headers)).await.map(drop)
     }
 

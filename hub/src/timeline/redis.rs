@@ -34,6 +34,7 @@ mod signal;
 mod steps;
 mod subscriber;
 mod sweep;
+mod unread;
 
 pub use journal_access::JournalAccess;
 pub use options::{RedisOptions, WaitsFor, WindowOf};

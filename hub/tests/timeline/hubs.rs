@@ -101,6 +101,31 @@ async fn what_has_been_pending_for_too_long_is_journaled_even_if_its_hub_lives()
     nothing_is_pending(&options).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_hub_of_another_version_left_pending_is_journaled_as_it_is() {
+    let options = RedisOptions { hub_lease: Duration::from_secs(1), ..redis_options() };
+    let world = World::redis_with(options.clone(), Arc::default()).await;
+    let placed = world.publish(&entry("team", "1", "hi")).await;
+    let id = confab_protocol::EventId::fresh();
+    let text = format!(r#"{{"v":99,"type":"hologram","id":"{id}","room":"team","sender":{{"user":"ada"}},"key":"2"}}"#);
+    let mut redis = connection(&options.url).await;
+    let mut left = redis::cmd("XADD");
+    left.arg(format!("{}{{b0}}:pending", options.prefix)).arg("*").arg("hub").arg("dead");
+    left.arg("generation").arg(placed.cursor.epoch.0).arg("offset").arg(2).arg("record").arg(&text);
+    left.exec_async(&mut redis).await.unwrap();
+
+    let (room, of, written) =
+        eventually("it is journaled", async || world.ledger.texts.lock().unwrap().first().cloned()).await;
+    assert_eq!((room.as_str(), of), ("team", id));
+    let written: serde_json::Value = serde_json::from_str(&written).unwrap();
+    assert_eq!(
+        (&written["offset"], &written["type"]),
+        (&2.into(), &"hologram".into()),
+        "with its place, and as it was"
+    );
+    nothing_is_pending(&options).await;
+}
+
 async fn nothing_is_pending(options: &RedisOptions) {
     eventually("nothing is pending", async || {
         let mut redis = connection(&options.url).await;

@@ -2,7 +2,7 @@
 
 use confab_hub::journal;
 use confab_hub::timeline::{BoxError, Commit, JournalAccess, Past};
-use confab_protocol::{Cursor, Millis, Record, Room};
+use confab_protocol::{Cursor, EventId, Millis, Record, Room};
 use confab_store::KeyUse;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, StreamExt};
@@ -20,6 +20,8 @@ pub struct Ledger {
     pub commits: Semaphore,
     /// How many records the commits had, each.
     batches: Mutex<Vec<usize>>,
+    /// Texts of records that could not be read.
+    pub texts: Mutex<Vec<(Room, EventId, String)>>,
     /// Whether the tail can be read.
     pub tail_is_away: AtomicBool,
 }
@@ -32,6 +34,7 @@ impl Default for Ledger {
             refuses: Mutex::default(),
             commits: Semaphore::new(Semaphore::MAX_PERMITS),
             batches: Mutex::default(),
+            texts: Mutex::default(),
             tail_is_away: AtomicBool::default(),
         }
     }
@@ -144,6 +147,13 @@ impl JournalAccess for Ledger {
 
     fn is_stored<'a>(&'a self, _end: &'a str) -> BoxFuture<'a, Result<bool, BoxError>> {
         Box::pin(async move { Ok(true) })
+    }
+
+    fn append_text<'a>(&'a self, room: &'a Room, id: EventId, text: &'a str) -> BoxFuture<'a, Result<(), BoxError>> {
+        Box::pin(async move {
+            self.texts.lock().unwrap().push((room.clone(), id, text.to_owned()));
+            Ok(())
+        })
     }
 
     fn append<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), BoxError>> {

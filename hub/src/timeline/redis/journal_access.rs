@@ -1,7 +1,7 @@
 //! What the timeline in Redis asks of the journal.
 
 use super::super::BoxError;
-use confab_protocol::{Millis, Record, Room};
+use confab_protocol::{EventId, Millis, Record, Room};
 use confab_store::KeyUse;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
@@ -19,6 +19,8 @@ pub trait JournalAccess: Send + Sync + 'static {
     fn end(&self) -> BoxFuture<'_, Result<String, BoxError>>;
     /// Whether the store has everything that comes before such an end.
     fn is_stored<'a>(&'a self, end: &'a str) -> BoxFuture<'a, Result<bool, BoxError>>;
+    /// Appends the text of a record that cannot be read here, with the event's room and id; returns when it is durable.
+    fn append_text<'a>(&'a self, room: &'a Room, id: EventId, text: &'a str) -> BoxFuture<'a, Result<(), BoxError>>;
     /// Appends a record; returns when it is durable. Appending one again does no harm.
     fn append<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), BoxError>>;
 }

@@ -35,7 +35,7 @@ impl Keys {
         (u64::from_le_bytes(head) % u64::from(self.buckets)) as u16
     }
 
-    fn in_bucket(&self, bucket: u16, rest: &str) -> String {
+    pub(super) fn in_bucket(&self, bucket: u16, rest: &str) -> String {
         format!("{}{{b{bucket}}}:{rest}", self.prefix)
     }
 

@@ -8,6 +8,7 @@ use super::failure::{Failure, failed, refuses_writes};
 use super::fence::Fence;
 use super::journal_access::JournalAccess;
 use super::scripts::Script;
+use super::unread::Unread;
 use confab_protocol::{Cursor, Record};
 use futures_util::future::try_join_all;
 use parking_lot::Mutex;
@@ -146,9 +147,13 @@ impl Sweeper {
             let entry = answer.text()?;
             let generation = answer.parse()?;
             let offset = answer.parse()?;
-            match Record::placed(&answer.bytes()?, Cursor::new(generation, offset)) {
+            let (text, cursor) = (answer.bytes()?, Cursor::new(generation, offset));
+            match Record::placed(&text, cursor) {
                 Ok(record) => due.push(Due { bucket, entry, generation, record }),
-                Err(error) => tracing::error!(%error, bucket, entry, "pending entry is unreadable and stays"),
+                Err(error) => match Unread::of(&text, cursor) {
+                    Some(unread) => self.take_unread(bucket, entry, generation, unread, &error.to_string()),
+                    None => tracing::error!(%error, bucket, entry, "pending entry is unreadable and stays"),
+                },
             }
         }
         Ok(due)
@@ -169,6 +174,31 @@ impl Sweeper {
         let asked = try_join_all(asking).await;
         let alive = asked.map_err(|error| failed(&error))?;
         Ok(others.into_iter().zip(alive).filter(|(_, alive)| !alive).map(|(hub, _)| hub).collect())
+    }
+
+    /// Journals a record that this hub cannot read, as it is: its place must not stay without a row.
+    fn take_unread(&mut self, bucket: u16, entry: String, generation: u64, unread: Unread, error: &str) {
+        let name = (bucket, entry.clone());
+        if self.jobs.len() >= AT_ONCE || !self.in_hand.lock().insert(name.clone()) {
+            return;
+        }
+        tracing::error!(error, bucket, entry, id = %unread.id, room = %unread.room, "pending entry is unreadable: journaling it as it is");
+        let client = self.client.clone();
+        let journal = self.journal.clone();
+        let in_hand = self.in_hand.clone();
+        self.jobs.spawn(async move {
+            let written = async {
+                let failure = |error| Error::Unavailable(format!("could not journal it: {error}"));
+                journal.append_text(&unread.room, unread.id, &unread.text).await.map_err(failure)?;
+                let dedupe = unread.dedupe(&client.keys);
+                settle(&client, bucket, &entry, generation, dedupe).await
+            };
+            match written.await {
+                Ok(()) => Counters::add(&client.counters.swept),
+                Err(error) => tracing::warn!(%error, id = %unread.id, "could not journal an unreadable pending entry"),
+            }
+            in_hand.lock().remove(&name);
+        });
     }
 
     fn take(&mut self, due: Due) {
@@ -203,14 +233,16 @@ async fn journal_and_settle(client: &Client, journal: &dyn JournalAccess, due: &
     }
     write_down(journal, &due.record).await?;
     let event = &due.record.event;
+    let dedupe = client.keys.dedupe(&event.room, &event.sender.user, &event.key);
+    settle(client, due.bucket, &due.entry, due.generation, dedupe).await
+}
+
+/// Takes an entry off the pending stream, whichever generation stands by now.
+async fn settle(client: &Client, bucket: u16, entry: &str, generation: u64, dedupe: String) -> Result<(), Error> {
     let call = ScriptCall {
         script: Script::Settle,
-        keys: vec![
-            client.keys.generation(due.bucket),
-            client.keys.pending(due.bucket),
-            client.keys.dedupe(&event.room, &event.sender.user, &event.key),
-        ],
-        args: vec![due.entry.clone().into_bytes(), due.generation.to_string().into_bytes()],
+        keys: vec![client.keys.generation(bucket), client.keys.pending(bucket), dedupe],
+        args: vec![entry.as_bytes().to_vec(), generation.to_string().into_bytes()],
         generation: None,
         changes: true,
     };
