@@ -4,6 +4,7 @@
 //! repaired from the timeline before anything later is delivered; where that cannot be done, its listeners are told
 //! to come back and recover. Never a silent hole.
 
+mod compare;
 mod expel;
 
 pub use expel::expel;
@@ -16,10 +17,13 @@ use confab_protocol::{Cursor, Record};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// The most events that a repair reads; a room that missed more starts over.
 const REPAIR_EVENTS_MAX: usize = 10_000;
+/// The most bytes of them, roughly: past it, too, a room starts over.
+const REPAIR_BYTES_MAX: usize = 4 << 20;
 /// How long a repair may take.
 const REPAIR_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -36,14 +40,24 @@ pub struct Deliverer {
 }
 
 impl Deliverer {
-    /// Delivers until the relay ends.
+    /// Delivers until the relay ends, and a moment longer, if rooms are still being compared.
     pub async fn run(self, mut relay: Receiver<Relay>) {
+        let deliverer = Arc::new(self);
+        let (compare, asked) = watch::channel(0);
+        let mut comparing = tokio::spawn({
+            let deliverer = deliverer.clone();
+            async move { deliverer.compare_when_asked(asked).await }
+        });
         while let Some(heard) = relay.recv().await {
             match heard {
-                Relay::Event(record) => self.event(&record).await,
-                Relay::Signal(signal) => self.signals.heard(&signal),
-                Relay::Compare => self.compare().await,
+                Relay::Event(record) => deliverer.event(&record).await,
+                Relay::Signal(signal) => deliverer.signals.heard(&signal),
+                Relay::Compare => compare.send_modify(|times| *times += 1),
             }
+        }
+        drop(compare);
+        if timeout(REPAIR_TIMEOUT, &mut comparing).await.is_err() {
+            comparing.abort();
         }
     }
 
@@ -59,20 +73,10 @@ impl Deliverer {
         }
     }
 
-    /// Something may have been lost anywhere: every room is compared by offset.
-    async fn compare(&self) {
-        let rooms = self.rooms.all();
-        tracing::info!(rooms = rooms.len(), "comparing every room with the timeline");
-        for room in rooms {
-            if let Some(last) = room.heard() {
-                self.repair(&room, last).await;
-            }
-        }
-    }
-
     /// Delivers what the timeline has after `last`, or starts the room over.
     async fn repair(&self, room: &Arc<LocalRoom>, last: Cursor) {
-        let range = Range { since: Some(last.offset), reverse: false, limit: REPAIR_EVENTS_MAX, bytes: usize::MAX };
+        let range =
+            Range { since: Some(last.offset), reverse: false, limit: REPAIR_EVENTS_MAX, bytes: REPAIR_BYTES_MAX };
         let read = timeout(REPAIR_TIMEOUT, self.timeline.read(&room.name, range)).await;
         let window = match read {
             Ok(Ok(window)) => window,
@@ -116,10 +120,13 @@ mod tests {
     use crate::outbox::{Drained, Outbox};
     use crate::room::{JoinRequest, Standing};
     use crate::sanctions::Sanctions;
-    use crate::timeline::{Appended, Entry, Memory, MemoryOptions};
-    use confab_protocol::{Annotations, Body, Event, EventId, Key, Kind, Room, Sender, Trail, UserId};
+    use crate::timeline::{Appended, BoxError, Commit, Entry, Memory, MemoryOptions, Past};
+    use confab_protocol::{Annotations, Body, Event, EventId, Key, Kind, Millis, Room, Sender, Trail, UserId};
+    use confab_store::KeyUse;
+    use futures_util::future::BoxFuture;
     use proptest::prelude::*;
-    use tokio::sync::mpsc;
+    use std::future::{pending, ready};
+    use tokio::sync::{Notify, mpsc};
 
     fn entry(room: &Room, n: u64) -> Entry {
         let event = Event {
@@ -138,6 +145,34 @@ mod tests {
         Entry { event, trail: Trail::default(), window_events: 100, window_age: Duration::from_secs(60) }
     }
 
+    /// A hub's way out with one listener, who has heard everything before this place.
+    async fn listening(
+        folder: &tempfile::TempDir,
+        timeline: Timeline,
+        room: &Room,
+        next: Cursor,
+    ) -> (Deliverer, Arc<Outbox>) {
+        let rooms = Arc::new(Rooms::default());
+        let outbox = Arc::new(Outbox::new(1 << 20));
+        let local = rooms.enter(room);
+        let before = Cursor { offset: next.offset - 1, ..next };
+        let who = JoinRequest {
+            session: 1,
+            client: uuid::Uuid::nil(),
+            outbox: outbox.clone(),
+            dialect: Dialect::NativeJson,
+            join_leave: false,
+            given: false,
+        };
+        let ticket = local.join(who);
+        local.begin_at(before);
+        assert_eq!(local.go_live(1, ticket, before, None), Standing::Live);
+        let store = confab_store::Store::sqlite(&folder.path().join("store.db")).await.unwrap();
+        let sanctions = Arc::new(Sanctions::new(store, timeline.clone(), Box::new(|_| ())));
+        let signals = Arc::new(Signals::new(timeline.clone(), rooms.clone(), Arc::default(), sanctions));
+        (Deliverer { rooms, timeline, signals, telemetry: Arc::new(Telemetry::new()) }, outbox)
+    }
+
     /// What a listener is told when a hub hears these offsets of a room that has nine events; 0 is a comparison.
     async fn told(offsets: &[u64]) -> (Vec<u64>, u64) {
         let folder = tempfile::tempdir().unwrap();
@@ -148,27 +183,8 @@ mod tests {
             let Appended::Placed(placed) = timeline.append(&entry(&room, n)).await.unwrap() else { panic!("placed") };
             records.push(placed.record);
         }
-        let rooms = Arc::new(Rooms::default());
-        let outbox = Arc::new(Outbox::new(1 << 20));
-        let local = rooms.enter(&room);
-        let before = Cursor { offset: 0, ..records[0].cursor };
-        let dialect = Dialect::NativeJson;
-        let who = JoinRequest {
-            session: 1,
-            client: uuid::Uuid::nil(),
-            outbox: outbox.clone(),
-            dialect,
-            join_leave: false,
-            given: false,
-        };
-        let ticket = local.join(who);
-        local.begin_at(before);
-        assert_eq!(local.go_live(1, ticket, before, None), Standing::Live);
-        let telemetry = Arc::new(Telemetry::new());
-        let store = confab_store::Store::sqlite(&folder.path().join("store.db")).await.unwrap();
-        let sanctions = Arc::new(Sanctions::new(store, timeline.clone(), Box::new(|_| ())));
-        let signals = Arc::new(Signals::new(timeline.clone(), rooms.clone(), Arc::default(), sanctions));
-        let deliverer = Deliverer { rooms, timeline, signals, telemetry: telemetry.clone() };
+        let (deliverer, outbox) = listening(&folder, timeline, &room, records[0].cursor).await;
+        let telemetry = deliverer.telemetry.clone();
         let (queue, relay) = mpsc::channel(offsets.len().max(1));
         for offset in offsets {
             let at = (*offset as usize).checked_sub(1);
@@ -192,6 +208,59 @@ mod tests {
         assert_eq!(told(&[1, 3, 4, 5]).await, ((1..=9).collect(), 1));
         assert_eq!(told(&[2]).await, ((1..=9).collect(), 1));
         assert_eq!(told(&[1, 2, 2, 1, 3]).await, (vec![1, 2, 3], 0), "what is old is passed over");
+    }
+
+    /// A past that says nothing of rooms whose name begins with `slow`.
+    #[derive(Default)]
+    struct Silent {
+        asked: Notify,
+    }
+
+    impl Commit for Silent {
+        fn commit(&self, _: Vec<Arc<Record>>) -> BoxFuture<'_, Result<(), Arc<crate::journal::Error>>> {
+            Box::pin(ready(Ok(())))
+        }
+    }
+
+    impl Past for Silent {
+        fn top<'a>(&'a self, room: &'a Room) -> BoxFuture<'a, Result<Option<Cursor>, BoxError>> {
+            if !room.as_str().starts_with("slow") {
+                return Box::pin(ready(Ok(None)));
+            }
+            self.asked.notify_one();
+            Box::pin(pending())
+        }
+
+        fn window<'a>(&'a self, _: &'a Room, _: usize) -> BoxFuture<'a, Result<Vec<Record>, BoxError>> {
+            Box::pin(ready(Ok(Vec::new())))
+        }
+
+        fn keys<'a>(&'a self, _: &'a Room, _: Millis) -> BoxFuture<'a, Result<Vec<KeyUse>, BoxError>> {
+            Box::pin(ready(Ok(Vec::new())))
+        }
+    }
+
+    #[tokio::test]
+    async fn while_many_rooms_are_compared_others_go_on_hearing_what_is_said() {
+        let silent = Arc::new(Silent::default());
+        let (timeline, _relay) = Memory::open(MemoryOptions::default(), silent.clone(), silent.clone());
+        let room = Room::new("lobby").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let first = Cursor::new(MemoryOptions::default().epoch, 1);
+        let (deliverer, outbox) = listening(&folder, timeline.clone(), &room, first).await;
+        for n in 0..50 {
+            deliverer.rooms.enter(&Room::new(format!("slow-{n}")).unwrap()).begin_at(first);
+        }
+        let (queue, relay) = mpsc::channel(8);
+        let delivering = tokio::spawn(deliverer.run(relay));
+        queue.send(Relay::Compare).await.unwrap();
+        silent.asked.notified().await;
+        let Appended::Placed(placed) = timeline.append(&entry(&room, 1)).await.unwrap() else { panic!("placed") };
+        queue.send(Relay::Event(placed.record)).await.unwrap();
+        timeout(5 * REPAIR_TIMEOUT, outbox.filled())
+            .await
+            .expect("one room after another would take ten times as long");
+        delivering.abort();
     }
 
     proptest! {
