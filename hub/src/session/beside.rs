@@ -11,20 +11,19 @@ use confab_protocol::{Body, Refusal};
 use std::sync::Arc;
 
 impl Session {
-    /// Carries a draft in, in its turn.
+    /// Carries a draft in, in its turn. The draft is boxed, as every session would hold room for it all its life.
     pub(super) async fn send(
         &mut self,
         number: u32,
         permit: Permit,
-        drafted: Drafted,
+        drafted: Box<Drafted>,
         reply: impl FnOnce(Result<Receipt, Refusal>) -> Reply + Send + 'static,
     ) {
         let turn: Turn = self.turns.next(permit.room());
-        let Drafted { draft, keyed } = drafted;
-        // Boxed, as every session would hold room for it while it waits.
-        let sending = Box::new(Sending { permit, draft, keyed });
         let end = self.begin(number).await;
-        self.env.services.publisher.publish_and_tell(*sending, turn, |answer| end(Ok(reply(answer))));
+        let Drafted { draft, keyed } = *drafted;
+        let sending = Sending { permit, draft, keyed };
+        self.env.services.publisher.publish_and_tell(sending, turn, |answer| end(Ok(reply(answer))));
     }
 
     /// Answers a draft that may not be sent. Somebody who is banned or muted by now still gets the receipt of a draft that stands.
@@ -32,7 +31,7 @@ impl Session {
         &mut self,
         number: u32,
         actor: &Arc<Actor>,
-        drafted: Drafted,
+        drafted: Box<Drafted>,
         refusal: Refusal,
         reply: impl FnOnce(Result<Receipt, Refusal>) -> Reply + Send + 'static,
     ) {
@@ -41,7 +40,7 @@ impl Session {
         }
         let publisher = self.env.services.publisher.clone();
         let actor = actor.clone();
-        let Drafted { draft, keyed } = drafted;
+        let Drafted { draft, keyed } = *drafted;
         self.beside(number, async move { Ok(reply(publisher.refuse(&actor, draft, keyed, refusal).await)) }).await;
     }
 

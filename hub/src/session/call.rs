@@ -36,7 +36,7 @@ impl Session {
             Ok(permit) => {
                 let room = permit.room().clone();
                 let draft = Draft { kind: Kind::Message, room, key: Key::fresh(), body, target: None, thread: None };
-                let drafted = Drafted { draft, keyed: false };
+                let drafted = Box::new(Drafted { draft, keyed: false });
                 self.send(number, permit, drafted, |sent| told(sent, |_| Reply::Empty(Done::Publish))).await;
             }
             Err(refusal) => self.answer(number, &Reply::Refused(refusal)),
@@ -50,7 +50,7 @@ impl Session {
         };
         match verb.how {
             How::Draft(read) => match read(verb.name, data.as_ref(), &self.env.limits) {
-                Ok(drafted) => self.say(number, actor, drafted, |sent| told(sent, receipt)).await,
+                Ok(drafted) => self.say(number, actor, Box::new(drafted), |sent| told(sent, receipt)).await,
                 Err(refusal) => self.answer(number, &Reply::Refused(refusal)),
             },
             How::Work(_) => match self.begun(verb, actor, data.as_ref()) {
@@ -68,7 +68,7 @@ impl Session {
         &mut self,
         number: u32,
         actor: &Arc<Actor>,
-        drafted: Drafted,
+        drafted: Box<Drafted>,
         reply: impl FnOnce(Result<crate::publish::Receipt, Refusal>) -> Reply + Send + 'static,
     ) {
         match self.may(&drafted.draft.room, actor, Act::of(drafted.draft.kind)) {

@@ -25,7 +25,7 @@ impl Session {
     ) {
         let tell = self.teller(number, event, key);
         match said.and_then(|said| send::parse(&said, &self.env.limits)) {
-            Ok(drafted) => self.say(number, actor, drafted, tell).await,
+            Ok(drafted) => self.say(number, actor, Box::new(drafted), tell).await,
             Err(refusal) => self.answer(number, &tell(Err(refusal))),
         }
     }
