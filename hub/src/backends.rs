@@ -10,7 +10,8 @@ use crate::kv::{self, Kv};
 use crate::private_file;
 use crate::redis::{Dialer, SentinelOptions};
 use crate::timeline::{
-    self, BoxError, Commit, Memory, MemoryOptions, Past, Redis, RedisOptions, Relay, Timeline, WaitsFor, WindowOf,
+    self, BoxError, Commit, Memory, MemoryOptions, Past, Redis, RedisOptions, Relay, Timeline, WINDOW_BYTES_MAX,
+    WaitsFor, WindowOf,
 };
 use confab_config::{Config, KafkaConfig, OnOutage, PostgresConfig, Profile, RedisConfig, Rooms as RoomRules};
 use confab_protocol::{Cursor, Millis, Record, Room};
@@ -259,7 +260,7 @@ impl Past for Stored {
 
     fn window<'a>(&'a self, room: &'a Room, count: usize) -> BoxFuture<'a, Result<Vec<Record>, BoxError>> {
         Box::pin(async move {
-            let query = Query { since: None, reverse: true, limit: count, bytes: usize::MAX, stored_before: 0 };
+            let query = Query { since: None, reverse: true, limit: count, bytes: WINDOW_BYTES_MAX, stored_before: 0 };
             let mut records = self.0.page(room, query).await?.records;
             records.reverse();
             Ok(records)

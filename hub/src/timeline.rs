@@ -21,6 +21,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The most bytes of events that a room's hot window holds, roughly; the newest event stays, however large it is.
+pub const WINDOW_BYTES_MAX: usize = 8 << 20;
+
 /// What went wrong with something that the timeline was given to work with (journal or store).
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

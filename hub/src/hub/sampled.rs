@@ -18,7 +18,7 @@ pub struct Metric {
 }
 
 /// All of them.
-pub static METRICS: [Metric; 21] = [
+pub static METRICS: [Metric; 22] = [
     of("sends_under_way", Gauge, "Sends and reads being worked on", |hub| hub.tasks.len() as f64),
     of("sends_unjournaled", Gauge, "Sends let in and not journaled yet", |hub| hub.publisher.outages.waiting() as f64),
     of("journal_healthy", Gauge, "1 while the journal takes records", |hub| f64::from(hub.journal.healthy())),
@@ -37,6 +37,9 @@ pub static METRICS: [Metric; 21] = [
     }),
     of("relay_stale_seconds", Gauge, "How long the relay has brought nothing, not even its heartbeat", |hub| {
         hub.timeline.counters().relay_stale().as_secs_f64()
+    }),
+    of("timeline_window_bytes", Gauge, "Bytes of the hot windows in memory, roughly (embedded)", |hub| {
+        count(&hub.timeline.counters().window_bytes)
     }),
     of("timeline_refuses_writes", Gauge, "1 while Redis answers and refuses to write", |hub| {
         f64::from(hub.timeline.counters().refuses_writes.load(Ordering::Relaxed))

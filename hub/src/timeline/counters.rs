@@ -30,6 +30,8 @@ pub struct Counters {
     pub unreadable_signals: AtomicU64,
     /// Signals of kinds that only other versions know.
     pub unknown_signals: AtomicU64,
+    /// How many bytes the hot windows at hand take, roughly (embedded).
+    pub window_bytes: AtomicU64,
     /// Whether Redis answers and refuses to write, as of this hub's last sign of life.
     pub refuses_writes: AtomicBool,
     /// When the relay was last heard, in milliseconds since the first look at a clock; 0: not yet, or embedded.

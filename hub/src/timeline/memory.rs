@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod empty;
+mod event_window;
 mod refusals;
 mod room_state;
 mod writer;
@@ -55,6 +56,8 @@ pub struct MemoryOptions {
     pub window_events: usize,
     /// The most rooms held; past it the least recently used are let go and brought back when they are touched.
     pub rooms_max: usize,
+    /// The most bytes of all windows, roughly; past it rooms are let go as well.
+    pub windows_bytes: usize,
     /// The most refusals held; past it the oldest are forgotten early, and counted.
     pub refusals_max: usize,
     /// The most events of one commit.
@@ -70,6 +73,7 @@ impl Default for MemoryOptions {
             dedupe_window: Duration::from_secs(600),
             window_events: 1000,
             rooms_max: 10_000,
+            windows_bytes: 256 << 20,
             refusals_max: 100_000,
             batch_max: 512,
             relay_queue: 4096,
@@ -269,7 +273,13 @@ impl Rooms {
         let cell = {
             let mut cells = self.cells.lock();
             if !cells.contains_key(room) && cells.len() >= self.options.rooms_max {
-                evict_idle(&mut cells);
+                let some = cells.len() / 16 + 1;
+                evict_idle(&mut cells, |evicted| evicted < some);
+            }
+            // A sixteenth less than the most, so that not every room after it looks at all others.
+            let bytes = || self.counters.window_bytes.load(Ordering::Relaxed) as usize;
+            if bytes() > self.options.windows_bytes {
+                evict_idle(&mut cells, |_| bytes() > self.options.windows_bytes / 16 * 15);
             }
             cells.entry(room.clone()).or_default().clone()
         };
@@ -282,7 +292,7 @@ impl Rooms {
         let failed = |error: BoxError| Error::Unavailable(format!("past of room `{room}`: {error}"));
         let window = self.options.dedupe_window;
         let Some(top) = self.past.top(room).await.map_err(failed)? else {
-            return Ok(Mutex::new(RoomState::new(Cursor::new(self.options.epoch, 0), window)));
+            return Ok(Mutex::new(RoomState::new(Cursor::new(self.options.epoch, 0), window, self.counters.clone())));
         };
         let (top, records) = if top.epoch.0 < self.options.epoch {
             (Cursor::new(self.options.epoch, 0), Vec::new())
@@ -291,7 +301,7 @@ impl Rooms {
         };
         let since = now_ms().saturating_sub(window.as_millis() as u64);
         let keys = self.past.keys(room, since).await.map_err(failed)?;
-        Ok(Mutex::new(RoomState::restored(top, window, records, keys)))
+        Ok(Mutex::new(RoomState::restored(top, window, records, keys, self.counters.clone())))
     }
 
     /// Forgets rooms whose state is in doubt: they are brought back from the past when they are next touched.
@@ -317,15 +327,18 @@ impl Rooms {
     }
 }
 
-/// Evicts the least recently used sixteenth of the rooms, but none that is in use.
-fn evict_idle(cells: &mut HashMap<Room, Arc<Cell>>) {
+/// Evicts the least recently used rooms for as long as more must go, but none that is in use.
+fn evict_idle(cells: &mut HashMap<Room, Arc<Cell>>, more: impl Fn(usize) -> bool) {
     let mut idle: Vec<(u64, Room)> = cells
         .iter()
         .filter(|(_, cell)| Arc::strong_count(cell) == 1)
         .map(|(room, cell)| (cell.touched.load(Ordering::Relaxed), room.clone()))
         .collect();
     idle.sort_unstable();
-    for (_, room) in idle.into_iter().take(cells.len() / 16 + 1) {
+    for (evicted, (_, room)) in idle.into_iter().enumerate() {
+        if !more(evicted) {
+            return;
+        }
         cells.remove(&room);
     }
 }

@@ -23,6 +23,7 @@ mod fence;
 mod generation;
 mod journal_access;
 mod keys;
+mod older;
 mod options;
 mod presence;
 mod primaries;

@@ -2,7 +2,7 @@
 
 use crate::ledger::Ledger;
 use crate::world::{World, act, entry, eventually, journaled, key, offsets, pending, redis_options, room, user};
-use confab_hub::timeline::{Appended, Entry, Known, MemoryOptions, Outcome, Range, Relay, Settled};
+use confab_hub::timeline::{Appended, Entry, Known, MemoryOptions, Outcome, Range, Relay, Settled, WINDOW_BYTES_MAX};
 use confab_protocol::{EventId, Kind, Refusal};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -41,6 +41,7 @@ contract!(
     a_refusal_is_remembered_and_does_not_replace_what_stands,
     a_refusal_about_the_moment_is_not_remembered,
     the_window_keeps_as_many_events_as_it_should,
+    the_window_holds_no_more_bytes_than_it_may,
     an_idle_window_goes_and_the_offsets_stay,
     a_window_is_read_from_both_ends,
     a_read_ends_where_its_bytes_are_spent,
@@ -160,6 +161,27 @@ async fn the_window_keeps_as_many_events_as_it_should(world: World) {
     narrower.window_events = 3;
     world.publish(&narrower).await;
     assert_eq!(offsets(&world.read("team", None, false, 100).await), [14, 15, 16]);
+}
+
+async fn the_window_holds_no_more_bytes_than_it_may(world: World) {
+    let say = async |n: u64, text: &str| {
+        let mut said = Entry { window_events: 100, ..entry("team", &n.to_string(), text) };
+        said.event.digest = "short".into();
+        world.publish(&said).await;
+    };
+    let large = "x".repeat(1 << 20);
+    for n in 1..=20 {
+        say(n, &large).await;
+    }
+    let fit = (WINDOW_BYTES_MAX / (1 << 20) - 1) as u64; // and names beside each text
+    let window = world.read("team", None, false, 100).await;
+    assert_eq!((window.top.offset, offsets(&window)), (20, (21 - fit..=20).collect()));
+    for n in 21..=130 {
+        say(n, "small").await;
+    }
+    assert_eq!(offsets(&world.read("team", None, false, 200).await), (31..=130).collect::<Vec<_>>());
+    say(131, &"x".repeat(9 << 20)).await;
+    assert_eq!(offsets(&world.read("team", None, false, 200).await), [131], "the newest is there, however large it is");
 }
 
 async fn an_idle_window_goes_and_the_offsets_stay(world: World) {

@@ -6,6 +6,7 @@ use confab_hub::journal;
 use confab_hub::timeline::{Appended, Error, MemoryOptions, Outcome};
 use confab_protocol::{Kind, Refusal};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::task::JoinSet;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,4 +145,17 @@ async fn rooms_that_were_let_go_come_back_as_they_were() {
     assert_eq!(journaled(&world.known(&entry("room 0", "round 1", "hi")).await).1.offset, 1);
     let refused = world.known(&entry("room 0", "refused", "hi")).await;
     assert_eq!(refused.outcome, Outcome::Refused(refusal), "a refusal outlives its room's eviction");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rooms_are_let_go_when_all_windows_together_take_too_much_and_brought_back_when_they_are_read() {
+    let options = MemoryOptions { windows_bytes: 100_000, ..MemoryOptions::default() };
+    let world = World::memory_with(options, Arc::default()).await;
+    let text = "x".repeat(10_000);
+    for n in 1..=50 {
+        world.publish(&entry(&format!("room {n}"), "1", &text)).await;
+        let held = world.timeline.counters().window_bytes.load(Ordering::Relaxed);
+        assert!(held <= 100_000 + 2 * 11_000, "{held} bytes after room {n}");
+    }
+    assert_eq!(offsets(&world.read("room 1", None, false, 10).await), [1], "what was let go is brought back");
 }

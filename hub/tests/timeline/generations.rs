@@ -7,7 +7,7 @@ use crate::world::{
     World, entry, eventually, hub_id, journaled, key, now_ms, options_for, pending, redis_options, room, user,
 };
 use confab_hub::timeline::{Appended, Entry, Error, RedisOptions, Relay, Settled};
-use confab_protocol::Key;
+use confab_protocol::{Cursor, Key};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -346,4 +346,31 @@ async fn a_server_that_forgot_the_scripts_keeps_its_generation() {
     let after = world.publish(&entry("team", "2", "hi")).await;
     assert_eq!((after.cursor.epoch, after.cursor.offset), (before.cursor.epoch, 2));
     assert!(world.timeline.counters().stale_appends.load(Ordering::Relaxed) > 0, "the script was not known");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn positions_of_older_generations_go_when_a_new_one_is_complete() {
+    let options = redis_options();
+    let world = World::redis_with(options.clone(), Arc::default()).await;
+    for n in 0..30 {
+        world.publish(&entry(&format!("idle {n}"), "1", "hi")).await;
+    }
+    lose_the_generation(&options).await;
+    let next = eventually("the next generation takes events", async || {
+        match world.timeline.append(&entry("idle 7", "2", "hi")).await {
+            Ok(Appended::Placed(placed)) => Some(placed.record.cursor),
+            _ => None,
+        }
+    })
+    .await;
+    let mut redis = connection(&options.url).await;
+    eventually("only the room in which somebody spoke has a position", async || {
+        let mut ask = redis::cmd("KEYS");
+        ask.arg(format!("{}{{b*}}:room:*", options.prefix));
+        let names: Vec<String> = ask.query_async(&mut redis).await.unwrap();
+        (names.len() == 1 && names[0].ends_with(":room:idle 7")).then_some(())
+    })
+    .await;
+    assert_eq!(world.read("idle 7", None, false, 10).await.top, next);
+    assert_eq!(world.publish(&entry("idle 8", "2", "hi")).await.cursor, Cursor { offset: 1, ..next });
 }

@@ -1,6 +1,7 @@
 //! One room's timeline in memory: position, hot window, deleted ids and keys.
 
-use super::super::{Known, Outcome, Range, Window, blanked, deletes, edits, weigh};
+use super::super::{Counters, Known, Outcome, Range, Window, blanked, deletes, edits, weigh};
+use super::event_window::EventWindow;
 use crate::clock::now_ms;
 use confab_protocol::{Cursor, EventId, Key, Millis, Record, UserId};
 use confab_store::KeyUse;
@@ -20,7 +21,7 @@ pub(super) struct Hot {
 /// The state of a room. It only ever holds what is committed.
 pub(super) struct RoomState {
     top: Cursor,
-    window: VecDeque<Arc<Record>>,
+    window: EventWindow,
     /// How long the window stays when nothing happens; known from the last append.
     window_age: Option<Duration>,
     touched: Instant,
@@ -30,10 +31,10 @@ pub(super) struct RoomState {
 
 impl RoomState {
     /// A room in which nothing has happened.
-    pub(super) fn new(top: Cursor, dedupe_window: Duration) -> Self {
+    pub(super) fn new(top: Cursor, dedupe_window: Duration, counters: Arc<Counters>) -> Self {
         Self {
             top,
-            window: VecDeque::new(),
+            window: EventWindow::new(counters),
             window_age: None,
             touched: Instant::now(),
             deleted: Deleted::default(),
@@ -42,8 +43,14 @@ impl RoomState {
     }
 
     /// A room as the past knows it. A window that does not reach the top without a hole is cut where it has one.
-    pub(super) fn restored(top: Cursor, dedupe_window: Duration, records: Vec<Record>, keys: Vec<KeyUse>) -> Self {
-        let mut state = Self::new(top, dedupe_window);
+    pub(super) fn restored(
+        top: Cursor,
+        dedupe_window: Duration,
+        records: Vec<Record>,
+        keys: Vec<KeyUse>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let mut state = Self::new(top, dedupe_window, counters);
         for record in records {
             if let Some(target) = deletes(&record.event) {
                 state.deleted.add(target, usize::MAX);
@@ -52,7 +59,7 @@ impl RoomState {
                 state.window.clear();
             }
             if record.cursor.epoch == top.epoch {
-                state.window.push_back(Arc::new(record));
+                state.window.push(Arc::new(record), usize::MAX);
             }
         }
         if state.window.back().is_some_and(|last| last.cursor != top) {
@@ -86,9 +93,7 @@ impl RoomState {
         let known =
             Known { digest: event.digest.clone(), outcome: Outcome::Journaled { id: event.id, cursor: record.cursor } };
         self.keys.add(event.sender.user.clone(), event.key.clone(), known, now_ms());
-        self.window.push_back(record);
-        let excess = self.window.len().saturating_sub(hot.events);
-        self.window.drain(..excess);
+        self.window.push(record, hot.events);
     }
 
     pub(super) fn read(&mut self, range: Range) -> Window {
@@ -135,7 +140,7 @@ impl RoomState {
     /// Lets an idle room's window go when its time is over.
     fn expire(&mut self) {
         if self.window_age.is_some_and(|age| self.touched.elapsed() > age) {
-            self.window = VecDeque::new();
+            self.window.clear();
             self.deleted = Deleted::default();
         }
     }

@@ -11,6 +11,7 @@
 --       10 what a delete deletes, or ''                         11 what an edit edits, or ''
 --       12 a short name of the room
 --       13 '1': an earlier generation gave this event a place, and so looked its key up
+--       14 how many bytes of records the window keeps
 -- Returns {'placed', epoch, offset, pending entry}
 --         {'known', state, digest, id, epoch, offset, refusal}  the key is taken: nothing was done
 --         {'first', id}       a lost generation knew this draft by that id: come again with it
@@ -38,7 +39,8 @@ if lost and known[3] ~= ARGV[2] then
 end
 
 local offset
-if redis.call('HGET', KEYS[2], 'epoch') == generation then
+local meta = redis.call('HMGET', KEYS[2], 'epoch', 'large', 'bytes')
+if meta[1] == generation then
   offset = string.format('%d', redis.call('HINCRBY', KEYS[2], 'offset', 1))
 else
   if redis.call('HSETNX', KEYS[1], 'begun:' .. ARGV[12], 1) == 0 then
@@ -46,14 +48,44 @@ else
     redis.call('HDEL', KEYS[1], 'generation')
     return {'stale'}
   end
-  redis.call('DEL', KEYS[3], KEYS[4], KEYS[5])
+  meta = {}
+  redis.call('DEL', KEYS[2], KEYS[3], KEYS[4], KEYS[5])
   redis.call('HSET', KEYS[2], 'epoch', generation, 'offset', 1)
   offset = '1'
 end
 
 local keep, age = tonumber(ARGV[7]), tonumber(ARGV[8])
 local longer = string.format('%d', age + age / 4)
-redis.call('XADD', KEYS[3], 'MAXLEN', '=', keep, offset .. '-0', 'record', ARGV[6], 'id', ARGV[2], 'edits', ARGV[11])
+-- A window is bounded in bytes as well. They are counted only while it may hold an event that is larger than its share.
+local size, most = #ARGV[6], tonumber(ARGV[14])
+local large, bytes = tonumber(meta[2]), tonumber(meta[3])
+if size * keep > most then
+  large = tonumber(offset)
+  redis.call('HSET', KEYS[2], 'large', offset)
+end
+if large and tonumber(offset) - large < keep then
+  redis.call('XADD', KEYS[3], offset .. '-0', 'record', ARGV[6], 'id', ARGV[2], 'edits', ARGV[11])
+  local length = redis.call('XLEN', KEYS[3])
+  if bytes and length > 1 then
+    bytes = bytes + size
+  else
+    bytes = 0
+    for _, held in ipairs(redis.call('XRANGE', KEYS[3], '-', '+')) do
+      bytes = bytes + #held[2][2]
+    end
+  end
+  while length > keep or (length > 1 and bytes > most) do
+    bytes = bytes - #redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', 1)[1][2][2]
+    length = length - 1
+    redis.call('XTRIM', KEYS[3], 'MAXLEN', '=', length)
+  end
+  redis.call('HSET', KEYS[2], 'bytes', bytes)
+else
+  redis.call('XADD', KEYS[3], 'MAXLEN', '=', keep, offset .. '-0', 'record', ARGV[6], 'id', ARGV[2], 'edits', ARGV[11])
+  if bytes then
+    redis.call('HDEL', KEYS[2], 'large', 'bytes')
+  end
+end
 redis.call('ZADD', KEYS[4], offset, ARGV[2])
 if tonumber(offset) % 16 == 0 then -- whoever looks an id up looks into the window as well: now and then will do
   redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', string.format('%d', tonumber(offset) - keep))

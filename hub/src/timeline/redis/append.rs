@@ -1,6 +1,8 @@
 //! Appending and settling: what the way in does with an event, and the sweep with what others left.
 
-use super::super::{Appended, Counters, Entry, Error, Known, Outcome, Pending, Placed, Settled, deletes, edits};
+use super::super::{
+    Appended, Counters, Entry, Error, Known, Outcome, Pending, Placed, Settled, WINDOW_BYTES_MAX, deletes, edits,
+};
 use super::answer::{Answer, damaged};
 use super::client::{Client, ScriptCall, ScriptReply};
 use super::keys::born;
@@ -60,6 +62,7 @@ impl Client {
             target(edits(event)),
             names.short(room).into_bytes(),
             number(again.into()),
+            number(WINDOW_BYTES_MAX as u64),
         ];
         (keys, args)
     }

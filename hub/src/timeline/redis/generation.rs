@@ -226,7 +226,11 @@ impl Client {
             return Ok(true);
         }
         let opened_at = opened_at.ok_or_else(|| damaged("a generation without a time"))?;
-        Ok(self.while_leading(&fence.primaries, self.refill(fence, opened_at)).await?.is_some())
+        let refilled = self.while_leading(&fence.primaries, self.refill(fence, opened_at)).await?.is_some();
+        if refilled {
+            self.forget_older(fence).await;
+        }
+        Ok(refilled)
     }
 
     /// Gives the generation the keys that the journal's tail knows, and opens it for all keys.

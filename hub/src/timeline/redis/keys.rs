@@ -68,6 +68,24 @@ impl Keys {
         self.of_room("room", room)
     }
 
+    /// The pattern of all rooms' positions.
+    pub(super) fn every_meta(&self) -> String {
+        let mut prefix = String::new();
+        for c in self.prefix.chars() {
+            if "*?[]\\^".contains(c) {
+                prefix.push('\\');
+            }
+            prefix.push(c);
+        }
+        format!("{prefix}{{b*}}:room:*")
+    }
+
+    /// The bucket that a name says it belongs to, if it is one of ours.
+    pub(super) fn bucket_of(&self, name: &str) -> Option<u16> {
+        let rest = name.strip_prefix(&*self.prefix)?.strip_prefix("{b")?;
+        rest.split_once('}')?.0.parse().ok().filter(|bucket| *bucket < self.buckets)
+    }
+
     /// A room's hot window.
     pub(super) fn window(&self, room: &Room) -> String {
         self.of_room("window", room)

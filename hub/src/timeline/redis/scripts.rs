@@ -17,9 +17,10 @@ pub(super) enum Script {
     Open,
     Refill,
     Lease,
+    Forget,
 }
 
-const SOURCES: [(Script, &str); 11] = [
+const SOURCES: [(Script, &str); 12] = [
     (Script::Append, include_str!("append.lua")),
     (Script::Settle, include_str!("settle.lua")),
     (Script::Remember, include_str!("remember.lua")),
@@ -31,6 +32,7 @@ const SOURCES: [(Script, &str); 11] = [
     (Script::Open, include_str!("open.lua")),
     (Script::Refill, include_str!("refill.lua")),
     (Script::Lease, include_str!("lease.lua")),
+    (Script::Forget, include_str!("forget.lua")),
 ];
 
 /// The hashes of the scripts as they were loaded into one server.
