@@ -80,9 +80,14 @@ impl Store {
                     tracing::error!(%room, cursor = %at, "two events claim one place: only the first is served");
                     continue;
                 }
-                match row.record()? {
-                    Some(record) => page.records.push(record),
-                    None => page.unreadable.push(at),
+                match row.record() {
+                    Ok(Some(record)) => page.records.push(record),
+                    Ok(None) => page.unreadable.push(at),
+                    // Asking again would find it as it is: its place is told, and the room's past goes on.
+                    Err(error) => {
+                        tracing::error!(%room, cursor = %at, %error, "an event's row is malformed: only its place is served");
+                        page.unreadable.push(at);
+                    }
                 }
             }
             Ok(page)

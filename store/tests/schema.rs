@@ -2,6 +2,7 @@
 
 mod support;
 
+use confab_protocol::Cursor;
 use confab_store::{Error, PostgresOptions, Store};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
@@ -106,6 +107,23 @@ async fn a_commit_that_fails_in_the_end_leaves_a_doubt_and_an_error_before_it_do
     assert!(matches!(refused, Error::Query { .. }), "{refused:?}");
     spoil("drop trigger spoil").await;
     assert_eq!(support::apply(&store, &among).await.events, 2, "and it goes on");
+}
+
+#[tokio::test]
+async fn a_row_that_is_malformed_is_told_as_a_place_and_its_neighbours_are_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = Store::sqlite(&path).await.unwrap();
+    store.migrate().await.unwrap();
+    support::apply(&store, &[1, 2, 3].map(|n| support::message(u128::from(n), (1, n)))).await;
+    let mut connection = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&path)).await.unwrap();
+    sqlx::raw_sql("update events set trail = '{' where seq = 2").execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    for page in [support::forwards(&store, None, 10).await, support::backwards(&store, None, 10).await] {
+        let mut served = support::places(&page);
+        served.sort_unstable();
+        assert_eq!((served, page.unreadable), (vec![(1, 1), (1, 3)], vec![Cursor::new(1, 2)]));
+    }
 }
 
 #[tokio::test]
