@@ -374,3 +374,27 @@ async fn positions_of_older_generations_go_when_a_new_one_is_complete() {
     assert_eq!(world.read("idle 7", None, false, 10).await.top, next);
     assert_eq!(world.publish(&entry("idle 8", "2", "hi")).await.cursor, Cursor { offset: 1, ..next });
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_of_an_event_that_was_journaled_long_after_it_was_stamped_is_given_back() {
+    let options = redis_options();
+    let world = World::redis_with(options.clone(), Arc::default()).await;
+    let mut approved = entry("team", "approved:1", "held for an hour");
+    approved.event.at = now_ms() - 3_600_000;
+    let placed = world.place(&approved).await;
+    world.ledger.late.lock().unwrap().push((*placed.record).clone());
+    assert_eq!(world.timeline.settle(placed.pending.as_ref().unwrap()).await.unwrap(), Settled::Done);
+    let mut redis = connection(&options.url).await;
+    let names: Vec<String> =
+        redis::cmd("KEYS").arg(format!("{}{{b*}}:*", options.prefix)).query_async(&mut redis).await.unwrap();
+    redis::cmd("DEL").arg(names).exec_async(&mut redis).await.unwrap();
+    lose_the_generation(&options).await;
+    let known =
+        eventually("the next generation knows the key", async || match world.timeline.append(&approved).await {
+            Ok(Appended::Known(known)) => Some(known),
+            Ok(Appended::Placed(twice)) => panic!("published a second time: {twice:?}"),
+            Err(_) => None,
+        })
+        .await;
+    assert_eq!(journaled(&known), (placed.record.event.id, placed.record.cursor));
+}

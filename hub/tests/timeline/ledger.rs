@@ -20,6 +20,8 @@ pub struct Ledger {
     pub commits: Semaphore,
     /// How many records the commits had, each.
     batches: Mutex<Vec<usize>>,
+    /// Records that the tail has though they were stamped before its time: they were journaled late.
+    pub late: Mutex<Vec<Record>>,
     /// Texts of records that could not be read.
     pub texts: Mutex<Vec<(Room, EventId, String)>>,
     /// Whether the tail can be read.
@@ -34,6 +36,7 @@ impl Default for Ledger {
             refuses: Mutex::default(),
             commits: Semaphore::new(Semaphore::MAX_PERMITS),
             batches: Mutex::default(),
+            late: Mutex::default(),
             texts: Mutex::default(),
             tail_is_away: AtomicBool::default(),
         }
@@ -138,6 +141,7 @@ impl JournalAccess for Ledger {
         }
         let mut records = self.records();
         records.retain(|record| record.event.at >= since);
+        records.extend(self.late.lock().unwrap().iter().cloned());
         futures_util::stream::iter(records).map(|record| Ok((record.event.room.clone(), used(&record)))).boxed()
     }
 

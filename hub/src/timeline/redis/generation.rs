@@ -273,10 +273,9 @@ impl Client {
     async fn give_back(&self, fence: &Fence, used: Vec<(Room, KeyUse)>, now: u64, window: u64) -> Result<(), Error> {
         let mut calls: BTreeMap<u16, (Vec<String>, Vec<Vec<u8>>)> = BTreeMap::new();
         for (room, used) in used {
-            let left = (used.at + window).saturating_sub(now);
-            if left == 0 {
-                continue;
-            }
+            // One that was journaled long after its event was stamped, such as an approved one, is remembered as if it were new: when
+            // exactly is not told, and to know a key for longer does no harm.
+            let left = Some((used.at + window).saturating_sub(now)).filter(|left| *left > 0).unwrap_or(window);
             let bucket = self.keys.bucket(&room);
             let start = || (vec![self.keys.generation(bucket)], vec![fence.generation.to_string().into_bytes()]);
             let (keys, args) = calls.entry(bucket).or_insert_with(start);
