@@ -12,9 +12,10 @@ use xtask::services::{Kafka, Life, Postgres, Process, Redis, kafka, postgres, re
 pub const SERVER: &str = "0";
 /// What all tokens are signed with.
 pub const SECRET: &str = "a secret of the bench, known to all";
-/// The limits of users, out of the way: here one user stands for a crowd.
+/// The limits of users and of addresses, out of the way: here one user stands for a crowd, and one address for all of them.
 pub const UNLIMITED: &str = "[limits]\nuser_sessions = 1000000\nuser_commands_per_second = 10000000\n\
-    user_commands_burst = 10000000\nuser_new_rooms_per_minute = 10000000\nuser_new_rooms_burst = 10000000\n";
+    user_commands_burst = 10000000\nuser_new_rooms_per_minute = 10000000\nuser_new_rooms_burst = 10000000\n\
+    connections_per_address = 1000000\nhandshakes_per_address = 1000000\n";
 /// How long a server may take to serve.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
