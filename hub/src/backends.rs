@@ -3,7 +3,7 @@
 mod data_folder;
 mod journaled;
 
-pub use data_folder::DataFolder;
+pub use data_folder::{DataFolder, Restored};
 
 use crate::journal::{self, Journal, Kafka, Sqlite};
 use crate::kv::{self, Kv};
@@ -40,6 +40,12 @@ pub enum Error {
     /// Another process uses the folder for the embedded hub's files.
     #[error("the folder {path} (`data`) is used by another hub: end that one, or give each a folder of its own")]
     InUse {
+        /// Where.
+        path: std::path::PathBuf,
+    },
+    /// A database is there already.
+    #[error("the folder {path} (`data`) has a database: `--force` moves it aside and keeps it")]
+    Occupied {
         /// Where.
         path: std::path::PathBuf,
     },

@@ -2,6 +2,7 @@
 
 pub mod admin_token;
 pub mod audit;
+pub mod backup;
 pub mod chain;
 pub mod config_commands;
 pub mod descriptors;
@@ -100,6 +101,11 @@ pub enum Command {
     Token(TokenCommand),
     /// Create or update tables, topics and whatever else the services need. Safe to repeat.
     Migrate(Migrate),
+    /// Copy the embedded hub's database into a file, also while the hub runs. (A cluster's is PostgreSQL, with tools of its own.)
+    Backup(Backup),
+    /// Put such a copy into the data folder of an embedded hub that is not running. A new generation begins: clients that come
+    /// back are told that they may have missed something, and no place is given twice.
+    Restore(Restore),
     /// Moderate: see what plugins have set aside, let it through or refuse it.
     #[command(subcommand)]
     Held(HeldCommand),
@@ -283,6 +289,32 @@ pub struct Migrate {
     /// Apply nothing; say which migrations of the tables are due, and fail if there are any.
     #[arg(long)]
     pub check: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Copy the embedded hub's database.
+#[derive(Args, Clone, Debug)]
+pub struct Backup {
+    /// The file to write. It gets its name when the copy is whole and was checked.
+    pub file: PathBuf,
+    /// Replace a file that is there.
+    #[arg(long)]
+    pub force: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Put a copy in the place of the database.
+#[derive(Args, Clone, Debug)]
+pub struct Restore {
+    /// The file that `confab backup` wrote.
+    pub file: PathBuf,
+    /// Move a database that is there aside. It is kept.
+    #[arg(long)]
+    pub force: bool,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,

@@ -23,6 +23,8 @@ fn main() -> ExitCode {
         Command::Plugin(command) => cli::plugin::run(&settings, command, screen),
         Command::Token(command) => cli::token::run(&settings, command, screen),
         Command::Migrate(migrate) => cli::migrate::run(&settings, migrate, screen),
+        Command::Backup(backup) => cli::backup::backup(&settings, backup, screen),
+        Command::Restore(restore) => cli::backup::restore(&settings, restore, screen),
         Command::Held(command) => cli::moderate::held(&settings, command, screen),
         Command::Flag(command) => cli::moderate::flag(&settings, command, screen),
         Command::Mute(command) => cli::moderate::mute(&settings, command, screen),

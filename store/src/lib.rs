@@ -12,6 +12,7 @@ mod apply;
 mod audit;
 mod changes;
 mod columns;
+mod copy;
 mod error;
 mod flags;
 mod fold;
@@ -29,6 +30,7 @@ mod store;
 
 pub use apply::Applied;
 pub use audit::{Act, WhichActs};
+pub use copy::Contents;
 pub use error::Error;
 pub use flags::{Closed, Flag};
 pub use held::Decided;

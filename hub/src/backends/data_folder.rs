@@ -5,6 +5,10 @@
 //! tells: the file itself (its inode and when it was made), a random mark that each process writes into the database and
 //! beside it, and, after a process that was killed, SQLite's log, which must still be there.
 
+mod restore;
+
+pub use restore::Restored;
+
 use super::{Error, database};
 use crate::private_file;
 use confab_store::Store;
@@ -64,7 +68,10 @@ impl DataFolder {
     /// # Errors
     /// [`Error::InUse`] while another process uses it; [`Error::Data`], [`Error::Store`].
     pub async fn open(data: &Path) -> Result<(Self, Store), Error> {
-        let lock = lock(data)?;
+        Self::open_locked(data, lock(data)?).await
+    }
+
+    async fn open_locked(data: &Path, lock: File) -> Result<(Self, Store), Error> {
         let failed = |source| Error::Data { path: data.to_owned(), source };
         let found = Found::look(data).map_err(failed)?;
         let store = Store::sqlite(&database(data)?).await?;

@@ -57,7 +57,7 @@ fn exit_of(error: &serve::Error) -> Exit {
             | Backend::InUse { .. }
             | Backend::Timeline(timeline::Error::Refused(_))
             | Backend::Journal(journal::Error::Settings(_)) => Exit::Configuration,
-            Backend::Data { .. } => Exit::Failed,
+            Backend::Data { .. } | Backend::Occupied { .. } => Exit::Failed,
             Backend::Store(_) | Backend::Timeline(_) | Backend::Journal(_) => Exit::Unreachable,
         },
     }

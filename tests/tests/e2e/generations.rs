@@ -21,9 +21,7 @@ async fn said(client: &Client, room: &str) -> Result<Vec<(String, String)>> {
     let page = page.ok().context("a page")?;
     let events = page["events"].as_array().context("events")?;
     let text = |event: &Value, field: &str| event[field].as_str().unwrap_or_default().to_owned();
-    let mut said: Vec<_> = events.iter().map(|event| (text(event, "epoch"), text(event, "key"))).collect();
-    said.reverse();
-    Ok(said)
+    Ok(events.iter().map(|event| (text(event, "epoch"), text(event, "key"))).collect())
 }
 
 #[tokio::test(flavor = "multi_thread")]

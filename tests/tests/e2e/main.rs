@@ -5,6 +5,7 @@ mod admin;
 mod audit;
 mod author;
 mod away;
+mod backup;
 mod bans;
 mod bodies;
 mod cluster;
