@@ -5,6 +5,7 @@ mod cases {
     pub mod auditing;
     pub mod folding;
     pub mod hub;
+    pub mod members;
     pub mod moderation;
     pub mod paging;
     pub mod taking;
@@ -97,6 +98,16 @@ contract! {
         the_newest_epoch_and_the_mark_are_known,
         the_highest_place_is_known_past_holes,
         migrating_again_changes_nothing;
+    members:
+        a_room_is_made_once_and_its_first_member_owns_it,
+        a_member_added_again_keeps_their_role_and_changes_nothing,
+        nobody_is_added_to_a_room_that_is_not_there,
+        a_full_room_takes_somebody_when_somebody_left,
+        of_many_who_are_added_at_once_no_more_than_fit_are,
+        the_last_owner_neither_leaves_nor_becomes_less,
+        of_two_last_owners_who_leave_at_once_one_remains,
+        a_removal_is_news_and_gives_no_right,
+        members_and_rooms_are_listed_page_by_page;
     moderation:
         a_mute_is_read_by_its_version_and_ends_by_itself,
         a_plugin_lengthens_a_mute_and_only_a_moderator_shortens_it,

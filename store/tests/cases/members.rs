@@ -1,0 +1,179 @@
+//! Rooms that people made, and who belongs to them.
+
+use crate::support::{room, user};
+use confab_protocol::Room;
+use confab_store::{Created, Member, MemberChange, Membership, NewRoom, Outcome, Role, Store, VERSION_COUNTERS};
+
+const PLENTY: u64 = 1000;
+
+async fn created(store: &Store, room: &Room, owner: Option<&str>) -> Created {
+    let new = NewRoom { room: room.clone(), owner: owner.map(user), by: "ada".into(), at: 1 };
+    store.create_room(&new).await.unwrap()
+}
+
+async fn changed(store: &Store, whom: &str, change: Membership) -> Outcome {
+    changed_in(store, &room(), whom, change).await
+}
+
+async fn changed_in(store: &Store, room: &Room, whom: &str, change: Membership) -> Outcome {
+    let asked = MemberChange { room: room.clone(), user: user(whom), change, by: "ada".into(), at: 2 };
+    store.change_member(&asked).await.unwrap()
+}
+
+fn add(role: Role) -> Membership {
+    Membership::Add { role, max_members: PLENTY }
+}
+
+fn done(outcome: Outcome) -> u64 {
+    match outcome {
+        Outcome::Changed(version) => version,
+        other => panic!("it was not done: {other:?}"),
+    }
+}
+
+async fn roles(store: &Store) -> Vec<(String, Role)> {
+    let members = store.members(&room(), None, 100).await.unwrap();
+    members.into_iter().map(|member| (member.user.as_str().to_owned(), member.role.expect("a role"))).collect()
+}
+
+fn pairs(expected: &[(&str, Role)]) -> Vec<(String, Role)> {
+    expected.iter().map(|(user, role)| ((*user).to_owned(), *role)).collect()
+}
+
+/// All that changed in the rooms of all counters.
+async fn all_changes(store: &Store) -> Vec<Member> {
+    let mut all = Vec::new();
+    for counter in 0..VERSION_COUNTERS {
+        all.extend(store.member_changes(counter, 0, 1000).await.unwrap());
+    }
+    all
+}
+
+pub async fn a_room_is_made_once_and_its_first_member_owns_it(store: Store) {
+    assert!(matches!(created(&store, &room(), Some("ada")).await, Created::New(1)));
+    assert_eq!(created(&store, &room(), Some("eve")).await, Created::Exists);
+    assert_eq!(roles(&store).await, pairs(&[("ada", Role::Owner)]));
+}
+
+pub async fn a_member_added_again_keeps_their_role_and_changes_nothing(store: Store) {
+    created(&store, &room(), Some("ada")).await;
+    done(changed(&store, "bob", add(Role::Moderator)).await);
+    let before = store.member_versions().await.unwrap();
+    assert_eq!(changed(&store, "bob", add(Role::Member)).await, Outcome::Unchanged);
+    assert_eq!(changed(&store, "cem", Membership::Remove).await, Outcome::Unchanged);
+    assert_eq!(changed(&store, "cem", Membership::Role(Role::Member)).await, Outcome::NoMember);
+    assert_eq!(store.member_versions().await.unwrap(), before, "what changes nothing takes no version");
+    assert_eq!(roles(&store).await, pairs(&[("ada", Role::Owner), ("bob", Role::Moderator)]));
+    done(changed(&store, "bob", Membership::Role(Role::Member)).await);
+    assert_eq!(store.role(&room(), &user("bob")).await.unwrap(), Some(Role::Member));
+}
+
+pub async fn nobody_is_added_to_a_room_that_is_not_there(store: Store) {
+    for change in [add(Role::Owner), Membership::Remove, Membership::Role(Role::Owner)] {
+        assert_eq!(changed(&store, "ada", change).await, Outcome::NoRoom);
+    }
+    assert_eq!(store.role(&room(), &user("ada")).await.unwrap(), None);
+    assert_eq!(all_changes(&store).await, []);
+}
+
+pub async fn a_full_room_takes_somebody_when_somebody_left(store: Store) {
+    created(&store, &room(), Some("ada")).await;
+    let two = Membership::Add { role: Role::Member, max_members: 2 };
+    done(changed(&store, "bob", two).await);
+    assert_eq!(changed(&store, "cem", two).await, Outcome::Full);
+    done(changed(&store, "bob", Membership::Remove).await);
+    done(changed(&store, "cem", two).await);
+    assert_eq!(roles(&store).await, pairs(&[("ada", Role::Owner), ("cem", Role::Member)]));
+}
+
+pub async fn of_many_who_are_added_at_once_no_more_than_fit_are(store: Store) {
+    created(&store, &room(), Some("ada")).await;
+    let adding = (0..12).map(|n| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let change = Membership::Add { role: Role::Member, max_members: 5 };
+            changed(&store, &format!("u{n}"), change).await
+        })
+    });
+    let mut full = 0;
+    for adding in adding.collect::<Vec<_>>() {
+        full += usize::from(adding.await.unwrap() == Outcome::Full);
+    }
+    assert_eq!((roles(&store).await.len(), full), (5, 8));
+}
+
+pub async fn the_last_owner_neither_leaves_nor_becomes_less(store: Store) {
+    created(&store, &room(), Some("ada")).await;
+    assert_eq!(changed(&store, "ada", Membership::Remove).await, Outcome::LastOwner);
+    assert_eq!(changed(&store, "ada", Membership::Role(Role::Member)).await, Outcome::LastOwner);
+    done(changed(&store, "bob", add(Role::Owner)).await);
+    done(changed(&store, "ada", Membership::Remove).await);
+    assert_eq!(roles(&store).await, pairs(&[("bob", Role::Owner)]));
+    let other = Room::new("made:by-the-api").unwrap();
+    created(&store, &other, None).await;
+    done(changed_in(&store, &other, "ada", add(Role::Owner)).await);
+    done(changed_in(&store, &other, "ada", Membership::Remove).await);
+}
+
+pub async fn of_two_last_owners_who_leave_at_once_one_remains(store: Store) {
+    for n in 0..20 {
+        let room = Room::new(format!("owned:{n}")).unwrap();
+        created(&store, &room, Some("ada")).await;
+        done(changed_in(&store, &room, "bob", add(Role::Owner)).await);
+        let leaving = ["ada", "bob"].map(|whom| {
+            let (store, room) = (store.clone(), room.clone());
+            tokio::spawn(async move { changed_in(&store, &room, whom, Membership::Remove).await })
+        });
+        let mut outcomes = Vec::new();
+        for leaving in leaving {
+            outcomes.push(leaving.await.unwrap());
+        }
+        let refused = outcomes.iter().filter(|outcome| **outcome == Outcome::LastOwner).count();
+        assert_eq!(refused, 1, "{outcomes:?}");
+        assert_eq!(store.members(&room, None, 10).await.unwrap().len(), 1);
+    }
+}
+
+pub async fn a_removal_is_news_and_gives_no_right(store: Store) {
+    created(&store, &room(), Some("ada")).await;
+    let added = done(changed(&store, "bob", add(Role::Member)).await);
+    let removed = done(changed(&store, "bob", Membership::Remove).await);
+    assert!(removed > added);
+    assert_eq!(store.role(&room(), &user("bob")).await.unwrap(), None);
+    assert_eq!(store.rooms_of(&user("bob"), None, 10).await.unwrap(), []);
+    let gone = Member { room: room(), user: user("bob"), role: None, version: removed };
+    assert!(all_changes(&store).await.contains(&gone));
+    let versions = store.member_versions().await.unwrap();
+    assert_eq!(versions.len(), usize::from(VERSION_COUNTERS));
+    assert_eq!(versions.iter().sum::<u64>(), removed, "only the room's counter has moved");
+    let again = done(changed(&store, "bob", add(Role::Member)).await);
+    let back = Member { room: room(), user: user("bob"), role: Some(Role::Member), version: again };
+    let counter = versions.iter().position(|version| *version == removed).expect("the room's counter");
+    assert_eq!(store.member_changes(counter as u8, removed, 10).await.unwrap(), [back]);
+}
+
+pub async fn members_and_rooms_are_listed_page_by_page(store: Store) {
+    for n in 0..5 {
+        let room = Room::new(format!("mine:{n}")).unwrap();
+        created(&store, &room, Some("ada")).await;
+    }
+    created(&store, &room(), Some("eve")).await;
+    let mut found: Vec<Room> = Vec::new();
+    loop {
+        let page = store.rooms_of(&user("ada"), found.last(), 2).await.unwrap();
+        assert!(page.len() <= 2);
+        if page.is_empty() {
+            break;
+        }
+        found.extend(page.into_iter().map(|member| member.room));
+    }
+    let expected: Vec<_> = (0..5).map(|n| Room::new(format!("mine:{n}")).unwrap()).collect();
+    assert_eq!(found, expected);
+    for whom in ["bob", "cem"] {
+        done(changed(&store, whom, add(Role::Member)).await);
+    }
+    let first = store.members(&room(), None, 2).await.unwrap();
+    let second = store.members(&room(), first.last().map(|member| &member.user), 2).await.unwrap();
+    let users: Vec<_> = first.iter().chain(&second).map(|member| member.user.as_str()).collect();
+    assert_eq!((users, first.len()), (vec!["bob", "cem", "eve"], 2));
+}
