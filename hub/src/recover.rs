@@ -3,9 +3,11 @@
 //! One cursor serves from the hot window to the store. What is given is complete, or the answer says that it is not.
 
 mod catch_up;
+mod messages;
 mod pages;
 
 pub use catch_up::Joining;
+pub use messages::Messages;
 
 use crate::access::Permit;
 use crate::background::Background;

@@ -5,6 +5,7 @@
 
 pub mod change;
 pub mod history;
+pub mod messages;
 pub mod operator;
 pub mod react;
 pub mod review;
@@ -182,6 +183,16 @@ pub static TABLE: [Verb; VerbName::ALL.len()] = [
         result: "Page",
         admin: &["history"],
         how: How::Work(history::begin),
+    },
+    Verb {
+        name: VerbName::Messages,
+        needs: Needs::Room(Act::Read),
+        changes: false,
+        pages: true,
+        arguments: ArgumentType::of::<messages::Arguments>(),
+        result: "Messages",
+        admin: &[],
+        how: How::Work(messages::begin),
     },
     Verb {
         name: VerbName::Typing,

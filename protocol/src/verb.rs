@@ -15,6 +15,8 @@ pub enum VerbName {
     Unreact,
     /// Read what was said.
     History,
+    /// Read what messages are now.
+    Messages,
     /// Tell others that somebody is typing.
     Typing,
     /// Moderate.
@@ -23,8 +25,17 @@ pub enum VerbName {
 
 impl VerbName {
     /// All of them.
-    pub const ALL: [Self; 8] =
-        [Self::Send, Self::Edit, Self::Delete, Self::React, Self::Unreact, Self::History, Self::Typing, Self::Review];
+    pub const ALL: [Self; 9] = [
+        Self::Send,
+        Self::Edit,
+        Self::Delete,
+        Self::React,
+        Self::Unreact,
+        Self::History,
+        Self::Messages,
+        Self::Typing,
+        Self::Review,
+    ];
 
     /// As clients write it.
     pub const fn as_str(self) -> &'static str {
@@ -35,6 +46,7 @@ impl VerbName {
             Self::React => "react",
             Self::Unreact => "unreact",
             Self::History => "history",
+            Self::Messages => "messages",
             Self::Typing => "typing",
             Self::Review => "review",
         }

@@ -124,7 +124,7 @@ async fn load_spans(transaction: &mut Transaction, batch: &[Entry]) -> Result<Sp
 }
 
 /// Loads what is known of the batch's ids and keys.
-async fn load_known(transaction: &mut Transaction, batch: &[Entry]) -> Result<Known, Error> {
+pub(crate) async fn load_known(transaction: &mut Transaction, batch: &[Entry]) -> Result<Known, Error> {
     if batch.is_empty() {
         return Ok(Known::default());
     }
@@ -169,11 +169,16 @@ async fn load_projections(
     for (record, fate) in records(batch, fates) {
         wanted.add(record, fate, known);
     }
+    load_rows(transaction, &wanted).await
+}
+
+/// Loads rows of messages and reactions.
+pub(crate) async fn load_rows(transaction: &mut Transaction, wanted: &Wanted) -> Result<Projections, Error> {
     let mut projections = Projections::default();
     for row in transaction.messages(&wanted.messages).await? {
         projections.messages.insert((name(Room::new(&row.room))?, EventId(row.id)), row);
     }
-    for row in transaction.reactions(&wanted).await? {
+    for row in transaction.reactions(wanted).await? {
         let room = name(Room::new(&row.room))?;
         let user = name(UserId::new(&row.user_id))?;
         projections.reactions.insert((room, EventId(row.target), user, row.reaction.clone()), row);
@@ -212,7 +217,7 @@ fn place_of(entry: &Entry) -> Option<(Room, Cursor, EventId)> {
     }
 }
 
-fn records<'a>(batch: &'a [Entry], fates: &'a [Fate]) -> impl Iterator<Item = (&'a Record, Fate)> {
+pub(crate) fn records<'a>(batch: &'a [Entry], fates: &'a [Fate]) -> impl Iterator<Item = (&'a Record, Fate)> {
     batch.iter().zip(fates).filter_map(|(entry, fate)| match entry {
         Entry::Record(record) => Some((&**record, *fate)),
         Entry::Unreadable { .. } => None,

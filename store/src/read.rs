@@ -236,7 +236,7 @@ impl Store {
 }
 
 /// A message from its row and the reactions that stand, in the order in which they were given.
-fn message(row: MessageRow, given: Vec<(String, String)>) -> Result<Message, Error> {
+pub(crate) fn message(row: MessageRow, given: Vec<(String, String)>) -> Result<Message, Error> {
     let missing = |what: &str| Error::malformed("messages", format!("{what} is null"));
     let deleted = row.deleted();
     let mut reactions: Vec<(String, Vec<UserId>)> = Vec::new();

@@ -74,6 +74,18 @@ impl Store {
         begun.map_err(|error| Error::sort("begin a transaction", error))
     }
 
+    /// Starts a transaction that reads, all of it from one moment.
+    pub(crate) async fn snapshot(&self) -> Result<Transaction, Error> {
+        let begun = match self {
+            Self::Sqlite(sqlite) => sqlite.readers.begin().await.map(Transaction::Sqlite),
+            Self::Postgres(postgres) => {
+                let begun = postgres.pool.begin_with("begin isolation level repeatable read read only").await;
+                begun.map(Transaction::Postgres)
+            }
+        };
+        begun.map_err(|error| Error::sort("begin a snapshot", error))
+    }
+
     /// Runs a call within the time that calls have. SQLite is in this process and has all the time it needs.
     pub(crate) async fn within<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         match self {

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+use std::sync::Arc;
 use support::*;
 
 /// What one step of a made-up room does; numbers choose among what is there.
@@ -214,6 +215,50 @@ proptest! {
             store.close().await;
             database.drop().await;
             prop_assert_eq!(&found, &expected);
+            Ok::<_, TestCaseError>(())
+        })?;
+    }
+}
+
+/// The messages that stand, in the order of their places, of a store that has taken all records.
+async fn standing(store: &Store, records: &[Record]) -> Vec<Message> {
+    let mut standing = Vec::new();
+    for record in records.iter().filter(|record| record.event.target.is_none()) {
+        let message = store.message(&room(), record.event.id).await.unwrap().unwrap();
+        if message.cursor == record.cursor {
+            standing.push(message);
+        }
+    }
+    standing
+}
+
+/// What a store that has taken `stored` of the records makes of all messages, given the records from the place `given` on.
+async fn folded(store: &Store, records: &[Record], stored: usize, given: usize) -> Vec<Message> {
+    take(store, &records[..stored], &[7]).await;
+    let records: Vec<Arc<Record>> = records.iter().cloned().map(Arc::new).collect();
+    store.messages(&room(), &records, &records[given..]).await.unwrap().messages
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn messages_of_a_store_that_lags_are_those_of_one_that_does_not(
+        steps in proptest::collection::vec(step(), 1..60),
+        stored in any::<usize>(),
+        given in any::<usize>(),
+    ) {
+        let records = records(&steps);
+        let stored = stored % (records.len() + 1);
+        let given = given % (stored + 1); // some of them the store has already
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Store::sqlite(&folder.path().join("store.db")).await.unwrap();
+            let lagging = folded(&store, &records, stored, given).await;
+            take(&store, &records[stored..], &[5]).await;
+            prop_assert_eq!(lagging, standing(&store, &records).await);
+            store.close().await;
             Ok::<_, TestCaseError>(())
         })?;
     }

@@ -191,3 +191,34 @@ async fn an_epoch_that_is_over_lies_before_one_in_which_nothing_or_something_has
         }
     }
 }
+
+#[tokio::test]
+async fn a_page_of_messages_has_the_edit_that_the_store_lacks_or_says_that_events_are_missing() {
+    let world = World::new().await;
+    world.said(5).await; // the window has 4 and 5, the store 1 to 3
+    let all = Asked { since: None, reverse: true, limit: 5, bytes: usize::MAX };
+    let said = world.recoverer.read(&room(), all).await.unwrap().records; // from new to old
+    let mut edit = record(Cursor::new(NEW, 6)).event;
+    edit.kind = Kind::Edit;
+    edit.target = Some(said[4].event.id);
+    edit.body = Body::of(&"edited");
+    let age = Duration::from_secs(60);
+    let entry = Entry { event: edit, trail: Trail::default(), window_events: 2, window_age: age };
+    world.recoverer.timeline.append(&entry).await.unwrap();
+    let asked =
+        Asked { since: Some(Since { epoch: Some(Epoch(NEW)), offset: 4 }), reverse: true, limit: 2, bytes: usize::MAX };
+    let behind = world.recoverer.folded(&room(), asked).await;
+    assert!(matches!(behind, Err(Refusal::HistoryBehind)), "4 is neither in the store nor in the window: {behind:?}");
+
+    let fourth = confab_store::Entry::Record(said[1].clone());
+    world.recoverer.store.apply(&[fourth], &[]).await.unwrap();
+    let page = world.recoverer.folded(&room(), asked).await.unwrap();
+    assert_eq!((page.as_of, page.through), (Cursor::new(NEW, 6), Some(Cursor::new(NEW, 4))));
+    let places: Vec<u64> = page.messages.iter().map(|one| one.cursor.offset).collect();
+    assert_eq!((places, page.next), (vec![3, 2], Some(Cursor::new(NEW, 2))));
+
+    let since = page.next.map(|next| Since { epoch: Some(next.epoch), offset: next.offset });
+    let last = world.recoverer.folded(&room(), Asked { since, ..asked }).await.unwrap();
+    assert_eq!(last.messages[0].body.as_str(), "\"edited\"", "the store has the edit not yet, and the page has it");
+    assert_eq!((last.messages.len(), last.messages[0].edited_at.is_some(), last.next), (1, true, None));
+}

@@ -52,7 +52,7 @@ pub fn read(services: &Arc<Services>, caller: &Caller<'_>, arguments: Arguments)
     let Arguments { room, since, reverse, limit } = arguments;
     let room = services.room(&room)?;
     let permit = services.access.may(caller.actor, Act::Read, &room, (caller.claim)(&room))?;
-    let first = private(services, caller.actor, &room);
+    let first = private(services, caller.actor, &room, VerbName::History);
     let since = since.map(|SinceIn { epoch, offset }| Since { epoch, offset });
     let limit = limit.unwrap_or(services.limits.history_page).min(page_max(services, caller.actor));
     let trails = sees_trails(caller.actor);
@@ -70,16 +70,16 @@ pub fn read(services: &Arc<Services>, caller: &Caller<'_>, arguments: Arguments)
 }
 
 /// What is written down before an operator reads a room that not everybody may read.
-fn private(services: &Services, actor: &Actor, room: &Room) -> Option<Audited> {
+pub(super) fn private(services: &Services, actor: &Actor, room: &Room, verb: VerbName) -> Option<Audited> {
     if !actor.is_operator() {
         return None;
     }
     let open = room.users().is_none() && services.rules.settings(room.as_str()).join == JoinRule::Anyone;
-    let act = Audited { room: Some(room.to_string()), result: audit::OK.into(), ..Services::act(actor, "history") };
+    let act = Audited { room: Some(room.to_string()), result: audit::OK.into(), ..Services::act(actor, verb.as_str()) };
     (!open).then_some(act)
 }
 
-fn page_max(services: &Services, actor: &Actor) -> usize {
+pub(super) fn page_max(services: &Services, actor: &Actor) -> usize {
     if actor.is_operator() { OPERATORS_PAGE } else { services.limits.history_page }
 }
 
