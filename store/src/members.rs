@@ -5,9 +5,9 @@
 
 use crate::columns::from_row;
 use crate::row::{name, number, time};
-use crate::store::{on_reader, on_transaction};
+use crate::store::{on_reader, on_transaction, on_writer};
 use crate::{Error, Store};
-use confab_protocol::{Millis, Room, UserId};
+use confab_protocol::{EventId, Millis, Room, UserId};
 
 /// How many counters of versions there are. A room's counter follows from its name.
 pub const VERSION_COUNTERS: u8 = 64;
@@ -130,6 +130,12 @@ const CREATE: &str = "insert into rooms (room, owned, members, created_by, creat
 const LOCK: &str = "update rooms set members = members where room = $1 returning owned, members";
 const NEXT: &str = "update member_versions set current = current + 1 where counter = $1 returning current";
 const CURRENT: &str = "select current from member_versions where counter = $1";
+/// A number may come again, where the database is another one than that which gave it out.
+const SET_MARK: &str = "insert into member_marks (counter, version, mark) values ($1, $2, $3)
+     on conflict (counter, version) do update set mark = excluded.mark";
+const MARK: &str = "select mark from member_marks where counter = $1 and version = $2";
+const FORGET_MARKS: &str = "delete from member_marks where version <=
+     (select current - $1 from member_versions where member_versions.counter = member_marks.counter)";
 const VERSIONS: &str = "select current from member_versions order by counter";
 const ROLE: &str = "select role from members where room = $1 and person = $2 and role is not null";
 const OTHER_OWNER: &str = "select person from members where room = $1 and person <> $2 and role = 'owner' limit 1";
@@ -209,6 +215,8 @@ impl Store {
                     let row = sqlx::query(SET).bind(room.as_str()).bind(owner.as_str()).bind(Role::Owner.as_str());
                     let row = row.bind(by).bind(number(*at)).bind(counter).bind(version);
                     row.execute(&mut *connection).await.map_err(failed)?;
+                    let mark = sqlx::query(SET_MARK).bind(counter).bind(version).bind(EventId::fresh().to_string());
+                    mark.execute(&mut *connection).await.map_err(failed)?;
                 }
                 version
             });
@@ -248,6 +256,8 @@ impl Store {
                 let row = sqlx::query(SET).bind(room).bind(user).bind(role.map(Role::as_str)).bind(by);
                 let row = row.bind(number(*at)).bind(counter).bind(version);
                 row.execute(&mut *connection).await.map_err(failed)?;
+                let mark = sqlx::query(SET_MARK).bind(counter).bind(version).bind(EventId::fresh().to_string());
+                mark.execute(&mut *connection).await.map_err(failed)?;
                 let more = i64::from(role.is_some()) - i64::from(had.is_some());
                 sqlx::query(COUNT).bind(room).bind(more).execute(&mut *connection).await.map_err(failed)?;
                 version
@@ -337,5 +347,34 @@ impl Store {
             })
             .await?;
         rows.into_iter().map(MemberRow::member).collect()
+    }
+
+    /// The mark of a version of a counter; `None` if this database never gave it out, or has forgotten it.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn member_mark(&self, counter: u8, version: u64) -> Result<Option<String>, Error> {
+        self.within(async {
+            on_reader!(self, pool => {
+                sqlx::query_scalar(MARK).bind(i64::from(counter)).bind(number(version)).fetch_optional(pool).await
+            })
+            .map_err(|error| Error::sort("read the mark of a version", error))
+        })
+        .await
+    }
+
+    /// Removes the marks of all but the newest `keep` versions of each counter; returns how many.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn forget_member_marks(&self, keep: u64) -> Result<u64, Error> {
+        self.within(async {
+            on_writer!(self, pool => {
+                let done = sqlx::query(FORGET_MARKS).bind(number(keep)).execute(pool).await;
+                done.map(|done| done.rows_affected())
+            })
+            .map_err(|error| Error::sort("forget marks of old versions", error))
+        })
+        .await
     }
 }

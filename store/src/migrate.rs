@@ -33,6 +33,7 @@ static SQLITE: LazyLock<Migrator> = migrator! {
     "0014_last_of_partition",
     "0015_marks_of_versions",
     "0020_rooms_and_members",
+    "0021_marks_of_member_versions",
 };
 static POSTGRES: LazyLock<Migrator> = migrator! {
     "postgres":
@@ -52,6 +53,7 @@ static POSTGRES: LazyLock<Migrator> = migrator! {
     "0014_last_of_partition",
     "0015_marks_of_versions",
     "0020_rooms_and_members",
+    "0021_marks_of_member_versions",
 };
 
 /// `0001_history` is version 1 with the description `history`.

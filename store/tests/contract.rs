@@ -107,7 +107,8 @@ contract! {
         the_last_owner_neither_leaves_nor_becomes_less,
         of_two_last_owners_who_leave_at_once_one_remains,
         a_removal_is_news_and_gives_no_right,
-        members_and_rooms_are_listed_page_by_page;
+        members_and_rooms_are_listed_page_by_page,
+        each_version_of_members_has_a_mark_of_its_own_until_it_is_forgotten;
     moderation:
         a_mute_is_read_by_its_version_and_ends_by_itself,
         a_plugin_lengthens_a_mute_and_only_a_moderator_shortens_it,

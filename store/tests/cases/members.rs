@@ -177,3 +177,20 @@ pub async fn members_and_rooms_are_listed_page_by_page(store: Store) {
     let users: Vec<_> = first.iter().chain(&second).map(|member| member.user.as_str()).collect();
     assert_eq!((users, first.len()), (vec!["bob", "cem", "eve"], 2));
 }
+
+pub async fn each_version_of_members_has_a_mark_of_its_own_until_it_is_forgotten(store: Store) {
+    created(&store, &room(), Some("ada")).await;
+    let last = done(changed(&store, "bob", add(Role::Member)).await);
+    let versions = store.member_versions().await.unwrap();
+    let counter = versions.iter().position(|version| *version == last).expect("the room's counter") as u8;
+    let first = store.member_mark(counter, 1).await.unwrap().expect("the owner's");
+    let second = store.member_mark(counter, last).await.unwrap().expect("the member's");
+    assert_ne!(first, second);
+    assert_eq!(changed(&store, "bob", add(Role::Member)).await, Outcome::Unchanged);
+    assert_eq!(store.member_mark(counter, last).await.unwrap(), Some(second.clone()));
+    assert_eq!(store.member_mark(counter, last + 1).await.unwrap(), None);
+    assert_eq!(store.member_mark((counter + 1) % VERSION_COUNTERS, last).await.unwrap(), None);
+    assert_eq!(store.forget_member_marks(1).await.unwrap(), 1);
+    assert_eq!(store.member_mark(counter, 1).await.unwrap(), None);
+    assert_eq!(store.member_mark(counter, last).await.unwrap(), Some(second));
+}
