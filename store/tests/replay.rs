@@ -263,3 +263,21 @@ proptest! {
         })?;
     }
 }
+
+#[tokio::test]
+async fn messages_of_a_postgres_that_lags_are_those_of_one_that_does_not() {
+    let steps =
+        [Step::Say, Step::Say, Step::React(0, 0, true), Step::Edit(1), Step::Delete(0), Step::Retry(1), Step::Say];
+    let records = records(&steps);
+    for stored in 0..=records.len() {
+        let database = Database::create().await;
+        let store = database.store(2);
+        let lagging = folded(&store, &records, stored, 0).await;
+        take(&store, &records[stored..], &[5]).await;
+        let standing = standing(&store, &records).await;
+        store.close().await;
+        database.drop().await;
+        assert_eq!(standing.len(), 3);
+        assert_eq!(lagging, standing, "{stored} of them were stored");
+    }
+}
