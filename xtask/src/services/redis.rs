@@ -57,9 +57,11 @@ impl Program for Instance {
     }
 
     fn serves(&self, pid: u32) -> bool {
-        let Ok(said) = ask(self.port(), "INFO server\r\n") else { return false };
-        // The pid tells our Redis from a stranger's that took the port first. One that wants a password does not say it.
-        said.contains(&format!("process_id:{pid}\r")) || said.starts_with("-NOAUTH")
+        let Ok(said) = ask(self.port(), "INFO server persistence\r\n") else { return false };
+        // The pid tells our Redis from a stranger's that took the port first; one that still reads its data back refuses commands.
+        // One that wants a password says neither.
+        let ours = said.contains(&format!("process_id:{pid}\r")) && said.contains("loading:0\r");
+        ours || said.starts_with("-NOAUTH")
     }
 
     fn address(&self) -> String {
