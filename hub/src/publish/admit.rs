@@ -85,12 +85,17 @@ impl Publisher {
                 return Err(Refusal::TimelineUnavailable);
             }
         }
-        match self.store.event(room, id).await {
-            Ok(found) => found.map(Arc::new).ok_or(Refusal::UnknownTarget { deleted: false }),
-            Err(error) => {
-                tracing::warn!(%room, %error, "could not look for a target");
-                Err(Refusal::StoreUnavailable)
-            }
-        }
+        let found = self.store.event(room, id).await.map_err(|error| {
+            tracing::warn!(%room, %error, "could not look for a target");
+            Refusal::StoreUnavailable
+        })?;
+        let mut found = [found.ok_or(Refusal::UnknownTarget { deleted: false })?];
+        // The store may not have its deletion yet.
+        self.timeline.blank_deleted(room, &mut found).await.map_err(|error| {
+            tracing::warn!(%room, %error, "could not ask whether a target was deleted lately");
+            Refusal::TimelineUnavailable
+        })?;
+        let [found] = found;
+        Ok(Arc::new(found))
     }
 }

@@ -4,10 +4,10 @@ use crate::ledger::Ledger;
 use crate::proxy::Proxy;
 use crate::server::{RedisServer, connection};
 use crate::world::{
-    World, entry, eventually, hub_id, journaled, key, now_ms, options_for, pending, redis_options, room, user,
+    World, act, entry, eventually, hub_id, journaled, key, now_ms, options_for, pending, redis_options, room, user,
 };
 use confab_hub::timeline::{Appended, Entry, Error, RedisOptions, Relay, Settled};
-use confab_protocol::{Cursor, Key};
+use confab_protocol::{Cursor, Key, Kind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -397,4 +397,21 @@ async fn the_key_of_an_event_that_was_journaled_long_after_it_was_stamped_is_giv
         })
         .await;
     assert_eq!(journaled(&known), (placed.record.event.id, placed.record.cursor));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_deleted_in_a_lost_generation_stays_deleted_while_the_store_does_not_know_it() {
+    let options = redis_options();
+    let world = World::redis_with(options.clone(), Arc::default()).await;
+    let said = world.publish(&entry("team", "1", "secret")).await;
+    world.publish(&act(Kind::Delete, "team", "2", said.event.id)).await;
+    lose_the_generation(&options).await;
+    eventually("the room goes on", async || match world.timeline.append(&entry("team", "3", "hi")).await {
+        Ok(Appended::Placed(placed)) => (placed.record.cursor.epoch > said.cursor.epoch).then_some(()),
+        _ => None,
+    })
+    .await;
+    let mut stored = [(*said).clone()];
+    world.timeline.blank_deleted(&room("team"), &mut stored).await.unwrap();
+    assert!(stored[0].event.body.is_null());
 }

@@ -209,3 +209,20 @@ async fn an_event_that_kafka_would_not_take_is_refused_before_anybody_hears_it()
     eventually("the room's past goes on", async || cluster.events().await.ok().filter(|rows| rows.len() == 2)).await;
     cluster.end().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_reacts_to_what_was_deleted_while_the_store_does_not_know_it() -> Result<()> {
+    let rooms = "\n[[room]]\nmatch = [\"small:*\"]\nhot_window = { events = 20 }\n";
+    let mut cluster = Cluster::planned(Plan { more: rooms.to_owned(), hubs: 1, ..Plan::default() }).await?;
+    let ada = Client::connect(&cluster.hubs[0].listen, "ada").await?;
+    let said = ada.say("small:1", "k1", "a secret").await?.unwrap();
+    say_many(&ada, "small:1", 2..=40).await?;
+    eventually("all are stored", async || cluster.events().await.ok().filter(|rows| rows.len() == 40)).await;
+    assert!(cluster.consumer.stop()?.success());
+    let target = json!({"room": "small:1", "key": "k2", "target": said["id"]});
+    ada.rpc("delete", target).await?.unwrap();
+    let reaction = json!({"room": "small:1", "key": "k3", "target": said["id"], "reaction": "👍"});
+    let refused = ada.rpc("react", reaction).await?.expect_err("a reaction to what is gone");
+    assert_eq!(refused["code"], 209, "{refused}");
+    cluster.end().await
+}

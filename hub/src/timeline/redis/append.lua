@@ -49,7 +49,7 @@ else
     return {'stale'}
   end
   meta = {}
-  redis.call('DEL', KEYS[2], KEYS[3], KEYS[4], KEYS[5])
+  redis.call('DEL', KEYS[2], KEYS[3], KEYS[4]) -- not the deleted ids: the store may not have the deletions of before yet
   redis.call('HSET', KEYS[2], 'epoch', generation, 'offset', 1)
   offset = '1'
 end
@@ -91,7 +91,7 @@ if tonumber(offset) % 16 == 0 then -- whoever looks an id up looks into the wind
   redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', string.format('%d', tonumber(offset) - keep))
 end
 if ARGV[10] ~= '' then
-  redis.call('ZADD', KEYS[5], offset, ARGV[10])
+  redis.call('ZADD', KEYS[5], redis.call('TIME')[1], ARGV[10]) -- by time: offsets begin again with each generation
   redis.call('ZREMRANGEBYRANK', KEYS[5], 0, -1 - math.max(keep, 1000)) -- the store may lag behind a small window
   redis.call('PEXPIRE', KEYS[5], longer) -- it outlives the window, whose end is no later
 end
