@@ -353,6 +353,8 @@ fn producer_config(config: &KafkaConfig) -> Result<ClientConfig, Error> {
     client
         .set("acks", "all")
         .set("enable.idempotence", "true")
+        // A topic that was deleted must not come back with the brokers' defaults and be taken for healthy.
+        .set("allow.auto.create.topics", "false")
         .set("delivery.timeout.ms", config.delivery_timeout.as_millis().to_string())
         .set("linger.ms", config.linger.as_millis().to_string());
     Ok(client)

@@ -1,9 +1,9 @@
 //! `confab migrate`'s part in Kafka.
 
-use crate::settings;
+use crate::{eventually, record, settings};
 use confab_hub::journal::{Kafka, topics};
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use std::time::Duration;
 
@@ -44,7 +44,8 @@ async fn existing_topics_that_cannot_keep_the_promises_are_named_and_left_alone(
             .set("min.insync.replicas", "2"),
         NewTopic::new(&generations, 3, TopicReplication::Fixed(1))
             .set("retention.ms", "60000")
-            .set("retention.bytes", "1000000"),
+            .set("retention.bytes", "1000000")
+            .set("message.timestamp.type", "CreateTime"),
     ];
     for created in admin.create_topics(&topics, &AdminOptions::new()).await.unwrap() {
         created.unwrap();
@@ -57,12 +58,49 @@ async fn existing_topics_that_cannot_keep_the_promises_are_named_and_left_alone(
         (&events, "nothing can be written"),
         (&generations, "must have exactly 1"),
         (&generations, "for 60000 ms"),
+        (&generations, "message.timestamp.type=LogAppendTime"),
         (&generations, "1000000 bytes"),
     ] {
         let found = report.warnings.iter().any(|warning| warning.contains(topic.as_str()) && warning.contains(words));
         assert!(found, "no warning of {topic} says \"{words}\": {:#?}", report.warnings);
     }
     assert_eq!(report.topics[1].partitions, 3, "it is left as it is");
+}
+
+#[tokio::test]
+async fn a_topic_that_is_deleted_does_not_come_back_by_itself_and_what_is_sent_to_it_is_not_taken() {
+    let mut config = settings();
+    config.retention = Duration::from_secs(3600);
+    config.delivery_timeout = Duration::from_secs(3);
+    topics::migrate(&config).await.unwrap();
+    let kafka = Kafka::connect(config.clone()).unwrap();
+    kafka.ready(Duration::from_secs(20)).await.unwrap();
+    kafka.append(&record("lobby", 1)).await.unwrap();
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", config.brokers.join(",")).create().unwrap();
+    let events = config.events_topic();
+    let described = admin.describe_configs(&[ResourceSpecifier::Topic(&events)], &AdminOptions::new()).await.unwrap();
+    let entries = described.into_iter().next().unwrap().unwrap().entries;
+    let clock = entries.iter().find(|entry| entry.name == "message.timestamp.type").unwrap();
+    assert_eq!(clock.value.as_deref(), Some("LogAppendTime"), "retention goes by the brokers' clock");
+
+    admin.delete_topics(&[events.as_str()], &AdminOptions::new()).await.unwrap();
+    let there = || {
+        let metadata = admin.inner().fetch_metadata(None, Duration::from_secs(5)).unwrap();
+        metadata.topics().iter().any(|topic| topic.name() == events)
+    };
+    eventually("it is gone", Duration::from_secs(20), async || !there()).await;
+    // Until its client notices the broker may still be asked for a topic that it has no more.
+    for n in 2..5 {
+        let refused = kafka.append(&record("lobby", n)).await;
+        assert!(refused.is_err(), "there is no such topic");
+    }
+    assert!(!there(), "nobody made it anew");
+    topics::migrate(&config).await.unwrap();
+    eventually("records are taken again", Duration::from_secs(30), async || {
+        kafka.append(&record("lobby", 5)).await.is_ok()
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The largest message that brokers take unless they are told otherwise.
 const BROKERS_DEFAULT: usize = 1_048_588;
+/// The topic's setting that says whose clock its records have, which retention goes by.
+const TIMESTAMPS: &str = "message.timestamp.type";
 /// The topic's setting that says how large a message it takes.
 const MESSAGE_MAX: &str = "max.message.bytes";
 
@@ -116,6 +118,8 @@ async fn create(
         .set("retention.ms", &retention)
         .set("retention.bytes", "-1")
         .set(MESSAGE_MAX, &message_bytes)
+        // The brokers' clock: a hub whose clock is slow would have its records removed early.
+        .set(TIMESTAMPS, "LogAppendTime")
         .set("unclean.leader.election.enable", "false");
     if config.min_insync > 0 {
         topic = topic.set("min.insync.replicas", &min_insync);
@@ -232,6 +236,13 @@ fn inspect(
     }
     if let Some(bytes) = number("retention.bytes").filter(|bytes| *bytes >= 0) {
         warn(format!("records go, stored or not, when a partition exceeds {bytes} bytes (retention.bytes)"));
+    }
+    let by_hubs_clock = settings.get(TIMESTAMPS).is_some_and(|clock| clock != "LogAppendTime");
+    if by_hubs_clock && number("retention.ms").is_some_and(|kept_ms| kept_ms >= 0) {
+        warn(format!(
+            "its records have the clocks of hubs, and one that is slow loses them early ({TIMESTAMPS}; \
+             `kafka-configs --alter --entity-type topics --entity-name {name} --add-config {TIMESTAMPS}=LogAppendTime`)"
+        ));
     }
     let needed = config.message_bytes();
     let takes = number(MESSAGE_MAX).and_then(|bytes| usize::try_from(bytes).ok());
