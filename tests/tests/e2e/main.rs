@@ -24,6 +24,7 @@ mod issuer;
 mod keys;
 mod limits;
 mod load;
+mod messages;
 mod moderation;
 mod newcomer;
 mod outages;
