@@ -86,8 +86,11 @@ async fn what_a_hub_left_in_a_generation_that_is_lost_is_journaled_there_and_hea
     })
     .await;
     assert_eq!(journaled(&known), (left.event.id, again.cursor), "a retry gets the place that was heard");
-    let kept = b.ledger.records();
-    assert!(kept.contains(&left) && kept.contains(&again), "the journal has both of its places: {kept:?}");
+    eventually("the journal has both of its places", async || {
+        let kept = b.ledger.records();
+        (kept.contains(&left) && kept.contains(&again)).then_some(())
+    })
+    .await;
     nothing_is_pending(&options).await;
 }
 
