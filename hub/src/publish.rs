@@ -133,6 +133,11 @@ fn approved_key(id: EventId) -> Key {
     Key::new(format!("{APPROVED}{id}")).expect("an id is short and has no control characters")
 }
 
+/// Whether only the hub itself makes such keys.
+fn is_reserved(key: &Key) -> bool {
+    [APPROVED, Key::MADE_BY_HUB].iter().any(|reserved| key.as_str().starts_with(reserved))
+}
+
 /// What the keys of approved events begin with. No client's own may: it would stand for another's approval.
 const APPROVED: &str = "approved:";
 
@@ -192,9 +197,18 @@ impl Publisher {
     async fn walk(self: Arc<Self>, sending: Sending, mut turn: Turn) -> Result<Receipt, Refusal> {
         let begun = Instant::now();
         let sending = sending.compact();
-        let _waiting = self.admit(&sending).await?;
+        let admitted = self.admit(&sending).await;
         let Sending { permit, draft, keyed } = sending;
         let event = stamp(permit.actor().sender(), draft);
+        let _waiting = match admitted {
+            Ok(waiting) => waiting,
+            // What stands stays so: its target may have been deleted since, or the settings changed.
+            Err(refusal) if keyed && !refusal.temporary() && !is_reserved(&event.key) => {
+                drop(turn);
+                return Box::pin(self.only_known(&event, keyed, refusal)).await;
+            }
+            Err(refusal) => return Err(refusal),
+        };
         self.telemetry.stage(Stage::Admit, begun.elapsed());
 
         let judging = Instant::now();
@@ -268,7 +282,7 @@ impl Publisher {
         answer
     }
 
-    /// Whoever is muted or banned may not speak; but what they said before stands, and a retry of it is answered as ever.
+    /// What may not be said any more may stand from before, and a retry of that is answered as ever.
     async fn only_known(&self, event: &Event, keyed: bool, refusal: Refusal) -> Result<Receipt, Refusal> {
         match self.known(event, keyed).await? {
             Some(known) => self.resolve(known, event).await,

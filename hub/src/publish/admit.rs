@@ -1,6 +1,6 @@
 //! The first question to a draft: may this be, here, now, as it is? Nothing has been started yet.
 
-use super::{APPROVED, Admitted, Publisher, Sending, json, shape};
+use super::{APPROVED, Admitted, Publisher, Sending, is_reserved, json, shape};
 use crate::plugin::Approved;
 use confab_config::RECORD_OVERHEAD;
 use confab_protocol::{Cursor, Epoch, EventId, Key, Kind, Record, Refusal};
@@ -17,12 +17,9 @@ impl Publisher {
         if self.draining.is_cancelled() && !sending.permit.actor().is_plugin() {
             return Err(Refusal::Draining);
         }
-        if sending.keyed {
-            for reserved in [APPROVED, Key::MADE_BY_HUB] {
-                if draft.key.as_str().starts_with(reserved) {
-                    return Err(Refusal::BadRequest(format!("a key may not begin with `{reserved}`").into()));
-                }
-            }
+        if sending.keyed && is_reserved(&draft.key) {
+            let why = format!("a key may not begin with `{APPROVED}` or `{}`", Key::MADE_BY_HUB);
+            return Err(Refusal::BadRequest(why.into()));
         }
         let bytes_max = self.limits.body.bytes().min(self.journal.record_bytes().unwrap_or(usize::MAX));
         if draft.body.as_str().len() > bytes_max {

@@ -57,6 +57,25 @@ async fn a_retry_after_the_window_is_heard_again_and_stored_once() -> Result<()>
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_retry_of_what_stands_gets_its_receipt_though_it_could_not_be_said_any_more() -> Result<()> {
+    let world = Embedded::start("").await?;
+    let ada = Client::connect(&world.hub.listen, "ada").await?;
+    let said = ada.say("lobby", "k1", "a slip").await?.unwrap();
+    let edit = json!({"room": "lobby", "key": "k2", "target": said["id"], "body": {"text": "mended"}});
+    let react = json!({"room": "lobby", "key": "k3", "target": said["id"], "reaction": "👍"});
+    let edited = ada.rpc("edit", edit.clone()).await?.unwrap();
+    let reacted = ada.rpc("react", react.clone()).await?.unwrap();
+    ada.rpc("delete", json!({"room": "lobby", "key": "k4", "target": said["id"]})).await?.unwrap();
+    assert_eq!(ada.rpc("edit", edit).await?.unwrap(), edited, "the edit stands, though its target is deleted");
+    assert_eq!(ada.rpc("react", react).await?.unwrap(), reacted, "and the reaction");
+    let late = json!({"room": "lobby", "key": "k5", "target": said["id"], "body": {"text": "too late"}});
+    assert_eq!(ada.rpc("edit", late).await?.unwrap_err()["code"], 209, "a new one is refused");
+    let reserved = json!({"room": "lobby", "key": "approved:1", "body": {"text": "mine"}});
+    assert_eq!(ada.rpc("send", reserved).await?.unwrap_err()["code"], 107, "nobody asks after an approval");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_plugins_refusal_is_remembered_for_the_retry() -> Result<()> {
     let filter =
         plugin("no-spam", "word-filter", "settings = { words = [\"spam\"], action = \"reject\", code = 455 }")?;
