@@ -172,7 +172,7 @@ async fn evidence(world: &World, history: &History, rest: Rest, folder: &Path) -
     let mut failovers = 0;
     match &world.everybody {
         Everybody::Cluster(cluster) => {
-            run.may_forget = true;
+            run.timeline_may_lose = true;
             failovers = cluster.redis.lock().await.failovers() as u64;
             cluster.end().await?;
         }

@@ -2,7 +2,7 @@
 
 use crate::chaos::history::History;
 use crate::checker::Seen;
-use crate::checker::faults::{Kept, Run, Window};
+use crate::checker::faults::{Folded, Kept, ReadBack, Run, Window};
 use crate::client::Client;
 use crate::topic;
 use anyhow::{Context, Result};
@@ -54,34 +54,71 @@ async fn tops(sources: &Sources, rooms: &[String]) -> Result<BTreeMap<String, Cu
     Ok(tops)
 }
 
-/// Every room from its beginning to its end, as this hub gives it. What it refuses is said, and missing.
-async fn read_back(listen: &str, rooms: &[String]) -> Result<(Vec<Seen>, Vec<String>)> {
+/// Every room as this hub gives it, from either end. What it refuses is said, and missing.
+async fn read_back(listen: &str, rooms: &[String]) -> Result<(ReadBack, Vec<String>)> {
     let client = Client::connect(listen, "reader").await?;
-    let (mut seen, mut refused) = (Vec::new(), Vec::new());
+    let mut reader = Reader { client, listen, refused: Vec::new() };
+    let mut read = ReadBack::default();
     for room in rooms {
-        let mut asked = json!({"room": room});
+        let events = reader.pages("history", json!({"room": room}), "since").await?;
+        read.forwards.extend(events.iter().map(|event| of_event(room, event)));
+        heard_again(&mut read, &events);
+        let events = reader.pages("history", json!({"room": room, "reverse": true}), "since").await?;
+        read.backwards.extend(events.iter().map(|event| of_event(room, event)));
+        heard_again(&mut read, &events);
+        let messages = reader.pages("messages", json!({"room": room}), "before").await?;
+        read.messages.extend(messages.iter().map(|message| folded(room, message)));
+    }
+    reader.client.cut();
+    Ok((read, reader.refused))
+}
+
+/// Takes down what these events say.
+fn heard_again(read: &mut ReadBack, events: &[Value]) {
+    for event in events {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        read.texts.entry(text(&event["id"])).or_default().insert(text(&event["body"]["text"]));
+    }
+}
+
+fn folded(room: &str, message: &Value) -> Folded {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let deleted = message["deleted"] == true;
+    Folded { room: room.to_owned(), id: text(&message["id"]), text: text(&message["body"]["text"]), deleted }
+}
+
+/// Reads pages of a hub.
+struct Reader<'a> {
+    client: Client,
+    listen: &'a str,
+    refused: Vec<String>,
+}
+
+impl Reader<'_> {
+    /// Everything that this verb gives, page after page: `place` is the argument that says where the next one begins.
+    async fn pages(&mut self, verb: &str, mut asked: Value, place: &str) -> Result<Vec<Value>> {
         let begun = Instant::now();
+        let mut found = Vec::new();
         loop {
-            let page = match client.rpc("history", asked.clone()).await? {
-                Ok(page) => page,
+            match self.client.rpc(verb, asked.clone()).await? {
+                Ok(mut page) => {
+                    let list = if verb == "messages" { "messages" } else { "events" };
+                    found.extend(page[list].as_array_mut().map(std::mem::take).into_iter().flatten());
+                    match page.get("next").filter(|next| !next.is_null()) {
+                        Some(next) => asked[place] = next.clone(),
+                        None => return Ok(found),
+                    }
+                }
                 Err(refusal) if refusal["temporary"] == true && begun.elapsed() < BEHIND => {
                     tokio::time::sleep(Duration::from_millis(200)).await;
-                    continue;
                 }
                 Err(refusal) => {
-                    refused.push(format!("{listen} refused to read on in {room} from {}: {refusal}", asked["since"]));
-                    break;
+                    self.refused.push(format!("{} refused {verb} {asked}: {refusal}", self.listen));
+                    return Ok(found);
                 }
-            };
-            seen.extend(page["events"].as_array().into_iter().flatten().map(|event| of_event(room, event)));
-            match page.get("next").filter(|next| !next.is_null()) {
-                Some(next) => asked["since"] = next.clone(),
-                None => break,
             }
         }
     }
-    client.cut();
-    Ok((seen, refused))
 }
 
 fn of_event(room: &str, event: &Value) -> Seen {
@@ -278,9 +315,9 @@ pub async fn standing(sources: &Sources, rooms: &[String]) -> Result<Rest> {
 pub async fn evidence(run: &mut Run, rest: Rest, sources: &Sources, rooms: &[String], history: &History) -> Result<()> {
     run.timeline = rest.tops.into_iter().map(|(room, top)| (room, Window { top, events: Vec::new() })).collect();
     for (hub, listen) in sources.hubs.iter().enumerate() {
-        let (seen, refused) = read_back(listen, rooms).await?;
+        let (read, refused) = read_back(listen, rooms).await?;
         refused.into_iter().for_each(|refusal| history.note(refusal));
-        run.read_back.insert(format!("hub {hub}"), seen);
+        run.read_back.insert(format!("hub {hub}"), read);
     }
     if let Some(services) = &sources.services {
         let Timeline { rooms, pending } = timeline(services).await?;

@@ -1,9 +1,11 @@
 //! Three brokers of Kafka that keep every record three times. Our programs go to each through a wire; the brokers know one
 //! another without.
 
+use super::schedule::{HUBS_MAX, hub_name};
 use crate::proxy::{Fault, Proxy};
 use anyhow::{Context, Result};
 use std::path::Path;
+use std::sync::Arc;
 use tokio::task::{block_in_place, spawn_blocking};
 use xtask::services::port::{self, Port};
 use xtask::services::{Kafka, kafka};
@@ -13,7 +15,7 @@ pub const BROKERS: usize = 3;
 
 struct Broker {
     server: Kafka,
-    wire: Proxy,
+    wire: Arc<Proxy>,
     _ports: [Port; 3],
 }
 
@@ -34,7 +36,8 @@ impl Brokers {
             .collect();
         let mut starting = Vec::new();
         for (n, ports) in ports.into_iter().enumerate() {
-            let wire = Proxy::to(&format!("127.0.0.1:{}", ports[1].number())).await?;
+            let wire = Arc::new(Proxy::to(&format!("127.0.0.1:{}", ports[1].number())).await?);
+            (0..HUBS_MAX).for_each(|hub| wire.set_for(&hub_name(hub), Fault::None));
             let options = kafka::Options {
                 port: Some(ports[0].number()),
                 properties: properties(n + 1, &ports, wire.address.port(), &voters.join(",")),
@@ -51,8 +54,13 @@ impl Brokers {
         Ok(Self(brokers))
     }
 
+    /// The wires to all.
+    pub fn wires(&self) -> Vec<Arc<Proxy>> {
+        self.0.iter().map(|broker| broker.wire.clone()).collect()
+    }
+
     /// Where our programs find them.
-    pub fn wires(&self) -> Vec<String> {
+    pub fn addresses(&self) -> Vec<String> {
         self.0.iter().map(|broker| broker.wire.address.to_string()).collect()
     }
 
@@ -86,6 +94,7 @@ impl Brokers {
     pub fn heal(&mut self) -> Result<()> {
         for n in 0..self.0.len() {
             self.0[n].wire.set(Fault::None);
+            (0..HUBS_MAX).for_each(|hub| self.0[n].wire.set_for(&hub_name(hub), Fault::None));
             if self.0[n].server.is_running()? {
                 self.pause(n, false)?;
             }

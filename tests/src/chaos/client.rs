@@ -1,7 +1,7 @@
 //! A client of a run: says things under keys and asks again until it is answered, listens, loses its link, and recovers on
 //! another hub. What it saw and was told goes into the history.
 
-use super::history::{Heard, History, Told, What};
+use super::history::{Does, Heard, History, Told, What};
 use super::words;
 use crate::client::{Answer, Client};
 use anyhow::Result;
@@ -27,6 +27,11 @@ const CONNECT: Duration = Duration::from_secs(3);
 const AGAIN_MAX: u64 = 1_500;
 /// How often a poisoned message is tried: the plugin will fail on it each time.
 const POISON_TRIES: u32 = 3;
+/// In how many of a hundred cases a client changes something that it said before, and of those, deletes it.
+const CHANGES: u32 = 10;
+const DELETIONS: u32 = 35;
+/// How many of its own messages it remembers, to change them.
+const OWN_MAX: usize = 40;
 /// In how many of a hundred cases an answered send is sent once more, to hear the same again.
 const DOUBTS: u32 = 4;
 
@@ -87,6 +92,7 @@ pub struct Shared {
 struct Open {
     room: String,
     key: String,
+    does: Does,
     tries: u32,
     again: Instant,
 }
@@ -107,6 +113,8 @@ pub struct Speaker {
     /// Rooms that it listens to now.
     joined: BTreeMap<String, Cursor>,
     open: Vec<Open>,
+    /// Messages of its own, by room and id, that stand and that it has not deleted.
+    own: Vec<(String, String)>,
     under_way: FuturesUnordered<Sending>,
     quiet: bool,
 }
@@ -125,6 +133,7 @@ impl Speaker {
             held: BTreeMap::new(),
             joined: BTreeMap::new(),
             open: Vec::new(),
+            own: Vec::new(),
             under_way: FuturesUnordered::new(),
             quiet: false,
         }
@@ -210,13 +219,30 @@ impl Speaker {
         }
         if *self.phase.borrow() == Phase::Talk && self.open.len() < self.shared.habits.unanswered {
             self.said += 1;
-            let key = match self.shared.habits.provokes {
-                true => words::key(&self.name, self.said, &mut self.dice),
-                false => words::plain(&self.name, self.said),
-            };
-            let room = self.rooms[self.dice.usize(0..self.rooms.len())].clone();
-            self.send(client, Open { room, key, tries: 0, again: now });
+            let open = self.next(now);
+            self.send(client, open);
         }
+    }
+
+    /// The next thing that it says or does.
+    fn next(&mut self, again: Instant) -> Open {
+        let provokes = self.shared.habits.provokes;
+        if provokes && !self.own.is_empty() && self.dice.u32(0..100) < CHANGES {
+            let chosen = self.dice.usize(0..self.own.len());
+            let deletes = self.dice.u32(0..100) < DELETIONS;
+            let (room, id) = if deletes { self.own.swap_remove(chosen) } else { self.own[chosen].clone() };
+            let (key, does) = match deletes {
+                true => (words::deletion(&self.name, self.said), Does::Delete(id)),
+                false => (words::edit(&self.name, self.said), Does::Edit(id)),
+            };
+            return Open { room, key, does, tries: 0, again };
+        }
+        let key = match provokes {
+            true => words::key(&self.name, self.said, &mut self.dice),
+            false => words::plain(&self.name, self.said),
+        };
+        let room = self.rooms[self.dice.usize(0..self.rooms.len())].clone();
+        Open { room, key, does: Does::Say, tries: 0, again }
     }
 
     fn tell_whether_quiet(&mut self) {
@@ -231,10 +257,16 @@ impl Speaker {
 
     fn send(&mut self, client: &Client, mut open: Open) {
         open.tries += 1;
-        let (room, key, attempt, session) = (open.room.clone(), open.key.clone(), open.tries, self.session);
-        self.note(What::Sent { room, key, attempt, session });
-        let draft = json!({"room": open.room, "key": open.key, "body": {"text": words::sent(&open.key)}});
-        let answer = client.begin_rpc("send", draft);
+        let Open { room, key, does, tries: attempt, .. } = &open;
+        let body = json!({"text": words::sent(key)});
+        let (verb, draft) = match does {
+            Does::Say => ("send", json!({"room": room, "key": key, "body": body})),
+            Does::Edit(target) => ("edit", json!({"room": room, "key": key, "target": target, "body": body})),
+            Does::Delete(target) => ("delete", json!({"room": room, "key": key, "target": target})),
+        };
+        let (session, attempt) = (self.session, *attempt);
+        self.note(What::Sent { room: room.clone(), key: key.clone(), attempt, session, does: does.clone() });
+        let answer = client.begin_rpc(verb, draft);
         self.under_way.push(Box::pin(async move {
             let told = match timeout(ANSWER, answer).await {
                 Ok(Ok(answer)) => told(&answer),
@@ -246,6 +278,14 @@ impl Speaker {
 
     fn answered(&mut self, mut open: Open, told: Told) {
         self.note(What::Answered { key: open.key.clone(), attempt: open.tries, told: told.clone() });
+        if let (Does::Say, Told::Receipt { id, .. }) = (&open.does, &told)
+            && !self.own.iter().any(|(_, own)| own == id)
+        {
+            if self.own.len() >= OWN_MAX {
+                self.own.remove(0);
+            }
+            self.own.push((open.room.clone(), id.clone()));
+        }
         let again = match told {
             Told::Receipt { .. } => *self.phase.borrow() == Phase::Talk && self.dice.u32(0..100) < DOUBTS,
             Told::Refused { temporary: false, .. } => false,

@@ -42,6 +42,8 @@ pub enum Fault {
     HubPause,
     /// A hub is told to end, drains, and is started again.
     HubDrain,
+    /// Nothing arrives between one hub and one of the services; everybody else reaches it.
+    HubParted,
     /// A consumer is killed, and started again.
     ConsumerKill,
     /// A consumer stands still, so that its partitions move, and wakes.
@@ -64,6 +66,8 @@ pub enum Fault {
     ReplicaKill,
     /// Nothing arrives at the primary from anybody, nor from it.
     RedisCut,
+    /// The primary takes no writes, and says so: it has no memory, or too few replicas.
+    RedisRefuses,
     /// Links to the primary break again and again.
     RedisFlap,
     /// The connections on which hubs hear each other are deaf.
@@ -92,10 +96,11 @@ use Fault::*;
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 25] = [
+    pub const ALL: [Fault; 27] = [
         HubKill,
         HubPause,
         HubDrain,
+        HubParted,
         ConsumerKill,
         ConsumerPause,
         KafkaKill,
@@ -107,6 +112,7 @@ impl Fault {
         RedisStale,
         ReplicaKill,
         RedisCut,
+        RedisRefuses,
         RedisFlap,
         RelayDeaf,
         SentinelKill,
@@ -135,6 +141,7 @@ impl Fault {
             HubKill => ("hub-kill", "kill -9 of a hub, and a new start"),
             HubPause => ("hub-pause", "a hub stands still (SIGSTOP), and goes on"),
             HubDrain => ("hub-drain", "SIGTERM to a hub, and a new start"),
+            HubParted => ("hub-parted", "nothing arrives between one hub and Redis, or Kafka, or PostgreSQL"),
             ConsumerKill => ("consumer-kill", "kill -9 of a consumer, and a new start"),
             ConsumerPause => ("consumer-pause", "a consumer stands still, and goes on"),
             KafkaKill => ("kafka-kill", "kill -9 of a broker, and a new start"),
@@ -146,6 +153,7 @@ impl Fault {
             RedisStale => ("redis-stale", "the replica misses writes, then takes the killed primary's place"),
             ReplicaKill => ("replica-kill", "kill -9 of the replica, and a new start"),
             RedisCut => ("redis-cut", "nothing arrives at the primary, nor from it"),
+            RedisRefuses => ("redis-refuses", "the primary refuses every write: no memory, or too few replicas"),
             RedisFlap => ("redis-flap", "links to the primary break again and again"),
             RelayDeaf => ("relay-deaf", "hubs do not hear each other, and are not told"),
             SentinelKill => ("sentinel-kill", "kill -9 of the sentinel, and a new start"),
@@ -183,8 +191,8 @@ impl Fault {
     pub fn weight(self) -> u32 {
         match self {
             HubKill => 5,
-            RedisKill | RedisStale | KafkaKill | HubPause | DiskFull => 3,
-            RedisPause | RedisCut | ConsumerKill | FrontCut | HubDrain => 2,
+            RedisKill | RedisStale | KafkaKill | HubPause | HubParted | DiskFull => 3,
+            RedisPause | RedisCut | RedisRefuses | ConsumerKill | FrontCut | HubDrain => 2,
             _ => 1,
         }
     }
@@ -200,8 +208,9 @@ impl Fault {
             // For so long the replica misses writes. The sentinel would not take one that lags for ten.
             RedisStale => 300..2_500,
             RedisFlap => 1_000..5_000,
+            RedisRefuses => 300..6_000,
             RelayDeaf => 1_000..8_000,
-            HubPause | ConsumerPause | KafkaPause | PostgresPause => 500..9_000,
+            HubPause | HubParted | ConsumerPause | KafkaPause | PostgresPause => 500..9_000,
             KafkaOutage | KafkaCut => 1_000..9_000,
             PostgresCut => 500..5_000,
             FrontDelay | FrontHole => 500..6_000,
@@ -215,7 +224,7 @@ impl Fault {
         match self {
             KafkaKill | KafkaPause | KafkaOutage => 6_000,
             RedisKill | RedisPause | RedisCut | RedisStale | ReplicaKill | SentinelKill => 7_000,
-            HubKill | HubDrain | HubPause | PostgresKill => 3_000,
+            HubKill | HubDrain | HubPause | HubParted | PostgresKill => 3_000,
             _ => 1_000,
         }
     }

@@ -48,6 +48,19 @@ pub struct Heard {
     pub text: String,
 }
 
+/// What a send does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Does {
+    /// Says something.
+    #[default]
+    Say,
+    /// Edits this message.
+    Edit(String),
+    /// Deletes this message.
+    Delete(String),
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -103,6 +116,8 @@ pub enum What {
         attempt: u32,
         /// In which session.
         session: u32,
+        /// What is done.
+        does: Does,
     },
     /// It was answered.
     Answered {

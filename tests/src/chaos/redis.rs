@@ -1,10 +1,12 @@
 //! A primary, a replica and a sentinel, each server behind a wire that everybody else goes through.
 
+use super::schedule::{HUBS_MAX, hub_name};
 use crate::eventually;
 use crate::proxy::{Fault, Proxy};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::block_in_place;
 use xtask::services::port::Port;
@@ -22,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// A server and the wire to it.
 struct Node {
     server: Redis,
-    wire: Proxy,
+    wire: Arc<Proxy>,
     /// Directives that are read at the next start.
     include: PathBuf,
 }
@@ -97,9 +99,30 @@ impl Trio {
         self.nodes[self.primary().await].server.address()
     }
 
-    /// Lays a fault on the wire to one of them.
+    /// The wires to both.
+    pub fn wires(&self) -> Vec<Arc<Proxy>> {
+        self.nodes.iter().map(|node| node.wire.clone()).collect()
+    }
+
+    /// The wire to one of them.
     pub fn wire(&self, node: usize) -> &Proxy {
         &self.nodes[node].wire
+    }
+
+    /// Makes the primary refuse writes, for want of memory or of replicas, or take them again.
+    pub async fn refuse(&self, node: usize, memory: bool, refuses: bool) -> Result<()> {
+        let (directive, value) = match (memory, refuses) {
+            (true, true) => ("maxmemory", "1"),
+            (true, false) => ("maxmemory", "0"),
+            (false, true) => ("min-replicas-to-write", "9"),
+            (false, false) => ("min-replicas-to-write", "0"),
+        };
+        let asked = async {
+            let client = ::redis::Client::open(self.nodes[node].server.address())?;
+            let mut connection = client.get_multiplexed_async_connection().await?;
+            ::redis::cmd("CONFIG").arg("SET").arg(directive).arg(value).exec_async(&mut connection).await
+        };
+        Ok(tokio::time::timeout(PATIENCE, asked).await.context("Redis does not answer")??)
     }
 
     /// Keeps what is written from reaching the replica, without telling anybody.
@@ -151,6 +174,7 @@ impl Trio {
             wire.set(Fault::None);
             wire.set_for(RELAY, Fault::None);
             wire.set_for(REPLICATION, Fault::None);
+            (0..HUBS_MAX).for_each(|hub| wire.set_for(&hub_name(hub), Fault::None));
             if self.nodes[node].server.is_running()? {
                 self.pause(node, false)?;
             }
@@ -173,16 +197,21 @@ impl Node {
         let include = folder.join("include.conf");
         std::fs::write(&include, directives(follows))?;
         // The wire is there first, since the server announces it as its own port.
-        let wire = Proxy::to("127.0.0.1:1").await?;
+        let wire = Arc::new(Proxy::to("127.0.0.1:1").await?);
         for word in [RELAY, REPLICATION] {
             wire.set_for(word, Fault::None);
         }
+        (0..HUBS_MAX).for_each(|hub| wire.set_for(&hub_name(hub), Fault::None));
         let announced = wire.address.port().to_string();
         let yes = if keeps { "yes" } else { "no" };
         let mut args = vec!["--appendonly", yes, "--replica-announce-ip", "127.0.0.1", "--replica-announce-port"];
-        args.extend([announced.as_str(), "--repl-diskless-sync-delay", "0", "--repl-timeout", "5", "--include"]);
+        args.extend([announced.as_str(), "--repl-diskless-sync-delay", "0", "--repl-timeout", "5"]);
         let mut args: Vec<String> = args.into_iter().map(str::to_owned).collect();
-        args.push(include.display().to_string());
+        for hub in 0..HUBS_MAX {
+            let name = hub_name(hub);
+            args.extend(["--user", &name, "on", "nopass", "~*", "&*", "+@all"].map(str::to_owned));
+        }
+        args.extend(["--include".to_owned(), include.display().to_string()]);
         let options = redis::Options { args, ..redis::Options::default() };
         let server = block_in_place(|| Redis::start(folder, options)).context("could not start a Redis")?;
         wire.lead_to(&format!("127.0.0.1:{}", server.port()));

@@ -66,6 +66,8 @@ fn needles(violation: &Violation, run: &Run) -> Vec<String> {
         Violation::Lost { id, .. }
         | Violation::Doubled { id, .. }
         | Violation::Unjudged { id, .. }
+        | Violation::Undeleted { id, .. }
+        | Violation::Unfolded { id, .. }
         | Violation::FalseReceipt { id, .. } => by_id(id),
         Violation::SaidTwice { key, .. }
         | Violation::ReceiptsDiffer { key, .. }

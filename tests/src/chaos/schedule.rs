@@ -13,6 +13,14 @@ const CALM: u64 = 2_000;
 /// How far apart faults begin, in milliseconds. They last longer than that: several are there at once.
 const APART: std::ops::Range<u64> = 400..3_500;
 
+/// The most hubs of a run.
+pub const HUBS_MAX: usize = 3;
+
+/// What a hub calls itself towards services, so that a wire knows its connections.
+pub fn hub_name(n: usize) -> String {
+    format!("hub-{n}")
+}
+
 /// A fault with its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Planned {
@@ -56,7 +64,7 @@ impl Schedule {
         let mut dice = Rng::with_seed(seed);
         let shape = match profile {
             Profile::Cluster => {
-                Shape { hubs: dice.usize(2..=3), consumers: 2, redis_keeps: dice.bool(), buffer: dice.bool() }
+                Shape { hubs: dice.usize(2..=HUBS_MAX), consumers: 2, redis_keeps: dice.bool(), buffer: dice.bool() }
             }
             Profile::Embedded => Shape { hubs: 1, consumers: 0, redis_keeps: false, buffer: false },
         };
@@ -99,12 +107,11 @@ fn drawn(dice: &mut Rng, kinds: &[Fault]) -> Fault {
 fn part_of(fault: Fault, shape: &Shape, dice: &mut Rng) -> Part {
     use Fault::*;
     match fault {
-        HubKill | HubPause | HubDrain => Part::Hub(dice.usize(0..shape.hubs)),
+        HubKill | HubPause | HubDrain | HubParted => Part::Hub(dice.usize(0..shape.hubs)),
         ConsumerKill | ConsumerPause => Part::Consumer(dice.usize(0..shape.consumers)),
         KafkaKill | KafkaPause | KafkaOutage | KafkaCut => Part::Kafka,
-        RedisKill | RedisPause | RedisStale | ReplicaKill | RedisCut | RedisFlap | RelayDeaf | SentinelKill => {
-            Part::Redis
-        }
+        RedisKill | RedisPause | RedisStale | ReplicaKill | RedisCut | RedisRefuses | RedisFlap | RelayDeaf
+        | SentinelKill => Part::Redis,
         PostgresKill | PostgresPause | PostgresCut => Part::Postgres,
         FrontCut | FrontDelay | FrontHole => Part::Front(dice.usize(0..shape.hubs)),
         PluginTrap => Part::Plugins,

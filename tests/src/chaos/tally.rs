@@ -1,6 +1,7 @@
 //! The totals of a run.
 
 use super::history::{Entry, Told, What};
+use super::words;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::AddAssign;
@@ -14,6 +15,8 @@ pub struct Tally {
     pub sent: u64,
     /// Keys with a receipt.
     pub acknowledged: u64,
+    /// Of these, edits and deletions.
+    pub changed: u64,
     /// Answers "no", for now or for good.
     pub refused: u64,
     /// Answers "unknown", and answers that did not come.
@@ -51,6 +54,7 @@ impl Tally {
             tally.count(entry, &mut sent, &mut stand);
         }
         (tally.sent, tally.acknowledged) = (sent.len() as u64, stand.len() as u64);
+        tally.changed = stand.iter().filter(|key| words::changes(key)).count() as u64;
         tally
     }
 
@@ -94,6 +98,7 @@ impl AddAssign for Tally {
         self.runs += other.runs;
         self.sent += other.sent;
         self.acknowledged += other.acknowledged;
+        self.changed += other.changed;
         self.refused += other.refused;
         self.unknown += other.unknown;
         self.heard += other.heard;
@@ -114,10 +119,11 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} sent, {} acknowledged, {} refusals, {} unknown; {} heard; {} reconnects, {} recoveries, {} honestly not; \
+            "{} sent, {} acknowledged ({} of them edits and deletions), {} refusals, {} unknown; {} heard; {} reconnects, {} recoveries, {} honestly not; \
              {} kills, {} pauses, {} cuts, {} failovers, {} generations, {} trapping plugins, {} full disks",
             self.sent,
             self.acknowledged,
+            self.changed,
             self.refused,
             self.unknown,
             self.heard,
@@ -137,11 +143,12 @@ impl fmt::Display for Tally {
 
 #[cfg(test)]
 mod tests {
+    use super::super::history::Does;
     use super::*;
 
     #[test]
     fn keys_count_once_and_answers_each_time() {
-        let sent = |attempt| What::Sent { room: "r".into(), key: "k".into(), attempt, session: 1 };
+        let sent = |attempt| What::Sent { room: "r".into(), key: "k".into(), attempt, session: 1, does: Does::Say };
         let told = |told| What::Answered { key: "k".into(), attempt: 1, told };
         let fault = |name: &str| What::Fault { name: name.into(), on: String::new(), begins: true };
         let history: Vec<Entry> = [

@@ -25,12 +25,24 @@ pub fn plain(client: &str, n: u64) -> String {
     format!("{client}-{n}-s")
 }
 
+/// A key of an edit.
+pub fn edit(client: &str, n: u64) -> String {
+    format!("{client}-{n}-e")
+}
+
+/// A key of a deletion.
+pub fn deletion(client: &str, n: u64) -> String {
+    format!("{client}-{n}-d")
+}
+
 /// What is sent under a key.
 pub fn sent(key: &str) -> String {
     match kind(key) {
         "m" => format!("{key} says {MASKED} twice: {MASKED}"),
         "f" => format!("{key} says what is {FORBIDDEN}"),
         "s" => format!("{key} says hello"),
+        "e" => format!("{key} says something else"),
+        "d" => String::new(),
         poison => poison[1..].parse().ok().and_then(|n: usize| POISON.get(n)).copied().unwrap_or("trap").to_owned(),
     }
 }
@@ -39,7 +51,7 @@ pub fn sent(key: &str) -> String {
 pub fn judged(key: &str) -> Option<String> {
     match kind(key) {
         "m" => Some(sent(key).replace(MASKED, &"*".repeat(MASKED.len()))),
-        "s" => Some(sent(key)),
+        "s" | "e" | "d" => Some(sent(key)),
         _ => None,
     }
 }
@@ -47,6 +59,11 @@ pub fn judged(key: &str) -> Option<String> {
 /// Whether the plugin fails on it: refused for now, and as often as it is tried again.
 pub fn is_poison(key: &str) -> bool {
     kind(key).starts_with('p')
+}
+
+/// Whether it is an edit or a deletion.
+pub fn changes(key: &str) -> bool {
+    matches!(kind(key), "e" | "d")
 }
 
 fn kind(key: &str) -> &str {
@@ -88,6 +105,9 @@ mod tests {
         }
         assert_eq!(judged("c1-5-s"), Some(sent("c1-5-s")));
         assert_eq!(judged("c1-5-m").as_deref(), Some("c1-5-m says **** twice: ****"));
+        assert_eq!(judged(&edit("c1", 6)).as_deref(), Some("c1-6-e says something else"));
+        assert_eq!(judged(&deletion("c1", 7)).as_deref(), Some(""));
+        assert!(changes("c1-6-e") && changes("c1-7-d") && !changes("c1-5-s"));
         assert_eq!((judged("c1-5-f"), judged("c1-5-p1")), (None, None));
         assert!(is_poison("c1-5-p1") && sent("c1-5-p1") == "panic" && !is_poison("c1-5-s"));
     }

@@ -4,7 +4,7 @@ use super::cluster::Cluster;
 use super::embedded::Embedded;
 use super::fault::{Fault, Part, Profile};
 use super::redis::RELAY;
-use super::schedule::{Planned, Schedule};
+use super::schedule::{Planned, Schedule, hub_name};
 use super::words;
 use crate::gather::Sources;
 use crate::process::Running;
@@ -109,7 +109,8 @@ impl World {
     pub async fn befall(&self, planned: &Planned) -> Result<()> {
         let lasts = planned.lasts;
         match planned.part {
-            Part::Hub(n) => self.hub_falls(planned.fault, n, lasts).await,
+            Part::Hub(n) if planned.fault == Fault::HubParted => self.hub_is_parted(n, planned).await,
+            Part::Hub(n) => program_falls(planned.fault, self.hub(n), lasts).await,
             Part::Consumer(n) => program_falls(planned.fault, &self.cluster()?.consumers[n], lasts).await,
             Part::Kafka => self.kafka_falls(planned).await,
             Part::Redis => self.redis_falls(planned).await,
@@ -131,8 +132,14 @@ impl World {
         }
     }
 
-    async fn hub_falls(&self, fault: Fault, n: usize, lasts: Duration) -> Result<()> {
-        program_falls(fault, self.hub(n), lasts).await
+    /// One hub does not reach one of the services; the wires of the others pass.
+    async fn hub_is_parted(&self, n: usize, planned: &Planned) -> Result<()> {
+        let wires = &self.cluster()?.wires[planned.choice as usize % 3];
+        let lay = |fault| wires.iter().for_each(|wire| wire.set_for(&hub_name(n), fault));
+        lay(Wire::BlackHole);
+        sleep(planned.lasts).await;
+        lay(Wire::None);
+        Ok(())
     }
 
     async fn kafka_falls(&self, planned: &Planned) -> Result<()> {
@@ -195,6 +202,12 @@ impl World {
                 sleep(lasts).await;
                 redis.wire(primary).set(Wire::None);
                 Ok(())
+            }
+            Fault::RedisRefuses => {
+                let memory = planned.choice.is_multiple_of(2);
+                redis.refuse(primary, memory, true).await?;
+                sleep(lasts).await;
+                redis.refuse(primary, memory, false).await
             }
             Fault::RedisFlap => {
                 let begun = tokio::time::Instant::now();

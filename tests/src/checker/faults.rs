@@ -1,12 +1,17 @@
 //! Judges a run with faults: what clients saw and were told, against the timeline, the journal and the store.
 //!
-//! Under faults some things are legal that are not in a quiet run: copies of a record in the journal; the same event at a
-//! second place after Redis lost its first one; a place that was heard, never acknowledged, and died with its Redis and
-//! its hub; and, where its sender asked again, an event of another id under its key in a later epoch, which then is the only
-//! one that is acknowledged, and one message with it. Everything else is a broken promise.
+//! Under faults some things are legal that are not in a quiet run, and no others: copies of a record in the journal; the same
+//! event at a second place after Redis lost its first one; a place that was not acknowledged and is missing in an epoch that is
+//! over, where its event has another place or nobody could give it one; and, for a key that was sent to a hub which was killed
+//! afterwards, an event that is gone with it, or another id under its key in a later epoch.
+
+mod changes;
+mod read_back;
 
 use super::lives::{Joint, Lives, Sent, Stretch};
 use super::{Seen, Violation};
+use crate::chaos::history::Does;
+use changes::Changes;
 use confab_protocol::Cursor;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,6 +39,32 @@ pub struct Window {
     pub events: Vec<(Cursor, String)>,
 }
 
+/// What a hub gives to a reader when all is over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadBack {
+    /// `history` from each room's beginning to its end.
+    pub forwards: Vec<Seen>,
+    /// `history` from each room's end to its beginning, in the order in which it came.
+    pub backwards: Vec<Seen>,
+    /// What was said in the events that either gave, by their ids.
+    pub texts: BTreeMap<String, BTreeSet<String>>,
+    /// `messages` from each room's end to its beginning, in the order in which they came.
+    pub messages: Vec<Folded>,
+}
+
+/// A message as a hub gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folded {
+    /// The room.
+    pub room: String,
+    /// Its id.
+    pub id: String,
+    /// What it says now.
+    pub text: String,
+    /// Whether it is called deleted.
+    pub deleted: bool,
+}
+
 /// All there is to judge.
 #[derive(Clone, Debug, Default)]
 pub struct Run {
@@ -49,14 +80,21 @@ pub struct Run {
     pub timeline: BTreeMap<String, Window>,
     /// Events that the timeline still holds as not journaled.
     pub pending: BTreeSet<String>,
-    /// What `history` gave of each room, by who asked.
-    pub read_back: BTreeMap<String, Vec<Seen>>,
-    /// Whether Redis and hubs may have been lost together, and with them what was heard and not acknowledged.
-    pub may_forget: bool,
+    /// What hubs gave of each room, by who asked.
+    pub read_back: BTreeMap<String, ReadBack>,
+    /// Whether the timeline may have lost something: it is not what a receipt stands for, as it is in an embedded hub.
+    pub timeline_may_lose: bool,
     /// The plugins that must have judged everything.
     pub chain: Vec<String>,
     /// What plugins must have made of what was sent under a key; `None` where they let nothing through.
     pub judged: Option<fn(&str) -> Option<String>>,
+}
+
+impl Run {
+    /// Whether what a hub knew of this key may be gone: it was killed, and the timeline can lose what is not acknowledged.
+    fn may_be_gone(&self, key: &str) -> bool {
+        self.timeline_may_lose && self.lives.sent_to_the_killed.contains(key)
+    }
 }
 
 /// Judges it.
@@ -73,10 +111,13 @@ pub fn judge(run: &Run) -> Vec<Violation> {
     }
     holes(run, &truth, &mut found);
     windows(run, &truth, &mut found);
-    for (reader, seen) in &run.read_back {
-        read_back(&truth, reader, seen, &mut found);
+    let changes = Changes::of(run);
+    changes.undone_in_the_store(run, &mut found);
+    for (reader, read) in &run.read_back {
+        read_back::judge(run, &truth, reader, read, &mut found);
+        changes.undone(run, reader, read, &mut found);
     }
-    unjudged(run, &mut found);
+    unjudged(run, &changes, &mut found);
     found.sort();
     found.dedup();
     found
@@ -88,6 +129,7 @@ type Place = (String, Cursor);
 struct Truth {
     places: BTreeMap<Place, String>,
     acknowledged: BTreeMap<String, Place>,
+    receipts: BTreeMap<Place, String>,
     journal: BTreeMap<String, BTreeSet<Cursor>>,
     stored: BTreeMap<String, BTreeSet<Cursor>>,
     /// Which event stands for each.
@@ -128,6 +170,7 @@ impl Truth {
         }
         Self {
             places,
+            receipts: acknowledged.iter().map(|(id, place): (&String, &Place)| (place.clone(), id.clone())).collect(),
             acknowledged,
             journal: by_id(&run.journal),
             stored: by_id(&run.events),
@@ -184,8 +227,8 @@ fn told(run: &Run, truth: &Truth, key: &str, sent: &Sent, found: &mut Vec<Violat
             Some(_) => {}
         }
         match truth.standing.get(*id) {
-            Some(of) if of == id || run.may_forget => {
-                if !truth.messages.contains(of) {
+            Some(of) if of == id || run.may_be_gone(key) => {
+                if sent.does == Does::Say && !truth.messages.contains(of) {
                     found.push(lost("messages", id));
                 }
             }
@@ -213,16 +256,21 @@ fn drafts_in_order(lives: &Lives, found: &mut Vec<Violation>) {
     }
 }
 
-/// One key is one event, wherever one looks; over epochs it may be two where the first was lost and not acknowledged. That
-/// two were acknowledged is seen in their receipts.
+/// One key is one event, wherever one looks; a key of a hub that was killed may be two, in two epochs. That two were
+/// acknowledged is seen in their receipts.
 fn said_once(run: &Run, found: &mut Vec<Violation>) {
-    for (place, kept) in [("the journal", &run.journal), ("events", &run.events)] {
-        let mut keys = BTreeMap::new();
-        for Seen { room, id, cursor, sender, key } in kept.iter().map(|one| &one.seen) {
-            let epoch = run.may_forget.then_some(cursor.epoch);
-            if *keys.entry((room, sender, key, epoch)).or_insert(id) != id {
-                found.push(Violation::SaidTwice { place: place.into(), key: key.clone() });
-            }
+    let heard = run.lives.stretches.iter().flat_map(|stretch| {
+        let (client, room) = (stretch.client.as_str(), &stretch.room);
+        stretch.heard.iter().map(move |(e, _)| (client, room, &e.sender, &e.key, e.cursor.epoch, &e.id))
+    });
+    let kept = [("the journal", &run.journal), ("events", &run.events)].into_iter().flat_map(|(place, kept)| {
+        kept.iter().map(move |Kept { seen: e, .. }| (place, &e.room, &e.sender, &e.key, e.cursor.epoch, &e.id))
+    });
+    let mut keys = BTreeMap::new();
+    for (place, room, sender, key, epoch, id) in kept.chain(heard) {
+        let epoch = run.may_be_gone(key).then_some(epoch);
+        if *keys.entry((place, room, sender, key, epoch)).or_insert(id) != id {
+            found.push(Violation::SaidTwice { place: place.into(), key: key.clone() });
         }
     }
     let (mut ids, mut keys) = (BTreeSet::new(), BTreeSet::new());
@@ -258,10 +306,18 @@ fn listened(run: &Run, truth: &Truth, stretch: &Stretch, found: &mut Vec<Violati
                 Joint::Recovered => Violation::Dishonest { client: place, room, cursor: next },
             });
         }
-        if cursor.epoch == truth.last_epoch[room].epoch && !truth.stored.contains_key(&event.id) {
+        let over = cursor.epoch < truth.last_epoch[room].epoch;
+        if !(truth.stored.contains_key(&event.id) || over && run.may_be_gone(&event.key)) {
             found.push(Violation::Lost { place: format!("events, and {client} heard it"), id: event.id.clone() });
         }
         at = cursor;
+    }
+    if stretch.end() > stretch.start {
+        let (room, next) = (room.clone(), Cursor { offset: stretch.start.offset + 1, ..stretch.start });
+        let stayed = truth.receipts.range((room.clone(), next)..=(room, stretch.end()));
+        for (_, id) in stayed.filter(|(_, id)| !ids.contains(id)) {
+            found.push(Violation::Lost { place: format!("what {client} heard"), id: id.clone() });
+        }
     }
     for (claimed, heard) in &stretch.claims {
         let reached = heard.checked_sub(1).map_or(stretch.start, |n| stretch.heard[n].0.cursor);
@@ -275,7 +331,8 @@ fn listened(run: &Run, truth: &Truth, stretch: &Stretch, found: &mut Vec<Violati
     }
 }
 
-/// Every place of an epoch has its row. One is missing rightly only if it was not acknowledged and its epoch is over.
+/// Every place of an epoch has its row. One is missing rightly only if it was not acknowledged and its epoch is over: what
+/// was heard there is looked for where it was heard.
 fn holes(run: &Run, truth: &Truth, found: &mut Vec<Violation>) {
     let acknowledged: BTreeSet<&Place> = truth.acknowledged.values().collect();
     let mut rows: BTreeMap<(&str, Cursor), ()> = BTreeMap::new();
@@ -288,7 +345,7 @@ fn holes(run: &Run, truth: &Truth, found: &mut Vec<Violation>) {
     for ((room, epoch), top) in tops {
         for offset in 1..=top {
             let cursor = Cursor { epoch, offset };
-            let over = run.may_forget && epoch < truth.last_epoch[room].epoch;
+            let over = run.timeline_may_lose && epoch < truth.last_epoch[room].epoch;
             let legal = over && !acknowledged.contains(&(room.to_owned(), cursor));
             if !rows.contains_key(&(room, cursor)) && !legal {
                 found.push(Violation::Gap { place: "events".into(), room: room.into(), cursor });
@@ -319,31 +376,12 @@ fn windows(run: &Run, truth: &Truth, found: &mut Vec<Violation>) {
     }
 }
 
-/// Whoever reads a room from its beginning gets everything that was acknowledged, in order.
-fn read_back(truth: &Truth, reader: &str, seen: &[Seen], found: &mut Vec<Violation>) {
-    let ids: BTreeSet<&str> = seen.iter().map(|event| event.id.as_str()).collect();
-    let rooms: BTreeSet<&str> = seen.iter().map(|event| event.room.as_str()).collect();
-    for (id, (room, _)) in &truth.acknowledged {
-        if !ids.contains(id.as_str()) {
-            let place = format!("what {reader} read back of {room}");
-            found.push(Violation::Lost { place, id: id.clone() });
-        }
-    }
-    super::rising(seen, reader, found);
-    for event in seen.iter().filter(|event| rooms.contains(event.room.as_str())) {
-        let stands = truth.places.get(&(event.room.clone(), event.cursor));
-        if stands.is_some_and(|id| *id != event.id) {
-            let (room, cursor) = (event.room.clone(), event.cursor);
-            found.push(Violation::Disagree { place: reader.into(), room, cursor });
-        }
-    }
-}
-
 /// Everything that anybody can see is what all plugins of the chain made of what was sent.
-fn unjudged(run: &Run, found: &mut Vec<Violation>) {
+fn unjudged(run: &Run, changes: &Changes<'_>, found: &mut Vec<Violation>) {
     let Some(judged) = run.judged else { return };
     let mut look = |place: &str, id: &str, key: &str, text: &str| {
-        if judged(key).is_none_or(|expected| expected != text) {
+        let blanked = text.is_empty() && changes.may_be_blank(id, key);
+        if !blanked && judged(key).is_none_or(|expected| expected != text) {
             found.push(Violation::Unjudged { place: place.into(), id: id.into() });
         }
     };
@@ -353,7 +391,9 @@ fn unjudged(run: &Run, found: &mut Vec<Violation>) {
     for (place, kept) in [("the journal", &run.journal), ("events", &run.events)] {
         kept.iter().for_each(|one| look(place, &one.seen.id, &one.seen.key, &one.text));
     }
-    for one in run.journal.iter().filter(|one| one.judges != run.chain) {
+    // Nothing is said in a deletion: no plugin is asked.
+    let said = run.journal.iter().filter(|one| judged(&one.seen.key).is_none_or(|text| !text.is_empty()));
+    for one in said.filter(|one| one.judges != run.chain) {
         found.push(Violation::Unjudged { place: "its trail in the journal".into(), id: one.seen.id.clone() });
     }
 }

@@ -1,8 +1,9 @@
 //! What became of each send and of each stretch of listening, read out of a history.
 
-use crate::chaos::history::{Entry, Heard, Told, What};
+use crate::chaos::fault::{Fault, Part};
+use crate::chaos::history::{Does, Entry, Heard, Told, What};
 use confab_protocol::Cursor;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything that a client was told of one key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub struct Sent {
     pub client: String,
     /// Where.
     pub room: String,
+    /// What it does.
+    pub does: Does,
     /// The tries: in which session, and what came of it.
     pub tries: Vec<(u32, Option<Told>)>,
 }
@@ -73,6 +76,8 @@ pub struct Lives {
     pub sent: Vec<(String, Sent)>,
     /// Every stretch, in the order in which they began.
     pub stretches: Vec<Stretch>,
+    /// Keys that were sent to a hub which was killed afterwards: what it alone knew of them is gone.
+    pub sent_to_the_killed: BTreeSet<String>,
 }
 
 /// Reads a history.
@@ -82,9 +87,9 @@ pub fn of(entries: &[Entry]) -> Lives {
     let mut open: BTreeMap<(String, String), (usize, Joint)> = BTreeMap::new();
     for Entry { who, what, .. } in entries {
         match what {
-            What::Sent { room, key, session, .. } => {
+            What::Sent { room, key, session, does, .. } => {
                 let place = *keys.entry(key.clone()).or_insert_with(|| {
-                    let sent = Sent { client: who.clone(), room: room.clone(), tries: Vec::new() };
+                    let sent = Sent { client: who.clone(), room: room.clone(), does: does.clone(), tries: Vec::new() };
                     lives.sent.push((key.clone(), sent));
                     lives.sent.len() - 1
                 });
@@ -132,7 +137,30 @@ pub fn of(entries: &[Entry]) -> Lives {
             _ => {}
         }
     }
+    lives.sent_to_the_killed = sent_to_the_killed(entries);
     lives
+}
+
+/// Keys of which a try went to a hub that was killed after it.
+fn sent_to_the_killed(entries: &[Entry]) -> BTreeSet<String> {
+    let (mut keys, mut hubs) = (BTreeSet::new(), BTreeMap::new());
+    let mut with: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
+    for Entry { who, what, .. } in entries {
+        match what {
+            What::Connected { hub, .. } => drop(hubs.insert(who, *hub)),
+            What::Sent { key, .. } => {
+                if let Some(hub) = hubs.get(who) {
+                    with.entry(*hub).or_default().insert(key);
+                }
+            }
+            What::Fault { name, on, begins: true } if name == Fault::HubKill.name() => {
+                let killed = with.iter_mut().find(|(hub, _)| *on == format!("{:?}", Part::Hub(**hub)));
+                keys.extend(killed.map(|(_, sent)| std::mem::take(sent)).into_iter().flatten().map(str::to_owned));
+            }
+            _ => {}
+        }
+    }
+    keys
 }
 
 #[cfg(test)]
@@ -180,8 +208,28 @@ mod tests {
     }
 
     #[test]
+    fn what_was_sent_to_a_hub_before_it_was_killed_may_have_died_with_it() {
+        let connected = |session, hub| What::Connected { session, hub };
+        let sent =
+            |key: &str| What::Sent { room: "r".into(), key: key.into(), attempt: 1, session: 1, does: Does::Say };
+        let fault = |name: &str, on: &str| What::Fault { name: name.into(), on: on.into(), begins: true };
+        let history = [
+            by("c1", connected(1, 0)),
+            by("c2", connected(1, 1)),
+            by("c1", sent("before")),
+            by("c2", sent("elsewhere")),
+            by("chaos", fault("hub-pause", "Hub(1)")),
+            by("chaos", fault("hub-kill", "Hub(0)")),
+            by("c1", connected(2, 0)),
+            by("c1", sent("after")),
+        ];
+        assert_eq!(of(&history).sent_to_the_killed, ["before".to_owned()].into());
+    }
+
+    #[test]
     fn all_that_was_told_of_a_key_is_kept_with_its_try() {
-        let sent = |attempt| What::Sent { room: "r".into(), key: "k".into(), attempt, session: attempt };
+        let sent =
+            |attempt| What::Sent { room: "r".into(), key: "k".into(), attempt, session: attempt, does: Does::Say };
         let told = |attempt, told| What::Answered { key: "k".into(), attempt, told };
         let receipt = Told::Receipt { id: "id".into(), cursor: Cursor::new(1, 1), at: 5 };
         let history =

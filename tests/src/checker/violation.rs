@@ -70,6 +70,20 @@ pub enum Violation {
         /// The event.
         id: String,
     },
+    /// What was deleted can still be read.
+    Undeleted {
+        /// Where.
+        place: String,
+        /// The event.
+        id: String,
+    },
+    /// A message is not what its events add up to.
+    Unfolded {
+        /// Who gives it so.
+        place: String,
+        /// The message.
+        id: String,
+    },
     /// Two receipts for one key say different things.
     ReceiptsDiffer {
         /// The key.
@@ -134,6 +148,8 @@ impl fmt::Display for Violation {
             }
             Self::Disagree { place, room, cursor } => write!(f, "{place} has another event at {room} {cursor}"),
             Self::Unjudged { place, id } => write!(f, "{id} is seen in {place} as no plugin left it"),
+            Self::Undeleted { place, id } => write!(f, "{id} was deleted and can be read in {place}"),
+            Self::Unfolded { place, id } => write!(f, "{place} gives message {id} as its events do not make it"),
             Self::ReceiptsDiffer { key, ids: [first, other] } => {
                 write!(f, "two receipts for key {key} differ: {first}, then {other}")
             }

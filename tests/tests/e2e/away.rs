@@ -95,10 +95,10 @@ impl Show {
     }
 
     /// Everybody is back: waits until all is answered, kept and heard, and lets the checker judge.
-    async fn judged(self, may_forget: bool) -> Result<Seen> {
+    async fn judged(self, timeline_may_lose: bool) -> Result<Seen> {
         let Self { cluster, crowd, history, size } = self;
         let rest = crowd.settle(async || cluster.sources(), |_| {}).await?;
-        let mut run = Run { may_forget, judged: Some(words::judged), ..Run::default() };
+        let mut run = Run { timeline_may_lose, judged: Some(words::judged), ..Run::default() };
         let rooms: Vec<String> = (0..size.rooms).map(|n| format!("room:{n}")).collect();
         gather::evidence(&mut run, rest, &cluster.sources(), &rooms, &history).await?;
         let entries = history.entries();
