@@ -169,17 +169,13 @@ impl Projections {
 /// The longest reaction, in bytes: it is part of a key, and keys have limits.
 const REACTION_BYTES_MAX: usize = 255;
 
-/// The reaction that a body `{"reaction": "👍"}` names.
+/// The reaction that a body `{"reaction": "👍"}` names. An array is none, though serde would read one.
 fn reaction(record: &Record) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Named {
         reaction: String,
     }
-    record
-        .event
-        .body
-        .read::<Named>()
-        .ok()
-        .map(|named| named.reaction)
-        .filter(|reaction| reaction.len() <= REACTION_BYTES_MAX)
+    let body = &record.event.body;
+    let named = body.read::<Named>().ok().filter(|_| body.as_str().starts_with('{'));
+    named.map(|named| named.reaction).filter(|reaction| reaction.len() <= REACTION_BYTES_MAX)
 }
