@@ -1,4 +1,4 @@
-//! The public port: the page at `/`, and the door through which clients come.
+//! The public port: the web client at `/`, and the door through which clients come.
 
 mod assets;
 mod door;
@@ -6,6 +6,7 @@ pub mod engineio;
 mod handshake;
 mod origin;
 mod timed;
+mod web;
 
 pub use handshake::{NoHandshake, upgrade};
 
@@ -16,7 +17,7 @@ use crate::session::engineio::Engine;
 use crate::session::{self, Environment, Socket};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{any, get};
 use axum::{Extension, Router};
 use door::Turned;
@@ -229,7 +230,8 @@ type Shared = (State<Arc<Http>>, Extension<Peer>);
 fn router(http: Arc<Http>) -> Router {
     let at = |path: &str| format!("{}{path}", http.path_prefix);
     let mut router = Router::new()
-        .route(&at("/"), get(page))
+        .route(&at("/"), get(web::page))
+        .route(&at("/assets/{file}"), get(web::asset))
         .route(&at("/connection/websocket"), any(native))
         .route(&at("/connection/websocket/"), any(native))
         .route(&at("/socket.io"), any(socketio))
@@ -239,11 +241,6 @@ fn router(http: Arc<Http>) -> Router {
         router = router.route(&http.path_prefix, get(to_page)); // what the page asks for is relative to it
     }
     router.with_state(http)
-}
-
-async fn page() -> impl IntoResponse {
-    let policy = "default-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'";
-    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(include_str!("page.html")))
 }
 
 async fn to_page(uri: Uri) -> Redirect {

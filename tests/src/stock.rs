@@ -19,13 +19,19 @@ pub async fn node_with(script: &str, hubs: &[&str], flags: &[&str]) -> Result<St
     run(Command::new("node"), &[folder.join(script)], hubs, flags).await
 }
 
-/// Runs a script of `clients/node` that drives a real browser against the page of a hub.
-pub async fn browser(script: &str, hub: &str) -> Result<String> {
+/// Runs a script of `web/tests` that drives a real browser through the web client of hubs, with flags of its own.
+pub async fn web(script: &str, hubs: &[&str], flags: &[&str]) -> Result<String> {
     let chromium = tokio::task::spawn_blocking(xtask::install::browser).await??;
-    let folder = PathBuf::from(service("CONFAB_TEST_NODE")?);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("web").join("tests");
     let mut command = Command::new("node");
     command.env("CHROMIUM", chromium);
-    run(command, &[folder.join(script)], &[hub], &[]).await
+    run(command, &[folder.join(script)], hubs, flags).await
+}
+
+/// Runs the tests of `clients/js`.
+pub async fn javascript_tests() -> Result<String> {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("clients").join("js/test");
+    run(Command::new("node"), &["--test".into(), tests], &[], &[]).await
 }
 
 /// Runs a script of `clients/node` that drives a real browser, with flags of the script's own and no hub's address.

@@ -38,6 +38,12 @@ pub enum Verb {
     Status,
     /// Build the plugins into `plugins/*.wasm`
     Plugins,
+    /// Build the web client into `web/dist`, from where the hub's build takes it
+    ///
+    /// Does nothing where it was built from the same sources. Needs Node.js 20.19 or later.
+    Web,
+    /// Write clients/js/src/generated.ts from the hub's table of verbs
+    Types,
     /// Measure the hub beside its peers and the floor, by the CPU that each takes
     ///
     /// Each server runs alone on one processor, the load generator on another. Every delivery is checked: one that is lost,

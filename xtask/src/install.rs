@@ -17,6 +17,7 @@ use std::fs::File;
 use std::path::PathBuf;
 
 pub use kafka::jars as kafka_jars;
+pub use node::packages_of as npm_packages;
 pub use system::browser;
 
 /// Where everything is that tests need.

@@ -10,7 +10,9 @@ mod fuzz;
 mod plugins;
 mod run;
 mod test;
+mod types;
 mod up;
+mod web;
 
 use crate::cli::Verb;
 use anyhow::Result;
@@ -29,6 +31,8 @@ pub fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Bench(arguments) => bench::bench(&arguments).map(done),
         Verb::Chaos(arguments) => chaos::chaos(&arguments).map(done),
         Verb::Plugins => plugins::build().map(done),
+        Verb::Types => types::types().map(done),
+        Verb::Web => web::build().map(done),
     }
 }
 

@@ -51,4 +51,5 @@ mod stock;
 mod tls;
 mod tokens;
 mod unread;
+mod web;
 mod websocket;

@@ -3,7 +3,6 @@
 use anyhow::{Context, Result};
 use confab_tests::process::get;
 use confab_tests::raw::Raw;
-use confab_tests::stock;
 use confab_tests::world::{Embedded, service};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -12,7 +11,9 @@ async fn the_hub_serves_its_page_and_its_admin_port_says_how_it_is() -> Result<(
     let (status, page) = get(&format!("http://{}/", world.hub.listen)).await?;
     assert_eq!(status, 200);
     assert!(page.contains("<title>Confab</title>"));
-    assert_eq!(get(&format!("http://{}/nothing", world.hub.listen)).await?.0, 404);
+    for nothing in ["/nothing", "/assets/nothing.js", "/assets/..%2findex.html"] {
+        assert_eq!(get(&format!("http://{}{nothing}", world.hub.listen)).await?.0, 404, "{nothing}");
+    }
     assert_eq!(world.hub.admin_api().get("/healthz").await?.0, 200);
     let (_, metrics) = world.hub.admin_api().get("/metrics").await?;
     assert!(metrics.contains("confab_sessions") && metrics.ends_with("# EOF\n"), "{metrics}");
@@ -65,10 +66,4 @@ async fn the_stock_socket_io_client_is_served_as_it_is_published() -> Result<()>
     }
     assert_eq!(get(&format!("http://{}/socket.io/other.js", world.hub.listen)).await?.0, 404);
     Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn two_tabs_of_a_real_browser_chat_through_the_page() -> Result<()> {
-    let world = Embedded::start("").await?;
-    stock::browser("two-tabs.mjs", &world.hub.listen).await.map(drop)
 }

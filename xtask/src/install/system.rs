@@ -43,7 +43,7 @@ pub fn services() -> Vec<Need> {
 /// What the stock clients of the end-to-end tests need.
 pub fn clients() -> Vec<Need> {
     vec![
-        Need { what: "Node.js 18 or later (node)", debian: "nodejs", is_there: || has("node") },
+        Need { what: "Node.js 20.19 or later (node)", debian: "nodejs", is_there: || has("node") },
         Need { what: "npm", debian: "npm", is_there: || has("npm") },
         Need { what: "Python 3 with venv", debian: "python3-venv", is_there: has_venv },
         Need { what: "Java's compiler (javac)", debian: "default-jdk-headless", is_there: || has("javac") },

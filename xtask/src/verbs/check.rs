@@ -1,6 +1,6 @@
 //! `cargo xtask check`: what can be said about the code without running it.
 
-use super::{arrows, floors};
+use super::{arrows, floors, types};
 use crate::cargo::{self, cargo};
 use anyhow::{Context, Result, bail};
 use std::process::Command;
@@ -16,11 +16,12 @@ type Stage = fn() -> Result<()>;
 
 /// All checks, the quick ones first. Every one runs, so that one call shows all there is to mend.
 pub fn check() -> Result<()> {
-    let stages: [(&str, Stage); 8] = [
+    let stages: [(&str, Stage); 9] = [
         ("format", format),
         ("arrows between crates", arrows::check),
         ("arrows inside the hub", floors::check),
         ("versions stand once", versions_stand_once),
+        ("types of the clients", types::check),
         ("length of files", long_files),
         ("lints", lints),
         ("docs", docs),

@@ -1,6 +1,6 @@
 //! `cargo xtask run`: one embedded hub in the foreground.
 
-use super::plugins;
+use super::{plugins, web};
 use crate::{cargo, cli};
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
@@ -14,6 +14,7 @@ use xtask::{install, workspace};
 pub fn run(arguments: &cli::Run) -> Result<()> {
     install::for_embedded()?;
     plugins::build()?;
+    web::build_if_possible()?;
     let programs = cargo::build(&["confab"], arguments.release)?;
     let program = programs.join("confab");
     let hub = Settings::read()?;

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every test, with real services that end with it.
 
-use super::plugins;
+use super::{plugins, web};
 use crate::{cargo, cli};
 use anyhow::Result;
 use std::path::Path;
@@ -17,6 +17,7 @@ pub fn test(arguments: &cli::Test) -> Result<ExitCode> {
     clock.time("class archive", || kafka::archive_classes(&installed.kafka_jars))?;
     let components = clock.time("plugins", plugins::build_for_tests)?;
     let other_way = clock.time("plugins, the other way", plugins::build_the_other_way)?;
+    clock.time("web client", web::build)?;
     clock.time("build tests", || build(arguments))?;
     let services = clock.time("start services", || Services::start(&installed))?;
     let mut command = cargo_test(arguments);

@@ -1,7 +1,7 @@
 //! `cargo xtask up`, `down` and `status`: a small cluster in the background.
 
 use super::cluster::{self, MEMBERS, Member};
-use super::plugins;
+use super::{plugins, web};
 use crate::{cargo, cli};
 use anyhow::{Context, Result, bail};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -26,6 +26,7 @@ pub fn up(arguments: &cli::Up) -> Result<()> {
     let jars = install::for_services()?;
     kafka::archive_classes(&jars)?;
     plugins::build()?;
+    web::build_if_possible()?;
     let programs = cargo::build(&["confab", "confab-consumer"], arguments.release)?;
     let folder = folder()?;
     let background = Life::Background;

@@ -1,0 +1,53 @@
+// What verbs answer with. Their names are those of the hub's table of verbs.
+import type { Sender, WrittenEvent } from "./event.js";
+import type { WrittenMessage } from "./fold.js";
+import type { Place } from "./place.js";
+
+/** The answer to what has a key: the event stands. */
+export interface Receipt {
+  id: string;
+  epoch: string;
+  offset: number;
+  at: number;
+  /** `replace` if a plugin changed the body; absent where the event is not at hand any more. */
+  verdict?: "accept" | "replace";
+}
+
+/** A page of events. */
+export interface Page {
+  events: WrittenEvent[];
+  /** What to give as `since` for the next page. */
+  next: Place | null;
+  epoch: string;
+  offset: number;
+}
+
+/** A page of messages as they are now. */
+export interface Messages {
+  messages: WrittenMessage[];
+  /** What to give as the same argument for the next page. */
+  next: Place | null;
+  /** The place up to which all events have been folded in. */
+  epoch: string;
+  offset: number;
+  through: Place | null;
+}
+
+/** Nothing but that it was done. */
+export type Nothing = Record<string, never>;
+
+/** A held event, as moderators see it. */
+export interface Held {
+  id: string;
+  state: "waiting" | "approved" | "denied";
+  plugin: string;
+  reason: string;
+  held_at: number;
+  event: WrittenEvent & { room: string; sender: Sender };
+}
+
+/** What came of the verb `review`: which of these there are depends on `op`. */
+export interface Answer extends Partial<Receipt> {
+  held?: Held[];
+  state?: Held["state"];
+}

@@ -1,0 +1,434 @@
+// A room: its messages as they are now, those on their way, who types and who is there.
+import type { Subscription } from "centrifuge";
+import type { Confab } from "./client.js";
+import { fromPublication, fromWritten, type Event, type Json, type Publication } from "./event.js";
+import { Fold, type Message } from "./fold.js";
+import type { Receipt } from "./generated.js";
+import { freshKey } from "./key.js";
+import { Observable } from "./observable.js";
+import { belongsBefore, type Outgoing } from "./outbox.js";
+import { overlaid, type Act } from "./overlay.js";
+import { compare, later, type Place } from "./place.js";
+import { Refused } from "./refused.js";
+import { Typing } from "./typing.js";
+
+/** A message as a room shows it: one that was said, or one of ours on its way. */
+export interface Shown extends Omit<Message, "id" | "place"> {
+  /** Absent while it was not said. */
+  readonly id?: string;
+  readonly place?: Place;
+  /** `sent` stands; the others are ours: `waiting` to be sent, `sending`, `refused`, or `held` for a moderator. */
+  readonly state: "sent" | "waiting" | "sending" | "refused" | "held";
+  /** Why it was refused or held. */
+  readonly reason?: string;
+  readonly code?: number;
+  /** What we did to it and was not answered yet. */
+  readonly acting?: "edit" | "delete" | "react" | "unreact";
+  /** Why what we did to it was refused. */
+  readonly problem?: { readonly verb: string; readonly reason: string; readonly body?: Json };
+  /** What a plugin told us alone about it. */
+  readonly notices?: readonly string[];
+}
+
+/** What there is to see of a room. */
+export interface RoomView {
+  readonly name: string;
+  /** `away` means that it was joined and the connection is lost; `refused` that one may not be there. */
+  readonly status: "closed" | "joining" | "live" | "away" | "refused";
+  readonly reason?: string;
+  /** The messages, the oldest first. */
+  readonly messages: readonly Shown[];
+  /** Whether the first page was read. */
+  readonly loaded: boolean;
+  /** Whether there are older messages to read. */
+  readonly hasOlder: boolean;
+  readonly loadingOlder: boolean;
+  /** Why messages cannot be read at the moment; it is tried again. */
+  readonly trouble?: string;
+  /** Something was missed that could not be recovered, so the messages were read anew. */
+  readonly readAnew: boolean;
+  /** Who else is typing. */
+  readonly typing: readonly string[];
+  /** Who is there; absent where the room does not say. */
+  readonly present?: readonly string[];
+  /** How far it was read. */
+  readonly readUpTo?: Place;
+  /** How many messages of others stand after that. */
+  readonly unread: number;
+}
+
+/** How many messages a page has. */
+const PAGE = 80;
+/** Past so many messages, the oldest are let go while nobody looks at them. */
+const KEPT_MAX = 2000;
+/** How often it is asked who is there, in milliseconds. */
+const PRESENCE_EVERY = 30_000;
+
+/** One room. Get it from {@link Confab.room}. */
+export class Room extends Observable<RoomView> {
+  private fold: Fold;
+  private sub?: Subscription;
+  private users = 0;
+  private status: RoomView["status"] = "closed";
+  private reason?: string;
+  private loaded = false;
+  private next?: Place | null;
+  private loadingOlder = false;
+  private trouble?: string;
+  private readAnew = false;
+  private lastPlace?: Place;
+  private readPlace?: Place;
+  private present?: readonly string[];
+  private presenceTimer?: ReturnType<typeof setInterval>;
+  private acts: Act[] = [];
+  private problems = new Map<string, Shown["problem"]>();
+  private notices = new Map<string, string[]>();
+  private reading = 0;
+  /** What is heard while the newest page is being read. */
+  private recent: Event[] = [];
+  private readonly typing: Typing;
+
+  constructor(
+    private readonly confab: Confab,
+    readonly name: string,
+  ) {
+    super();
+    this.fold = new Fold(confab.user);
+    this.typing = new Typing(() => this.changed(), () => void confab.call("typing", { room: name }).catch(() => undefined));
+    void confab.marker(name).then((place) => {
+      this.readPlace = later(this.readPlace, place);
+      this.changed();
+    });
+  }
+
+  /** Joins, and reads the newest messages. What it returns leaves again, once nobody else has the room open. */
+  open(): () => void {
+    this.users += 1;
+    if (this.users === 1 && !this.sub) this.join();
+    let open = true;
+    return () => {
+      if (!open) return;
+      open = false;
+      this.users -= 1;
+      if (this.users === 0) this.leave();
+    };
+  }
+
+  /** Says something. It is shown at once; see {@link Shown.state} for what becomes of it. */
+  send(body: Json, thread?: string): Outgoing {
+    this.typing.sent();
+    return this.confab.outbox.add(this.name, body, thread);
+  }
+
+  /** Tries a refused message again. */
+  retry(key: string): void {
+    this.confab.outbox.retry(key);
+  }
+
+  /** Does not show a refused or held message any more; returns it, so that its text can be changed and sent again. */
+  discard(key: string): Outgoing | undefined {
+    return this.confab.outbox.drop(key);
+  }
+
+  /** Gives one of our messages another body. */
+  edit(target: string, body: Json): Promise<void> {
+    return this.act({ verb: "edit", target, body });
+  }
+
+  /** Takes one of our messages back. */
+  delete(target: string): Promise<void> {
+    return this.act({ verb: "delete", target });
+  }
+
+  /** Reacts, or takes the reaction back. */
+  react(target: string, reaction: string, on = true): Promise<void> {
+    return this.act({ verb: on ? "react" : "unreact", target, reaction });
+  }
+
+  /** What was refused about a message has been read. */
+  dismiss(id: string): void {
+    if (this.problems.delete(id)) this.changed();
+  }
+
+  /** Call it whenever somebody types here: others are told every few seconds. */
+  type(): void {
+    if (this.status === "live") this.typing.typed();
+  }
+
+  /** Reads a page of older messages. Does nothing while one is being read, or where there are none. */
+  async older(): Promise<void> {
+    if (this.loadingOlder || !this.next || !this.loaded) return;
+    this.loadingOlder = true;
+    this.changed();
+    const reading = this.reading;
+    try {
+      await this.page(this.next, reading);
+    } catch (error) {
+      this.trouble = Refused.from(error).message;
+    }
+    this.loadingOlder = false;
+    this.changed();
+  }
+
+  /** Everything up to a place was read; without one, everything that there is. */
+  markRead(place: Place | undefined = this.lastPlace): void {
+    const further = later(this.readPlace, place);
+    if (!further || further === this.readPlace) return;
+    this.readPlace = further;
+    void this.confab.keepMarker(this.name, further);
+    this.changed();
+  }
+
+  /** Whoever reads has seen that messages were read anew. */
+  acknowledge(): void {
+    this.readAnew = false;
+    this.changed();
+  }
+
+  /** Lets go of old messages where there are many; call it while the newest are looked at. */
+  trim(): void {
+    const messages = this.fold.messages();
+    const first = messages[messages.length - KEPT_MAX / 2];
+    if (messages.length <= KEPT_MAX || !first) return;
+    this.fold.forget(first.place);
+    this.next = first.place;
+    this.changed();
+  }
+
+  /** @internal The last place that is known. */
+  get last(): Place | undefined {
+    return this.lastPlace;
+  }
+
+  /** @internal A message of ours moved on. */
+  outgoing(message: Outgoing, receipt?: Receipt): void {
+    if (receipt) this.said(message, receipt);
+    this.changed();
+  }
+
+  /** @internal Something that the hub told us alone. */
+  told(data: { type: string; key?: string; text?: string; reason?: string }): void {
+    if (data.type === "notice" && data.key && data.text) {
+      this.notices.set(data.key, [...(this.notices.get(data.key) ?? []), data.text]);
+    }
+    if (data.type === "ban") {
+      this.status = "refused";
+      this.reason = data.reason;
+    }
+    this.changed();
+  }
+
+  /** @internal Joins again after a refusal, where it is open. */
+  again(): void {
+    if (this.status === "refused" && this.users > 0) this.sub?.subscribe();
+  }
+
+  protected override view(): RoomView {
+    const outgoing = this.confab.outbox.of(this.name).filter(({ key }) => !this.fold.has(this.confab.user, key));
+    const messages: Shown[] = [];
+    for (const message of this.fold.messages()) {
+      for (const one of outgoing) if (belongsBefore(one, message.place) && !shownAlready(messages, one)) messages.push(this.own(one));
+      messages.push(this.shown(message));
+    }
+    for (const one of outgoing) if (!shownAlready(messages, one)) messages.push(this.own(one));
+    const { name, status, reason, loaded, loadingOlder, trouble, readAnew, present, readPlace } = this;
+    const unread = this.fold.messages().filter(({ place, sender, deleted }) => !deleted && sender.user !== this.confab.user && isAfter(place, readPlace)).length;
+    const hasOlder = !!this.next;
+    const typing = this.typing.users();
+    return { name, status, reason, messages, loaded, hasOlder, loadingOlder, trouble, readAnew, typing, present, readUpTo: readPlace, unread };
+  }
+
+  private shown(message: Message): Shown {
+    const problem = this.problems.get(message.id);
+    const notices = this.notices.get(message.key);
+    const base: Shown = this.plain(message);
+    const changed = problem || notices ? { ...base, problem, notices } : base;
+    return overlaid(changed, this.acts, this.confab.user);
+  }
+
+  private plainOf = new WeakMap<Message, Shown>();
+
+  private plain(message: Message): Shown {
+    let shown = this.plainOf.get(message);
+    if (!shown) this.plainOf.set(message, (shown = { ...message, state: "sent" }));
+    return shown;
+  }
+
+  private own({ key, body, thread, at, state, reason, code }: Outgoing): Shown {
+    const sender = { user: this.confab.user };
+    const notices = this.notices.get(key);
+    return { sender, key, at, body, thread, deleted: false, reactions: [], state: state === "sent" ? "sending" : state, reason, code, notices };
+  }
+
+  private join(): void {
+    this.status = "joining";
+    const sub = (this.sub = this.confab.subscription(this.name));
+    sub.on("publication", (publication) => this.heard(publication as unknown as Publication));
+    sub.on("subscribing", () => this.set(this.loaded ? "away" : "joining"));
+    sub.on("unsubscribed", ({ code, reason }) => {
+      if (code !== 0) this.set("refused", reason);
+    });
+    sub.on("subscribed", ({ wasRecovering, recovered, streamPosition }) => {
+      if (streamPosition) this.reached(streamPosition);
+      this.set("live");
+      if (!this.loaded || (wasRecovering && !recovered)) void this.read(this.loaded);
+      void this.whoIsThere();
+    });
+    const look = () => void this.whoIsThere();
+    sub.on("join", look).on("leave", look);
+    this.presenceTimer = setInterval(look, PRESENCE_EVERY);
+    sub.subscribe();
+    this.changed();
+  }
+
+  private leave(): void {
+    clearInterval(this.presenceTimer);
+    this.reading += 1;
+    if (this.sub) this.confab.leave(this.sub);
+    this.sub = undefined;
+    this.typing.clear();
+    this.fold = new Fold(this.confab.user);
+    this.loaded = false;
+    this.next = undefined;
+    this.set("closed");
+  }
+
+  private set(status: RoomView["status"], reason?: string): void {
+    this.status = status;
+    this.reason = reason;
+    this.changed();
+  }
+
+  private heard(publication: Publication): void {
+    const event = fromPublication(publication);
+    if (!event) {
+      const user = publication.info?.user;
+      if (publication.tags?.type === "typing" && user && user !== this.confab.user) this.typing.heard(user);
+      return;
+    }
+    this.apply(event);
+  }
+
+  private apply(event: Event): void {
+    this.reached(event.place);
+    this.fold.apply(event);
+    if (!this.loaded || this.readAnew) this.recent.push(event);
+    this.typing.spoke(event.sender.user);
+    if (event.sender.user === this.confab.user) {
+      this.confab.outbox.heard(event.key);
+      this.acts = this.acts.filter((act) => act.key !== event.key);
+    }
+    this.changed();
+  }
+
+  private reached(place: Place): void {
+    this.lastPlace = later(this.lastPlace, place);
+  }
+
+  /** Reads the newest page; again and again, while that is refused for the moment. */
+  private async read(anew: boolean): Promise<void> {
+    const reading = ++this.reading;
+    // What was missed may have changed any message. What there is stays in sight until the new page is there.
+    if (anew) this.readAnew = true;
+    this.recent = [];
+    for (let tries = 0; reading === this.reading; tries++) {
+      try {
+        await this.page(undefined, reading, anew);
+        return;
+      } catch (error) {
+        const refused = Refused.from(error);
+        if (reading !== this.reading) return;
+        this.trouble = refused.message;
+        this.changed();
+        if (!refused.temporary) return;
+        await new Promise((resolve) => setTimeout(resolve, refused.retryAfter ?? Math.min(5000, 250 * 2 ** tries)));
+      }
+    }
+  }
+
+  /** Reads messages before a place, until there are some or no more. */
+  private async page(before: Place | undefined, reading: number, anew = false): Promise<void> {
+    for (let from = before, found = 0; ; ) {
+      const page = await this.confab.page(this.name, from, PAGE);
+      if (reading !== this.reading) return;
+      if (anew) {
+        this.fold = this.since(page.asOf);
+        anew = false;
+      }
+      if (page.messages) this.fold.page(page.messages, page.asOf);
+      for (const event of page.events ?? []) this.fold.apply(fromWritten(event));
+      for (const { sender, key } of page.messages ?? page.events ?? []) if (sender.user === this.confab.user) this.confab.outbox.heard(key);
+      found += page.messages?.length ?? page.events?.length ?? 0;
+      this.reached(page.asOf);
+      this.next = page.next;
+      this.loaded = true;
+      this.recent = [];
+      this.trouble = undefined;
+      this.changed();
+      if (found > 0 || !page.next) return;
+      from = page.next;
+    }
+  }
+
+  /** A fold with nothing in it; what comes after the page is heard, and what came before is in it. */
+  private since(asOf: Place): Fold {
+    const fold = new Fold(this.confab.user);
+    for (const event of this.recent) if (compare(event.place, asOf) > 0) fold.apply(event);
+    return fold;
+  }
+
+  /** Does something to a message: shown at once, asked until it is answered, and taken back if it is refused. */
+  private async act(wanted: { verb: Act["verb"]; target: string; body?: Json; reaction?: string }): Promise<void> {
+    const act: Act = { ...wanted, key: freshKey() };
+    this.problems.delete(act.target);
+    this.acts = [...this.acts, act];
+    this.changed();
+    try {
+      const receipt = await this.confab.insist(act.verb, argumentsOf(this.name, act));
+      if (receipt.verdict !== "replace") this.apply(eventOf(act, this.confab.user, receipt));
+    } catch (error) {
+      const { message: reason } = Refused.from(error);
+      this.problems.set(act.target, { verb: act.verb, reason, body: act.body });
+      this.acts = this.acts.filter(({ key }) => key !== act.key);
+    }
+    this.changed();
+  }
+
+  /** A message of ours stands. As it is, unless a plugin changed it: then its event says how. */
+  private said({ key, body, thread }: Outgoing, { id, epoch, offset, at, verdict }: Receipt): void {
+    if (!this.sub || verdict === "replace" || verdict === undefined) return;
+    const sender = { user: this.confab.user };
+    this.fold.apply({ type: "message", id, sender, key, at, place: { epoch, offset }, body, thread });
+    this.reached({ epoch, offset });
+    this.confab.outbox.heard(key);
+  }
+
+  private async whoIsThere(): Promise<void> {
+    if (this.status !== "live" || !this.sub) return;
+    const present = await this.confab.present(this.name);
+    if (JSON.stringify(present) === JSON.stringify(this.present)) return;
+    this.present = present;
+    this.changed();
+  }
+}
+
+function shownAlready(messages: readonly Shown[], { key }: Outgoing): boolean {
+  return messages.some((one) => one.key === key && one.id === undefined);
+}
+
+function isAfter(place: Place, read: Place | undefined): boolean {
+  return !read || later(read, place) !== read;
+}
+
+function argumentsOf(room: string, { verb, target, key, body, reaction }: Act) {
+  if (verb === "edit") return { room, key, target, body: body ?? null };
+  if (verb === "delete") return { room, key, target };
+  return { room, key, target, reaction: reaction ?? "" };
+}
+
+const KINDS = { edit: "edit", delete: "delete", react: "reaction", unreact: "unreaction" } as const;
+
+function eventOf(act: Act, user: string, { id, epoch, offset, at }: Receipt): Event {
+  const body = act.verb === "edit" ? (act.body ?? null) : act.reaction ? { reaction: act.reaction } : null;
+  return { type: KINDS[act.verb], id, sender: { user }, key: act.key, at, place: { epoch, offset }, body, target: act.target };
+}

@@ -1,0 +1,70 @@
+//! The web client at `/`, in a real browser.
+
+use anyhow::{Context, Result, ensure};
+use confab_tests::process::get;
+use confab_tests::raw::Raw;
+use confab_tests::stock;
+use confab_tests::world::Embedded;
+
+/// Rooms say who is there.
+const ROOMS: &str = "[[room]]\nmatch = [\"**\"]\npresence = true\njoin_leave = \"asked\"\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_javascript_client_folds_as_the_store_does_and_is_small() -> Result<()> {
+    let said = stock::javascript_tests().await?;
+    ensure!(said.contains("the library is at most 12 KiB"), "the tests ran: {said}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_loads_nothing_from_elsewhere_and_what_it_loads_stays_good() -> Result<()> {
+    let world = Embedded::start("").await?;
+    let hub = &world.hub.listen;
+    let (_, page) = get(&format!("http://{hub}/")).await?;
+    assert!(page.contains("data-signin=\"name\""), "whoever comes may say who they are: {page}");
+    assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("\"//"), "{page}");
+    let script =
+        page.split("src=\"./").nth(1).and_then(|rest| rest.split('"').next()).context("the page has a script")?;
+    for (encodings, wanted) in [("gzip, br", Some("br")), ("gzip", Some("gzip")), ("identity", None)] {
+        let mut raw = Raw::open(hub).await?;
+        let request = format!("GET /{script} HTTP/1.1\r\nHost: {hub}\r\nAccept-Encoding: {encodings}\r\n\r\n");
+        raw.write(request.as_bytes()).await?;
+        let head = raw.response().await?.to_ascii_lowercase();
+        assert!(head.starts_with("http/1.1 200") && head.contains("max-age=31536000, immutable"), "{head}");
+        let encoding = head.lines().find_map(|line| line.strip_prefix("content-encoding: "));
+        assert_eq!(encoding, wanted, "{encodings}: {head}");
+    }
+    let mut raw = Raw::open(hub).await?;
+    raw.write(format!("GET / HTTP/1.1\r\nHost: {hub}\r\n\r\n").as_bytes()).await?;
+    let head = raw.response().await?.to_ascii_lowercase();
+    assert!(
+        head.contains("content-security-policy: default-src 'none'; script-src 'self'; style-src 'self';"),
+        "{head}"
+    );
+    assert!(!head.contains("unsafe"), "nothing is allowed that is written into the page: {head}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_people_chat_through_the_web_client_and_one_loses_the_connection() -> Result<()> {
+    let world = Embedded::start(ROOMS).await?;
+    stock::web("two-people.mjs", &[&world.hub.listen], &[]).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_offline_is_sent_once_and_in_order_also_after_a_reload() -> Result<()> {
+    let world = Embedded::start(ROOMS).await?;
+    stock::web("queue.mjs", &[&world.hub.listen], &[]).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_names_links_and_texts_run_nothing_and_break_nothing() -> Result<()> {
+    let world = Embedded::start(ROOMS).await?;
+    stock::web("hostile.mjs", &[&world.hub.listen], &[]).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_and_dialog_is_accessible_light_and_dark_and_by_the_keyboard_alone() -> Result<()> {
+    let world = Embedded::start(ROOMS).await?;
+    stock::web("accessible.mjs", &[&world.hub.listen], &[]).await.map(drop)
+}
