@@ -54,7 +54,7 @@ export function Conversation({ room: name, roles, canLeave, onMenu, onLeave }: C
       <header className="bar">
         <IconButton name="menu" label="Rooms" className="only-narrow" onClick={onMenu} />
         <h1><span className="hash" aria-hidden="true">#</span><bdi>{name}</bdi></h1>
-        {view.present && <People users={view.present} />}
+        {view.present && <People users={view.present.map((one) => room.sender(one))} />}
         {roles.includes("moderator") && <IconButton name="shield" label="Held messages" onClick={() => setReviewing(true)} />}
         {canLeave && <IconButton name="leave" label={`Leave ${name}`} onClick={onLeave} />}
       </header>
@@ -63,7 +63,7 @@ export function Conversation({ room: name, roles, canLeave, onMenu, onLeave }: C
       <Announcer messages={view.messages} user={user} />
       <div className="foot">
         <div className="typing" role="status">
-          {view.typing.length > 0 && <><span className="typing-dots" aria-hidden="true"><i /><i /><i /></span><bdi>{typingSentence(view.typing)}</bdi></>}
+          {view.typing.length > 0 && <><span className="typing-dots" aria-hidden="true"><i /><i /><i /></span><bdi>{typingSentence(view.typing.map((one) => nameOf(room.sender(one))))}</bdi></>}
         </div>
         <Composer key={seeded?.n} room={room} name={name} user={user} seed={seeded?.text} disabled={!may} box={composer} onEditLast={editLast} />
       </div>

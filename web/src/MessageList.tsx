@@ -29,6 +29,8 @@ export function MessageList({ view, room, user, editing, onEdit, onRewrite, onBa
   const rows = useMemo(() => rowsOf(view.messages, since, user, view.hasOlder || !view.loaded), [view.messages, since, user, view.hasOlder, view.loaded]);
   const [focused, setFocused] = useState<string>();
   const [atEnd, setAtEnd] = useState(true);
+  const [opened, setOpened] = useState(false);
+  const [visited, setVisited] = useState(false);
 
   const list = useVirtualizer({
     count: rows.length,
@@ -56,6 +58,8 @@ export function MessageList({ view, room, user, editing, onEdit, onRewrite, onBa
     if (!started) return;
     list.scrollToEnd();
     looked();
+    const frame = requestAnimationFrame(() => setOpened(true));
+    return () => cancelAnimationFrame(frame);
   }, [started, list, looked]);
   useEffect(() => {
     if (view.loaded && !view.loadingOlder) looked();
@@ -63,7 +67,7 @@ export function MessageList({ view, room, user, editing, onEdit, onRewrite, onBa
 
   // What is at the end of what somebody looks at has been read.
   useEffect(() => {
-    if (!atEnd) return;
+    if (!atEnd || !view.loaded) return;
     const read = () => {
       if (document.visibilityState === "visible" && document.hasFocus()) room.markRead();
     };
@@ -71,7 +75,7 @@ export function MessageList({ view, room, user, editing, onEdit, onRewrite, onBa
     room.trim();
     window.addEventListener("focus", read);
     return () => window.removeEventListener("focus", read);
-  }, [atEnd, view.messages, room]);
+  }, [atEnd, view.loaded, view.messages, room]);
 
   // One's own message is always in sight.
   const last = view.messages.at(-1);
@@ -97,6 +101,12 @@ export function MessageList({ view, room, user, editing, onEdit, onRewrite, onBa
     focusRow(to);
   };
   const tabbed = focused && rows.some(({ key }) => key === focused) ? focused : rows.findLast((row) => row.kind === "message")?.key;
+
+  const firstNew = rows.findIndex(({ kind }) => kind === "unread");
+  const above = firstNew >= 0 && !visited && (list.range?.startIndex ?? 0) > firstNew;
+  useEffect(() => {
+    if (opened && firstNew >= 0 && !above && (list.range?.startIndex ?? 0) <= firstNew) setVisited(true);
+  }, [opened, firstNew, above, list.range?.startIndex]);
 
   return (
     <div className="list-frame">
@@ -138,6 +148,12 @@ export function MessageList({ view, room, user, editing, onEdit, onRewrite, onBa
         )}
       </div>
       <div className={`older ${view.loadingOlder ? "on" : ""}`} aria-hidden={!view.loadingOlder}>Reading older messages …</div>
+      {above && (
+        <button type="button" className="jump up" onClick={() => list.scrollToIndex(firstNew, { align: "start" })}>
+          <Icon name="up" size={16} />
+          Jump to what is new
+        </button>
+      )}
       {!atEnd && view.messages.length > 0 && (
         <button type="button" className="jump" onClick={() => list.scrollToEnd()}>
           <Icon name="down" size={16} />

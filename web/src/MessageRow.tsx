@@ -43,6 +43,7 @@ export const MessageRow = memo(function MessageRow(props: MessageRowProps) {
   };
   return (
     <article
+      data-key={message.key}
       className={`message ${message.state} ${goesOn ? "goes-on" : ""} ${picking ? "active" : ""} ${mentions(text, user) ? "mentions-me" : ""}`}
       tabIndex={tabbed ? 0 : -1}
       aria-label={`${name}: ${spoken(message)}, ${time(message.at)}${stateWords(message)}`}

@@ -1,11 +1,12 @@
 // Who is in the room: how many, and on a click their names.
+import type { Sender } from "@confab/client";
 import { useState } from "react";
 import { Dialog } from "./Dialog";
 import { Face } from "./Face";
 import { Icon } from "./Icon";
-import { count } from "./words";
+import { count, nameOf } from "./words";
 
-export function People({ users }: { users: readonly string[] }) {
+export function People({ users }: { users: readonly Sender[] }) {
   const [open, setOpen] = useState(false);
   return (
     <>
@@ -16,7 +17,7 @@ export function People({ users }: { users: readonly string[] }) {
       {open && (
         <Dialog title="Here now" onClose={() => setOpen(false)}>
           <ul className="people-list">
-            {users.map((user) => <li key={user}><Face user={user} name={user} small /><bdi>{user}</bdi></li>)}
+            {users.map((one) => <li key={one.user}><Face user={one.user} name={nameOf(one)} small /><bdi>{nameOf(one)}</bdi></li>)}
           </ul>
         </Dialog>
       )}

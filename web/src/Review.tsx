@@ -4,7 +4,7 @@ import { useConfab } from "@confab/react";
 import { useCallback, useEffect, useState } from "react";
 import { Dialog } from "./Dialog";
 import { Face } from "./Face";
-import { nameOf, textOf, wholeTime } from "./words";
+import { nameOf, textOf, dateTime } from "./words";
 
 /** How often it is looked for more, in milliseconds. */
 const EVERY = 5000;
@@ -48,7 +48,7 @@ export function Review({ onClose }: { onClose: () => void }) {
           <li key={id}>
             <Face user={event.sender.user} name={nameOf(event.sender)} small />
             <div>
-              <p><strong><bdi>{nameOf(event.sender)}</bdi></strong> <span className="soft">in <bdi>{event.room}</bdi>, {wholeTime(event.at)}</span></p>
+              <p><strong><bdi>{nameOf(event.sender)}</bdi></strong> <span className="soft">in <bdi>{event.room}</bdi>, {dateTime(event.at)}</span></p>
               <p className="said" dir="auto">{textOf(event.body) ?? JSON.stringify(event.body)}</p>
               <p className="soft">Held by {plugin}{reason && `: ${reason}`}</p>
               <p className="buttons">

@@ -3,6 +3,7 @@ import { useConfab, useConnection, useRoomView } from "@confab/react";
 import { useEffect, useRef, useState } from "react";
 import { Face } from "./Face";
 import { Icon, IconButton, type IconName } from "./Icon";
+import { nameOf } from "./words";
 import { setTheme, theme as keptTheme, type Theme } from "./session";
 
 export interface SidebarProps {
@@ -75,7 +76,7 @@ const NEXT: Record<Theme, Theme> = { system: "light", light: "dark", dark: "syst
 const THEME_ICON: Record<Theme, IconName> = { system: "system", light: "sun", dark: "moon" };
 
 function Me({ onShortcuts, onSignOut }: { onShortcuts: () => void; onSignOut: () => void }) {
-  const { user } = useConfab();
+  const { user, self } = useConfab();
   const { state } = useConnection();
   const [theme, set] = useState(keptTheme);
   const turn = () => {
@@ -86,11 +87,11 @@ function Me({ onShortcuts, onSignOut }: { onShortcuts: () => void; onSignOut: ()
   return (
     <div className="me">
       <span className="me-face">
-        <Face user={user} name={user} />
+        <Face user={user} name={nameOf(self)} />
         <span className={`dot ${there ? "on" : ""}`} />
       </span>
       <span className="me-name">
-        <bdi>{user || "guest"}</bdi>
+        <bdi>{user ? nameOf(self) : "guest"}</bdi>
         <small>{there ? "Online" : "Not connected"}</small>
       </span>
       <IconButton name={THEME_ICON[theme]} label={`Colours: ${theme}. Change to ${NEXT[theme]}`} onClick={turn} />

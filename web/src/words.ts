@@ -5,9 +5,11 @@ const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-di
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 const DAY_AND_YEAR = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
 const WHOLE = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short" });
+const SHORT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const LIST = new Intl.ListFormat(undefined, { type: "conjunction" });
 
 export const time = (at: number): string => TIME.format(at);
+export const dateTime = (at: number): string => SHORT.format(at);
 export const wholeTime = (at: number): string => WHOLE.format(at);
 export const dayOf = (at: number): string => new Date(at).toDateString();
 
@@ -55,9 +57,10 @@ export function initials(name: string): string {
 
 /** One of twelve hues, always the same for a user. */
 export function hue(user: string): number {
-  let hash = 0;
-  for (const char of user) hash = (hash * 31 + (char.codePointAt(0) ?? 0)) >>> 0;
-  return hash % 12;
+  let hash = 6; // short names are spread well from here
+  for (const char of user) hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d); // so that names which differ in one letter differ in all bits
+  return ((hash ^ (hash >>> 13)) >>> 0) % 12;
 }
 
 /** Who types, in a sentence. */

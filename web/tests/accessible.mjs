@@ -50,6 +50,11 @@ try {
       await ada.message("look").last().waitFor();
       await check(ada.tab, `a conversation, ${at}`);
 
+      await ada.box.pressSequentially("@b");
+      await ada.tab.getByRole("option", { name: "bob" }).waitFor();
+      await check(ada.tab, `completing a name, ${at}`);
+      await ada.box.fill("");
+
       await ada.tab.keyboard.press("Control+k");
       await ada.tab.getByRole("combobox", { name: "Room" }).fill("new room");
       await check(ada.tab, `the switcher, ${at}`);

@@ -1,4 +1,5 @@
 // What the browser's tests share: a browser that stays on this machine, and people in it.
+import { createHmac } from "node:crypto";
 import { chromium } from "playwright-core";
 
 const STAY_HERE = [
@@ -37,6 +38,8 @@ export async function person(browser, page, { user, token, room, ...options }) {
     },
     /** The message with this text. */
     message: (text) => tab.getByRole("article").filter({ hasText: text }),
+    /** The same, once the hub has it. */
+    sent: (text) => tab.locator("article.sent").filter({ hasText: text }),
     /** The texts of all messages in sight, in order. */
     async heard() {
       return tab.locator("article .content").allInnerTexts();
@@ -61,5 +64,12 @@ export async function eventually(what, check, patience = 20_000) {
   throw new Error(`not in time: ${what}; last: ${last instanceof Error ? last.stack : JSON.stringify(last)}`);
 }
 
-/** The address of the page beside a hub's WebSocket. */
-export const pageOf = (hub) => hub.replace(/^ws/, "http").replace(/\/connection.*$/, "/");
+/** The address of the page beside a hub's WebSocket; CONFAB_PAGE is another one, such as that of `npm run dev -w web`. */
+export const pageOf = (hub) => process.env.CONFAB_PAGE ?? hub.replace(/^ws/, "http").replace(/\/connection.*$/, "/");
+
+/** A token of a hub with this `hmac_secret`. */
+export function token(secret, claims) {
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part(claims)}`;
+  return `${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`;
+}

@@ -13,7 +13,7 @@ try {
   await bob.say("<b>hello</b>, ada");
   await ada.message("<b>hello</b>, ada").waitFor(); // text stays text
 
-  await ada.message("<b>hello</b>").getByRole("button", { name: "React" }).click({ force: true });
+  await ada.message("<b>hello</b>").getByRole("button", { name: "React", exact: true }).click({ force: true });
   await ada.tab.keyboard.type("party");
   await ada.tab.keyboard.press("Enter");
   await bob.message("<b>hello</b>").getByRole("button", { name: "🎉, 1" }).click();
@@ -22,6 +22,13 @@ try {
   await bob.box.pressSequentially("I ty");
   await ada.tab.getByText("bob is typing").waitFor();
   await bob.box.fill("");
+
+  // A name is completed by its first letters, and whoever is called sees it.
+  await ada.box.pressSequentially("thanks @bo");
+  await ada.tab.getByRole("option", { name: "bob" }).waitFor();
+  await ada.box.press("Tab");
+  assert.equal(await ada.box.inputValue(), "thanks @bob ");
+  await ada.box.fill("");
 
   await ada.box.press("ArrowUp");
   await ada.tab.getByRole("textbox", { name: "Edit the message" }).fill("hello again, bob");

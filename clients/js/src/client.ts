@@ -1,6 +1,6 @@
 // The client: one connection to a hub, and the rooms that are looked at through it.
 import { Centrifuge, type Subscription } from "centrifuge";
-import type { WrittenEvent } from "./event.js";
+import type { Json, Sender, WrittenEvent } from "./event.js";
 import type { WrittenMessage } from "./fold.js";
 import type { Arguments, Receipt, Results, Verb } from "./generated.js";
 import { Observable } from "./observable.js";
@@ -51,6 +51,8 @@ export interface Page {
 export class Confab extends Observable<ConnectionView> {
   /** Who we are. */
   readonly user: string;
+  /** Who we are, as others see us: with the `info` of our token. */
+  readonly self: Sender;
   /** @internal */
   readonly outbox: Outbox;
   private readonly link: Centrifuge;
@@ -65,7 +67,9 @@ export class Confab extends Observable<ConnectionView> {
 
   constructor(private readonly options: Options) {
     super();
-    this.user = options.user ?? subjectOf(options.token) ?? "";
+    const claims = claimsOf(options.token);
+    this.user = options.user ?? claims?.sub ?? "";
+    this.self = { user: this.user, ...(claims?.info === undefined ? {} : { info: claims.info }) };
     this.storage = options.storage ?? defaultStorage();
     this.prefix = `${options.url} ${this.user} `;
     this.link = new Centrifuge(options.url, {
@@ -160,11 +164,12 @@ export class Confab extends Observable<ConnectionView> {
     return { events, next, asOf: { epoch, offset } };
   }
 
-  /** @internal Who is there; `undefined` where the room does not say. */
-  async present(room: string): Promise<string[] | undefined> {
+  /** @internal Who is there, each once; `undefined` where the room does not say. */
+  async present(room: string): Promise<Sender[] | undefined> {
     try {
       const { clients } = await this.link.presence(room);
-      return [...new Set(Object.values(clients).map(({ user }) => user))].sort();
+      const users = new Map(Object.values(clients).map(({ user, connInfo }) => [user, { user, info: connInfo as Json | undefined }]));
+      return [...users.values()].sort((a, b) => (a.user < b.user ? -1 : 1));
     } catch {
       return undefined;
     }
@@ -214,14 +219,13 @@ export class Confab extends Observable<ConnectionView> {
   }
 }
 
-/** Whom a token names. It is only read, not checked: that is the hub's work. */
-function subjectOf(token: string | undefined): string | undefined {
+/** What a token says of its user. It is only read, not checked: that is the hub's work. */
+function claimsOf(token: string | undefined): { sub?: string; info?: Json } | undefined {
   const claims = token?.split(".")[1];
   if (!claims) return undefined;
   try {
     const bytes = Uint8Array.from(atob(claims.replace(/-/g, "+").replace(/_/g, "/")), (char) => char.charCodeAt(0));
-    const { sub } = JSON.parse(new TextDecoder().decode(bytes)) as { sub?: string };
-    return sub;
+    return JSON.parse(new TextDecoder().decode(bytes)) as { sub?: string; info?: Json };
   } catch {
     return undefined;
   }

@@ -63,6 +63,8 @@ class Row {
   /** The last word of each user on each reaction. */
   words = new Map<string, Map<string, Word>>();
   view?: Message;
+  /** The place at which it stands in the list of its fold. */
+  stood?: Place;
 
   apply(event: Event): void {
     if (this.page && compare(event.place, this.page.asOf) <= 0) return;
@@ -183,7 +185,11 @@ export class Fold {
   /** Ids that a message was said again under, and that of the message that stands. */
   private alias = new Map<string, string>();
   private heard = new Set<string>();
-  private order?: readonly Message[];
+  /** The messages as they were given last. */
+  private given?: readonly Message[];
+  /** The rows of messages, in order unless `unsorted`; absent after some have gone. */
+  private standing?: Row[];
+  private unsorted = false;
 
   constructor(readonly reader: string) {}
 
@@ -192,10 +198,11 @@ export class Fold {
     const once = `${event.id} ${event.place.epoch} ${event.place.offset}`;
     if (this.heard.has(once)) return;
     this.heard.add(once);
-    this.order = undefined;
+    this.given = undefined;
     if (event.type === "message") {
       const row = this.row(this.name(event.id, event.sender.user, event.key, event.place));
       row.apply(event);
+      this.stand(row);
     } else if (event.target && ["edit", "delete", "reaction", "unreaction"].includes(event.type)) {
       const name = nameOf(event.sender.user, event.key);
       const first = this.acted.get(name);
@@ -207,12 +214,13 @@ export class Fold {
 
   /** Takes over messages as they are up to a place. Events after it are folded in on top, whenever they come. */
   page(messages: readonly WrittenMessage[], asOf: Place): void {
-    this.order = undefined;
+    this.given = undefined;
     for (const message of messages) {
       const row = this.row(this.name(message.id, message.sender.user, message.key, message));
       row.view = undefined;
       if (row.page && compare(asOf, row.page.asOf) < 0) continue;
       row.page = { message, asOf };
+      this.stand(row);
       if (row.edited && compare(row.edited.place, asOf) <= 0) row.edited = undefined;
       if (row.deletedAt && compare(row.deletedAt, asOf) <= 0) row.deletedAt = undefined;
       for (const users of row.words.values()) {
@@ -223,10 +231,7 @@ export class Fold {
 
   /** The messages in the order of their places. The list and each message are the same objects as long as nothing changed. */
   messages(): readonly Message[] {
-    return (this.order ??= [...this.rows.values()]
-      .map((row) => row.message(this.reader))
-      .filter((message) => message !== undefined)
-      .sort((a, b) => compare(a.place, b.place)));
+    return (this.given ??= this.inOrder().flatMap((row) => row.message(this.reader) ?? []));
   }
 
   /** The message of that id. */
@@ -241,14 +246,36 @@ export class Fold {
 
   /** Lets go of messages before a place, and of what waited for them. */
   forget(before: Place): void {
-    this.order = undefined;
+    this.given = undefined;
     for (const [id, row] of this.rows) {
       const place = row.place();
       if (!place || compare(place, before) < 0) this.rows.delete(id);
     }
+    this.standing = undefined;
     this.heard.clear(); // rows remember places: what comes again changes nothing
     for (const [name, id] of this.named) if (!this.rows.has(id)) this.named.delete(name);
     this.acted.clear();
+  }
+
+  /** A row has a place, or another one than before. What is newest, as nearly everything that is heard, needs no sorting. */
+  private stand(row: Row): void {
+    const list = this.standing;
+    const place = row.place();
+    if (!list || !place || compareRows(row.stood, place) === 0) return;
+    const last = list.at(-1)?.place();
+    this.unsorted ||= row.stood !== undefined || (last !== undefined && compare(place, last) < 0);
+    if (row.stood === undefined) list.push(row);
+    row.stood = place;
+  }
+
+  private inOrder(): Row[] {
+    if (!this.standing) {
+      this.standing = [...this.rows.values()].filter((row) => (row.stood = row.place()) !== undefined);
+      this.unsorted = true;
+    }
+    if (this.unsorted) this.standing.sort((a, b) => compareRows(a.place(), b.place()));
+    this.unsorted = false;
+    return this.standing;
   }
 
   private resolve(id: string): string {
@@ -277,11 +304,17 @@ export class Fold {
     const waited = this.rows.get(other);
     if (waited) {
       this.rows.delete(other);
+      this.standing = undefined;
       const row = this.row(of);
       row.merge(waited);
     }
     return of;
   }
+}
+
+/** Rows without a place come last; there are none in a list. */
+function compareRows(a: Place | undefined, b: Place | undefined): number {
+  return a && b ? compare(a, b) : Number(!a) - Number(!b);
 }
 
 function nameOf(sender: string, key: string): string {

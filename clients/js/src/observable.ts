@@ -1,10 +1,14 @@
 // Something that can be watched: a snapshot that stays the same object until something changes, and who is told then.
 
+/** How long a frame is, in milliseconds. */
+const FRAME = 16;
+
 /** What `useSyncExternalStore` of React wants, and everything else can use. */
 export abstract class Observable<View> {
   private listeners = new Set<() => void>();
   private current?: View;
   private telling = false;
+  private toldAt = 0;
 
   /** Calls `listener` after each change, until what it returns is called. */
   readonly subscribe = (listener: () => void): (() => void) => {
@@ -18,14 +22,19 @@ export abstract class Observable<View> {
   /** Makes the next snapshot. */
   protected abstract view(): View;
 
-  /** Something has changed; listeners are told once for all that changes in one go. */
+  /** Something has changed. Listeners are told at once, and then once for all that changes within a frame of a screen. */
   protected changed(): void {
     this.current = undefined;
     if (this.telling) return;
     this.telling = true;
-    queueMicrotask(() => {
-      this.telling = false;
-      for (const listener of [...this.listeners]) listener();
-    });
+    const wait = this.toldAt + FRAME - Date.now();
+    if (wait > 0) setTimeout(() => this.tell(), wait);
+    else queueMicrotask(() => this.tell());
+  }
+
+  private tell(): void {
+    this.telling = false;
+    this.toldAt = Date.now();
+    for (const listener of [...this.listeners]) listener();
   }
 }

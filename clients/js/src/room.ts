@@ -1,7 +1,7 @@
 // A room: its messages as they are now, those on their way, who types and who is there.
 import type { Subscription } from "centrifuge";
 import type { Confab } from "./client.js";
-import { fromPublication, fromWritten, type Event, type Json, type Publication } from "./event.js";
+import { fromPublication, fromWritten, type Event, type Json, type Publication, type Sender } from "./event.js";
 import { Fold, type Message } from "./fold.js";
 import type { Receipt } from "./generated.js";
 import { freshKey } from "./key.js";
@@ -86,7 +86,10 @@ export class Room extends Observable<RoomView> {
   private reading = 0;
   /** What is heard while the newest page is being read. */
   private recent: Event[] = [];
+  private readonly senders = new Map<string, Sender>();
   private readonly typing: Typing;
+  /** Done once it is known how far the room was read. */
+  private readonly remembered: Promise<void>;
 
   constructor(
     private readonly confab: Confab,
@@ -95,9 +98,8 @@ export class Room extends Observable<RoomView> {
     super();
     this.fold = new Fold(confab.user);
     this.typing = new Typing(() => this.changed(), () => void confab.call("typing", { room: name }).catch(() => undefined));
-    void confab.marker(name).then((place) => {
+    this.remembered = confab.marker(name).then((place) => {
       this.readPlace = later(this.readPlace, place);
-      this.changed();
     });
   }
 
@@ -179,6 +181,17 @@ export class Room extends Observable<RoomView> {
     this.changed();
   }
 
+  /** Somebody, with what their messages, or their being there, have told about them. */
+  sender(user: string): Sender {
+    return this.senders.get(user) ?? { user };
+  }
+
+  /** Everybody who is known to have been here, or to be. */
+  people(): Sender[] {
+    const users = new Set([...(this.present ?? []), ...this.senders.keys()]);
+    return [...users].map((user) => this.sender(user));
+  }
+
   /** Whoever reads has seen that messages were read anew. */
   acknowledge(): void {
     this.readAnew = false;
@@ -255,7 +268,7 @@ export class Room extends Observable<RoomView> {
   }
 
   private own({ key, body, thread, at, state, reason, code }: Outgoing): Shown {
-    const sender = { user: this.confab.user };
+    const sender = this.confab.self;
     const notices = this.notices.get(key);
     return { sender, key, at, body, thread, deleted: false, reactions: [], state: state === "sent" ? "sending" : state, reason, code, notices };
   }
@@ -302,8 +315,10 @@ export class Room extends Observable<RoomView> {
   private heard(publication: Publication): void {
     const event = fromPublication(publication);
     if (!event) {
-      const user = publication.info?.user;
-      if (publication.tags?.type === "typing" && user && user !== this.confab.user) this.typing.heard(user);
+      const { user, connInfo } = publication.info ?? {};
+      if (publication.tags?.type !== "typing" || !user || user === this.confab.user) return;
+      if (connInfo) this.senders.set(user, { user, info: connInfo as Json });
+      this.typing.heard(user);
       return;
     }
     this.apply(event);
@@ -313,6 +328,7 @@ export class Room extends Observable<RoomView> {
     this.reached(event.place);
     this.fold.apply(event);
     if (!this.loaded || this.readAnew) this.recent.push(event);
+    this.senders.set(event.sender.user, event.sender);
     this.typing.spoke(event.sender.user);
     if (event.sender.user === this.confab.user) {
       this.confab.outbox.heard(event.key);
@@ -349,15 +365,19 @@ export class Room extends Observable<RoomView> {
   /** Reads messages before a place, until there are some or no more. */
   private async page(before: Place | undefined, reading: number, anew = false): Promise<void> {
     for (let from = before, found = 0; ; ) {
-      const page = await this.confab.page(this.name, from, PAGE);
+      const [page] = await Promise.all([this.confab.page(this.name, from, PAGE), this.remembered]);
       if (reading !== this.reading) return;
+      if (!this.readPlace) this.markRead(page.asOf); // here for the first time: nothing of it is news
       if (anew) {
         this.fold = this.since(page.asOf);
         anew = false;
       }
       if (page.messages) this.fold.page(page.messages, page.asOf);
       for (const event of page.events ?? []) this.fold.apply(fromWritten(event));
-      for (const { sender, key } of page.messages ?? page.events ?? []) if (sender.user === this.confab.user) this.confab.outbox.heard(key);
+      for (const { sender, key } of page.messages ?? page.events ?? []) {
+        if (!this.senders.has(sender.user)) this.senders.set(sender.user, sender);
+        if (sender.user === this.confab.user) this.confab.outbox.heard(key);
+      }
       found += page.messages?.length ?? page.events?.length ?? 0;
       this.reached(page.asOf);
       this.next = page.next;
@@ -385,7 +405,7 @@ export class Room extends Observable<RoomView> {
     this.changed();
     try {
       const receipt = await this.confab.insist(act.verb, argumentsOf(this.name, act));
-      if (receipt.verdict !== "replace") this.apply(eventOf(act, this.confab.user, receipt));
+      if (receipt.verdict !== "replace") this.apply(eventOf(act, this.confab.self, receipt));
     } catch (error) {
       const { message: reason } = Refused.from(error);
       this.problems.set(act.target, { verb: act.verb, reason, body: act.body });
@@ -397,7 +417,7 @@ export class Room extends Observable<RoomView> {
   /** A message of ours stands. As it is, unless a plugin changed it: then its event says how. */
   private said({ key, body, thread }: Outgoing, { id, epoch, offset, at, verdict }: Receipt): void {
     if (!this.sub || verdict === "replace" || verdict === undefined) return;
-    const sender = { user: this.confab.user };
+    const sender = this.confab.self;
     this.fold.apply({ type: "message", id, sender, key, at, place: { epoch, offset }, body, thread });
     this.reached({ epoch, offset });
     this.confab.outbox.heard(key);
@@ -405,7 +425,9 @@ export class Room extends Observable<RoomView> {
 
   private async whoIsThere(): Promise<void> {
     if (this.status !== "live" || !this.sub) return;
-    const present = await this.confab.present(this.name);
+    const found = await this.confab.present(this.name);
+    for (const one of found ?? []) if (one.info) this.senders.set(one.user, one);
+    const present = found?.map(({ user }) => user);
     if (JSON.stringify(present) === JSON.stringify(this.present)) return;
     this.present = present;
     this.changed();
@@ -428,7 +450,7 @@ function argumentsOf(room: string, { verb, target, key, body, reaction }: Act) {
 
 const KINDS = { edit: "edit", delete: "delete", react: "reaction", unreact: "unreaction" } as const;
 
-function eventOf(act: Act, user: string, { id, epoch, offset, at }: Receipt): Event {
+function eventOf(act: Act, sender: Sender, { id, epoch, offset, at }: Receipt): Event {
   const body = act.verb === "edit" ? (act.body ?? null) : act.reaction ? { reaction: act.reaction } : null;
-  return { type: KINDS[act.verb], id, sender: { user }, key: act.key, at, place: { epoch, offset }, body, target: act.target };
+  return { type: KINDS[act.verb], id, sender, key: act.key, at, place: { epoch, offset }, body, target: act.target };
 }

@@ -4,8 +4,11 @@ use anyhow::{Context, Result, ensure};
 use confab_tests::process::get;
 use confab_tests::raw::Raw;
 use confab_tests::stock;
-use confab_tests::world::Embedded;
+use confab_tests::world::{Embedded, plugin};
+use xtask::services::port::Port;
 
+/// Signs tokens.
+const SECRET: &str = "a secret of the tests, long enough";
 /// Rooms say who is there.
 const ROOMS: &str = "[[room]]\nmatch = [\"**\"]\npresence = true\njoin_leave = \"asked\"\n";
 
@@ -58,6 +61,25 @@ async fn what_is_written_offline_is_sent_once_and_in_order_also_after_a_reload()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_long_past_is_read_without_a_jump_and_what_is_new_stands_under_a_line() -> Result<()> {
+    let world = Embedded::start(ROOMS).await?;
+    stock::web("history.mjs", &[&world.hub.listen], &[]).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_rewritten_held_and_published_after_all_is_told_on_the_message() -> Result<()> {
+    let filter = |name: &str, word: &str, action: &str| {
+        let settings = format!("settings = {{ words = [\"{word}\"], action = \"{action}\" }}\ntimeout = \"2s\"");
+        plugin(name, "word-filter", &settings)
+    };
+    let plugins =
+        filter("no-spam", "spam", "reject")? + &filter("mask", "darn", "mask")? + &filter("hold", "lottery", "hold")?;
+    let chain = "[[chain]]\nrooms = [\"**\"]\non = [\"send\", \"edit\"]\nplugins = [\"no-spam\", \"mask\", \"hold\"]\n";
+    let world = Embedded::start(&format!("hmac_secret = \"{SECRET}\"\n{ROOMS}{plugins}{chain}")).await?;
+    stock::web("moderation.mjs", &[&world.hub.listen], &["--secret", SECRET]).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn hostile_names_links_and_texts_run_nothing_and_break_nothing() -> Result<()> {
     let world = Embedded::start(ROOMS).await?;
     stock::web("hostile.mjs", &[&world.hub.listen], &[]).await.map(drop)
@@ -67,4 +89,12 @@ async fn hostile_names_links_and_texts_run_nothing_and_break_nothing() -> Result
 async fn every_page_and_dialog_is_accessible_light_and_dark_and_by_the_keyboard_alone() -> Result<()> {
     let world = Embedded::start(ROOMS).await?;
     stock::web("accessible.mjs", &[&world.hub.listen], &[]).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newcomer_has_a_chat_by_the_readmes_of_the_packages_as_they_stand() -> Result<()> {
+    let port = Port::free()?;
+    let origin = format!("allowed_origins = [\"http://127.0.0.1:{}\"]\n", port.number());
+    let world = Embedded::start(&origin).await?;
+    stock::web("readme.mjs", &[&world.hub.listen], &["--port", &port.number().to_string()]).await.map(drop)
 }
