@@ -42,6 +42,8 @@ pub enum Verb {
     ///
     /// Does nothing where it was built from the same sources. Needs Node.js 20.19 or later.
     Web,
+    /// Take the pictures of the web client that the docs show, with a hub that starts for them
+    Screenshots,
     /// Write clients/js/src/generated.ts from the hub's table of verbs
     Types,
     /// Measure the hub beside its peers and the floor, by the CPU that each takes

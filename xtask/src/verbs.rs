@@ -9,6 +9,7 @@ mod floors;
 mod fuzz;
 mod plugins;
 mod run;
+mod screenshots;
 mod test;
 mod types;
 mod up;
@@ -32,6 +33,7 @@ pub fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Chaos(arguments) => chaos::chaos(&arguments).map(done),
         Verb::Plugins => plugins::build().map(done),
         Verb::Types => types::types().map(done),
+        Verb::Screenshots => screenshots::screenshots().map(done),
         Verb::Web => web::build().map(done),
     }
 }
