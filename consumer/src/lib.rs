@@ -13,6 +13,7 @@ pub mod batch;
 pub mod metrics;
 pub mod run;
 pub mod source;
+pub mod stopped;
 mod storing;
 
 pub use metrics::Metrics;

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use clap::Parser;
 use confab_config::{Config, PostgresConfig};
-use confab_consumer::{Consumer, Error, Metrics, admin};
+use confab_consumer::{Consumer, Error, Metrics, admin, stopped};
 use confab_store::{PostgresOptions, Store};
 use std::io::Write;
 use std::path::PathBuf;
@@ -94,9 +94,10 @@ async fn run(config: &Config) -> anyhow::Result<()> {
         .with_context(|| format!("could not listen on {} (`consumer.admin`)", config.consumer.admin))?;
     let metrics = Arc::new(Metrics::default());
     let consumer = Consumer::start(kafka, &config.consumer, store.clone(), Arc::clone(&metrics), stop.clone())?;
-    let served = tokio::spawn(admin::serve(admin, metrics, consumer.readiness(), stop.clone()));
+    let served = tokio::spawn(admin::serve(admin, Arc::clone(&metrics), consumer.readiness(), stop.clone()));
     info!(topic = kafka.events_topic(), group = config.consumer.group, admin = %config.consumer.admin, "running");
 
+    tokio::spawn(stopped::watch(store.clone(), metrics, stop.clone()));
     tokio::spawn(stop_on_signal(stop.clone()));
     let ended = consumer.run().await;
     stop.cancel();

@@ -31,7 +31,7 @@ pub struct Metrics {
     pub copies: Counter,
     /// Records that could not be read or stored.
     pub unreadable: Counter,
-    /// Dead letters that were written. Alarm on any.
+    /// Dead letters that were written. Alarm when it rises.
     pub dead_letters: Counter,
     /// How often another consumer was found to have taken over.
     pub fenced: Counter,
@@ -43,6 +43,8 @@ pub struct Metrics {
     pub lost: Counter,
     /// How often a partition was found to be another one than the store had read, and was read from its beginning. Alarm on any.
     pub replaced: Counter,
+    /// Rooms whose history has stopped for minutes at a place that has no record. Alarm on any.
+    pub stopped_rooms: Gauge,
     /// How many partitions are read.
     pub partitions: Gauge,
     /// The offset of the next record to store.
@@ -70,6 +72,7 @@ impl Default for Metrics {
             abandoned: Counter::default(),
             lost: Counter::default(),
             replaced: Counter::default(),
+            stopped_rooms: Gauge::default(),
             partitions: Gauge::default(),
             position: Family::default(),
             lag: Family::default(),
@@ -90,7 +93,7 @@ impl Metrics {
         registry.register("duplicates", "Events whose id or key was known", self.duplicates.clone());
         registry.register("copies", "Records that were here already", self.copies.clone());
         registry.register("unreadable", "Records that could not be read or stored", self.unreadable.clone());
-        registry.register("dead_letters", "Dead letters written; alarm on any", self.dead_letters.clone());
+        registry.register("dead_letters", "Dead letters written; alarm when it rises", self.dead_letters.clone());
         registry.register("fenced", "Batches refused because another consumer has taken over", self.fenced.clone());
         registry.register("store_retries", "Tries that found the store away", self.store_retries.clone());
         registry.register(
@@ -103,6 +106,11 @@ impl Metrics {
             "replaced_partitions",
             "Partitions that were made anew or copied, and are read from their beginning; alarm on any",
             self.replaced.clone(),
+        );
+        registry.register(
+            "stopped_rooms",
+            "Rooms whose history has stopped for minutes at a place that has no record; alarm on any",
+            self.stopped_rooms.clone(),
         );
         registry.register("partitions", "Partitions being read", self.partitions.clone());
         registry.register("position", "Offset of the next record to store", self.position.clone());

@@ -50,6 +50,11 @@ impl EventRow {
         cursor(self.epoch, self.seq)
     }
 
+    /// The event's id.
+    pub fn id(&self) -> EventId {
+        EventId(self.id)
+    }
+
     /// Roughly how many bytes it takes.
     pub fn weight(&self) -> usize {
         let texts = [&self.body, &self.info, &self.annotations, &self.trail];

@@ -49,6 +49,8 @@ contract! {
         a_topic_is_read_up_to_its_ends_only_with_every_partition,
         an_epoch_whose_first_place_was_lost_is_read_all_the_same,
         an_unreadable_record_keeps_its_place,
+        a_missing_place_is_shown_and_once_closed_is_passed_and_its_late_record_is_served,
+        only_places_that_are_missing_long_enough_are_closed,
         a_readable_copy_takes_the_place_of_an_unreadable_one,
         rooms_do_not_see_one_another,
         a_room_that_nobody_knows_has_nothing,

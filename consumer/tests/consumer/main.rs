@@ -5,6 +5,7 @@ mod outage;
 mod poison;
 mod process;
 mod sharing;
+mod stopped;
 mod storing;
 
 use std::future::Future;

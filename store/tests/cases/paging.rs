@@ -236,3 +236,41 @@ pub async fn a_topic_is_read_up_to_its_ends_only_with_every_partition(store: Sto
     assert!(store.has_read("events", &ends).await.unwrap());
     assert!(!store.has_read("others", &ends).await.unwrap(), "another topic's positions say nothing");
 }
+
+pub async fn a_missing_place_is_shown_and_once_closed_is_passed_and_its_late_record_is_served(store: Store) {
+    apply(&store, &[1, 4, 6].map(|n| message(u128::from(n), (2, n)))).await;
+    apply(&store, &[message(1, (1, 2)).room("old"), message(2, (2, 1)).room("old")]).await;
+    let stopped = store.stopped(10).await.unwrap();
+    assert_eq!(stopped.len(), 1, "an epoch that is over is passed as it is: {stopped:?}");
+    let first = &stopped[0];
+    assert_eq!((&first.room, first.since), (&room(), Some(message(4, (2, 4)).event.at)));
+    assert_eq!((first.first, first.last, first.top), (Cursor::new(2, 2), Cursor::new(2, 3), Cursor::new(2, 6)));
+
+    let closed = store.close_missing(&room(), u64::MAX).await.unwrap();
+    let of = |first, last| (Cursor::new(2, first), Cursor::new(2, last));
+    assert_eq!(closed, [of(2, 3), of(5, 5)]);
+    assert_eq!((store.stopped(10).await.unwrap(), store.contiguous(&room(), 2).await.unwrap()), (vec![], 6));
+    let page = forwards(&store, None, 100).await;
+    assert_eq!(places(&page), [(2, 1), (2, 4), (2, 6)]);
+    assert_eq!(page.unreadable, [2, 3, 5].map(|n| Cursor::new(2, n)), "they are told, and nothing is served");
+    assert_eq!(store.close_missing(&room(), u64::MAX).await.unwrap(), [], "closing again closes nothing");
+
+    assert_eq!(apply(&store, &[message(3, (2, 3)), message(7, (2, 7))]).await.events, 2);
+    let page = forwards(&store, None, 100).await;
+    assert_eq!((places(&page), page.unreadable.len()), (vec![(2, 1), (2, 3), (2, 4), (2, 6), (2, 7)], 2));
+    let page = backwards(&store, Some((2, 5)), 3).await;
+    assert_eq!((places(&page), page.unreadable), (vec![(2, 4), (2, 3)], vec![]));
+    assert_eq!(words(&store, 3).await, r#""words of 3""#);
+}
+
+pub async fn only_places_that_are_missing_long_enough_are_closed(store: Store) {
+    apply(&store, &(2501..=2510).map(|n| message(u128::from(n), (1, n))).collect::<Vec<_>>()).await;
+    apply(&store, &[message(2512, (1, 2512))]).await;
+    let at = |n| message(u128::from(n), (1, n)).event.at;
+    assert!(at(2501) < at(2512));
+    assert_eq!(store.close_missing(&room(), at(2501)).await.unwrap(), []);
+    let closed = store.close_missing(&room(), at(2512)).await.unwrap();
+    assert_eq!(closed, [(Cursor::new(1, 1), Cursor::new(1, 2500))]);
+    assert_eq!(store.contiguous(&room(), 1).await.unwrap(), 2510);
+    assert_eq!(store.stopped(10).await.unwrap()[0].first, Cursor::new(1, 2511));
+}
