@@ -5,8 +5,10 @@ pub mod audit;
 pub mod backup;
 pub mod chain;
 pub mod config_commands;
+pub mod dead_letters;
 pub mod descriptors;
 mod exit;
+pub mod lost;
 pub mod migrate;
 pub mod moderate;
 pub mod plugin;
@@ -106,6 +108,12 @@ pub enum Command {
     /// Put such a copy into the data folder of an embedded hub that is not running. A new generation begins: clients that come
     /// back are told that they may have missed something, and no place is given twice.
     Restore(Restore),
+    /// Look after what a cluster's consumer could not store: see why, put it back, or give it up.
+    #[command(subcommand)]
+    DeadLetters(dead_letters::DeadLettersCommand),
+    /// See where a cluster's rooms miss places whose records never came, and close them.
+    #[command(subcommand)]
+    Lost(lost::LostCommand),
     /// Moderate: see what plugins have set aside, let it through or refuse it.
     #[command(subcommand)]
     Held(HeldCommand),

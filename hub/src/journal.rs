@@ -7,7 +7,7 @@
 mod kafka;
 mod sqlite;
 
-pub use kafka::{Kafka, Tail, topics};
+pub use kafka::{Kafka, Tail, dead_letters, topics};
 pub use sqlite::Sqlite;
 
 use confab_protocol::Record;

@@ -25,6 +25,8 @@ fn main() -> ExitCode {
         Command::Migrate(migrate) => cli::migrate::run(&settings, migrate, screen),
         Command::Backup(backup) => cli::backup::backup(&settings, backup, screen),
         Command::Restore(restore) => cli::backup::restore(&settings, restore, screen),
+        Command::DeadLetters(command) => cli::dead_letters::run(&settings, command, screen),
+        Command::Lost(command) => cli::lost::run(&settings, command, screen),
         Command::Held(command) => cli::moderate::held(&settings, command, screen),
         Command::Flag(command) => cli::moderate::flag(&settings, command, screen),
         Command::Mute(command) => cli::moderate::mute(&settings, command, screen),

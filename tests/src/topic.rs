@@ -22,6 +22,22 @@ pub async fn limit_messages(brokers: &str, topic: &str, bytes: usize) -> Result<
     Ok(())
 }
 
+/// Removes every record that is in the topic now, as brokers do that lost their disks or whose retention is too short.
+pub async fn lose_records(brokers: &str, topic: &str) -> Result<()> {
+    let client = ClientConfig::new().set("bootstrap.servers", brokers).clone();
+    let admin: AdminClient<DefaultClientContext> = client.create()?;
+    let mut before = TopicPartitionList::new();
+    let partitions = admin.inner().fetch_metadata(Some(topic), Duration::from_secs(20))?;
+    let found = partitions.topics().first().context("the topic is in its metadata")?;
+    for partition in found.partitions() {
+        before.add_partition_offset(topic, partition.id(), Offset::End)?;
+    }
+    for removed in admin.delete_records(&before, &AdminOptions::new()).await?.elements() {
+        removed.error()?;
+    }
+    Ok(())
+}
+
 /// Every value of the topic, per partition in order.
 pub fn values(brokers: &str, topic: &str) -> Result<Vec<Vec<u8>>> {
     let consumer: BaseConsumer = ClientConfig::new()

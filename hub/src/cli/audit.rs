@@ -18,7 +18,8 @@ pub struct Audit {
     /// Only what was done to this user.
     #[arg(long)]
     user: Option<String>,
-    /// Only this: `send`, `history`, `approve`, `deny`, `close_flags`, `mute`, `unmute`, `ban`, `unban`, `disconnect`, `reload`.
+    /// Only this: `send`, `history`, `approve`, `deny`, `close_flags`, `mute`, `unmute`, `ban`, `unban`, `disconnect`, `reload`,
+    /// `retry_dead_letter`, `drop_dead_letter`, `close_lost`.
     #[arg(long)]
     verb: Option<String>,
     /// Only what this operator or moderator did.

@@ -4,6 +4,7 @@
 //! one partition in the order in which they were appended here; another hub's may come between.
 
 mod context;
+pub mod dead_letters;
 mod health;
 mod message_size;
 mod tail;

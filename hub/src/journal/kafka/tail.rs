@@ -75,7 +75,8 @@ fn take(message: &BorrowedMessage<'_>, open: &mut BTreeMap<i32, i64>, tail: &mut
     }
 }
 
-fn reader(config: &KafkaConfig) -> Result<BaseConsumer<Reading>, Error> {
+/// A client that reads partitions which it is given by hand, from their beginning unless told otherwise.
+pub(super) fn reader(config: &KafkaConfig) -> Result<BaseConsumer<Reading>, Error> {
     let mut client = client_config(config, &[])?;
     client
         // Only because librdkafka wants a name for anyone who reads; partitions are assigned by hand, nothing is
@@ -104,7 +105,8 @@ pub fn ends(config: &KafkaConfig, deadline: Duration) -> Result<BTreeMap<i32, i6
     Ok(ends)
 }
 
-fn partitions(consumer: &BaseConsumer<Reading>, topic: &str, within: Duration) -> Result<Vec<i32>, Error> {
+/// The partitions of a topic; an error if there is no such topic.
+pub(super) fn partitions(consumer: &BaseConsumer<Reading>, topic: &str, within: Duration) -> Result<Vec<i32>, Error> {
     let doing = || format!("find the partitions of topic \"{topic}\"");
     // All topics are asked for: asking for one by name could create it.
     let metadata = consumer.fetch_metadata(None, within).map_err(|error| failed(doing(), error))?;
