@@ -232,7 +232,8 @@ function RowView({ row, name, room, user, tabbed, editing, onFocus, onEdit, onRe
           user={user}
           tabbed={tabbed}
           editing={editing}
-          onFocus={() => onFocus(row.key)}
+          rowKey={row.key}
+          onFocus={onFocus}
           onEdit={onEdit}
           onRewrite={onRewrite}
           onBack={onBack}

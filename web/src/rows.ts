@@ -1,6 +1,5 @@
 // From messages to rows: days, where the unread begins, and who goes on speaking.
 import { compare, type Place, type Shown } from "@confab/client";
-import { dayOf } from "./words";
 
 export type Row =
   | { kind: "begin"; key: "begin" }
@@ -16,8 +15,10 @@ export function rowsOf(messages: readonly Shown[], since: Place | undefined, use
   const rows: Row[] = hasOlder ? [] : [{ kind: "begin", key: "begin" }];
   let before: Shown | undefined;
   let marked = since === undefined;
+  let today: [number, number] = [0, 0];
   for (const message of messages) {
-    const newDay = !before || dayOf(before.at) !== dayOf(message.at);
+    const newDay = !before || message.at < today[0] || message.at >= today[1];
+    if (newDay) today = dayAround(message.at);
     if (newDay) rows.push({ kind: "day", key: `day ${message.key}`, at: message.at });
     const unread = !marked && !!message.place && !!since && compare(message.place, since) > 0 && message.sender.user !== user;
     if (unread) {
@@ -29,4 +30,11 @@ export function rowsOf(messages: readonly Shown[], since: Place | undefined, use
     before = message;
   }
   return rows;
+}
+
+/** From when to when the day is that a time is in. Dates are slow to make, and most messages are of the day of the one before. */
+function dayAround(at: number): [number, number] {
+  const date = new Date(at);
+  const [year, month, day] = [date.getFullYear(), date.getMonth(), date.getDate()];
+  return [new Date(year, month, day).getTime(), new Date(year, month, day + 1).getTime()];
 }

@@ -64,8 +64,8 @@ export async function eventually(what, check, patience = 20_000) {
   throw new Error(`not in time: ${what}; last: ${last instanceof Error ? last.stack : JSON.stringify(last)}`);
 }
 
-/** The address of the page beside a hub's WebSocket; CONFAB_PAGE is another one, such as that of `npm run dev -w web`. */
-export const pageOf = (hub) => process.env.CONFAB_PAGE ?? hub.replace(/^ws/, "http").replace(/\/connection.*$/, "/");
+/** The address of the page beside a hub's WebSocket; WEB_PAGE is another one, such as that of `npm run dev -w web`. */
+export const pageOf = (hub) => process.env.WEB_PAGE ?? hub.replace(/^ws/, "http").replace(/\/connection.*$/, "/");
 
 /** A token of a hub with this `hmac_secret`. */
 export function token(secret, claims) {

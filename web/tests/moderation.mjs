@@ -3,6 +3,8 @@
 //   node moderation.mjs ws://… --secret THE_HMAC_SECRET
 import assert from "node:assert/strict";
 import { parseArgs } from "node:util";
+import { Confab } from "@confab/client";
+import WebSocket from "ws";
 import { eventually, launch, pageOf, person, token } from "./common.mjs";
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { secret: { type: "string" } } });
@@ -67,6 +69,20 @@ try {
     });
     assert.deepEqual(one.errors, []);
   }
+
+  // What a plugin notes beside a message reaches its sender as well, also for an edit.
+  const dee = new Confab({ url: positionals[0], token: signed("dee"), websocket: WebSocket });
+  dee.connect();
+  const hers = dee.room(room);
+  hers.open();
+  await eventually("she reads the room", async () => hers.snapshot().messages.length === expected.length);
+  hers.send({ text: "see https://one.example/" });
+  const hosts = () => JSON.stringify(hers.snapshot().messages.at(-1)?.annotations ?? "");
+  await eventually("the note is there", async () => hosts().includes("one.example") || hosts());
+  await hers.edit(hers.snapshot().messages.at(-1).id, { text: "see https://two.example/" });
+  await eventually("and that of the edit", async () => hosts().includes("two.example") || hosts());
+  assert.equal(hers.snapshot().messages.at(-1).acting, undefined, "nothing is left to be answered");
+  dee.disconnect();
 
   // A token that is no good leads back to the door, and says why.
   const stranger = await browser.newPage();

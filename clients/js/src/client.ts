@@ -212,7 +212,7 @@ export class Confab extends Observable<ConnectionView> {
   }
 
   private moved(room: string, message: Outgoing, receipt?: Receipt): void {
-    this.rooms.get(room)?.outgoing(message, receipt);
+    this.rooms.get(room)?.outgoing();
     // A room that nobody looks at has no event to wait for.
     if (receipt && this.rooms.get(room)?.snapshot().status !== "live") this.outbox.heard(message.key);
     this.changed();

@@ -1,6 +1,6 @@
 // The fold: what turns a room's events into messages, in any order of arrival; the same as the hub's store does.
 import type { Event, Json, Sender } from "./event.js";
-import { compare, type Place } from "./place.js";
+import { compare, later, type Place } from "./place.js";
 
 /** How often a reaction stands on a message. */
 export interface Reaction {
@@ -185,6 +185,8 @@ export class Fold {
   /** Ids that a message was said again under, and that of the message that stands. */
   private alias = new Map<string, string>();
   private heard = new Set<string>();
+  /** Up to where pages were read. */
+  private asOf?: Place;
   /** The messages as they were given last. */
   private given?: readonly Message[];
   /** The rows of messages, in order unless `unsorted`; absent after some have gone. */
@@ -195,9 +197,8 @@ export class Fold {
 
   /** Folds an event in, wherever it stands; what was folded in before changes nothing. */
   apply(event: Event): void {
-    const once = `${event.id} ${event.place.epoch} ${event.place.offset}`;
-    if (this.heard.has(once)) return;
-    this.heard.add(once);
+    if (this.heard.has(onceOf(event.id, event.place))) return;
+    this.heard.add(onceOf(event.id, event.place));
     this.given = undefined;
     if (event.type === "message") {
       const row = this.row(this.name(event.id, event.sender.user, event.key, event.place));
@@ -215,6 +216,7 @@ export class Fold {
   /** Takes over messages as they are up to a place. Events after it are folded in on top, whenever they come. */
   page(messages: readonly WrittenMessage[], asOf: Place): void {
     this.given = undefined;
+    this.asOf = later(this.asOf, asOf);
     for (const message of messages) {
       const row = this.row(this.name(message.id, message.sender.user, message.key, message));
       row.view = undefined;
@@ -227,6 +229,11 @@ export class Fold {
         for (const [user, word] of users) if (compare(word.place, asOf) <= 0) users.delete(user);
       }
     }
+  }
+
+  /** Whether this event was folded in, by itself or in a page. */
+  knows(id: string, place: Place): boolean {
+    return this.heard.has(onceOf(id, place)) || (this.asOf !== undefined && compare(place, this.asOf) <= 0);
   }
 
   /** The messages in the order of their places. The list and each message are the same objects as long as nothing changed. */
@@ -310,6 +317,10 @@ export class Fold {
     }
     return of;
   }
+}
+
+function onceOf(id: string, { epoch, offset }: Place): string {
+  return `${id} ${epoch} ${offset}`;
 }
 
 /** Rows without a place come last; there are none in a list. */

@@ -1,6 +1,7 @@
 // @confab/client: chat with a Confab hub.
 export { Confab, type ConnectionView, type Options } from "./client.js";
-export { Room, type RoomView, type Shown } from "./room.js";
+export { Room } from "./room.js";
+export type { RoomView, Shown } from "./shown.js";
 export { Fold, type Message, type Reaction, type WrittenMessage } from "./fold.js";
 export { fromPublication, fromWritten, type Event, type Json, type Sender, type WrittenEvent } from "./event.js";
 export { compare, later, type Place } from "./place.js";

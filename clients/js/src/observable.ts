@@ -1,7 +1,7 @@
 // Something that can be watched: a snapshot that stays the same object until something changes, and who is told then.
 
-/** How long a frame is, in milliseconds. */
-const FRAME = 16;
+/** How long listeners are left alone after they were told, in milliseconds: nobody sees more, and much may change in it. */
+const PAUSE = 40;
 
 /** What `useSyncExternalStore` of React wants, and everything else can use. */
 export abstract class Observable<View> {
@@ -22,12 +22,12 @@ export abstract class Observable<View> {
   /** Makes the next snapshot. */
   protected abstract view(): View;
 
-  /** Something has changed. Listeners are told at once, and then once for all that changes within a frame of a screen. */
+  /** Something has changed. Listeners are told at once, and then once for all that changes in the next moment. */
   protected changed(): void {
     this.current = undefined;
     if (this.telling) return;
     this.telling = true;
-    const wait = this.toldAt + FRAME - Date.now();
+    const wait = this.toldAt + PAUSE - Date.now();
     if (wait > 0) setTimeout(() => this.tell(), wait);
     else queueMicrotask(() => this.tell());
   }

@@ -1,7 +1,8 @@
 // Overlays: what we did to a message and was not answered yet, shown as if it were done.
 import type { Json } from "./event.js";
 import type { Reaction } from "./fold.js";
-import type { Shown } from "./room.js";
+import type { Place } from "./place.js";
+import type { Shown } from "./shown.js";
 
 /** Something that we did to a message. */
 export interface Act {
@@ -10,6 +11,8 @@ export interface Act {
   readonly key: string;
   readonly body?: Json;
   readonly reaction?: string;
+  /** Where it stands, once it was answered; its event is not heard yet. */
+  readonly place?: Place;
 }
 
 /** A message as it will be if all that we did is taken. */
@@ -32,4 +35,11 @@ function reacted(reactions: readonly Reaction[], reaction: string, on: boolean, 
   const count = found.count + (on ? 1 : -1);
   const users = on ? [...found.users, user] : found.users.filter((one) => one !== user);
   return reactions.map((one) => (one === found ? { reaction, count, own: on, users } : one)).filter((one) => one.count > 0);
+}
+
+/** The arguments of its verb. */
+export function argumentsOf(room: string, { verb, target, key, body, reaction }: Act) {
+  if (verb === "edit") return { room, key, target, body: body ?? null };
+  if (verb === "delete") return { room, key, target };
+  return { room, key, target, reaction: reaction ?? "" };
 }

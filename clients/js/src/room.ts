@@ -3,64 +3,19 @@ import type { Subscription } from "centrifuge";
 import type { Confab } from "./client.js";
 import { fromPublication, fromWritten, type Event, type Json, type Publication, type Sender } from "./event.js";
 import { Fold, type Message } from "./fold.js";
-import type { Receipt } from "./generated.js";
 import { freshKey } from "./key.js";
 import { Observable } from "./observable.js";
 import { belongsBefore, type Outgoing } from "./outbox.js";
-import { overlaid, type Act } from "./overlay.js";
+import { argumentsOf, overlaid, type Act } from "./overlay.js";
 import { compare, later, type Place } from "./place.js";
 import { Refused } from "./refused.js";
+import type { RoomView, Shown } from "./shown.js";
 import { Typing } from "./typing.js";
-
-/** A message as a room shows it: one that was said, or one of ours on its way. */
-export interface Shown extends Omit<Message, "id" | "place"> {
-  /** Absent while it was not said. */
-  readonly id?: string;
-  readonly place?: Place;
-  /** `sent` stands; the others are ours: `waiting` to be sent, `sending`, `refused`, or `held` for a moderator. */
-  readonly state: "sent" | "waiting" | "sending" | "refused" | "held";
-  /** Why it was refused or held. */
-  readonly reason?: string;
-  readonly code?: number;
-  /** What we did to it and was not answered yet. */
-  readonly acting?: "edit" | "delete" | "react" | "unreact";
-  /** Why what we did to it was refused. */
-  readonly problem?: { readonly verb: string; readonly reason: string; readonly body?: Json };
-  /** What a plugin told us alone about it. */
-  readonly notices?: readonly string[];
-}
-
-/** What there is to see of a room. */
-export interface RoomView {
-  readonly name: string;
-  /** `away` means that it was joined and the connection is lost; `refused` that one may not be there. */
-  readonly status: "closed" | "joining" | "live" | "away" | "refused";
-  readonly reason?: string;
-  /** The messages, the oldest first. */
-  readonly messages: readonly Shown[];
-  /** Whether the first page was read. */
-  readonly loaded: boolean;
-  /** Whether there are older messages to read. */
-  readonly hasOlder: boolean;
-  readonly loadingOlder: boolean;
-  /** Why messages cannot be read at the moment; it is tried again. */
-  readonly trouble?: string;
-  /** Something was missed that could not be recovered, so the messages were read anew. */
-  readonly readAnew: boolean;
-  /** Who else is typing. */
-  readonly typing: readonly string[];
-  /** Who is there; absent where the room does not say. */
-  readonly present?: readonly string[];
-  /** How far it was read. */
-  readonly readUpTo?: Place;
-  /** How many messages of others stand after that. */
-  readonly unread: number;
-}
 
 /** How many messages a page has. */
 const PAGE = 80;
 /** Past so many messages, the oldest are let go while nobody looks at them. */
-const KEPT_MAX = 2000;
+const KEPT_MAX = 1000;
 /** How often it is asked who is there, in milliseconds. */
 const PRESENCE_EVERY = 30_000;
 
@@ -214,8 +169,7 @@ export class Room extends Observable<RoomView> {
   }
 
   /** @internal A message of ours moved on. */
-  outgoing(message: Outgoing, receipt?: Receipt): void {
-    if (receipt) this.said(message, receipt);
+  outgoing(): void {
     this.changed();
   }
 
@@ -270,7 +224,7 @@ export class Room extends Observable<RoomView> {
   private own({ key, body, thread, at, state, reason, code }: Outgoing): Shown {
     const sender = this.confab.self;
     const notices = this.notices.get(key);
-    return { sender, key, at, body, thread, deleted: false, reactions: [], state: state === "sent" ? "sending" : state, reason, code, notices };
+    return { sender, key, at, body, thread, deleted: false, reactions: [], state, reason, code, notices };
   }
 
   private join(): void {
@@ -301,6 +255,7 @@ export class Room extends Observable<RoomView> {
     this.sub = undefined;
     this.typing.clear();
     this.fold = new Fold(this.confab.user);
+    this.acts = [];
     this.loaded = false;
     this.next = undefined;
     this.set("closed");
@@ -379,6 +334,7 @@ export class Room extends Observable<RoomView> {
         if (sender.user === this.confab.user) this.confab.outbox.heard(key);
       }
       found += page.messages?.length ?? page.events?.length ?? 0;
+      this.acts = this.acts.filter(({ place }) => !place || compare(place, page.asOf) > 0);
       this.reached(page.asOf);
       this.next = page.next;
       this.loaded = true;
@@ -405,22 +361,16 @@ export class Room extends Observable<RoomView> {
     this.changed();
     try {
       const receipt = await this.confab.insist(act.verb, argumentsOf(this.name, act));
-      if (receipt.verdict !== "replace") this.apply(eventOf(act, this.confab.self, receipt));
+      // Its event says what became of it. Where that was heard before, or is in a page, nothing is left to show.
+      const place = { epoch: receipt.epoch, offset: receipt.offset };
+      const known = this.status === "closed" || this.fold.knows(receipt.id, place);
+      this.acts = this.acts.flatMap((one) => (one.key !== act.key ? [one] : known ? [] : [{ ...one, place }]));
     } catch (error) {
       const { message: reason } = Refused.from(error);
       this.problems.set(act.target, { verb: act.verb, reason, body: act.body });
       this.acts = this.acts.filter(({ key }) => key !== act.key);
     }
     this.changed();
-  }
-
-  /** A message of ours stands. As it is, unless a plugin changed it: then its event says how. */
-  private said({ key, body, thread }: Outgoing, { id, epoch, offset, at, verdict }: Receipt): void {
-    if (!this.sub || verdict === "replace" || verdict === undefined) return;
-    const sender = this.confab.self;
-    this.fold.apply({ type: "message", id, sender, key, at, place: { epoch, offset }, body, thread });
-    this.reached({ epoch, offset });
-    this.confab.outbox.heard(key);
   }
 
   private async whoIsThere(): Promise<void> {
@@ -440,17 +390,4 @@ function shownAlready(messages: readonly Shown[], { key }: Outgoing): boolean {
 
 function isAfter(place: Place, read: Place | undefined): boolean {
   return !read || later(read, place) !== read;
-}
-
-function argumentsOf(room: string, { verb, target, key, body, reaction }: Act) {
-  if (verb === "edit") return { room, key, target, body: body ?? null };
-  if (verb === "delete") return { room, key, target };
-  return { room, key, target, reaction: reaction ?? "" };
-}
-
-const KINDS = { edit: "edit", delete: "delete", react: "reaction", unreact: "unreaction" } as const;
-
-function eventOf(act: Act, sender: Sender, { id, epoch, offset, at }: Receipt): Event {
-  const body = act.verb === "edit" ? (act.body ?? null) : act.reaction ? { reaction: act.reaction } : null;
-  return { type: KINDS[act.verb], id, sender, key: act.key, at, place: { epoch, offset }, body, target: act.target };
 }

@@ -72,9 +72,11 @@ async fn what_is_refused_rewritten_held_and_published_after_all_is_told_on_the_m
         let settings = format!("settings = {{ words = [\"{word}\"], action = \"{action}\" }}\ntimeout = \"2s\"");
         plugin(name, "word-filter", &settings)
     };
-    let plugins =
-        filter("no-spam", "spam", "reject")? + &filter("mask", "darn", "mask")? + &filter("hold", "lottery", "hold")?;
-    let chain = "[[chain]]\nrooms = [\"**\"]\non = [\"send\", \"edit\"]\nplugins = [\"no-spam\", \"mask\", \"hold\"]\n";
+    let plugins = filter("no-spam", "spam", "reject")?
+        + &filter("mask", "darn", "mask")?
+        + &filter("hold", "lottery", "hold")?
+        + &plugin("notes", "link-notes", "timeout = \"2s\"")?;
+    let chain = "[[chain]]\nrooms = [\"**\"]\non = [\"send\", \"edit\"]\nplugins = [\"no-spam\", \"mask\", \"hold\", \"notes\"]\n";
     let world = Embedded::start(&format!("hmac_secret = \"{SECRET}\"\n{ROOMS}{plugins}{chain}")).await?;
     stock::web("moderation.mjs", &[&world.hub.listen], &["--secret", SECRET]).await.map(drop)
 }
@@ -97,4 +99,33 @@ async fn a_newcomer_has_a_chat_by_the_readmes_of_the_packages_as_they_stand() ->
     let origin = format!("allowed_origins = [\"http://127.0.0.1:{}\"]\n", port.number());
     let world = Embedded::start(&origin).await?;
     stock::web("readme.mjs", &[&world.hub.listen], &["--port", &port.number().to_string()]).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_is_killed_under_people_who_write_and_each_message_is_said_once() -> Result<()> {
+    let mut world = Embedded::start(ROOMS).await?;
+    let listen = world.hub.listen.clone();
+    let pid = world.hub.pid().context("the hub runs")?.to_string();
+    let flags = ["--pid", &pid];
+    let hubs = [listen.as_str()];
+    let again = async {
+        world.hub.ended().await; // the script kills it
+        world.hub.start().await
+    };
+    let (said, again) = tokio::join!(stock::web("killed.mjs", &hubs, &flags), again);
+    again?;
+    said.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_in_node_reads_anew_what_cannot_be_replayed_and_brings_new_tokens() -> Result<()> {
+    let few = "[limits]\nrecover_events = 5\n";
+    let world = Embedded::start(&format!("hmac_secret = \"{SECRET}\"\n{few}")).await?;
+    stock::web("node-client.mjs", &[&world.hub.listen], &["--secret", SECRET]).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_types_in_a_busy_room_loses_no_key_and_no_message() -> Result<()> {
+    let world = Embedded::start(ROOMS).await?;
+    stock::web("busy.mjs", &[&world.hub.listen], &["--seconds", "4"]).await.map(drop)
 }
