@@ -6,6 +6,7 @@ import { Dialog } from "./Dialog";
 import { Face } from "./Face";
 import { Icon, IconButton } from "./Icon";
 import { Text } from "./Markdown";
+import { Preview, previewsOf } from "./Preview";
 import { ReactionPicker } from "./ReactionPicker";
 import { isMarkdown, isProgram, nameOf, spoken, textOf, time, wholeTime } from "./words";
 
@@ -18,7 +19,9 @@ export interface MessageRowProps {
   /** Whether the tab key comes here. */
   tabbed: boolean;
   editing: boolean;
-  onFocus: () => void;
+  /** What its row is called in the list. */
+  rowKey: string;
+  onFocus: (rowKey: string) => void;
   onEdit: (id: string | undefined) => void;
   onRewrite: (message: Shown) => void;
   onBack: () => void;
@@ -47,7 +50,7 @@ export const MessageRow = memo(function MessageRow(props: MessageRowProps) {
       className={`message ${message.state} ${goesOn ? "goes-on" : ""} ${picking ? "active" : ""} ${mentions(text, user) ? "mentions-me" : ""}`}
       tabIndex={tabbed ? 0 : -1}
       aria-label={`${name}: ${spoken(message)}, ${time(message.at)}${stateWords(message)}`}
-      onFocus={onFocus}
+      onFocus={() => onFocus(props.rowKey)}
       onKeyDown={pressed}
     >
       {goesOn ? <time className="margin-time" dateTime={new Date(message.at).toISOString()}>{time(message.at)}</time> : <Face user={message.sender.user} name={name} />}
@@ -101,6 +104,7 @@ function Content({ message, user }: { message: Shown; user: string }) {
     <div className={`content ${message.acting === "delete" ? "going" : ""}`}>
       {/* What is no text must not pass for one: plugins judged it as something else. */}
       {text === undefined ? <p className="soft">(something that is no text)</p> : <Text text={text} rich={isMarkdown(message.body)} me={user} />}
+      {previewsOf(message.annotations).map((page) => <Preview key={page.url} page={page} />)}
       {message.editedAt !== undefined && <span className="edited" title={`Edited ${wholeTime(message.editedAt)}`}>(edited)</span>}
     </div>
   );
