@@ -20,7 +20,7 @@ pub struct Applied {
     pub events: usize,
     /// Events whose id or key was known: they have a row at their place, and change nothing else.
     pub duplicates: usize,
-    /// Entries that were here already, at the same place: nothing was written for them.
+    /// Entries that were here already, at the same place, also if retention has removed them since: nothing was written for them.
     pub copies: usize,
     /// Records that could not be read.
     pub unreadable: usize,
@@ -93,6 +93,10 @@ async fn steps(
         return Ok(Some(count(&vec![Fate::Nowhere; batch.len()])));
     }
     let mut spans = load_spans(transaction, batch).await?;
+    let kept = above_floors(batch, &spans);
+    let whole = kept.as_deref().map(Cut::whole);
+    let cut = whole.as_ref().unwrap_or(cut);
+    let below = kept.as_ref().map_or(0, |kept| batch.len() - kept.len());
     if !cut.write(transaction).await? {
         return Ok(None);
     }
@@ -110,7 +114,20 @@ async fn steps(
     transaction.write(&changes).await?;
     held::blank(transaction, &changes.projections.blanked).await?;
     let applied = count(&fates);
-    Ok(Some(Applied { events: applied.events + cut.fresh.len(), ..applied }))
+    Ok(Some(Applied { events: applied.events + cut.fresh.len(), copies: applied.copies + below, ..applied }))
+}
+
+/// The batch without what retention has removed already: a replay brings it again. `None`: there is nothing such in it.
+fn above_floors(batch: &[Entry], spans: &Spans) -> Option<Vec<Entry>> {
+    if spans.values().all(|span| span.floor == 0) {
+        return None;
+    }
+    let is_kept = |entry: &&Entry| {
+        let span = place_of(entry).and_then(|(room, at, _)| Some((at, spans.get(&(room, number(at.epoch.0)))?)));
+        span.is_none_or(|(at, span)| number(at.offset) > span.floor)
+    };
+    let kept: Vec<_> = batch.iter().filter(is_kept).cloned().collect();
+    (kept.len() < batch.len()).then_some(kept)
 }
 
 /// Loads, and in PostgreSQL locks, what is known of the places of every (room, epoch) that the batch touches.
@@ -118,7 +135,7 @@ async fn load_spans(transaction: &mut Transaction, batch: &[Entry]) -> Result<Sp
     let names = batch.iter().filter_map(place_of);
     let mut spans: Spans = names.map(|(room, at, _)| ((room, number(at.epoch.0)), Span::default())).collect();
     for row in transaction.spans(&spans).await? {
-        spans.insert((name(Room::new(row.room))?, row.epoch), Span::loaded(row.through, row.top));
+        spans.insert((name(Room::new(row.room))?, row.epoch), Span::loaded(row.through, row.top, row.floor));
     }
     Ok(spans)
 }

@@ -50,6 +50,7 @@ from_row! {
         pub epoch: i64,
         pub through: i64,
         pub top: i64,
+        pub floor: i64,
     }
 }
 

@@ -14,6 +14,7 @@ mod changes;
 mod columns;
 mod copy;
 mod error;
+mod expiry;
 mod flags;
 mod fold;
 mod folded;
@@ -24,6 +25,7 @@ mod migrate;
 mod page;
 mod postgres;
 mod read;
+mod retention;
 mod row;
 mod sanctions;
 mod span;
@@ -41,6 +43,7 @@ pub use held::Decided;
 pub use lost::Stopped;
 pub use members::{Created, Member, MemberChange, Membership, NewRoom, Outcome, Role, VERSION_COUNTERS};
 pub use page::PAGE_RECORDS_MAX;
+pub use retention::{Removed, Settled};
 pub use sanctions::{Change, Precedence, Revocation, Sanction, SanctionKind, Which};
 pub use store::{PostgresOptions, Store};
 
@@ -106,6 +109,8 @@ pub struct Page {
     pub next: Option<Cursor>,
     /// How far the room's newest epoch is known without a hole; `None` if the store knows nothing of the room.
     pub through: Option<Cursor>,
+    /// The place up to which retention has removed the room's events; `None` if it has removed none.
+    pub floor: Option<Cursor>,
 }
 
 /// What a key was used for.

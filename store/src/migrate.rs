@@ -34,6 +34,7 @@ static SQLITE: LazyLock<Migrator> = migrator! {
     "0015_marks_of_versions",
     "0020_rooms_and_members",
     "0021_marks_of_member_versions",
+    "0030_retention",
 };
 static POSTGRES: LazyLock<Migrator> = migrator! {
     "postgres":
@@ -54,6 +55,7 @@ static POSTGRES: LazyLock<Migrator> = migrator! {
     "0015_marks_of_versions",
     "0020_rooms_and_members",
     "0021_marks_of_member_versions",
+    "0030_retention",
 };
 
 /// `0001_history` is version 1 with the description `history`.

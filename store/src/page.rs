@@ -21,7 +21,7 @@ const BACKWARDS: &str = concat!(
     event_columns!(),
     " from events where room = $1 and epoch = $2 and seq > $3 and seq < $4 order by seq desc, id limit $5"
 );
-const ENDS: &str = "select epoch, through, top from contiguous where room = $1 order by epoch";
+const ENDS: &str = "select epoch, through, top, floor from contiguous where room = $1 order by epoch";
 
 from_row! {
     /// How far one epoch of a room is known.
@@ -30,6 +30,7 @@ from_row! {
         epoch: i64,
         through: i64,
         top: i64,
+        floor: i64,
     }
 }
 
@@ -64,11 +65,12 @@ impl Store {
             let through = ends.last().map(|end| cursor(end.epoch, end.through));
             let over = number(query.stored_before);
             ends.iter_mut().filter(|end| end.epoch < over).for_each(|end| end.through = end.top);
+            let floor = ends.iter().rev().find(|end| end.floor > 0).map(|end| cursor(end.epoch, end.floor));
             let Some(stretch) = stretch(&ends, &query) else {
-                return Ok(Page { through, ..Page::default() });
+                return Ok(Page { through, floor, ..Page::default() });
             };
             let limit = query.limit.min(PAGE_RECORDS_MAX);
-            let mut page = Page { through, ..Page::default() };
+            let mut page = Page { through, floor, ..Page::default() };
             let wanted = Query { limit, ..query };
             let (rows, cut) = if limit == 0 { (Vec::new(), false) } else { self.rows(room, stretch, wanted).await? };
             let read_all = limit > 0 && rows.len() < limit && !cut;
@@ -124,7 +126,7 @@ impl Store {
     /// [`Error::Unavailable`] if the database does not answer.
     pub async fn oldest(&self, room: &Room) -> Result<Option<Cursor>, Error> {
         let ends = self.within(self.ends(room)).await?;
-        Ok(ends.iter().find(|end| past(&ends, end) > 1).map(|end| cursor(end.epoch, 1)))
+        Ok(ends.iter().find(|end| past(&ends, end) > end.floor + 1).map(|end| cursor(end.epoch, end.floor + 1)))
     }
 
     /// The highest place of the room that has a row, contiguous or not: where an embedded hub goes on after a restart.
@@ -183,7 +185,7 @@ fn stretch(ends: &[End], query: &Query) -> Option<Stretch> {
             Some((epoch, seq)) if end.epoch == epoch => seq,
             _ => 0,
         };
-        Some(Stretch { epoch: end.epoch, after, before: past(ends, end) })
+        Some(Stretch { epoch: end.epoch, after: after.max(end.floor), before: past(ends, end) })
     };
     let backwards = |end: &End| {
         let past = past(ends, end);
@@ -192,7 +194,7 @@ fn stretch(ends: &[End], query: &Query) -> Option<Stretch> {
             Some((epoch, seq)) if end.epoch == epoch => seq.min(past),
             _ => past,
         };
-        Some(Stretch { epoch: end.epoch, after: 0, before })
+        Some(Stretch { epoch: end.epoch, after: end.floor, before })
     };
     let holds_any = |stretch: &Stretch| stretch.after.saturating_add(1) < stretch.before;
     if query.reverse {
@@ -206,11 +208,11 @@ fn stretch(ends: &[End], query: &Query) -> Option<Stretch> {
 fn next(ends: &[End], stretch: Stretch, reverse: bool, last: Option<i64>, read_all: bool) -> Option<Cursor> {
     let last = last.filter(|_| !read_all);
     if reverse {
-        let last = last.unwrap_or(if read_all { 1 } else { stretch.before });
-        if last > 1 {
+        let last = last.unwrap_or(if read_all { stretch.after + 1 } else { stretch.before });
+        if last > stretch.after + 1 {
             return Some(cursor(stretch.epoch, last));
         }
-        let before = ends.iter().rev().find(|end| end.epoch < stretch.epoch && past(ends, end) > 1);
+        let before = ends.iter().rev().find(|end| end.epoch < stretch.epoch && past(ends, end) > end.floor + 1);
         before.map(|end| cursor(end.epoch, past(ends, end)))
     } else {
         let last = last.unwrap_or(if read_all { stretch.before - 1 } else { stretch.after });

@@ -9,6 +9,8 @@ pub(crate) struct Span {
     pub through: i64,
     /// The highest place that has a row.
     pub top: i64,
+    /// Up to here retention has removed everything.
+    pub floor: i64,
     /// Places past `through` that this batch brings.
     fresh: BTreeSet<i64>,
     /// Something has changed since it was loaded.
@@ -17,8 +19,8 @@ pub(crate) struct Span {
 
 impl Span {
     /// A span as the store has it.
-    pub fn loaded(through: i64, top: i64) -> Self {
-        Self { through, top, ..Self::default() }
+    pub fn loaded(through: i64, top: i64, floor: i64) -> Self {
+        Self { through, top, floor, ..Self::default() }
     }
 
     /// Notes that `seq` has a row.
@@ -78,7 +80,7 @@ mod tests {
 
     #[test]
     fn what_waited_in_the_store_is_taken_when_the_hole_is_filled() {
-        let mut span = Span::loaded(2, 6);
+        let mut span = Span::loaded(2, 6, 0);
         span.place(7);
         assert!(!span.advance(), "the hole at 3 is still there");
         span.place(3);

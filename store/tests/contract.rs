@@ -8,6 +8,7 @@ mod cases {
     pub mod members;
     pub mod moderation;
     pub mod paging;
+    pub mod retaining;
     pub mod taking;
 }
 mod support;
@@ -57,6 +58,14 @@ contract! {
         bodies_come_back_byte_for_byte,
         a_page_of_nothing_still_says_where_to_go,
         a_page_ends_where_its_bytes_are_spent_and_the_next_one_goes_on;
+    retaining:
+        what_is_too_old_goes_with_all_it_added_up_to_and_pages_end_where_it_was,
+        an_epoch_that_is_over_goes_whole_before_the_next_one_and_offsets_go_on,
+        a_replay_of_what_was_removed_stores_nothing,
+        words_about_a_message_that_is_gone_go_with_their_own_age,
+        a_young_event_keeps_what_comes_after_it,
+        rooms_keep_as_long_as_each_is_told_to,
+        what_moderators_are_done_with_goes_and_what_waits_stays;
     taking:
         a_copy_of_a_record_changes_nothing,
         a_known_key_keeps_its_place_and_both_ids_lead_to_the_message,

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 const LOCK_SPANS: &str = "
-    select c.room, c.epoch, c.through, c.top
+    select c.room, c.epoch, c.through, c.top, c.floor
     from contiguous c join unnest($1::text[], $2::bigint[]) as b (room, epoch) on c.room = b.room and c.epoch = b.epoch
     order by c.room, c.epoch for update of c";
 

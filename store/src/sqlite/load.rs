@@ -31,7 +31,7 @@ where
 
 const SPANS: (&str, &str) = (
     "with b (room, epoch) as (",
-    ") select c.room, c.epoch, c.through, c.top
+    ") select c.room, c.epoch, c.through, c.top, c.floor
      from b cross join contiguous c on c.room = b.room and c.epoch = b.epoch",
 );
 
