@@ -4,6 +4,7 @@ use crate::pattern::Patterns;
 use crate::settings::{BeginRule, BodyShape, Config, HotWindow, JoinLeave, JoinRule, Reactions, RoomRule};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The settings of one room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub struct RoomSettings {
     pub hot_window: HotWindow,
     /// Whether recovery goes on, past the hot window, in the store.
     pub deep_recovery: bool,
+    /// How long events are kept; zero: for ever.
+    pub retention: Duration,
     /// Who may join.
     pub join: JoinRule,
     /// Who may begin it.
@@ -31,6 +34,7 @@ impl Default for RoomSettings {
         Self {
             hot_window: HotWindow::default(),
             deep_recovery: true,
+            retention: Duration::ZERO,
             join: JoinRule::Anyone,
             begin: BeginRule::Anyone,
             presence: false,
@@ -60,6 +64,12 @@ impl Rooms {
         self.rules.store(Arc::new(read(config)));
     }
 
+    /// The shortest time for which any rule has events kept; `None` where all are kept for ever.
+    pub fn shortest_retention(&self) -> Option<Duration> {
+        let rules = self.rules.load();
+        rules.iter().filter_map(|(_, rule)| rule.retention).filter(|retention| !retention.is_zero()).min()
+    }
+
     /// The settings of the room with this name: of every key, what the last matching rule says that says anything.
     pub fn settings(&self, room: &str) -> RoomSettings {
         let mut settings = RoomSettings::default();
@@ -69,6 +79,7 @@ impl Rooms {
                 settings.hot_window.age = window.age.unwrap_or(settings.hot_window.age);
             }
             settings.deep_recovery = rule.deep_recovery.unwrap_or(settings.deep_recovery);
+            settings.retention = rule.retention.unwrap_or(settings.retention);
             settings.join = rule.join.unwrap_or(settings.join);
             settings.begin = rule.begin.unwrap_or(settings.begin);
             settings.presence = rule.presence.unwrap_or(settings.presence);
@@ -80,9 +91,12 @@ impl Rooms {
     }
 }
 
+/// The rules, after one for every room that says what `[store]` says.
 fn read(config: &Config) -> Vec<(Patterns, RoomRule)> {
     let readable = |rule: &RoomRule| Some((Patterns::new(&rule.r#match).ok()?, rule.clone()));
-    config.room.iter().filter_map(readable).collect()
+    let kept = Some(config.store.retention).filter(|retention| !retention.is_zero());
+    let every = RoomRule { r#match: vec!["**".into()], retention: kept, ..RoomRule::default() };
+    kept.map(|_| every).iter().chain(&config.room).filter_map(readable).collect()
 }
 
 impl Config {

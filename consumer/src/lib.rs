@@ -11,6 +11,7 @@
 pub mod admin;
 pub mod batch;
 pub mod metrics;
+pub mod retention;
 pub mod run;
 pub mod source;
 pub mod stopped;

@@ -2,8 +2,8 @@
 
 use anyhow::Context;
 use clap::Parser;
-use confab_config::{Config, PostgresConfig};
-use confab_consumer::{Consumer, Error, Metrics, admin, stopped};
+use confab_config::{Config, PostgresConfig, Rooms};
+use confab_consumer::{Consumer, Error, Metrics, admin, retention, stopped};
 use confab_store::{PostgresOptions, Store};
 use std::io::Write;
 use std::path::PathBuf;
@@ -97,7 +97,8 @@ async fn run(config: &Config) -> anyhow::Result<()> {
     let served = tokio::spawn(admin::serve(admin, Arc::clone(&metrics), consumer.readiness(), stop.clone()));
     info!(topic = kafka.events_topic(), group = config.consumer.group, admin = %config.consumer.admin, "running");
 
-    tokio::spawn(stopped::watch(store.clone(), metrics, stop.clone()));
+    tokio::spawn(stopped::watch(store.clone(), Arc::clone(&metrics), stop.clone()));
+    tokio::spawn(retention::keep(store.clone(), Rooms::new(config), metrics, stop.clone()));
     tokio::spawn(stop_on_signal(stop.clone()));
     let ended = consumer.run().await;
     stop.cancel();

@@ -14,6 +14,13 @@ pub struct Partition {
     pub partition: i32,
 }
 
+/// A table of the store, as a label.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Table {
+    /// Its name.
+    pub table: &'static str,
+}
+
 /// The consumer's metrics.
 #[derive(Debug)]
 pub struct Metrics {
@@ -45,6 +52,10 @@ pub struct Metrics {
     pub replaced: Counter,
     /// Rooms whose history has stopped for minutes at a place that has no record. Alarm on any.
     pub stopped_rooms: Gauge,
+    /// Rows that were removed because they were past their retention.
+    pub removed: Family<Table, Counter>,
+    /// When the oldest event was said that is kept in a room of which any may be removed, in seconds since 1970.
+    pub oldest_kept: Gauge,
     /// How many partitions are read.
     pub partitions: Gauge,
     /// The offset of the next record to store.
@@ -73,6 +84,8 @@ impl Default for Metrics {
             lost: Counter::default(),
             replaced: Counter::default(),
             stopped_rooms: Gauge::default(),
+            removed: Family::default(),
+            oldest_kept: Gauge::default(),
             partitions: Gauge::default(),
             position: Family::default(),
             lag: Family::default(),
@@ -112,9 +125,20 @@ impl Metrics {
             "Rooms whose history has stopped for minutes at a place that has no record; alarm on any",
             self.stopped_rooms.clone(),
         );
+        registry.register("removed_rows", "Rows past their retention that were removed", self.removed.clone());
+        registry.register(
+            "oldest_timestamp_seconds",
+            "When the oldest event was said that is kept where retention removes any",
+            self.oldest_kept.clone(),
+        );
         registry.register("partitions", "Partitions being read", self.partitions.clone());
         registry.register("position", "Offset of the next record to store", self.position.clone());
         registry.register("lag_records", "Records waiting in the journal", self.lag.clone());
+    }
+
+    /// Counts rows of a table that were removed.
+    pub fn removed(&self, table: &'static str, rows: u64) {
+        self.removed.get_or_create(&Table { table }).inc_by(rows);
     }
 
     /// Sets a partition's lag, in records.

@@ -11,6 +11,7 @@ pub use messages::Messages;
 
 use crate::access::Permit;
 use crate::background::Background;
+use crate::clock::now_ms;
 use crate::dialect::command::Since;
 use crate::outbox::SessionId;
 use crate::room::Rooms;
@@ -18,7 +19,7 @@ use crate::room::page_cache::{CacheBytes, weigh};
 use crate::telemetry::Telemetry;
 use crate::timeline::{Range, Timeline, Window};
 use confab_config::{Limits, Rooms as RoomRules};
-use confab_protocol::{Cursor, Epoch, Record, Refusal, Room};
+use confab_protocol::{Cursor, Epoch, Millis, Record, Refusal, Room};
 use confab_store::{Query, Store};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -61,6 +62,8 @@ pub struct History {
     pub next: Option<Cursor>,
     /// The room's last place.
     pub top: Cursor,
+    /// Where the room begins since retention has removed what came before, if that was asked for. Nothing need be there yet.
+    pub oldest: Option<Cursor>,
 }
 
 impl History {
@@ -122,7 +125,7 @@ impl Recoverer {
             asked.since = Some(Since { epoch: Some(top.epoch), offset: 0 });
         }
         if asked.reverse && asked.since.map_or(top.offset, |since| since.offset.saturating_sub(1)) == 0 {
-            return Ok(History { records: Vec::new(), next: None, top }); // where the epoch begins
+            return Ok(History { records: Vec::new(), next: None, top, oldest: None }); // where the epoch begins
         }
         let mut page = self.read(room, asked).await?;
         page.records.retain(|record| record.cursor.epoch == page.top.epoch);
@@ -140,7 +143,7 @@ impl Recoverer {
         let window = self.window(room, range).await?;
         let top = window.top;
         if asked.limit == 0 {
-            return Ok(History { records: Vec::new(), next: None, top });
+            return Ok(History { records: Vec::new(), next: None, top, oldest: None });
         }
         let epoch = asked.since.map_or(top.epoch, |since| since.epoch.unwrap_or(top.epoch));
         let since = offset.map(|offset| Cursor { epoch, offset });
@@ -175,6 +178,12 @@ impl Recoverer {
         let last = furthest(&page, false);
         if last.is_none() && page.next.is_none() {
             let reaches = window.records.first().is_some_and(|r| r.cursor == Cursor { epoch: top.epoch, offset: 1 });
+            if let Some(floor) = page.floor.filter(|floor| from < *floor && floor.epoch == top.epoch) {
+                // Retention has removed up to where the window begins: there it goes on.
+                let since = Some(Since { epoch: Some(floor.epoch), offset: floor.offset });
+                let rest = Box::pin(self.read(room, Asked { since, reverse: false, limit, bytes })).await?;
+                return Ok(History { oldest: begins(Some(floor)), ..rest });
+            }
             return match (since, top.offset) {
                 // More is to come of the epochs before this one.
                 _ if !complete => Err(Refusal::HistoryBehind),
@@ -187,7 +196,8 @@ impl Recoverer {
         }
         let records: Vec<_> = page.records.into_iter().map(Arc::new).collect();
         let next = page.next.or(last.filter(|last| *last < top));
-        Ok(History { records, next, top })
+        let oldest = begins(page.floor.filter(|floor| from < *floor));
+        Ok(History { records, next, top, oldest })
     }
 
     async fn backwards(
@@ -216,16 +226,18 @@ impl Recoverer {
                 if records.is_empty() {
                     return Err(Refusal::HistoryBehind);
                 }
-                return Ok(History { next: Some(reached), records, top });
+                return Ok(History { next: Some(reached), records, top, oldest: None });
             }
             // No page spans epochs: what lies before this one is the next page's.
             if records.is_empty() || nearest.is_none_or(|place| place.epoch == reached.epoch) {
                 records.extend(page.records.into_iter().map(Arc::new));
-                return Ok(History { records, next: page.next, top });
+                let oldest = begins(page.floor.filter(|_| page.next.is_none()));
+                return Ok(History { records, next: page.next, top, oldest });
             }
-            return Ok(History { records, next: Some(reached), top });
+            return Ok(History { records, next: Some(reached), top, oldest: None });
         }
-        Ok(History { next: (reached.offset > 1 || records.len() == limit).then_some(reached), records, top })
+        let next = (reached.offset > 1 || records.len() == limit).then_some(reached);
+        Ok(History { next, records, top, oldest: None })
     }
 
     /// Whether the store has everything that was acknowledged before the epoch that goes on. Where that cannot be asked, it
@@ -239,10 +251,12 @@ impl Recoverer {
 
     async fn window(&self, room: &Room, range: Range) -> Result<Window, Refusal> {
         self.telemetry.window_reads.inc();
-        self.timeline.read(room, range).await.map_err(|error| {
+        let mut window = self.timeline.read(room, range).await.map_err(|error| {
             tracing::warn!(%room, %error, "could not read the hot window");
             Refusal::TimelineUnavailable
-        })
+        })?;
+        forget_old(&mut window, kept_since(&self.rules, room));
+        Ok(window)
     }
 
     async fn page(&self, room: &Room, query: Query) -> Result<confab_store::Page, Refusal> {
@@ -257,6 +271,29 @@ impl Recoverer {
         })?;
         Ok(page)
     }
+}
+
+/// Where a room begins that retention has emptied up to a place.
+fn begins(floor: Option<Cursor>) -> Option<Cursor> {
+    floor.map(|floor| Cursor { offset: floor.offset + 1, ..floor })
+}
+
+/// The time from which on the room's events are kept; 0 where all are.
+fn kept_since(rules: &RoomRules, room: &Room) -> Millis {
+    let retention = rules.settings(room.as_str()).retention;
+    if retention.is_zero() { 0 } else { now_ms().saturating_sub(retention.as_millis() as Millis) }
+}
+
+/// Takes out of a window what is past its room's retention: it holds so many events, however old they are. Behind the last such
+/// everything is given, as the store does.
+fn forget_old(window: &mut Window, since: Millis) {
+    let is_old = |record: &Record| record.event.at < since;
+    let young = window.records.iter().filter(|one| !is_old(one)).map(|one| one.cursor.offset).min();
+    let before =
+        window.records.iter().map(|one| one.cursor.offset).filter(|offset| young.is_none_or(|young| *offset < young));
+    let Some(last_old) = before.max() else { return };
+    window.records.retain(|one| one.cursor.offset > last_old);
+    window.oldest = (last_old < window.top.offset).then_some(last_old + 1);
 }
 
 /// The place at one end of a page, readable or not: the last in reading order, or (`nearest`) the first.
@@ -281,7 +318,9 @@ fn continues(page: &confab_store::Page, nearest: Option<Cursor>, reached: Cursor
         Some(place) => place.offset + 1 == reached.offset || is_over,
         // Offset 0 is where an epoch begins: nothing of it comes before that, nor before its first event.
         None => {
-            let begins = reached.offset <= 1 || is_over;
+            // What is not kept any more is not missing.
+            let before = Cursor { epoch: reached.epoch, offset: reached.offset.saturating_sub(1) };
+            let begins = reached.offset <= 1 || is_over || page.floor >= Some(before);
             begins && (newest >= Some(reached.epoch) || complete >= Some(reached.epoch))
         }
     }
@@ -290,7 +329,7 @@ fn continues(page: &confab_store::Page, nearest: Option<Cursor>, reached: Cursor
 /// A page of the hot window, which reaches up to the top: what is not in it comes after it.
 fn page_of(records: Vec<Arc<Record>>, top: Cursor) -> History {
     let next = records.last().map(|record| record.cursor).filter(|last| *last < top);
-    History { records, next, top }
+    History { records, next, top, oldest: None }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Runs a hub: builds its parts, serves until it is told to stop, and ends everything in order.
 
 mod build;
+mod retention;
 
 use crate::admin;
 use crate::admission::{Admissions, Proxies};

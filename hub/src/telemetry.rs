@@ -73,6 +73,9 @@ pub struct Telemetry {
     audited: Family<[(&'static str, &'static str); 1], Counter>,
     /// Acts that are missing from the audit log.
     pub audit_lost: Counter,
+    removed_rows: Family<[(&'static str, &'static str); 1], Counter>,
+    /// When the oldest event was said that is kept in a room of which any may be removed, in seconds since 1970.
+    pub oldest_kept: Gauge,
     admin_refused: Family<[(&'static str, &'static str); 1], Counter>,
     ephemeral_events: Family<[(&'static str, &'static str); 2], Counter>,
     chain: Family<[(&'static str, String); 1], Gauge>,
@@ -138,6 +141,8 @@ impl Telemetry {
             refused_tokens: Family::default(),
             audited: Family::default(),
             audit_lost: Counter::default(),
+            removed_rows: Family::default(),
+            oldest_kept: Gauge::default(),
             admin_refused: Family::default(),
             ephemeral_events: Family::default(),
             chain: Family::default(),
@@ -185,6 +190,12 @@ impl Telemetry {
         registry.register("refused_tokens", "Tokens refused, by reason", t.refused_tokens.clone());
         registry.register("reviews", "Held events decided, by decision", t.reviews.clone());
         registry.register("audited", "Acts of operators and moderators, by result", t.audited.clone());
+        registry.register("store_removed_rows", "Rows past their retention that were removed", t.removed_rows.clone());
+        registry.register(
+            "store_oldest_timestamp_seconds",
+            "When the oldest event was said that is kept where retention removes any",
+            t.oldest_kept.clone(),
+        );
         registry.register("audit_lost", "Acts that are missing from the audit log", t.audit_lost.clone());
         registry.register("admin_refused", "Requests refused at the admin port, by reason", t.admin_refused.clone());
         registry.register("ephemeral_events", "Judged joins and leavings, and typing", t.ephemeral_events.clone());
@@ -261,6 +272,11 @@ impl Telemetry {
     /// Counts an act of an operator or a moderator by its result.
     pub fn audited(&self, result: &'static str) {
         self.audited.get_or_create(&[("result", result)]).inc();
+    }
+
+    /// Counts rows of the store that were removed.
+    pub fn removed(&self, table: &'static str, rows: u64) {
+        self.removed_rows.get_or_create(&[("table", table)]).inc_by(rows);
     }
 
     /// Counts a request that the admin port refused.

@@ -20,6 +20,8 @@ export interface Page {
   next: Place | null;
   epoch: string;
   offset: number;
+  /** Where the room begins, if the page would have begun or ended with what is not kept any more. */
+  oldest?: Place;
 }
 
 /** A page of messages as they are now. */

@@ -21,6 +21,9 @@ pub(super) fn check(config: &Config, found: &mut Findings) {
                     .help("set `auth.hmac_secret_file`"),
             );
         }
+        if let Some(kept) = rule.retention {
+            retention(&here.key("retention"), kept, found);
+        }
         let Some(window) = &rule.hot_window else { continue };
         if let Some(events) = window.events {
             let path = here.key("hot_window").key("events");
@@ -31,6 +34,14 @@ pub(super) fn check(config: &Config, found: &mut Findings) {
             let year = Duration::from_secs(365 * 24 * 3600);
             found.duration(&here.key("hot_window").key("age"), age, second, year);
         }
+    }
+}
+
+/// How long events are kept: zero, which is for ever, or a second at least.
+pub(super) fn retention(path: &Path, kept: Duration, found: &mut Findings) {
+    if !kept.is_zero() {
+        let century = Duration::from_secs(100 * 365 * 24 * 3600);
+        found.duration(path, kept, Duration::from_secs(1), century);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Findings;
 use super::door::twins;
+use super::rooms::retention;
 use crate::human::duration;
 use crate::kafka;
 use crate::path::Path;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 pub(super) fn check(config: &Config, found: &mut Findings) {
     mixture(config, found);
+    retention(&Path::of("store.retention"), config.store.retention, found);
     if let Some(redis) = &config.timeline.redis {
         check_redis(redis, config.limits.send_deadline, found);
     }

@@ -18,6 +18,9 @@ pub struct RoomRule {
     /// Whether recovery goes on, past the hot window, in the store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deep_recovery: Option<bool>,
+    /// How long events are kept; zero: for ever.
+    #[serde(with = "optional_duration", skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Duration>,
     /// Who may join.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub join: Option<JoinRule>,

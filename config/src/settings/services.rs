@@ -262,6 +262,9 @@ pub struct StoreConfig {
     /// PostgreSQL 14 or later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub postgres: Option<PostgresConfig>,
+    /// How long events are kept in rooms whose `[[room]]` rules do not say; zero: for ever.
+    #[serde(with = "duration")]
+    pub retention: Duration,
 }
 
 /// The store in PostgreSQL.

@@ -1,11 +1,11 @@
 //! The pages that a catch-up is made of: each block of a room's past is read once for all who want it.
 
-use super::Recoverer;
+use super::{Recoverer, forget_old, kept_since};
 use crate::room::LocalRoom;
 use crate::room::page_cache::{CacheBytes, Page, PageKey, Taken};
 use crate::telemetry::Telemetry;
 use crate::timeline::{Range, Timeline, Window};
-use confab_protocol::{Cursor, Epoch, Refusal, Room};
+use confab_protocol::{Cursor, Epoch, Millis, Refusal, Room};
 use confab_store::{Query, Store};
 use futures_util::FutureExt;
 use std::sync::Arc;
@@ -60,6 +60,9 @@ impl Recoverer {
         }
         let deep = self.take(room, PageKey::Store(at.epoch, block), |page| page.after(at).is_some()).await?;
         let Some(start) = deep.after(at) else {
+            if deep.oldest.is_some_and(|oldest| oldest.epoch == at.epoch && oldest.offset > at.offset + 1) {
+                return Ok(Next::Lost); // retention has removed it
+            }
             if deep.unreadable.iter().any(|place| place.offset == at.offset + 1) {
                 tracing::warn!(room = %room.name, places = ?deep.unreadable, "cannot recover across unreadable events");
                 return Ok(Next::Lost);
@@ -93,6 +96,7 @@ impl Recoverer {
             store: self.store.clone(),
             telemetry: self.telemetry.clone(),
             cached: self.cached.clone(),
+            kept_since: kept_since(&self.rules, room),
         }
     }
 }
@@ -104,6 +108,8 @@ struct Reader {
     store: Store,
     telemetry: Arc<Telemetry>,
     cached: CacheBytes,
+    /// The time from which on the room's events are kept; 0 where all are.
+    kept_since: Millis,
 }
 
 impl Reader {
@@ -120,7 +126,12 @@ impl Reader {
                 let stored = self.store.oldest(&self.room).await.inspect_err(|error| {
                     tracing::warn!(room = %self.room, %error, "could not look for the oldest event");
                 });
-                let oldest = stored.ok().flatten().into_iter().chain(held(&window)).min();
+                let stored = stored.ok().flatten();
+                // A window may hold what is past the room's retention.
+                let oldest = match stored.filter(|_| self.kept_since > 0) {
+                    Some(stored) => Some(stored),
+                    None => stored.into_iter().chain(held(&window)).min(),
+                };
                 Ok(self.page(&window, oldest, Vec::new()))
             }
             PageKey::Window(block) => {
@@ -146,17 +157,19 @@ impl Reader {
             Refusal::TimelineUnavailable
         })?;
         let records = page.records.into_iter().map(Arc::new).collect();
-        Ok(Page::new(since, Some(since), records, page.unreadable, &self.cached))
+        let oldest = page.floor.map_or(since, |floor| since.max(Cursor { offset: floor.offset + 1, ..floor }));
+        Ok(Page::new(since, Some(oldest), records, page.unreadable, &self.cached))
     }
 
     async fn window(&self, since: Option<u64>, limit: usize) -> Result<Window, Refusal> {
         self.telemetry.window_reads.inc();
-        self.timeline.read(&self.room, Range { since, reverse: false, limit, bytes: usize::MAX }).await.map_err(
-            |error| {
-                tracing::warn!(room = %self.room, %error, "could not read the hot window");
-                Refusal::TimelineUnavailable
-            },
-        )
+        let range = Range { since, reverse: false, limit, bytes: usize::MAX };
+        let mut window = self.timeline.read(&self.room, range).await.map_err(|error| {
+            tracing::warn!(room = %self.room, %error, "could not read the hot window");
+            Refusal::TimelineUnavailable
+        })?;
+        forget_old(&mut window, self.kept_since);
+        Ok(window)
     }
 
     fn page(&self, window: &Window, oldest: Option<Cursor>, records: Vec<Arc<confab_protocol::Record>>) -> Page {

@@ -222,3 +222,32 @@ async fn a_page_of_messages_has_the_edit_that_the_store_lacks_or_says_that_event
     assert_eq!(last.messages[0].body.as_str(), "\"edited\"", "the store has the edit not yet, and the page has it");
     assert_eq!((last.messages.len(), last.messages[0].edited_at.is_some(), last.next), (1, true, None));
 }
+
+#[tokio::test]
+async fn pages_end_where_retention_has_emptied_a_room_and_say_so() {
+    let world = World::new().await;
+    world.stored(3).await;
+    world.said(6).await; // the window has 5 and 6, the store 1 to 4
+    let removed = world.recoverer.store.expire(&room(), 2).await.unwrap();
+    assert!((removed.events, removed.more) == (3, true), "the epoch that is over goes first");
+    let begins = |epoch, offset| Some(Cursor::new(epoch, offset));
+    let read = async |since: Option<(u64, u64)>, reverse| {
+        let since = since.map(|(epoch, offset)| Since { epoch: Some(Epoch(epoch)), offset });
+        let page = world.recoverer.read(&room(), Asked { since, reverse, limit: 50, bytes: usize::MAX }).await.unwrap();
+        let places: Vec<_> = page.records.iter().map(|one| (one.cursor.epoch.0, one.cursor.offset)).collect();
+        (places, page.next, page.oldest)
+    };
+    assert_eq!(read(Some((OLD, 1)), false).await, (places(NEW, 1..=4), Some(Cursor::new(NEW, 4)), begins(OLD, 4)));
+    assert_eq!(read(Some((NEW, 0)), false).await, (places(NEW, 1..=4), Some(Cursor::new(NEW, 4)), None));
+
+    assert_eq!(world.recoverer.store.expire(&room(), 2).await.unwrap().events, 4);
+    assert_eq!(
+        world.all(None, true, 50).await,
+        places(NEW, [6, 5]),
+        "the window has nothing that is too old by its rules"
+    );
+    for since in [(NEW, 5), (NEW, 3), (OLD, 2)] {
+        assert_eq!(read(Some(since), true).await, (vec![], None, begins(NEW, 5)), "{since:?}");
+    }
+    assert_eq!(world.all(Some((NEW, 2)), false, 50).await, places(NEW, [5, 6]));
+}

@@ -1,6 +1,6 @@
 //! Builds the parts of a hub and introduces them to one another.
 
-use super::Error;
+use super::{Error, retention};
 use crate::access::Access;
 use crate::admission::Refused;
 use crate::audit::Audit;
@@ -86,6 +86,7 @@ impl Running {
         let reviewer = shared.reviewer(config.profile(), &publisher, &backends);
         let presence = shared.presence(&backends);
         shared.follow_sanctions(config.profile());
+        shared.keep_retention(config.profile(), &backends);
         let reloader =
             Arc::new(Reloader::new(loaded, publisher.clone(), shared.rules.clone(), shared.telemetry.clone()));
         let services = Arc::new(Services {
@@ -231,6 +232,14 @@ impl Shared {
         let stop = self.background.stop();
         let auth = auth.clone();
         self.background.spawn(async move { auth.follow(stop).await });
+    }
+
+    /// In a cluster the consumers do it.
+    fn keep_retention(&self, profile: Profile, backends: &Backends) {
+        if profile == Profile::Embedded {
+            let (store, rules) = (backends.store.clone(), self.rules.clone());
+            self.background.spawn(retention::keep(store, rules, self.telemetry.clone(), self.background.stop()));
+        }
     }
 
     fn follow_sanctions(&self, profile: Profile) {

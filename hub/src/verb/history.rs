@@ -97,18 +97,21 @@ fn written(mut page: History, trails: bool, bytes_max: usize) -> Body {
         next: Option<Cursor>,
         epoch: Epoch,
         offset: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        oldest: Option<Cursor>,
     }
     page.shorten_to_bytes(bytes_max);
     loop {
         let count = page.records.len();
         let next = page.next;
         let Cursor { epoch, offset } = page.top;
+        let oldest = page.oldest;
         let body = if trails {
             let events: Vec<&Record> = page.records.iter().map(Arc::as_ref).collect();
-            Body::of(&Page { events, next, epoch, offset })
+            Body::of(&Page { events, next, epoch, offset, oldest })
         } else {
             let events = page.records.iter().map(|record| record.public()).collect();
-            Body::of(&Page { events, next, epoch, offset })
+            Body::of(&Page { events, next, epoch, offset, oldest })
         };
         let bytes = body.as_str().len();
         if bytes <= bytes_max || count < 2 {

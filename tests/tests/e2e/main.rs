@@ -42,6 +42,7 @@ mod relay;
 mod reload;
 mod reload_load;
 mod restarts;
+mod retention;
 mod review;
 mod revoking;
 mod schedules;
