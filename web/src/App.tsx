@@ -63,7 +63,7 @@ export function App() {
   );
 }
 
-/** Whether a close, or an answer to `connect`, says that this token or name is no good. */
+/** Whether a close, or an answer to `connect`, says that this token or name is no good; 1 is centrifuge's own for a token that ran out. */
 function refusesWhoWeAre(code: number | undefined): boolean {
-  return code !== undefined && [101, 103, 109, 211, 3500, 3503, 3507].includes(code);
+  return code !== undefined && [1, 101, 103, 109, 211, 3500, 3503, 3507].includes(code);
 }

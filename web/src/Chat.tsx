@@ -1,7 +1,9 @@
 // The chat: rooms at the side, one of them in the middle, and what is in reach everywhere.
 import { useConfab, useRoom } from "@confab/react";
-import { useCallback, useEffect, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { Conversation } from "./Conversation";
+import { calls } from "./mentions";
+import { notify } from "./notify";
 import { joinedRooms, rememberRooms, roomOfAddress, showRoom } from "./session";
 import { Shortcuts } from "./Shortcuts";
 import { Sidebar } from "./Sidebar";
@@ -65,7 +67,7 @@ export function Chat({ roles, onSignOut }: { roles: readonly string[]; onSignOut
   return (
     <div className="app">
       <a className="skip" href="#composer" onClick={(event) => { event.preventDefault(); document.getElementById("composer")?.focus(); }}>Skip to the message box</a>
-      {rooms.slice(0, OPEN_MAX).map((room) => <KeptOpen key={room} room={room} />)}
+      {rooms.slice(0, OPEN_MAX).map((room) => <KeptOpen key={room} room={room} current={room === current} onGo={go} />)}
       <Sidebar
         rooms={rooms}
         current={current}
@@ -83,9 +85,20 @@ export function Chat({ roles, onSignOut }: { roles: readonly string[]; onSignOut
   );
 }
 
-/** Keeps a room open while another one is looked at, so that it is there at once and its unread messages are known. */
-function KeptOpen({ room }: { room: string }) {
-  useRoom(room);
+/** Keeps a room open while another one is looked at, so that it is there at once, its unread messages are known, and whoever calls us
+ *  there is heard. */
+function KeptOpen({ room, current, onGo }: { room: string; current: boolean; onGo: (room: string) => void }) {
+  const [{ messages, loaded }] = useRoom(room);
+  const { user } = useConfab();
+  const last = messages.findLast((one) => one.id !== undefined);
+  const before = useRef<string>(undefined);
+  useEffect(() => {
+    if (!loaded || last?.id === before.current) return;
+    const first = before.current === undefined;
+    before.current = last?.id ?? "none";
+    const looks = current && document.hasFocus() && document.visibilityState === "visible";
+    if (!first && last && !looks && last.sender.user !== user && calls(last, user)) notify(room, last, () => onGo(room));
+  }, [loaded, last, current, user, room, onGo]);
   return null;
 }
 

@@ -6,9 +6,10 @@ import { Dialog } from "./Dialog";
 import { Face } from "./Face";
 import { Icon, IconButton } from "./Icon";
 import { Text } from "./Markdown";
+import { calls } from "./mentions";
 import { Preview, previewsOf } from "./Preview";
 import { ReactionPicker } from "./ReactionPicker";
-import { isMarkdown, isProgram, nameOf, spoken, textOf, time, wholeTime } from "./words";
+import { isMarkdown, isProgram, nameOf, shortTime, spoken, textOf, time, wholeTime } from "./words";
 
 export interface MessageRowProps {
   message: Shown;
@@ -47,13 +48,13 @@ export const MessageRow = memo(function MessageRow(props: MessageRowProps) {
   return (
     <article
       data-key={message.key}
-      className={`message ${message.state} ${goesOn ? "goes-on" : ""} ${picking ? "active" : ""} ${mentions(text, user) ? "mentions-me" : ""}`}
+      className={`message ${message.state} ${goesOn ? "goes-on" : ""} ${picking ? "active" : ""} ${calls(message, user) ? "mentions-me" : ""}`}
       tabIndex={tabbed ? 0 : -1}
       aria-label={`${name}: ${spoken(message)}, ${time(message.at)}${stateWords(message)}`}
       onFocus={() => onFocus(props.rowKey)}
       onKeyDown={pressed}
     >
-      {goesOn ? <time className="margin-time" dateTime={new Date(message.at).toISOString()}>{time(message.at)}</time> : <Face user={message.sender.user} name={name} />}
+      {goesOn ? <time className="margin-time" dateTime={new Date(message.at).toISOString()}>{shortTime(message.at)}</time> : <Face user={message.sender.user} name={name} />}
       <div className="message-inside">
         {!goesOn && (
           <div className="byline">
@@ -169,10 +170,6 @@ function Reactions({ message, room, onMore }: { message: Shown; room: Room; onMo
       <IconButton name="smile" label="Add a reaction" size={16} className="add-reaction" onClick={onMore} />
     </div>
   );
-}
-
-function mentions(text: string | undefined, user: string): boolean {
-  return !!text && !!user && text.includes(`@${user}`);
 }
 
 function stateWords(message: Shown): string {

@@ -3,6 +3,7 @@ import { useConfab, useConnection, useRoomView } from "@confab/react";
 import { useEffect, useRef, useState } from "react";
 import { Face } from "./Face";
 import { Icon, IconButton, type IconName } from "./Icon";
+import { notifies, setNotifies } from "./notify";
 import { nameOf } from "./words";
 import { setTheme, theme as keptTheme, type Theme } from "./session";
 
@@ -79,6 +80,7 @@ function Me({ onShortcuts, onSignOut }: { onShortcuts: () => void; onSignOut: ()
   const { user, self } = useConfab();
   const { state } = useConnection();
   const [theme, set] = useState(keptTheme);
+  const [notified, setNotified] = useState(notifies);
   const turn = () => {
     setTheme(NEXT[theme]);
     set(NEXT[theme]);
@@ -94,6 +96,12 @@ function Me({ onShortcuts, onSignOut }: { onShortcuts: () => void; onSignOut: ()
         <bdi>{user ? nameOf(self) : "guest"}</bdi>
         <small>{there ? "Online" : "Not connected"}</small>
       </span>
+      <IconButton
+        name={notified ? "bell" : "bellOff"}
+        label={notified ? "Notified when somebody calls you. Turn off" : "Notify me when somebody calls me"}
+        aria-pressed={notified}
+        onClick={() => void setNotifies(!notified).then(setNotified)}
+      />
       <IconButton name={THEME_ICON[theme]} label={`Colours: ${theme}. Change to ${NEXT[theme]}`} onClick={turn} />
       <IconButton name="keyboard" label="Keyboard shortcuts" onClick={onShortcuts} />
       <IconButton name="power" label="Sign out" onClick={onSignOut} />

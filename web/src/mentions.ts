@@ -1,6 +1,6 @@
 // Mentions: which name is being typed, who could be meant, and who is.
-import type { Sender } from "@confab/client";
-import { isProgram, nameOf } from "./words";
+import type { Sender, Shown } from "@confab/client";
+import { isProgram, nameOf, textOf } from "./words";
 
 /** The most names that are offered. */
 const OFFERED_MAX = 6;
@@ -26,4 +26,9 @@ export function namesFor(word: string, people: readonly Sender[], me: string): S
 export function mentionsIn(text: string, people: readonly Sender[]): string[] {
   const named = new Set(Array.from(text.matchAll(/(?<![\w@])@([\w.-]{1,64})/gu), ([, user]) => user?.replace(/[.-]+$/, "")));
   return people.map(({ user }) => user).filter((user) => named.has(user)).slice(0, MENTIONS_MAX);
+}
+
+/** Whether a message calls somebody. */
+export function calls(message: Shown, user: string): boolean {
+  return user !== "" && mentionsIn(textOf(message.body) ?? "", [{ user }]).length > 0;
 }

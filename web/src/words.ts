@@ -9,6 +9,8 @@ const SHORT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyl
 const LIST = new Intl.ListFormat(undefined, { type: "conjunction" });
 
 export const time = (at: number): string => TIME.format(at);
+/** Hour and minute alone, for where there is little room. */
+export const shortTime = (at: number): string => TIME.formatToParts(at).filter(({ type }) => type !== "dayPeriod").map(({ value }) => value).join("").trim();
 export const dateTime = (at: number): string => SHORT.format(at);
 export const wholeTime = (at: number): string => WHOLE.format(at);
 export const dayOf = (at: number): string => new Date(at).toDateString();

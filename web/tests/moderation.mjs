@@ -84,11 +84,14 @@ try {
   assert.equal(hers.snapshot().messages.at(-1).acting, undefined, "nothing is left to be answered");
   dee.disconnect();
 
-  // A token that is no good leads back to the door, and says why.
-  const stranger = await browser.newPage();
-  await stranger.goto(`${page}#token=a.b.c`);
-  await stranger.getByRole("heading", { name: "Sign in to Confab" }).waitFor();
-  await stranger.getByRole("alert").filter({ hasText: /./ }).waitFor();
+  // A token that is no good, or has run out, leads back to the door, which says why.
+  const late = token(values.secret, { sub: "late", exp: Math.floor(Date.now() / 1000) - 3600 });
+  for (const bad of ["a.b.c", late]) {
+    const stranger = await browser.newPage();
+    await stranger.goto(`${page}#token=${bad}`);
+    await stranger.getByRole("heading", { name: "Sign in to Confab" }).waitFor();
+    await stranger.getByRole("alert").filter({ hasText: /./ }).waitFor();
+  }
   console.log(JSON.stringify({ ok: true }));
 } finally {
   await browser.close();

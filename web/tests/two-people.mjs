@@ -49,7 +49,22 @@ try {
   await bob.tab.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
   await ada.tab.getByText("This message was deleted").waitFor();
 
-  const expected = ["hello again, bob\n(edited)", "<b>hello</b>, ada", "are you there?"];
+  // Called in another room than the one that is looked at, one is notified, if one wants to be.
+  await bob.context.grantPermissions(["notifications"]);
+  await bob.tab.evaluate(() => {
+    window.told = [];
+    window.Notification = class { static permission = "granted"; static requestPermission = async () => "granted"; constructor(title, { body }) { told.push([title, body]); } };
+  });
+  await bob.tab.getByRole("button", { name: "Notify me when somebody calls me" }).click();
+  await bob.tab.getByRole("button", { name: "lobby" }).click();
+  await ada.say("@bobby is somebody else");
+  await ada.say("look, @bob!");
+  await eventually("he is notified once", async () => JSON.stringify(await bob.tab.evaluate(() => told)) === JSON.stringify([["ada in #two-people", "look, @bob!"]]) || bob.tab.evaluate(() => told));
+  await bob.tab.getByRole("button", { name: /two-people/ }).getByText("2").waitFor(); // and sees what is unread
+  await bob.tab.getByRole("button", { name: /two-people/ }).click();
+  await bob.message("look, @bob!").waitFor();
+
+  const expected = ["hello again, bob\n(edited)", "<b>hello</b>, ada", "are you there?", "@bobby is somebody else", "look, @bob!"];
   for (const one of [ada, bob]) {
     await eventually("both see the same", async () => {
       const heard = (await one.heard()).map((text) => text.replace(/\s*\(edited\)/, "\n(edited)"));
