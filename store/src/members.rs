@@ -33,34 +33,12 @@ impl Role {
         }
     }
 
-    fn from_column(text: &str) -> Result<Self, Error> {
+    pub(crate) fn from_column(text: &str) -> Result<Self, Error> {
         [Self::Member, Self::Moderator, Self::Owner]
             .into_iter()
             .find(|role| role.as_str() == text)
             .ok_or_else(|| Error::malformed("members", format!("role: {text}")))
     }
-}
-
-/// A room that is to be made.
-#[derive(Clone, Debug)]
-pub struct NewRoom {
-    /// Its name.
-    pub room: Room,
-    /// Its first member, and an owner. A room made with one must always have one; a room made without need not.
-    pub owner: Option<UserId>,
-    /// Who made it.
-    pub by: String,
-    /// When.
-    pub at: Millis,
-}
-
-/// What became of a room that was to be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Created {
-    /// It was made. The version is that of its owner's membership, or the last before it where it has none.
-    New(u64),
-    /// There is one of this name. Nothing was changed.
-    Exists,
 }
 
 /// A change of who belongs to a room.
@@ -124,23 +102,31 @@ pub struct Member {
     pub version: u64,
 }
 
-const CREATE: &str = "insert into rooms (room, owned, members, created_by, created_at) values ($1, $2, $2, $3, $4)
-     on conflict (room) do nothing";
+/// The last version of a counter; 0 where nothing has changed yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemberVersion {
+    /// The number.
+    pub version: u64,
+    /// Its random mark: another database gives out the same number with another one.
+    pub mark: Option<String>,
+}
+
 /// An update that changes nothing locks the row in either database.
 const LOCK: &str = "update rooms set members = members where room = $1 returning owned, members";
-const NEXT: &str = "update member_versions set current = current + 1 where counter = $1 returning current";
-const CURRENT: &str = "select current from member_versions where counter = $1";
+pub(crate) const NEXT: &str = "update member_versions set current = current + 1 where counter = $1 returning current";
 /// A number may come again, where the database is another one than that which gave it out.
-const SET_MARK: &str = "insert into member_marks (counter, version, mark) values ($1, $2, $3)
+pub(crate) const SET_MARK: &str = "insert into member_marks (counter, version, mark) values ($1, $2, $3)
      on conflict (counter, version) do update set mark = excluded.mark";
 const MARK: &str = "select mark from member_marks where counter = $1 and version = $2";
 const FORGET_MARKS: &str = "delete from member_marks where version <=
      (select current - $1 from member_versions where member_versions.counter = member_marks.counter)";
-const VERSIONS: &str = "select current from member_versions order by counter";
+const VERSIONS: &str = "select current, mark from member_versions
+     left join member_marks on member_marks.counter = member_versions.counter and version = current
+     order by member_versions.counter";
 const ROLE: &str = "select role from members where room = $1 and person = $2 and role is not null";
 const OTHER_OWNER: &str = "select person from members where room = $1 and person <> $2 and role = 'owner' limit 1";
 const COUNT: &str = "update rooms set members = members + $2 where room = $1";
-const SET: &str = "insert into members (room, person, role, said_by, at, counter, version)
+pub(crate) const SET: &str = "insert into members (room, person, role, said_by, at, counter, version)
      values ($1, $2, $3, $4, $5, $6, $7)
      on conflict (room, person) do update set role = excluded.role, said_by = excluded.said_by, at = excluded.at,
          version = excluded.version";
@@ -173,7 +159,7 @@ impl MemberRow {
 
 /// The counter of a room's versions: its name's 64-bit FNV-1a hash, modulo their number. Every program that writes must agree
 /// on it.
-fn counter(room: &Room) -> i64 {
+pub(crate) fn counter(room: &Room) -> i64 {
     let mixed = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     let hash = room.as_str().bytes().fold(0xcbf2_9ce4_8422_2325, mixed);
     number(hash % u64::from(VERSION_COUNTERS))
@@ -194,38 +180,6 @@ fn decide(change: Membership, had: Option<Role>, members: u64, owner_stays: bool
 }
 
 impl Store {
-    /// Makes a room that people have, with its first member.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] if the database does not answer.
-    pub async fn create_room(&self, new: &NewRoom) -> Result<Created, Error> {
-        let NewRoom { room, owner, by, at } = new;
-        let (counter, owned) = (counter(room), i64::from(owner.is_some()));
-        self.within(async {
-            let failed = |error| Error::sort("make a room", error);
-            let mut transaction = self.begin().await?;
-            let version: i64 = on_transaction!(&mut transaction, connection => {
-                let row = sqlx::query(CREATE).bind(room.as_str()).bind(owned).bind(by).bind(number(*at));
-                if row.execute(&mut *connection).await.map_err(failed)?.rows_affected() == 0 {
-                    return Ok(Created::Exists);
-                }
-                let next = if owner.is_some() { NEXT } else { CURRENT };
-                let version = sqlx::query_scalar(next).bind(counter).fetch_one(&mut *connection).await.map_err(failed)?;
-                if let Some(owner) = owner {
-                    let row = sqlx::query(SET).bind(room.as_str()).bind(owner.as_str()).bind(Role::Owner.as_str());
-                    let row = row.bind(by).bind(number(*at)).bind(counter).bind(version);
-                    row.execute(&mut *connection).await.map_err(failed)?;
-                    let mark = sqlx::query(SET_MARK).bind(counter).bind(version).bind(EventId::fresh().to_string());
-                    mark.execute(&mut *connection).await.map_err(failed)?;
-                }
-                version
-            });
-            transaction.commit().await.map_err(failed)?;
-            Ok(Created::New(time(version)))
-        })
-        .await
-    }
-
     /// Changes who belongs to a room. Done again, it changes nothing more.
     ///
     /// # Errors
@@ -322,14 +276,14 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the database does not answer.
-    pub async fn member_versions(&self) -> Result<Vec<u64>, Error> {
-        let versions: Vec<i64> = self
+    pub async fn member_versions(&self) -> Result<Vec<MemberVersion>, Error> {
+        let versions: Vec<(i64, Option<String>)> = self
             .within(async {
-                on_reader!(self, pool => sqlx::query_scalar(VERSIONS).fetch_all(pool).await)
+                on_reader!(self, pool => sqlx::query_as(VERSIONS).fetch_all(pool).await)
                     .map_err(|error| Error::sort("read the versions of who belongs to rooms", error))
             })
             .await?;
-        Ok(versions.into_iter().map(time).collect())
+        Ok(versions.into_iter().map(|(version, mark)| MemberVersion { version: time(version), mark }).collect())
     }
 
     /// The next `limit` memberships of a counter that changed after this version, also those that ended.

@@ -35,6 +35,7 @@ static SQLITE: LazyLock<Migrator> = migrator! {
     "0020_rooms_and_members",
     "0021_marks_of_member_versions",
     "0030_retention",
+    "0035_titles_of_rooms",
 };
 static POSTGRES: LazyLock<Migrator> = migrator! {
     "postgres":
@@ -56,6 +57,7 @@ static POSTGRES: LazyLock<Migrator> = migrator! {
     "0020_rooms_and_members",
     "0021_marks_of_member_versions",
     "0030_retention",
+    "0035_titles_of_rooms",
 };
 
 /// `0001_history` is version 1 with the description `history`.

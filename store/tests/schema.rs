@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use std::time::Duration;
 
-const ALL: [&str; 18] = [
+const ALL: [&str; 19] = [
     "0001 history",
     "0002 hub",
     "0003 review",
@@ -27,9 +27,10 @@ const ALL: [&str; 18] = [
     "0020 rooms and members",
     "0021 marks of member versions",
     "0030 retention",
+    "0035 titles of rooms",
 ];
 /// The number of the last of them.
-const NEWEST: i64 = 30;
+const NEWEST: i64 = 35;
 /// What a later program would leave behind.
 const LATER: &str = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
                      values (9000, 'later', true, {}, 0)";

@@ -7,7 +7,15 @@ use confab_store::{Created, Member, MemberChange, Membership, NewRoom, Outcome, 
 const PLENTY: u64 = 1000;
 
 async fn created(store: &Store, room: &Room, owner: Option<&str>) -> Created {
-    let new = NewRoom { room: room.clone(), owner: owner.map(user), by: "ada".into(), at: 1 };
+    let new = NewRoom {
+        room: room.clone(),
+        owner: owner.map(user),
+        members: Vec::new(),
+        title: "A title".into(),
+        topic: String::new(),
+        by: "ada".into(),
+        at: 1,
+    };
     store.create_room(&new).await.unwrap()
 }
 
@@ -50,7 +58,7 @@ async fn all_changes(store: &Store) -> Vec<Member> {
 }
 
 pub async fn a_room_is_made_once_and_its_first_member_owns_it(store: Store) {
-    assert!(matches!(created(&store, &room(), Some("ada")).await, Created::New(1)));
+    assert_eq!(created(&store, &room(), Some("ada")).await, Created::New);
     assert_eq!(created(&store, &room(), Some("eve")).await, Created::Exists);
     assert_eq!(roles(&store).await, pairs(&[("ada", Role::Owner)]));
 }
@@ -145,11 +153,40 @@ pub async fn a_removal_is_news_and_gives_no_right(store: Store) {
     assert!(all_changes(&store).await.contains(&gone));
     let versions = store.member_versions().await.unwrap();
     assert_eq!(versions.len(), usize::from(VERSION_COUNTERS));
-    assert_eq!(versions.iter().sum::<u64>(), removed, "only the room's counter has moved");
+    assert_eq!(versions.iter().map(|of| of.version).sum::<u64>(), removed, "only the room's counter has moved");
     let again = done(changed(&store, "bob", add(Role::Member)).await);
     let back = Member { room: room(), user: user("bob"), role: Some(Role::Member), version: again };
-    let counter = versions.iter().position(|version| *version == removed).expect("the room's counter");
+    let counter = versions.iter().position(|of| of.version == removed).expect("the room's counter");
     assert_eq!(store.member_changes(counter as u8, removed, 10).await.unwrap(), [back]);
+}
+
+pub async fn a_room_is_made_with_its_members_and_called_what_people_call_it(store: Store) {
+    let direct = Room::new("direct:ab").unwrap();
+    let new = NewRoom {
+        room: direct.clone(),
+        owner: None,
+        members: vec![user("ada"), user("bob")],
+        title: String::new(),
+        topic: String::new(),
+        by: "ada".into(),
+        at: 7,
+    };
+    assert_eq!(store.create_room(&new).await.unwrap(), Created::New);
+    assert_eq!(store.create_room(&new).await.unwrap(), Created::Exists);
+    created(&store, &room(), Some("ada")).await;
+    let row = store.room_row(&direct, &user("bob")).await.unwrap().expect("there is one");
+    assert_eq!((row.members, row.role, row.at, row.by.as_str()), (2, Some(Role::Member), 7, "ada"));
+    assert_eq!(store.room_row(&direct, &user("eve")).await.unwrap().expect("for operators").role, None);
+    assert_eq!(store.room_row(&Room::new("nowhere").unwrap(), &user("ada")).await.unwrap(), None);
+    assert!(store.describe_room(&room(), None, Some("What it is about")).await.unwrap());
+    assert!(!store.describe_room(&Room::new("nowhere").unwrap(), Some("x"), None).await.unwrap());
+    let mine = store.room_rows_of(&user("ada"), "", 10).await.unwrap();
+    let of_mine: Vec<_> = mine.iter().map(|row| (row.room.as_str(), row.title.as_str(), row.role)).collect();
+    assert_eq!(of_mine, [("direct:ab", "", Some(Role::Member)), (room().as_str(), "A title", Some(Role::Owner))]);
+    assert_eq!(mine[1].topic, "What it is about");
+    assert_eq!(store.room_rows_of(&user("ada"), "direct:ab", 10).await.unwrap(), mine[1..]);
+    let all = store.room_rows("", 1).await.unwrap();
+    assert_eq!((all[0].room.as_str(), all[0].role), ("direct:ab", None));
 }
 
 pub async fn members_and_rooms_are_listed_page_by_page(store: Store) {
@@ -182,10 +219,11 @@ pub async fn each_version_of_members_has_a_mark_of_its_own_until_it_is_forgotten
     created(&store, &room(), Some("ada")).await;
     let last = done(changed(&store, "bob", add(Role::Member)).await);
     let versions = store.member_versions().await.unwrap();
-    let counter = versions.iter().position(|version| *version == last).expect("the room's counter") as u8;
+    let counter = versions.iter().position(|of| of.version == last).expect("the room's counter") as u8;
     let first = store.member_mark(counter, 1).await.unwrap().expect("the owner's");
     let second = store.member_mark(counter, last).await.unwrap().expect("the member's");
     assert_ne!(first, second);
+    assert_eq!(versions[usize::from(counter)].mark.as_ref(), Some(&second), "the last version comes with its mark");
     assert_eq!(changed(&store, "bob", add(Role::Member)).await, Outcome::Unchanged);
     assert_eq!(store.member_mark(counter, last).await.unwrap(), Some(second.clone()));
     assert_eq!(store.member_mark(counter, last + 1).await.unwrap(), None);
