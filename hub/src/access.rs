@@ -3,42 +3,19 @@
 //! The answer is a [`Permit`], which nobody else can make. What does the work takes it as an argument, so that no door can
 //! leave the question out.
 
+mod act;
+mod rank;
+
+pub use act::Act;
+
 use crate::actor::{Actor, MODERATOR, Via};
+use crate::members::{Members, Standing};
 use crate::sanctions::Sanctions;
-use confab_config::{JoinRule, Rooms as RoomRules};
-use confab_protocol::{Event, Kind, Millis, Refusal, Room, UserId};
+use confab_config::{CreateRule, JoinRule, Rank, RoomSettings, Rooms as RoomRules};
+use confab_protocol::{Event, Millis, Refusal, Room, UserId};
+use confab_store::Role;
+use rank::{needed, rank, rank_name};
 use std::sync::Arc;
-
-/// What is asked of a room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Act {
-    /// To listen.
-    Join,
-    /// To read what was said.
-    Read,
-    /// To see who listens.
-    SeeListeners,
-    /// To say something, change it, or react.
-    Speak,
-    /// To take something of one's own back: who is muted may.
-    TakeBack,
-    /// To be seen typing.
-    Type,
-}
-
-impl Act {
-    /// What an event of this kind is.
-    pub fn of(kind: Kind) -> Self {
-        match kind {
-            Kind::Delete | Kind::Unreaction => Self::TakeBack,
-            Kind::Message | Kind::Edit | Kind::Reaction => Self::Speak,
-        }
-    }
-
-    fn is_muted(self) -> bool {
-        matches!(self, Self::Speak | Self::Type)
-    }
-}
 
 /// What somebody has to show for a room, besides who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,25 +89,45 @@ impl Moderator {
     }
 }
 
+/// That somebody may make a room. Only [`Access`] makes one.
+#[derive(Clone, Debug)]
+pub struct Maker {
+    actor: Arc<Actor>,
+}
+
+impl Maker {
+    /// Who.
+    pub fn actor(&self) -> &Arc<Actor> {
+        &self.actor
+    }
+}
+
 /// Who may do what, where.
 pub struct Access {
     sanctions: Arc<Sanctions>,
+    members: Arc<Members>,
     rules: RoomRules,
 }
 
 impl Access {
-    /// By these mutes and bans, and these rules of rooms.
-    pub fn new(sanctions: Arc<Sanctions>, rules: RoomRules) -> Self {
-        Self { sanctions, rules }
+    /// By these mutes and bans, these memberships, and these rules of rooms.
+    pub fn new(sanctions: Arc<Sanctions>, members: Arc<Members>, rules: RoomRules) -> Self {
+        Self { sanctions, members, rules }
+    }
+
+    /// How often anything has changed that a permit stands on.
+    fn changes(&self) -> u64 {
+        self.sanctions.changes() + self.members.changes()
     }
 
     /// Whether somebody may do something in a room.
     ///
     /// # Errors
-    /// [`Refusal::Banned`], [`Refusal::PermissionDenied`], [`Refusal::Muted`], the first that holds in this order.
+    /// In a room that has members: [`Refusal::PermissionDenied`] to whoever is none, [`Refusal::StoreUnavailable`] while that is
+    /// not known. Then [`Refusal::Banned`], [`Refusal::PermissionDenied`], [`Refusal::Muted`], the first that holds in this order.
     pub fn may(&self, actor: &Arc<Actor>, act: Act, room: &Room, claim: Claim) -> Result<Permit, Refusal> {
         // Before the answer is looked up: a change that comes meanwhile is found when the permit is looked at again.
-        let version = self.sanctions.changes();
+        let version = self.changes();
         self.look(actor, act, room, claim)?;
         Ok(Permit { actor: actor.clone(), room: room.clone(), act, claim, version })
     }
@@ -140,29 +137,128 @@ impl Access {
     /// # Errors
     /// As [`Self::may`].
     pub fn still_holds(&self, permit: &Permit) -> Result<(), Refusal> {
-        match self.sanctions.changes() == permit.version {
+        match self.changes() == permit.version {
             true => Ok(()),
             false => self.look(&permit.actor, permit.act, &permit.room, permit.claim),
         }
     }
 
     fn look(&self, actor: &Actor, act: Act, room: &Room, claim: Claim) -> Result<(), Refusal> {
+        self.decide(actor, act, room, claim, || self.standing(&actor.user, room))
+    }
+
+    /// What a user may do in a room as what they are in the store, with no token for it: every act, and why not.
+    pub fn explain(&self, room: &Room, user: &UserId, role: Option<Role>) -> Vec<(Act, Result<(), Refusal>)> {
+        let none: Arc<[String]> = Arc::default();
+        let actor = Actor { user: user.clone(), guest: false, info: None, roles: none, client: None, via: Via::Rpc };
+        let standing = || role.ok_or_else(no_such_room);
+        Act::ALL.into_iter().map(|act| (act, self.decide(&actor, act, room, Claim::None, standing))).collect()
+    }
+
+    fn decide(
+        &self,
+        actor: &Actor,
+        act: Act,
+        room: &Room,
+        claim: Claim,
+        standing: impl FnOnce() -> Result<Role, Refusal>,
+    ) -> Result<(), Refusal> {
         if actor.is_operator() && act == Act::Read {
             return Ok(()); // by their own name, in which nobody speaks
         }
+        let special = self.special(room);
+        let of_members = special.is_some_and(|settings| settings.join == JoinRule::Members);
+        let from_outside = matches!(actor.via, Via::Rpc | Via::SocketIo);
+        let standing = (of_members && from_outside).then(standing).transpose()?;
         // A ban comes before every right that the user has or had, whoever gave it.
         if let Some(banned) = self.sanctions.banned(room, &actor.user) {
             return Err(banned);
         }
-        let let_in = match actor.via {
-            Via::Operator { .. } | Via::Plugin { .. } => true,
-            Via::Rpc | Via::SocketIo => claim != Claim::None || self.everybody_may(actor, room),
-        };
-        if !let_in {
+        if from_outside && !of_members && claim == Claim::None && !self.everybody_may(actor, room) {
             return Err(not_open(room));
+        }
+        if let Some(settings) = special {
+            let needed = needed(act, &settings);
+            if rank(actor, standing) < needed {
+                return Err(Refusal::PermissionDenied(
+                    format!("this needs the rank `{}` here", rank_name(needed)).into(),
+                ));
+            }
         }
         let muted = act.is_muted().then(|| self.sanctions.muted(room, &actor.user)).flatten();
         muted.map_or(Ok(()), Err)
+    }
+
+    /// What everybody hears of a room that has members and that they are not in, whether there is one or not.
+    pub fn no_such_room(&self) -> Refusal {
+        no_such_room()
+    }
+
+    /// What a room is, where rules say more of it than who may join open rooms.
+    fn special(&self, room: &Room) -> Option<RoomSettings> {
+        if room.users().is_some() || !(self.rules.restrict() || room.as_str().starts_with(confab_config::DIRECT)) {
+            return None;
+        }
+        Some(self.rules.settings(room.as_str()))
+    }
+
+    /// Whether a room has members: for everybody else there is no such room.
+    pub fn has_members(&self, room: &Room) -> bool {
+        self.special(room).is_some_and(|settings| settings.join == JoinRule::Members)
+    }
+
+    /// What a user is in a room that has members.
+    fn standing(&self, user: &UserId, room: &Room) -> Result<Role, Refusal> {
+        match self.members.standing(user, room) {
+            Standing::In(role) => Ok(role),
+            Standing::Out => Err(no_such_room()),
+            Standing::Unknown => Err(Refusal::StoreUnavailable),
+        }
+    }
+
+    /// What an actor is in a room in which they may do something.
+    pub fn rank(&self, permit: &Permit) -> Rank {
+        let standing = match self.members.standing(&permit.actor.user, &permit.room) {
+            Standing::In(role) => Some(role),
+            Standing::Out | Standing::Unknown => None,
+        };
+        rank(&permit.actor, standing)
+    }
+
+    /// Whether somebody may make a room of this name, which has members.
+    ///
+    /// # Errors
+    /// [`Refusal::PermissionDenied`], [`Refusal::BadRequest`] where rooms of this name have no members.
+    pub fn may_create(&self, actor: &Arc<Actor>, room: &Room) -> Result<Maker, Refusal> {
+        let settings = self.rules.settings(room.as_str());
+        if !self.has_members(room) || room.as_str().starts_with(confab_config::DIRECT) {
+            return Err(Refusal::BadRequest(
+                "no room of such a name is made: `[[room]]` says which have members".into(),
+            ));
+        }
+        self.not_shut_out(&actor.user)?;
+        let may = actor.is_operator()
+            || match settings.create {
+                CreateRule::Anyone => !actor.guest,
+                CreateRule::Moderators => rank(actor, None) >= Rank::Moderator,
+                CreateRule::Operators => false,
+            };
+        match may {
+            true => Ok(Maker { actor: actor.clone() }),
+            false => Err(Refusal::PermissionDenied("you may not make such rooms".into())),
+        }
+    }
+
+    /// Whether somebody may begin a room with another user, or with themselves.
+    ///
+    /// # Errors
+    /// [`Refusal::PermissionDenied`], [`Refusal::Banned`].
+    pub fn may_begin_direct(&self, actor: &Arc<Actor>) -> Result<Maker, Refusal> {
+        self.not_shut_out(&actor.user)?;
+        match actor.guest {
+            false => Ok(Maker { actor: actor.clone() }),
+            true => Err(Refusal::PermissionDenied("guests have no rooms of their own".into())),
+        }
     }
 
     /// Whether this user needs no token for the room.
@@ -199,16 +295,34 @@ impl Access {
     ///
     /// # Errors
     /// [`Refusal::Banned`].
-    pub fn may_stand(&self, _: &Moderator, event: &Event) -> Result<(), Refusal> {
-        self.not_banned(&event.room, &event.sender.user)
+    pub async fn may_stand(&self, _: &Moderator, event: &Event) -> Result<(), Refusal> {
+        let user = &event.sender.user;
+        let is_out = self.has_members(&event.room) && self.members.role(user, &event.room).await?.is_none();
+        if is_out && event.sender.client.is_some() {
+            return Err(Refusal::PermissionDenied("its author is no member of the room any more".into()));
+        }
+        self.sanctions.banned(&event.room, user).map_or(Ok(()), Err)
     }
 
-    /// Whether a user may be in a room, as far as bans go.
+    /// Whether a user may be in a room, as far as memberships and bans go.
     ///
     /// # Errors
-    /// [`Refusal::Banned`].
-    pub fn not_banned(&self, room: &Room, user: &UserId) -> Result<(), Refusal> {
+    /// [`Refusal::PermissionDenied`], [`Refusal::StoreUnavailable`], [`Refusal::Banned`].
+    pub fn may_be_in(&self, room: &Room, user: &UserId) -> Result<(), Refusal> {
+        if self.has_members(room) {
+            self.standing(user, room)?;
+        }
         self.sanctions.banned(room, user).map_or(Ok(()), Err)
+    }
+
+    /// Whether a user is no member of a room that has members.
+    pub fn is_out(&self, room: &Room, user: &UserId) -> bool {
+        self.has_members(room) && self.members.standing(user, room) == Standing::Out
+    }
+
+    /// Whether a user is banned from a room.
+    pub fn is_banned(&self, room: &Room, user: &UserId) -> bool {
+        self.sanctions.banned(room, user).is_some()
     }
 
     /// Whether a user may be on this hub at all.
@@ -229,6 +343,10 @@ impl Access {
     pub fn knows_ban(&self, user: &UserId) -> bool {
         self.sanctions.knows_ban(user)
     }
+}
+
+fn no_such_room() -> Refusal {
+    Refusal::PermissionDenied("there is no such room, or you are not in it".into())
 }
 
 /// Why a room is not open to whoever asks: its name and the settings say so, whoever is in it.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 /// The role whose bearers may review, as a token's `roles` names it.
 pub const MODERATOR: &str = "moderator";
+/// The role whose bearers count as owners of every room that they may enter.
+pub const ADMIN: &str = "admin";
 /// What the users begin with that plugins speak as: nobody else can be called so.
 pub const PLUGIN_USER: &str = "plugin:";
 

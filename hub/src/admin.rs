@@ -22,6 +22,7 @@ mod answer;
 mod chain;
 mod gate;
 mod held;
+mod members;
 mod moderation;
 mod rooms;
 mod serve;
@@ -119,6 +120,12 @@ fn routes(shared: Shared) -> Router {
         .route("/api/v1/bans/lift", post(moderation::lift_ban))
         .route("/api/v1/tokens/revoke", post(moderation::revoke_tokens))
         .route("/api/v1/disconnect", post(moderation::disconnect))
+        .route("/api/v1/rooms", get(members::rooms).post(members::create))
+        .route("/api/v1/rooms/explain", get(members::explain))
+        .route("/api/v1/rooms/update", post(members::update))
+        .route("/api/v1/members", get(members::list).post(members::add))
+        .route("/api/v1/members/remove", post(members::remove))
+        .route("/api/v1/members/role", post(members::role))
         .route("/api/v1/audit", get(acts::list))
         .route("/api/v1/chain", get(chain::status))
         .route("/api/v1/reload", post(chain::reload))
@@ -203,6 +210,6 @@ mod tests {
         for path in served.clone() {
             assert_ne!(status(path).await, StatusCode::NOT_FOUND, "{path}");
         }
-        assert_eq!(served.count(), 11);
+        assert_eq!(served.count(), 15);
     }
 }

@@ -9,6 +9,7 @@ pub mod dead_letters;
 pub mod descriptors;
 mod exit;
 pub mod lost;
+pub mod members;
 pub mod migrate;
 pub mod moderate;
 pub mod plugin;
@@ -126,6 +127,12 @@ pub enum Command {
     /// Moderate: see who may not be in which room, or on the hub at all, and change it.
     #[command(subcommand)]
     Ban(BanCommand),
+    /// Rooms that have members: list them, make one, or see why somebody may do what there.
+    #[command(subcommand)]
+    Room(members::RoomCommand),
+    /// Who belongs to a room: list, add and remove members, and change what they are.
+    #[command(subcommand)]
+    Member(members::MemberCommand),
     /// Let a running hub read hub.toml and its plugins again: all of it, or, where anything is wrong, nothing.
     Reload(Reload),
     /// Moderate: end a user's sessions, or one of them, on every hub, without a ban.

@@ -4,6 +4,7 @@
 //! repaired from the timeline before anything later is delivered; where that cannot be done, its listeners are told
 //! to come back and recover. Never a silent hole.
 
+pub mod audience;
 mod compare;
 mod expel;
 
@@ -116,8 +117,11 @@ impl Deliverer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deliver::audience::LocalAudience;
     use crate::dialect::Dialect;
+    use crate::members::Members;
     use crate::outbox::{Drained, Outbox};
+    use crate::people::People;
     use crate::room::{JoinRequest, Standing};
     use crate::sanctions::Sanctions;
     use crate::timeline::{Appended, BoxError, Commit, Entry, Memory, MemoryOptions, Past};
@@ -168,8 +172,11 @@ mod tests {
         local.begin_at(before);
         assert_eq!(local.go_live(1, ticket, before, None), Standing::Live);
         let store = confab_store::Store::sqlite(&folder.path().join("store.db")).await.unwrap();
-        let sanctions = Arc::new(Sanctions::new(store, timeline.clone(), Box::new(|_| ())));
-        let signals = Arc::new(Signals::new(timeline.clone(), rooms.clone(), Arc::default(), sanctions));
+        let sanctions = Arc::new(Sanctions::new(store.clone(), timeline.clone(), Box::new(|_| ())));
+        let people = Arc::new(People::default());
+        let audience = LocalAudience { people: people.clone(), rooms: rooms.clone() };
+        let members = Arc::new(Members::new(store, timeline.clone(), Box::new(audience)));
+        let signals = Arc::new(Signals::new(timeline.clone(), rooms.clone(), people, sanctions, members));
         (Deliverer { rooms, timeline, signals, telemetry: Arc::new(Telemetry::new()) }, outbox)
     }
 

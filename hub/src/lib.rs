@@ -22,6 +22,7 @@ pub mod journal;
 pub mod kv;
 pub mod limits;
 mod log_limit;
+pub mod members;
 pub mod outbox;
 mod pace;
 pub mod people;

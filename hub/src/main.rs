@@ -31,6 +31,8 @@ fn main() -> ExitCode {
         Command::Flag(command) => cli::moderate::flag(&settings, command, screen),
         Command::Mute(command) => cli::moderate::mute(&settings, command, screen),
         Command::Ban(command) => cli::moderate::ban(&settings, command, screen),
+        Command::Room(command) => cli::members::room(&settings, command, screen),
+        Command::Member(command) => cli::members::member(&settings, command, screen),
         Command::Disconnect(disconnect) => cli::moderate::disconnect(&settings, disconnect, screen),
         Command::Audit(audit) => cli::audit::audit(&settings, audit, screen),
         Command::AdminToken(command) => cli::admin_token::admin_token(&settings, command, screen),

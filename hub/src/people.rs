@@ -60,6 +60,11 @@ impl People {
         self.sessions.lock().get(user).map_or(0, Sessions::len)
     }
 
+    /// Everybody who is here.
+    pub fn everybody(&self) -> Vec<UserId> {
+        self.sessions.lock().keys().cloned().collect()
+    }
+
     /// Whether nobody is here.
     pub fn is_empty(&self) -> bool {
         self.sessions.lock().is_empty()

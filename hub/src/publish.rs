@@ -17,6 +17,7 @@ mod outage;
 mod settle;
 mod shape;
 mod turn;
+mod words;
 
 pub use emit::EmitQueue;
 pub use ephemeral::{Entered, Leaving};
@@ -296,7 +297,7 @@ impl Publisher {
         if let Some(receipt) = Box::pin(self.published(&held)).await? {
             return Ok(receipt);
         }
-        self.access.may_stand(by, &held.event)?;
+        self.access.may_stand(by, &held.event).await?;
         let Held { mut event, trail, says, .. } = held;
         let waiting = self.outages.admit(self.journal.healthy(), event.body.as_str().len())?;
         event.key = approved_key(event.id);

@@ -27,6 +27,7 @@ use crate::dialect::command::Numbered;
 use crate::dialect::{Commands, Dialect, Malformed, Reader, socketio};
 use crate::limits::UserLimits;
 use crate::log_limit::LogLimits;
+use crate::members::Members;
 use crate::outbox::{Drained, FRAMES_PER_FLUSH, Frame, Outbox, SessionId};
 use crate::pace::Pace;
 use crate::people::People;
@@ -64,6 +65,8 @@ pub struct Environment {
     pub services: Arc<Services>,
     /// Who is connected here.
     pub people: Arc<People>,
+    /// Who belongs to rooms that have members.
+    pub members: Arc<Members>,
     /// The rooms of this hub.
     pub rooms: Arc<Rooms>,
     /// What rooms are.
@@ -137,6 +140,7 @@ pub fn run(
         telemetry.ephemeral_dropped.inc_by(session.outbox.take_dropped());
         if let Some(actor) = &session.actor {
             session.env.people.went(&actor.user, session.id);
+            session.env.members.went(&actor.user);
         }
         if let Some(close) = close {
             Box::pin(session.say_goodbye(&mut link, close)).await; // large and last

@@ -2,12 +2,13 @@
 
 mod told;
 
+use crate::members::Members;
 use crate::people::People;
 use crate::room::Rooms;
 use crate::sanctions::Sanctions;
 use crate::timeline::{Error, Timeline};
 use confab_protocol::signal::{Decision, Disconnect, To, What};
-use confab_protocol::{Close, Signal, UserId};
+use confab_protocol::{Close, Room, Signal, UserId};
 use std::sync::Arc;
 use told::Told;
 use uuid::Uuid;
@@ -18,6 +19,7 @@ pub struct Signals {
     rooms: Arc<Rooms>,
     people: Arc<People>,
     sanctions: Arc<Sanctions>,
+    members: Arc<Members>,
     told: Told,
     /// By which this hub knows its own word when it hears it: a client that has come back already must not be sent away again.
     own: Uuid,
@@ -34,8 +36,14 @@ pub struct Disconnected {
 
 impl Signals {
     /// Signals for these rooms and people, and those of other hubs over this timeline.
-    pub fn new(timeline: Timeline, rooms: Arc<Rooms>, people: Arc<People>, sanctions: Arc<Sanctions>) -> Self {
-        Self { timeline, rooms, people, sanctions, told: Told::default(), own: Uuid::now_v7() }
+    pub fn new(
+        timeline: Timeline,
+        rooms: Arc<Rooms>,
+        people: Arc<People>,
+        sanctions: Arc<Sanctions>,
+        members: Arc<Members>,
+    ) -> Self {
+        Self { timeline, rooms, people, sanctions, members, told: Told::default(), own: Uuid::now_v7() }
     }
 
     /// This hub or another has told something.
@@ -54,7 +62,16 @@ impl Signals {
             (To::User(user), What::Decision(decision)) => self.tell_decision(user, decision),
             (To::User(user), _) => _ = self.people.tell(user, signal),
             (To::Hubs, What::SanctionsChanged(_)) => self.sanctions.heard(),
+            (To::Hubs, What::MemberChanged(told)) => self.members.heard(told),
             (To::Hubs, what) => tracing::debug!(kind = what.kind(), "signal passed over: hubs do nothing about it"),
+        }
+    }
+
+    /// Tells everybody who listens to a room something, on every hub.
+    pub async fn tell_room(&self, room: &Room, what: impl Into<What>) {
+        let signal = Signal::to_room(room.clone(), what);
+        if let Err(error) = self.timeline.tell(&signal).await {
+            tracing::debug!(%room, %error, "could not tell a room that something changed: clients find it when they ask");
         }
     }
 

@@ -4,11 +4,14 @@
 //! not the verbs: a verb more is a file, its name in `protocol`, and a row here.
 
 pub mod change;
+pub mod direct;
 pub mod history;
+pub mod member;
 pub mod messages;
 pub mod operator;
 pub mod react;
 pub mod review;
+pub mod room;
 pub mod send;
 pub mod typing;
 
@@ -22,6 +25,7 @@ use crate::access::{Access, Act, Claim};
 use crate::actor::Actor;
 use crate::audit::Audit;
 use crate::dialect::command;
+use crate::members::Members;
 use crate::presence::Presence;
 use crate::publish::Publisher;
 use crate::recover::Recoverer;
@@ -31,7 +35,9 @@ use crate::telemetry::Telemetry;
 use crate::timeline;
 use confab_config::{Limits, Rooms as RoomRules};
 use confab_protocol::{Body, Refusal, Room, VerbName};
+use confab_store::Store;
 use futures_util::future::BoxFuture;
+use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use tokio_util::task::TaskTracker;
 
@@ -39,6 +45,10 @@ use tokio_util::task::TaskTracker;
 pub struct Services {
     /// Who may do what, where.
     pub access: Arc<Access>,
+    /// Who belongs to rooms that have members.
+    pub members: Arc<Members>,
+    /// What people call these rooms.
+    pub store: Store,
     /// The way in.
     pub publisher: Arc<Publisher>,
     /// The way back.
@@ -130,6 +140,8 @@ pub enum Needs {
     Room(Act),
     /// Moderators.
     Moderator,
+    /// Whoever is connected: what they may is asked of what the arguments say.
+    Anybody,
 }
 
 /// A verb's work, once it has begun.
@@ -172,7 +184,7 @@ pub static TABLE: [Verb; VerbName::ALL.len()] = [
     Verb { admin: &["send"], ..drafted::<send::Arguments>(VerbName::Send, Act::Speak) },
     drafted::<change::Edit>(VerbName::Edit, Act::Speak),
     drafted::<change::Delete>(VerbName::Delete, Act::TakeBack),
-    drafted::<react::Arguments>(VerbName::React, Act::Speak),
+    drafted::<react::Arguments>(VerbName::React, Act::React),
     drafted::<react::Arguments>(VerbName::Unreact, Act::TakeBack),
     Verb {
         name: VerbName::History,
@@ -224,7 +236,57 @@ pub static TABLE: [Verb; VerbName::ALL.len()] = [
         ],
         how: How::Work(review::begin),
     },
+    Verb { result: "Room", ..asked_for::<room::Create>(VerbName::CreateRoom, Needs::Anybody, room::create) },
+    Verb {
+        changes: false,
+        pages: true,
+        result: "Rooms",
+        ..asked_for::<room::List>(VerbName::Rooms, Needs::Anybody, room::list)
+    },
+    Verb {
+        changes: false,
+        result: "Room",
+        ..asked_for::<room::Get>(VerbName::GetRoom, Needs::Room(Act::SeeMembers), room::get)
+    },
+    Verb {
+        admin: &["rooms/update"],
+        result: "Room",
+        ..asked_for::<room::Update>(VerbName::UpdateRoom, Needs::Room(Act::Manage), room::update)
+    },
+    Verb {
+        admin: &["members"],
+        changes: false,
+        pages: true,
+        result: "Members",
+        ..asked_for::<member::List>(VerbName::Members, Needs::Room(Act::SeeMembers), member::list)
+    },
+    Verb { result: "Member", ..asked_for::<member::Add>(VerbName::AddMember, Needs::Room(Act::Invite), member::add) },
+    Verb {
+        admin: &["members/remove"],
+        result: "Member",
+        ..asked_for::<member::Remove>(VerbName::RemoveMember, Needs::Room(Act::Remove), member::remove)
+    },
+    Verb {
+        admin: &["members/role"],
+        result: "Member",
+        ..asked_for::<member::SetRole>(VerbName::SetRole, Needs::Room(Act::SetRoles), member::set_role)
+    },
+    Verb { result: "Room", ..asked_for::<direct::Arguments>(VerbName::Direct, Needs::Anybody, direct::begin) },
 ];
+
+/// The row of a verb that is asked for, and changes something.
+const fn asked_for<A: DeserializeOwned>(name: VerbName, needs: Needs, begin: Begin) -> Verb {
+    Verb {
+        name,
+        needs,
+        changes: true,
+        pages: false,
+        arguments: ArgumentType::of::<A>(),
+        result: "",
+        admin: &[],
+        how: How::Work(begin),
+    }
+}
 
 /// The row of a verb whose arguments are a draft.
 const fn drafted<A: send::Drafts>(name: VerbName, act: Act) -> Verb {

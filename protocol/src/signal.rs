@@ -86,6 +86,12 @@ kinds! {
     Disconnect = "disconnect",
     /// Mutes, bans or revoked tokens in the store have changed.
     SanctionsChanged = "sanctions_changed",
+    /// Who belongs to a room has changed in the store.
+    MemberChanged = "member_changed",
+    /// One of a user's rooms came, went, or is another one to them.
+    RoomsChanged = "rooms",
+    /// A room is called something else, or is about something else.
+    RoomChanged = "room",
 }
 
 /// Somebody is typing. Their own session is not told.
@@ -158,6 +164,40 @@ pub struct Disconnect {
     pub reconnect: bool,
     /// The hub that was asked, which has ended its own already.
     pub from: Uuid,
+}
+
+/// Who belongs to a room has changed in the store. Hubs read what is new there; that somebody was removed holds from this alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberChanged {
+    /// Which room.
+    pub room: Room,
+    /// Whose membership.
+    pub user: UserId,
+    /// The version of the change.
+    pub version: u64,
+    /// Whether they are a member no more.
+    pub removed: bool,
+}
+
+/// One of a user's rooms came, went, or is another one to them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomsChanged {
+    /// Which room.
+    pub room: Room,
+    /// What the user is there now; absent where they are a member no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+}
+
+/// What a room is called, and what it is about; both may be empty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomChanged {
+    /// The room.
+    pub room: Room,
+    /// What people call it.
+    pub title: String,
+    /// What it is about.
+    pub topic: String,
 }
 
 /// Mutes, bans or revoked tokens in the store have changed: hubs read what is new.
@@ -261,6 +301,17 @@ mod tests {
             Signal::to_user(user.clone(), ban),
             Signal::to_user(user, Disconnect { client: None, reconnect: true, from: Uuid::nil() }),
             Signal::to_hubs(SanctionsChanged {}),
+            Signal::to_hubs(MemberChanged {
+                room: Room::new("team:1").unwrap(),
+                user: ada().user,
+                version: 7,
+                removed: true,
+            }),
+            Signal::to_user(ada().user, RoomsChanged { room: Room::new("team:1").unwrap(), role: None }),
+            Signal::to_room(
+                Room::new("team:1").unwrap(),
+                RoomChanged { room: Room::new("team:1").unwrap(), title: "One".into(), topic: String::new() },
+            ),
         ]
     }
 

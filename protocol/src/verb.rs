@@ -21,11 +21,29 @@ pub enum VerbName {
     Typing,
     /// Moderate.
     Review,
+    /// Make a room that has members.
+    CreateRoom,
+    /// List one's rooms.
+    Rooms,
+    /// See what a room is called, and what one is in it.
+    GetRoom,
+    /// Call a room something else.
+    UpdateRoom,
+    /// List who belongs to a room.
+    Members,
+    /// Make somebody a member.
+    AddMember,
+    /// Make somebody a member no more, or leave.
+    RemoveMember,
+    /// Give a member another role.
+    SetRole,
+    /// Begin a room of two, or find it.
+    Direct,
 }
 
 impl VerbName {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 18] = [
         Self::Send,
         Self::Edit,
         Self::Delete,
@@ -35,6 +53,15 @@ impl VerbName {
         Self::Messages,
         Self::Typing,
         Self::Review,
+        Self::CreateRoom,
+        Self::Rooms,
+        Self::GetRoom,
+        Self::UpdateRoom,
+        Self::Members,
+        Self::AddMember,
+        Self::RemoveMember,
+        Self::SetRole,
+        Self::Direct,
     ];
 
     /// As clients write it.
@@ -49,6 +76,15 @@ impl VerbName {
             Self::Messages => "messages",
             Self::Typing => "typing",
             Self::Review => "review",
+            Self::CreateRoom => "room.create",
+            Self::Rooms => "rooms",
+            Self::GetRoom => "room",
+            Self::UpdateRoom => "room.update",
+            Self::Members => "members",
+            Self::AddMember => "member.add",
+            Self::RemoveMember => "member.remove",
+            Self::SetRole => "member.role",
+            Self::Direct => "direct",
         }
     }
 

@@ -1,8 +1,8 @@
 // What the hub's verbs, events and codes are. Written by `cargo xtask types` from the hub's source: do not change it here.
 import type { Json } from "./event.js";
-import type { Answer, Messages, Nothing, Page, Receipt } from "./results.js";
+import type { Answer, Member, Members, Messages, Nothing, Page, Receipt, Room, Rooms } from "./results.js";
 
-export type { Answer, Messages, Nothing, Page, Receipt };
+export type { Answer, Member, Members, Messages, Nothing, Page, Receipt, Room, Rooms };
 
 /** The arguments of `send`. */
 export interface SendArguments {
@@ -110,6 +110,72 @@ export interface ReviewArguments {
   limit?: number;
 }
 
+/** The arguments of `room.create`. */
+export interface RoomCreateArguments {
+  /** What the name begins with: the hub makes the rest, so that trying names tells nothing. */
+  prefix: string;
+  /** Under which it may be asked for again. */
+  key: string;
+  title?: string;
+  topic?: string;
+  /** Who else belongs to it from the beginning. */
+  members?: string[];
+}
+
+/** The arguments of `rooms`. */
+export interface RoomsArguments {
+  /** Rooms after this one. */
+  after?: string;
+  limit?: number;
+}
+
+/** The arguments of `room`. */
+export interface RoomArguments {
+  room: string;
+}
+
+/** The arguments of `room.update`. */
+export interface RoomUpdateArguments {
+  room: string;
+  title?: string;
+  topic?: string;
+}
+
+/** The arguments of `members`. */
+export interface MembersArguments {
+  room: string;
+  /** Members after this one. */
+  after?: string;
+  limit?: number;
+}
+
+/** The arguments of `member.add`. */
+export interface MemberAddArguments {
+  room: string;
+  user: string;
+  role?: "member" | "moderator" | "owner";
+}
+
+/** The arguments of `member.remove`. */
+export interface MemberRemoveArguments {
+  room: string;
+  user: string;
+  reason?: string;
+}
+
+/** The arguments of `member.role`. */
+export interface MemberRoleArguments {
+  room: string;
+  user: string;
+  role: "member" | "moderator" | "owner";
+}
+
+/** The arguments of `direct`. */
+export interface DirectArguments {
+  /** The other one; oneself is allowed. */
+  user: string;
+}
+
 /** The arguments of each verb. */
 export interface Arguments {
   send: SendArguments;
@@ -121,6 +187,15 @@ export interface Arguments {
   messages: MessagesArguments;
   typing: TypingArguments;
   review: ReviewArguments;
+  "room.create": RoomCreateArguments;
+  rooms: RoomsArguments;
+  room: RoomArguments;
+  "room.update": RoomUpdateArguments;
+  members: MembersArguments;
+  "member.add": MemberAddArguments;
+  "member.remove": MemberRemoveArguments;
+  "member.role": MemberRoleArguments;
+  direct: DirectArguments;
 }
 
 /** What each verb answers with. */
@@ -134,6 +209,15 @@ export interface Results {
   messages: Messages;
   typing: Nothing;
   review: Answer;
+  "room.create": Room;
+  rooms: Rooms;
+  room: Room;
+  "room.update": Room;
+  members: Members;
+  "member.add": Member;
+  "member.remove": Member;
+  "member.role": Member;
+  direct: Room;
 }
 
 /** A verb. */

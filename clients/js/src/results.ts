@@ -53,3 +53,47 @@ export interface Answer extends Partial<Receipt> {
   held?: Held[];
   state?: Held["state"];
 }
+
+/** What somebody is in a room that people made. */
+export type RoomRole = "member" | "moderator" | "owner";
+
+/** A room that people made, as one of its members sees it. */
+export interface Room {
+  room: string;
+  kind: "members" | "direct";
+  title: string;
+  topic: string;
+  /** What the asker is there; `null` to an operator. */
+  role: RoomRole | null;
+  /** How many members it has. */
+  members: number;
+  created_by: string;
+  /** In milliseconds since 1970. */
+  created_at: number;
+  /** The other one, in a direct room. */
+  with?: string;
+}
+
+/** A page of one's own rooms, by their names. */
+export interface Rooms {
+  rooms: Room[];
+  /** What to give as `after` for the next page. */
+  next: string | null;
+}
+
+/** A page of the members of a room. */
+export interface Members {
+  members: { user: string; role: RoomRole }[];
+  /** What to give as `after` for the next page. */
+  next: string | null;
+}
+
+/** What became of somebody's membership. */
+export interface Member {
+  room: string;
+  user: string;
+  /** False: it was so already. */
+  changed: boolean;
+  /** What they are there now; absent where somebody was added who is a member already. */
+  role?: RoomRole | null;
+}

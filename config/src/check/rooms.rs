@@ -24,6 +24,9 @@ pub(super) fn check(config: &Config, found: &mut Findings) {
         if let Some(kept) = rule.retention {
             retention(&here.key("retention"), kept, found);
         }
+        if let Some(most) = rule.max_members {
+            found.range(&here.key("max_members"), most, 1, 1_000_000, |most| most.to_string());
+        }
         let Some(window) = &rule.hot_window else { continue };
         if let Some(events) = window.events {
             let path = here.key("hot_window").key("events");

@@ -27,6 +27,15 @@ pub struct RoomRule {
     /// Who may begin such a room, by being the first to say something there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub begin: Option<BeginRule>,
+    /// Who may make such a room, where its members are who may join.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub create: Option<CreateRule>,
+    /// The most members of such a room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_members: Option<u64>,
+    /// The rank that each act needs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<PermissionsRule>,
     /// Whether those who listen can be asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub presence: Option<bool>,
@@ -72,6 +81,99 @@ pub enum JoinRule {
     Anyone,
     /// Whoever brings a token for this room, or whose connection's token names it.
     Token,
+    /// Its members, as the store has them. For everybody else there is no such room.
+    Members,
+}
+
+/// Who may make rooms that have members.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CreateRule {
+    /// Whoever is connected, guests excepted.
+    #[default]
+    Anyone,
+    /// Moderators of the hub, and operators.
+    Moderators,
+    /// Operators.
+    Operators,
+}
+
+/// What somebody is in a room, from the lowest to the highest; `nobody` is above all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rank {
+    /// Whoever may be there.
+    Anyone,
+    /// A member.
+    Member,
+    /// One of its moderators, or a moderator of the hub who may be there.
+    Moderator,
+    /// One of its owners, or somebody with the role `admin` who may be there.
+    Owner,
+    /// Nobody.
+    Nobody,
+}
+
+/// The ranks that a rule gives. What is left out is left to the rules before.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PermissionsRule {
+    /// To say something, or to edit it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub send: Option<Rank>,
+    /// To react.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub react: Option<Rank>,
+    /// To add members.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invite: Option<Rank>,
+    /// To remove members of a lower rank.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remove: Option<Rank>,
+    /// To change title and topic.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manage: Option<Rank>,
+}
+
+/// The ranks that acts need in a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permissions {
+    /// To say something, or to edit it.
+    pub send: Rank,
+    /// To react.
+    pub react: Rank,
+    /// To add members.
+    pub invite: Rank,
+    /// To remove members of a lower rank.
+    pub remove: Rank,
+    /// To change title and topic.
+    pub manage: Rank,
+}
+
+impl Default for Permissions {
+    fn default() -> Self {
+        Self {
+            send: Rank::Anyone,
+            react: Rank::Anyone,
+            invite: Rank::Member,
+            remove: Rank::Moderator,
+            manage: Rank::Moderator,
+        }
+    }
+}
+
+impl Permissions {
+    /// These, where the rule says nothing else.
+    #[must_use]
+    pub fn under(self, rule: &PermissionsRule) -> Self {
+        Self {
+            send: rule.send.unwrap_or(self.send),
+            react: rule.react.unwrap_or(self.react),
+            invite: rule.invite.unwrap_or(self.invite),
+            remove: rule.remove.unwrap_or(self.remove),
+            manage: rule.manage.unwrap_or(self.manage),
+        }
+    }
 }
 
 /// Who may begin a room.

@@ -87,7 +87,10 @@ fn the_reference_has_every_field_of_every_struct() {
         assert!(names.contains(&name), "{}", path.join("."));
     }
     for (path, words) in [
-        ("room", "match hot_window deep_recovery retention join begin presence join_leave body reactions"),
+        (
+            "room",
+            "match hot_window deep_recovery retention join create max_members permissions begin presence join_leave body reactions",
+        ),
         ("chain", "rooms on plugins"),
         ("socketio", "on room emit shape fields"),
         ("test", "room send on roles expect"),

@@ -85,6 +85,20 @@ fn every_door_to_a_room_takes_a_permit() {
     assert_eq!(doors, expected);
 }
 
+/// Nobody is connected.
+struct Nobody;
+
+impl crate::members::Audience for Nobody {
+    fn is_here(&self, _: &UserId) -> bool {
+        false
+    }
+    fn everybody(&self) -> Vec<UserId> {
+        Vec::new()
+    }
+    fn read_anew(&self, _: &UserId) {}
+    fn changed(&self, _: &UserId, _: &Room, _: Option<confab_store::Role>) {}
+}
+
 struct World {
     access: Access,
     sanctions: Arc<Sanctions>,
@@ -97,11 +111,13 @@ async fn world() -> World {
     let store = Store::sqlite(&folder.path().join("store.db")).await.unwrap();
     store.migrate().await.unwrap();
     let (memory, _relay): (Timeline, _) = Memory::empty(MemoryOptions::default());
-    let sanctions = Arc::new(Sanctions::new(store, memory, Box::new(|_| ())));
+    let sanctions = Arc::new(Sanctions::new(store.clone(), memory.clone(), Box::new(|_| ())));
     let open = RoomRule { r#match: vec!["open:**".into()], join: Some(JoinRule::Anyone), ..RoomRule::default() };
     let closed = RoomRule { r#match: vec!["**".into()], join: Some(JoinRule::Token), ..RoomRule::default() };
     let rules = RoomRules::new(&Config { room: vec![closed, open], ..Config::default() });
-    World { access: Access::new(sanctions.clone(), rules), sanctions, _folder: folder }
+    let members = Arc::new(Members::new(store, memory, Box::new(Nobody)));
+    members.look().await.unwrap();
+    World { access: Access::new(sanctions.clone(), members, rules), sanctions, _folder: folder }
 }
 
 fn actor(user: &str, via: Via) -> Arc<Actor> {

@@ -116,13 +116,15 @@ pub enum Unsubscribed {
     Expired,
     /// The user may not be in this room.
     Banned,
+    /// The user is no member of this room any more.
+    Removed,
     /// The connection's token gave the room, and its new one does not name it.
     NotGiven,
 }
 
 impl Unsubscribed {
     /// Every reason, for documentation.
-    pub const ALL: [Self; 4] = [Self::NotGiven, Self::Banned, Self::InsufficientState, Self::Expired];
+    pub const ALL: [Self; 5] = [Self::NotGiven, Self::Banned, Self::Removed, Self::InsufficientState, Self::Expired];
 
     /// The protocol's number.
     pub fn code(self) -> u32 {
@@ -130,6 +132,7 @@ impl Unsubscribed {
             Self::InsufficientState => 2500,
             Self::Expired => 2501,
             Self::Banned => 2100,
+            Self::Removed => 2101,
             Self::NotGiven => 2000,
         }
     }
@@ -140,6 +143,7 @@ impl Unsubscribed {
             Self::InsufficientState => "insufficient state",
             Self::Expired => "subscription expired",
             Self::Banned => "banned",
+            Self::Removed => "removed",
             Self::NotGiven => "server unsubscribe",
         }
     }

@@ -1,6 +1,7 @@
 //! Reload: hub.toml is read again, the whole new chain is built beside the old one and swapped in; or the old one stays, and
 //! the answer says why.
 
+use crate::members::Members;
 use crate::plugin::{Changes, TestResult, run_tests};
 use crate::publish::Publisher;
 use crate::telemetry::Telemetry;
@@ -83,6 +84,7 @@ pub struct Reloader {
     started: Config,
     publisher: Arc<Publisher>,
     rules: Rooms,
+    members: Arc<Members>,
     telemetry: Arc<Telemetry>,
     /// What the last settings that could be read were; and the turn of whoever reloads.
     last: Mutex<Last>,
@@ -95,7 +97,13 @@ struct Last {
 
 impl Reloader {
     /// A reloader for a hub that was started with these settings.
-    pub fn new(loaded: &Loaded, publisher: Arc<Publisher>, rules: Rooms, telemetry: Arc<Telemetry>) -> Self {
+    pub fn new(
+        loaded: &Loaded,
+        publisher: Arc<Publisher>,
+        rules: Rooms,
+        members: Arc<Members>,
+        telemetry: Arc<Telemetry>,
+    ) -> Self {
         let last = Last { room: loaded.config.room.clone(), files: files(loaded) };
         telemetry.chain_is(publisher.chain.load().version());
         Self {
@@ -103,6 +111,7 @@ impl Reloader {
             started: loaded.config.clone(),
             publisher,
             rules,
+            members,
             telemetry,
             last: Mutex::new(last),
         }
@@ -172,6 +181,7 @@ impl Reloader {
             self.telemetry.chain_is(chain.version());
             self.publisher.chain.store(Arc::new(chain));
             self.rules.replace(config);
+            self.members.rules_changed();
             last.room.clone_from(&config.room);
         }
         Ok(reloaded)

@@ -7,12 +7,14 @@ use crate::audit::Audit;
 use crate::auth::Auth;
 use crate::backends::{Backends, DataFolder};
 use crate::background::Background;
+use crate::deliver::audience::LocalAudience;
 use crate::deliver::{Deliverer, expel};
 use crate::dialect::socketio::Mapping;
 use crate::hub::Hub;
 use crate::hub::reload::Reloader;
 use crate::limits::UserLimits;
 use crate::log_limit::LogLimits;
+use crate::members::Members;
 use crate::people::People;
 use crate::plugin::Chain;
 use crate::presence::Presence;
@@ -55,6 +57,7 @@ struct Shared {
     people: Arc<People>,
     signals: Arc<Signals>,
     sanctions: Arc<Sanctions>,
+    members: Arc<Members>,
     access: Arc<Access>,
     rules: RoomRules,
     user_limits: Arc<UserLimits>,
@@ -80,17 +83,25 @@ impl Running {
         let auditing = Background::default();
         let (audit, writer) = Audit::new(backends.store.clone(), config.audit_retention, shared.telemetry.clone());
         auditing.spawn(writer.run(auditing.stop()));
-        shared.sanctions.look_at_start().await;
+        tokio::join!(shared.sanctions.look_at_start(), shared.members.look_at_start());
         let publisher = shared.publisher(loaded, chain, &backends);
         let recoverer = shared.recoverer(loaded, &backends);
         let reviewer = shared.reviewer(config.profile(), &publisher, &backends);
         let presence = shared.presence(&backends);
         shared.follow_sanctions(config.profile());
         shared.keep_retention(config.profile(), &backends);
-        let reloader =
-            Arc::new(Reloader::new(loaded, publisher.clone(), shared.rules.clone(), shared.telemetry.clone()));
+        shared.follow_members(config.profile());
+        let reloader = Arc::new(Reloader::new(
+            loaded,
+            publisher.clone(),
+            shared.rules.clone(),
+            shared.members.clone(),
+            shared.telemetry.clone(),
+        ));
         let services = Arc::new(Services {
             access: shared.access.clone(),
+            members: shared.members.clone(),
+            store: backends.store.clone(),
             publisher: publisher.clone(),
             recoverer,
             presence,
@@ -118,6 +129,7 @@ impl Running {
         let env = Arc::new(Environment {
             services,
             people: shared.people,
+            members: shared.members.clone(),
             rooms: shared.rooms.clone(),
             rules: shared.rules,
             auth,
@@ -149,13 +161,17 @@ impl Shared {
         let put_out = expel(people.clone(), rooms.clone());
         let sanctions = Arc::new(Sanctions::new(backends.store.clone(), backends.timeline.clone(), put_out));
         let timeline = backends.timeline.clone();
+        let audience = LocalAudience { people: people.clone(), rooms: rooms.clone() };
+        let members = Arc::new(Members::new(backends.store.clone(), timeline.clone(), Box::new(audience)));
         let rules = RoomRules::new(&loaded.config);
-        let signals = Arc::new(Signals::new(timeline, rooms.clone(), people.clone(), sanctions.clone()));
+        let signals =
+            Arc::new(Signals::new(timeline, rooms.clone(), people.clone(), sanctions.clone(), members.clone()));
         Self {
             rooms,
             people,
             signals,
-            access: Arc::new(Access::new(sanctions.clone(), rules.clone())),
+            access: Arc::new(Access::new(sanctions.clone(), members.clone(), rules.clone())),
+            members,
             sanctions,
             rules,
             user_limits: Arc::new(UserLimits::new(&loaded.config.limits, telemetry.clone())),
@@ -240,6 +256,13 @@ impl Shared {
             let (store, rules) = (backends.store.clone(), self.rules.clone());
             self.background.spawn(retention::keep(store, rules, self.telemetry.clone(), self.background.stop()));
         }
+    }
+
+    fn follow_members(&self, profile: Profile) {
+        let stop = self.background.stop();
+        let members = self.members.clone();
+        let alone = profile == Profile::Embedded;
+        self.background.spawn(async move { members.follow(alone, stop).await });
     }
 
     fn follow_sanctions(&self, profile: Profile) {

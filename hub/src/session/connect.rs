@@ -6,6 +6,7 @@ use crate::actor::{Actor, Via};
 use crate::auth::{Denied, Identity, Invalid, Issued};
 use crate::dialect::Dialect;
 use crate::dialect::command::{Reply, Since};
+use crate::members::Connecting;
 use crate::people::Here;
 use confab_protocol::{Body, Close, Refusal, UserId};
 use std::sync::Arc;
@@ -58,6 +59,7 @@ impl Session {
         if self.admission.connected().is_err() {
             return Err(Rejection::Closed(Close::TooManyRequests)); // another took the last session of this address meanwhile: the client comes back
         }
+        let connecting = Connecting::begin(env.members.clone(), identity.user.clone()).await;
         let joined = self.join_given(&actor, &identity.rooms, places).await?;
         let outbox = self.outbox.clone();
         let dialect = self.dialect.clone();
@@ -66,6 +68,7 @@ impl Session {
             self.leave_all().await; // others of the same user came while this one was joining
             return Err(limits.too_many_sessions(&identity.user).into());
         }
+        drop(connecting);
         let client = self.client.clone();
         let ttl = identity.ttl();
         self.deadlines.connected(&self.env.limits);
@@ -75,7 +78,9 @@ impl Session {
         self.deadlines.expires_at = deadlines::deadline(ttl, self.env.refresh_grace);
         let ping_s = self.env.limits.ping_interval.as_secs().max(1);
         tracing::debug!(client, user = %identity.user, rooms = joined.len(), "connected");
-        if env.services.access.knows_ban(&identity.user) || self.revoked(&identity.user, identity.token).is_some() {
+        let access = &env.services.access;
+        let removed = joined.iter().any(|(room, _)| access.is_out(room, &identity.user));
+        if removed || access.knows_ban(&identity.user) || self.revoked(&identity.user, identity.token).is_some() {
             self.outbox.wake(); // a decision that came while this session was connecting did not reach it: it looks now
         }
         let subs = joined.iter().map(|(room, entrance)| (room.clone(), entrance.joining.joined.clone())).collect();

@@ -67,8 +67,8 @@ pub(super) struct Entrance {
 }
 
 impl Session {
-    fn not_banned(&self, room: &Room, actor: &Actor) -> Result<(), Refusal> {
-        self.env.services.access.not_banned(room, &actor.user)
+    fn may_be_in(&self, room: &Room, actor: &Actor) -> Result<(), Refusal> {
+        self.env.services.access.may_be_in(room, &actor.user)
     }
 
     pub(super) async fn subscribe(
@@ -79,7 +79,7 @@ impl Session {
         wish: Wish,
     ) -> Result<(), Rejection> {
         let room = command::room(name, self.env.limits.room_name_bytes)?;
-        self.not_banned(&room, actor)?;
+        self.may_be_in(&room, actor)?;
         if self.rooms.contains_key(&room) {
             if self.env.rooms.get(&room).is_some_and(|local| local.holds(self.id)) {
                 return Err(Refusal::AlreadyJoined.into());
@@ -158,7 +158,9 @@ impl Session {
     /// without this room.
     pub(super) async fn listen(&mut self, actor: &Arc<Actor>, name: &str) -> Result<(), Rejection> {
         let room = command::room(name, self.env.limits.room_name_bytes)?;
-        if self.not_banned(&room, actor).is_err() {
+        if self.env.services.access.is_banned(&room, &actor.user)
+            && !self.env.services.access.is_out(&room, &actor.user)
+        {
             self.outbox.push(self.dialect.unsubscribed(&room, Unsubscribed::Banned));
             return Ok(());
         }
@@ -189,8 +191,8 @@ impl Session {
         self.env.services.presence.went(room, self.id);
     }
 
-    /// Joins the rooms that the connection's token names, all of them or none, but for those that the user is banned from:
-    /// a ban from one room is none from the others. What is said in them meanwhile is heard
+    /// Joins the rooms that the connection's token names, all of them or none, but for those that the user is banned from, or is no
+    /// member of: a ban from one room is none from the others. What is said in them meanwhile is heard
     /// once the session [enters](Self::enter) each.
     pub(super) async fn join_given(
         &mut self,
@@ -202,8 +204,7 @@ impl Session {
             return Err(Rejection::Closed(Close::RoomLimit));
         }
         let mut joined = Vec::with_capacity(given.len());
-        let banned = |room: &Room| self.not_banned(room, actor).is_err();
-        let rooms: Vec<&Room> = given.iter().filter(|room| !banned(room)).collect();
+        let rooms: Vec<&Room> = given.iter().filter(|room| self.may_be_in(room, actor).is_ok()).collect();
         for room in rooms {
             match self.join_one(actor, room, given.len(), places).await {
                 Ok(entrance) => {
@@ -251,7 +252,7 @@ impl Session {
     /// Takes a new token for a room.
     pub(super) async fn sub_refresh(&mut self, actor: &Actor, name: &str, token: &str) -> Result<Reply, Rejection> {
         let room = command::room(name, self.env.limits.room_name_bytes)?;
-        self.not_banned(&room, actor)?;
+        self.may_be_in(&room, actor)?;
         let Some(membership) = self.rooms.get(&room) else {
             return Err(Refusal::PermissionDenied("the session is not in this room".into()).into());
         };
@@ -302,11 +303,15 @@ impl Session {
         }
         let rooms = &self.env.rooms;
         let put_out = |room: &Room| !rooms.get(room).is_some_and(|local| local.knows(self.id));
-        let banned = |room: &&Room| self.not_banned(room, actor).is_err() || put_out(room);
+        let access = &self.env.services.access;
+        let removed: Vec<Room> = self.rooms.keys().filter(|room| access.is_out(room, &actor.user)).cloned().collect();
+        let banned = |room: &&Room| !removed.contains(room) && (access.is_banned(room, &actor.user) || put_out(room));
         let rooms: Vec<Room> = self.rooms.keys().filter(banned).cloned().collect();
         let revoked = |by| matches!(by, By::RoomToken(issued) if self.revoked_since(&actor.user, issued).is_some());
-        let of_token = self.rooms.iter().filter(|(room, of)| revoked(of.by) && !rooms.contains(room));
+        let of_token =
+            self.rooms.iter().filter(|(room, of)| revoked(of.by) && !rooms.contains(room) && !removed.contains(room));
         let of_token = of_token.map(|(room, _)| room.clone()).collect();
+        self.take_out(removed, Unsubscribed::Removed).await;
         self.take_out(rooms, Unsubscribed::Banned).await;
         self.take_out(of_token, Unsubscribed::Expired).await;
     }

@@ -26,6 +26,7 @@ mod keys;
 mod limits;
 mod load;
 mod lost;
+mod members;
 mod messages;
 mod moderation;
 mod newcomer;

@@ -11,7 +11,7 @@ const FLOORS: [&[&str]; 15] = [
     &["background", "backoff", "clock", "log_limit", "pace", "private_file", "quoted", "tls"],
     &["actor", "journal", "outbox", "redis"],
     &["auth", "dialect", "kv", "timeline"],
-    &["people", "plugin", "room", "sanctions"],
+    &["members", "people", "plugin", "room", "sanctions"],
     &["access", "telemetry"],
     &["admission", "audit", "limits", "presence", "signals"],
     &["deliver", "publish", "recover"],

@@ -468,7 +468,7 @@ pub fn signal(signal: &Signal) -> Frame {
             let tags = BTreeMap::from([("type", signal.what.kind())]);
             push(room, WhatOut::Typing(TypingOut { data: (), info: InfoOut::of(who), tags }))
         }
-        (To::User(_), what) => message(&what.message()),
+        (To::User(_), what) | (To::Room(_), what @ What::RoomChanged(_)) => message(&what.message()),
         (To::Room(_) | To::Hubs, _) => Frame::Text(Default::default()),
     }
 }

@@ -179,7 +179,7 @@ pub fn signal(signal: &Signal) -> Frame {
             });
             push(wire::Push { channel: room.to_string(), publication, ..wire::Push::default() })
         }
-        (To::User(_), what) => {
+        (To::User(_), what) | (To::Room(_), what @ What::RoomChanged(_)) => {
             let message = Some(wire::Asynchronous { data: bytes(&what.message()) });
             push(wire::Push { message, ..wire::Push::default() })
         }

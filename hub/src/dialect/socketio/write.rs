@@ -65,7 +65,7 @@ pub fn signal(signal: &Signal) -> Frame {
     let kind = signal.what.kind();
     match (&signal.to, &signal.what) {
         (To::Room(room), What::Typing(Typing { who })) => event(kind, &TypingOut { room, who }),
-        (To::User(_), what) => event(kind, &what.message()),
+        (To::User(_), what) | (To::Room(_), what @ What::RoomChanged(_)) => event(kind, &what.message()),
         (To::Room(_) | To::Hubs, _) => nothing(),
     }
 }
@@ -79,7 +79,9 @@ pub fn unsubscribed(room: &Room, why: Unsubscribed) -> Frame {
         reason: &'static str,
     }
     match why {
-        Unsubscribed::Banned | Unsubscribed::NotGiven => event("removed", &Out { room, reason: why.reason() }),
+        Unsubscribed::Banned | Unsubscribed::Removed | Unsubscribed::NotGiven => {
+            event("removed", &Out { room, reason: why.reason() })
+        }
         // The dialect has no tokens for rooms that could end.
         Unsubscribed::InsufficientState | Unsubscribed::Expired => {
             event("rejoin", &Out { room, reason: Unsubscribed::InsufficientState.reason() })
