@@ -18,7 +18,7 @@ pub struct Metric {
 }
 
 /// All of them.
-pub static METRICS: [Metric; 22] = [
+pub static METRICS: [Metric; 24] = [
     of("sends_under_way", Gauge, "Sends and reads being worked on", |hub| hub.tasks.len() as f64),
     of("sends_unjournaled", Gauge, "Sends let in and not journaled yet", |hub| hub.publisher.outages.waiting() as f64),
     of("journal_healthy", Gauge, "1 while the journal takes records", |hub| f64::from(hub.journal.healthy())),
@@ -40,6 +40,12 @@ pub static METRICS: [Metric; 22] = [
     }),
     of("timeline_window_bytes", Gauge, "Bytes of the hot windows in memory, roughly (embedded)", |hub| {
         count(&hub.timeline.counters().window_bytes)
+    }),
+    of("timeline_redis_used_memory_bytes", Gauge, "Memory that the fullest server of Redis uses", |hub| {
+        count(&hub.timeline.counters().redis_used_memory)
+    }),
+    of("timeline_redis_max_memory_bytes", Gauge, "The most that it may use (maxmemory); 0: no bound", |hub| {
+        count(&hub.timeline.counters().redis_max_memory)
     }),
     of("timeline_refuses_writes", Gauge, "1 while Redis answers and refuses to write", |hub| {
         f64::from(hub.timeline.counters().refuses_writes.load(Ordering::Relaxed))

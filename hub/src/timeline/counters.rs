@@ -32,6 +32,10 @@ pub struct Counters {
     pub unknown_signals: AtomicU64,
     /// How many bytes the hot windows at hand take, roughly (embedded).
     pub window_bytes: AtomicU64,
+    /// How many bytes of memory the fullest server of Redis uses.
+    pub redis_used_memory: AtomicU64,
+    /// The most that it may use; 0: as many as there are, or embedded.
+    pub redis_max_memory: AtomicU64,
     /// Whether Redis answers and refuses to write, as of this hub's last sign of life.
     pub refuses_writes: AtomicBool,
     /// When the relay was last heard, in milliseconds since the first look at a clock; 0: not yet, or embedded.

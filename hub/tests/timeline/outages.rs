@@ -195,3 +195,13 @@ async fn a_redis_that_refuses_to_write_is_read_and_joined_and_goes_on_in_its_gen
         assert_eq!((after.record.cursor.epoch, after.record.cursor.offset), (placed.record.cursor.epoch, 3), "{why}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_full_redis_is_can_be_seen() {
+    let server = RedisServer::start_with(&["--maxmemory", "64mb"], false).await;
+    let world = World::redis_with(options_for(&server.url()), Arc::default()).await;
+    let counters = world.timeline.counters();
+    eventually("it was asked", async || (counters.redis_used_memory.load(Ordering::Relaxed) > 0).then_some(())).await;
+    assert_eq!(counters.redis_max_memory.load(Ordering::Relaxed), 64 << 20);
+    assert!(counters.redis_used_memory.load(Ordering::Relaxed) < 64 << 20);
+}

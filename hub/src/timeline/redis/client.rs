@@ -28,6 +28,9 @@ pub(super) const CONNECT_AGAIN: RangeInclusive<Duration> = Duration::from_millis
 /// The waits of a call while a cluster rearranges itself: a sender waits, too.
 const CALL_AGAIN: RangeInclusive<Duration> = Duration::from_millis(2)..=Duration::from_millis(50);
 
+/// How often it is asked how full Redis is.
+const MEASURE: Duration = Duration::from_secs(5);
+
 /// The client. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Client {
@@ -143,10 +146,15 @@ impl Client {
     pub(super) async fn beat(self, stop: CancellationToken) {
         let mut ticks = interval((self.options.hub_lease / 4).clamp(Duration::from_millis(50), Duration::from_secs(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut measured: Option<Instant> = None;
         let work = async {
             loop {
                 ticks.tick().await;
                 let Some(fence) = self.standing() else { continue };
+                if measured.is_none_or(|at| at.elapsed() >= MEASURE) {
+                    measured = Some(Instant::now());
+                    self.measure(&fence.primaries).await;
+                }
                 let unchanged = match self.show_life(&fence.primaries).await {
                     Ok(()) => fence.primaries.is_unchanged().await,
                     Err(error) => Err(error),
@@ -164,6 +172,17 @@ impl Client {
             }
         };
         stop.run_until_cancelled(work).await;
+    }
+
+    /// Asks how full Redis is. Where it does not say, the sign of life that follows finds out why.
+    async fn measure(&self, primaries: &Primaries) {
+        match primaries.memory().await {
+            Ok((used, most)) => {
+                self.counters.redis_used_memory.store(used, Ordering::Relaxed);
+                self.counters.redis_max_memory.store(most, Ordering::Relaxed);
+            }
+            Err(error) => tracing::debug!(%error, "could not ask redis how much memory it uses"),
+        }
     }
 
     /// Tells the others that this hub lives. A server that answers and refuses to write is no reason to leave it: rooms are

@@ -8,7 +8,7 @@ use super::super::Error;
 use super::answer::{Answer, damaged};
 use super::failure::failed;
 use super::scripts::{Script, Scripts};
-use super::server::Server;
+use super::server::{Server, memory};
 use crate::redis::{Dialer, Redirect, Shard, Shards};
 use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
@@ -127,6 +127,14 @@ impl Primaries {
         });
         let found = join_all(asking).await.into_iter().collect::<Result<Vec<bool>, Error>>()?;
         Ok(found.into_iter().all(|same| same))
+    }
+
+    /// How many bytes of memory the fullest server uses, and the most that it may; 0: as many as there are.
+    pub(super) async fn memory(&self) -> Result<(u64, u64), Error> {
+        let asking = self.all().iter().map(|shard| async { memory(&mut shard.it.connection.clone()).await });
+        let found = join_all(asking).await.into_iter().collect::<Result<Vec<_>, Error>>()?;
+        let per_mille = |(used, most): &(u64, u64)| used.saturating_mul(1000).checked_div(*most).unwrap_or(0);
+        Ok(found.into_iter().max_by_key(|server| (per_mille(server), server.0)).unwrap_or_default())
     }
 }
 

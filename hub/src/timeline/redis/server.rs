@@ -50,6 +50,13 @@ impl Server {
     }
 }
 
+/// How many bytes of memory a server uses, and the most that it may; 0: as many as there are.
+pub(super) async fn memory(connection: &mut MultiplexedConnection) -> Result<(u64, u64), Error> {
+    let about = info(connection, &["memory"]).await?;
+    let number = |name| about.get(name).and_then(|bytes| bytes.parse().ok()).unwrap_or(0);
+    Ok((number("used_memory"), number("maxmemory")))
+}
+
 async fn info(connection: &mut MultiplexedConnection, sections: &[&str]) -> Result<HashMap<String, String>, Error> {
     let asked = redis::cmd("INFO").arg(sections).query_async::<String>(connection).await;
     let text = asked.map_err(|error| failed(&error))?;
