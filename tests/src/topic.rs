@@ -3,7 +3,7 @@
 use crate::checker::Seen;
 use anyhow::{Context, Result};
 use confab_protocol::Record;
-use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -36,6 +36,41 @@ pub async fn lose_records(brokers: &str, topic: &str) -> Result<()> {
         removed.error()?;
     }
     Ok(())
+}
+
+/// Gives a topic more partitions.
+pub async fn add_partitions(brokers: &str, topic: &str, count: usize) -> Result<()> {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", brokers).create()?;
+    for changed in admin.create_partitions(&[NewPartitions::new(topic, count)], &AdminOptions::new()).await? {
+        changed.map_err(|(_, code)| anyhow::anyhow!("the topic gets no partitions: {code}"))?;
+    }
+    Ok(())
+}
+
+/// Deletes a topic.
+pub async fn remove(brokers: &str, topic: &str) -> Result<()> {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", brokers).create()?;
+    for removed in admin.delete_topics(&[topic], &AdminOptions::new()).await? {
+        removed.map_err(|(_, code)| anyhow::anyhow!("the topic is not deleted: {code}"))?;
+    }
+    Ok(())
+}
+
+/// The partitions of a topic that have records.
+pub fn used_partitions(brokers: &str, topic: &str) -> Result<Vec<i32>> {
+    let consumer: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", brokers).set("group.id", "confab-tests").create()?;
+    let patience = Duration::from_secs(20);
+    let metadata = consumer.fetch_metadata(Some(topic), patience)?;
+    let found = metadata.topics().first().context("the topic is in its metadata")?;
+    let mut used = Vec::new();
+    for partition in found.partitions() {
+        let (low, high) = consumer.fetch_watermarks(topic, partition.id(), patience)?;
+        if low < high {
+            used.push(partition.id());
+        }
+    }
+    Ok(used)
 }
 
 /// Every value of the topic, per partition in order.

@@ -35,6 +35,7 @@ mod page;
 mod personal;
 mod plugins;
 mod presence;
+mod procedures;
 mod protocol;
 mod proxies;
 mod recovery;
