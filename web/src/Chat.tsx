@@ -88,7 +88,7 @@ export function Chat({ roles, onSignOut }: { roles: readonly string[]; onSignOut
 /** Keeps a room open while another one is looked at, so that it is there at once, its unread messages are known, and whoever calls us
  *  there is heard. */
 function KeptOpen({ room, current, onGo }: { room: string; current: boolean; onGo: (room: string) => void }) {
-  const [{ messages, loaded }] = useRoom(room);
+  const [{ messages, loaded }] = useRoom(room, { background: true });
   const { user } = useConfab();
   const last = messages.findLast((one) => one.id !== undefined);
   const before = useRef<string>(undefined);

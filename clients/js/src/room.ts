@@ -24,6 +24,7 @@ export class Room extends Observable<RoomView> {
   private fold: Fold;
   private sub?: Subscription;
   private users = 0;
+  private lookers = 0;
   private status: RoomView["status"] = "closed";
   private reason?: string;
   private loaded = false;
@@ -58,17 +59,30 @@ export class Room extends Observable<RoomView> {
     });
   }
 
-  /** Joins, and reads the newest messages. What it returns leaves again, once nobody else has the room open. */
-  open(): () => void {
+  /** Joins, and reads the newest messages. What it returns leaves again, once nobody else has the room open. In the background
+   *  it is not asked who is there: many rooms may be open for what is unread in them. */
+  open({ background = false }: { background?: boolean } = {}): () => void {
     this.users += 1;
-    if (this.users === 1 && !this.sub) this.join();
+    if (this.users === 1) this.join();
+    if (!background) this.look(1);
     let open = true;
     return () => {
       if (!open) return;
       open = false;
       this.users -= 1;
+      if (!background) this.look(-1);
       if (this.users === 0) this.leave();
     };
+  }
+
+  /** One more, or one less, looks at the room. */
+  private look(by: 1 | -1): void {
+    this.lookers += by;
+    clearInterval(this.presenceTimer);
+    if (this.lookers === 0) return;
+    this.presenceTimer = setInterval(() => void this.whoIsThere(), PRESENCE_EVERY);
+    (this.presenceTimer as { unref?: () => void }).unref?.(); // in Node, a program ends when it has said goodbye
+    if (by > 0) void this.whoIsThere();
   }
 
   /** Says something. It is shown at once; see {@link Shown.state} for what becomes of it. */
@@ -185,11 +199,6 @@ export class Room extends Observable<RoomView> {
     this.changed();
   }
 
-  /** @internal Joins again after a refusal, where it is open. */
-  again(): void {
-    if (this.status === "refused" && this.users > 0) this.sub?.subscribe();
-  }
-
   protected override view(): RoomView {
     const outgoing = this.confab.outbox.of(this.name).filter(({ key }) => !this.fold.has(this.confab.user, key));
     const messages: Shown[] = [];
@@ -241,15 +250,13 @@ export class Room extends Observable<RoomView> {
       if (!this.loaded || (wasRecovering && !recovered)) void this.read(this.loaded);
       void this.whoIsThere();
     });
-    const look = () => void this.whoIsThere();
-    sub.on("join", look).on("leave", look);
-    this.presenceTimer = setInterval(look, PRESENCE_EVERY);
+    const changed = () => void this.whoIsThere();
+    sub.on("join", changed).on("leave", changed);
     sub.subscribe();
     this.changed();
   }
 
   private leave(): void {
-    clearInterval(this.presenceTimer);
     this.reading += 1;
     if (this.sub) this.confab.leave(this.sub);
     this.sub = undefined;
@@ -374,7 +381,7 @@ export class Room extends Observable<RoomView> {
   }
 
   private async whoIsThere(): Promise<void> {
-    if (this.status !== "live" || !this.sub) return;
+    if (this.status !== "live" || this.lookers === 0) return;
     const found = await this.confab.present(this.name);
     for (const one of found ?? []) if (one.info) this.senders.set(one.user, one);
     const present = found?.map(({ user }) => user);

@@ -23,10 +23,11 @@ export function useConnection(): ConnectionView {
   return useObserved(useConfab());
 }
 
-/** A room and what there is to see of it. It is open as long as a component that uses it is there. */
-export function useRoom(name: string): [RoomView, Room] {
+/** A room and what there is to see of it. It is open as long as a component that uses it is there; in the background nobody asks who
+ *  is there. */
+export function useRoom(name: string, { background = false }: { background?: boolean } = {}): [RoomView, Room] {
   const room = useConfab().room(name);
-  useEffect(() => room.open(), [room]);
+  useEffect(() => room.open({ background }), [room, background]);
   return [useObserved(room), room];
 }
 
