@@ -28,10 +28,12 @@ pub async fn web(script: &str, hubs: &[&str], flags: &[&str]) -> Result<String> 
     run(command, &[folder.join(script)], hubs, flags).await
 }
 
-/// Runs the tests of `clients/js`.
+/// Runs the tests of `clients/js`, and those of `web` that need no browser.
 pub async fn javascript_tests() -> Result<String> {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("clients").join("js/test");
-    run(Command::new("node"), &["--test".into(), tests], &[], &[]).await
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = [root.with_file_name("clients").join("js/test"), root.with_file_name("web").join("test")];
+    let [client, web] = folders;
+    run(Command::new("node"), &["--test".into(), client, web], &[], &[]).await
 }
 
 /// Runs a script of `clients/node` that drives a real browser, with flags of the script's own and no hub's address.

@@ -68,7 +68,7 @@ function takeWhile(lines: readonly string[], from: number, fits: (line: string) 
 
 // Each alternative begins with something rare, and none nests repetitions: reading takes time in proportion to the text.
 const MARKED =
-  /(`+)([^`]+)\1|\[([^\][\n]{1,300})\]\(([^\s()]{1,2000})\)|(\*\*|__|~~)(?=\S)([^\n]{1,2000}?\S)\5|(?<![\w*])([*_])(?=\S)([^*_\n]{1,500}?)(?<=\S)\7(?![\w*])|(https?:\/\/[^\s<>"'`]{1,2000})|(?<![\w@])@([\w.-]{1,64})|(\n)/u;
+  /(`+)([^`]+)\1|\[([^\][\n]{1,300})\]\(([^\s()]{1,2000})\)|(\*\*|__|~~)(?=\S)([^\n]{0,2000}?\S)\5|(?<![\w*])([*_])(?=\S)([^*_\n]{1,500}?)(?<=\S)\7(?![\w*])|(https?:\/\/[^\s<>"'`]{1,2000})|(?<![\w@])@([\w.-]{1,64})|(\n)/u;
 const UNMARKED = /(?:()()()()()()()()(https?:\/\/[^\s<>"'`]{1,2000})|(?<![\w@])@([\w.-]{1,64})|(\n))/u;
 
 function inline(text: string, depth = 0, marked = true): Inline[] {
@@ -98,8 +98,7 @@ function read(match: RegExpExecArray, depth: number): [number, Inline[]] {
   if (double && strong) return [whole.length, [{ kind: double === "~~" ? "del" : "strong", inside: inline(strong, depth + 1) }]];
   if (em) return [whole.length, [{ kind: "em", inside: inline(em, depth + 1) }]];
   if (address) {
-    const end = /[.,;:!?)\]}*_~]+$/.exec(address);
-    const shown = end && !(end[0].startsWith(")") && address.includes("(")) ? address.slice(0, end.index) : address;
+    const shown = withoutEnd(address);
     return [shown.length, [linkTo(shown, [{ kind: "text", text: shown }]) ?? { kind: "text", text: shown }]];
   }
   if (mention) {
@@ -107,6 +106,15 @@ function read(match: RegExpExecArray, depth: number): [number, Inline[]] {
     return user ? [user.length + 1, [{ kind: "mention", user }]] : [1, [{ kind: "text", text: "@" }]];
   }
   return [whole.length, whole === "\n" ? [{ kind: "break" }] : [{ kind: "text", text: whole }]];
+}
+
+/** An address without the signs that end the sentence around it; a closing bracket belongs to it if it opens one. */
+function withoutEnd(address: string): string {
+  for (let shown = address; ; shown = shown.slice(0, -1)) {
+    const last = shown.at(-1) ?? "";
+    const opened = shown.split("(").length >= shown.split(")").length;
+    if (!/[.,;:!?*_~\]})]/.test(last) || (last === ")" && opened)) return shown;
+  }
 }
 
 /** A link, if it leads to a page or an address for mail. Its host is as the browser would ask for it, letters of other scripts spelled out. */
