@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use clap::Parser;
-use confab_config::{Config, PostgresConfig, Rooms};
+use confab_config::{Config, PostgresConfig};
 use confab_consumer::{Consumer, Error, Metrics, admin, retention, stopped};
 use confab_store::{PostgresOptions, Store};
 use std::io::Write;
@@ -98,7 +98,9 @@ async fn run(config: &Config) -> anyhow::Result<()> {
     info!(topic = kafka.events_topic(), group = config.consumer.group, admin = %config.consumer.admin, "running");
 
     tokio::spawn(stopped::watch(store.clone(), Arc::clone(&metrics), stop.clone()));
-    tokio::spawn(retention::keep(store.clone(), Rooms::new(config), metrics, stop.clone()));
+    let keeping = config.clone();
+    let (removing, ending) = (store.clone(), stop.clone());
+    tokio::spawn(async move { retention::keep(removing, &keeping, metrics, ending).await });
     tokio::spawn(stop_on_signal(stop.clone()));
     let ended = consumer.run().await;
     stop.cancel();

@@ -12,6 +12,7 @@ mod context;
 mod dead_letters;
 mod decode;
 mod lag;
+pub mod old_letters;
 mod poll;
 mod salvage;
 

@@ -2,6 +2,7 @@
 
 use crate::fixture::{Fixture, client, event, message};
 use crate::{LONG, eventually};
+use confab_consumer::source::old_letters;
 use confab_protocol::{EventId, Kind, Room};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
@@ -69,6 +70,26 @@ async fn a_database_that_blames_no_record_is_tried_again_and_nothing_becomes_a_d
         assert_eq!(fixture.database.count("events where kind = 'unreadable'").await, 0, "{code}");
         running.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dead_letters_past_the_retention_leave_their_topic_and_younger_ones_stay() {
+    let fixture = Fixture::new(1).await;
+    fixture.produce_raw("room", None, b"{ this is no record");
+    fixture.produce(&[message("room", 1, "fine")]);
+    let running = fixture.start();
+    fixture.stored(1).await;
+    eventually("the letter is written", || async { running.metrics.dead_letters.get() == 1 }).await;
+    let remove = async |before| old_letters::remove_before(&fixture.kafka, before).await.unwrap();
+    assert_eq!(remove(1_600_000_000_000).await, 0, "it is younger than that");
+    assert_eq!(read_letters(&fixture, 1).len(), 1);
+    assert_eq!(remove(4_000_000_000_000).await, 1);
+    assert_eq!(remove(4_000_000_000_000).await, 0, "none is left");
+    fixture.produce_raw("room", None, b"{ nor is this");
+    eventually("the next is written", || async { running.metrics.dead_letters.get() == 2 }).await;
+    let letters = read_letters(&fixture, 1);
+    assert_eq!(letters.iter().map(|letter| letter["value"].as_str()).collect::<Vec<_>>(), ["{ nor is this"]);
+    running.stop().await;
 }
 
 /// The dead letters: their headers, and key and value under these names.
