@@ -8,6 +8,7 @@ import { joinedRooms, rememberRooms, roomOfAddress, showRoom } from "./session";
 import { Shortcuts } from "./Shortcuts";
 import { Sidebar } from "./Sidebar";
 import { Switcher } from "./Switcher";
+import { titleOf, useMyRooms } from "./useMyRooms";
 
 /** The most rooms that are kept open at once, for their unread messages; a hub lets a session be in more. */
 const OPEN_MAX = 60;
@@ -16,6 +17,10 @@ export function Chat({ roles, onSignOut }: { roles: readonly string[]; onSignOut
   const { user } = useConfab();
   const [rooms, setRooms] = useState(() => withRoom(joinedRooms(user), roomOfAddress()));
   const [current, setCurrent] = useState(() => roomOfAddress() ?? rooms[0] ?? "lobby");
+  const mine = useMyRooms();
+  useEffect(() => {
+    if (mine.size > 0) setRooms((before) => [...before, ...[...mine.keys()].filter((room) => !before.includes(room))]);
+  }, [mine]);
   const [dialog, setDialog] = useState<"switcher" | "shortcuts">();
   const [drawer, setDrawer] = useState(false);
 
@@ -70,6 +75,7 @@ export function Chat({ roles, onSignOut }: { roles: readonly string[]; onSignOut
       {rooms.slice(0, OPEN_MAX).map((room) => <KeptOpen key={room} room={room} current={room === current} onGo={go} />)}
       <Sidebar
         rooms={rooms}
+        mine={mine}
         current={current}
         open={drawer}
         onClose={() => setDrawer(false)}
@@ -78,8 +84,8 @@ export function Chat({ roles, onSignOut }: { roles: readonly string[]; onSignOut
         onShortcuts={() => setDialog("shortcuts")}
         onSignOut={onSignOut}
       />
-      <Conversation key={current} room={current} roles={roles} onMenu={() => setDrawer(true)} onLeave={() => leave(current)} canLeave={rooms.length > 1} />
-      {dialog === "switcher" && <Switcher rooms={rooms} onGo={go} onClose={() => setDialog(undefined)} />}
+      <Conversation key={current} room={current} title={titleOf(current, mine.get(current))} roles={roles} onMenu={() => setDrawer(true)} onLeave={() => leave(current)} canLeave={rooms.length > 1 && !mine.has(current)} />
+      {dialog === "switcher" && <Switcher rooms={rooms} mine={mine} onGo={go} onClose={() => setDialog(undefined)} />}
       {dialog === "shortcuts" && <Shortcuts onClose={() => setDialog(undefined)} />}
     </div>
   );

@@ -12,13 +12,15 @@ import { nameOf, spoken, textOf, typingSentence } from "./words";
 
 export interface ConversationProps {
   room: string;
+  /** What it is called. */
+  title: string;
   roles: readonly string[];
   canLeave: boolean;
   onMenu: () => void;
   onLeave: () => void;
 }
 
-export function Conversation({ room: name, roles, canLeave, onMenu, onLeave }: ConversationProps) {
+export function Conversation({ room: name, title, roles, canLeave, onMenu, onLeave }: ConversationProps) {
   const [view, room] = useRoom(name);
   const { user } = useConfab();
   const connection = useConnection();
@@ -53,7 +55,7 @@ export function Conversation({ room: name, roles, canLeave, onMenu, onLeave }: C
     <main className="conversation">
       <header className="bar">
         <IconButton name="menu" label="Rooms" className="only-narrow" onClick={onMenu} />
-        <h1><span className="hash" aria-hidden="true">#</span><bdi>{name}</bdi></h1>
+        <h1><span className="hash" aria-hidden="true">#</span><bdi>{title}</bdi></h1>
         {view.present && <People users={view.present.map((one) => room.sender(one))} />}
         {roles.includes("moderator") && <IconButton name="shield" label="Held messages" onClick={() => setReviewing(true)} />}
         {canLeave && <IconButton name="leave" label={`Leave ${name}`} onClick={onLeave} />}

@@ -1,14 +1,18 @@
 // The side: rooms, with what is unread in them, and what belongs to oneself.
+import type { RoomRow } from "@confab/client";
 import { useConfab, useConnection, useRoomView } from "@confab/react";
 import { useEffect, useRef, useState } from "react";
 import { Face } from "./Face";
 import { Icon, IconButton, type IconName } from "./Icon";
+import { titleOf } from "./useMyRooms";
 import { notifies, setNotifies } from "./notify";
 import { nameOf } from "./words";
 import { setTheme, theme as keptTheme, type Theme } from "./session";
 
 export interface SidebarProps {
   rooms: readonly string[];
+  /** Those that the hub keeps us as a member of. */
+  mine: ReadonlyMap<string, RoomRow>;
   current: string;
   /** On a narrow screen it lies over the conversation while it is open. */
   open: boolean;
@@ -19,7 +23,7 @@ export interface SidebarProps {
   onSignOut: () => void;
 }
 
-export function Sidebar({ rooms, current, open, onClose, onGo, onFind, onShortcuts, onSignOut }: SidebarProps) {
+export function Sidebar({ rooms, mine, current, open, onClose, onGo, onFind, onShortcuts, onSignOut }: SidebarProps) {
   const narrow = useNarrow();
   const nav = useRef<HTMLElement>(null);
   useEffect(() => {
@@ -46,7 +50,7 @@ export function Sidebar({ rooms, current, open, onClose, onGo, onFind, onShortcu
         </button>
         <h2 className="section">Rooms</h2>
         <ul className="rooms">
-          {rooms.map((room) => <RoomItem key={room} room={room} current={room === current} onGo={onGo} />)}
+          {rooms.map((room) => <RoomItem key={room} room={room} row={mine.get(room)} current={room === current} onGo={onGo} />)}
         </ul>
         <Me onShortcuts={onShortcuts} onSignOut={onSignOut} />
       </nav>
@@ -54,14 +58,14 @@ export function Sidebar({ rooms, current, open, onClose, onGo, onFind, onShortcu
   );
 }
 
-function RoomItem({ room, current, onGo }: { room: string; current: boolean; onGo: (room: string) => void }) {
+function RoomItem({ room, row, current, onGo }: { room: string; row?: RoomRow; current: boolean; onGo: (room: string) => void }) {
   const { unread, loaded } = useRoomView(room);
   const shown = !current && loaded && unread > 0;
   return (
     <li>
       <button type="button" className={`room ${shown ? "unread" : ""}`} aria-current={current ? "page" : undefined} onClick={() => onGo(room)}>
-        <Icon name="hash" size={16} />
-        <bdi className="room-name">{room}</bdi>
+        <Icon name={row?.kind === "direct" ? "people" : "hash"} size={16} />
+        <bdi className="room-name">{titleOf(room, row)}</bdi>
         {shown && (
           <span className="badge">
             {unread > 99 ? "99+" : unread}

@@ -1,21 +1,23 @@
 // The quick switcher: a few letters, and one is in another room.
+import type { RoomRow } from "@confab/client";
 import { useId, useMemo, useState, type KeyboardEvent } from "react";
 import { Dialog } from "./Dialog";
 import { Icon } from "./Icon";
+import { titleOf } from "./useMyRooms";
 
 /** The longest name of a room, in bytes. */
 const NAME_BYTES_MAX = 255;
 
-export function Switcher({ rooms, onGo, onClose }: { rooms: readonly string[]; onGo: (room: string) => void; onClose: () => void }) {
+export function Switcher({ rooms, mine, onGo, onClose }: { rooms: readonly string[]; mine: ReadonlyMap<string, RoomRow>; onGo: (room: string) => void; onClose: () => void }) {
   const [words, setWords] = useState("");
   const [at, setAt] = useState(0);
   const id = useId();
   const name = words.trim().replace(/^#/, "");
   const possible = name.length > 0 && new TextEncoder().encode(name).length <= NAME_BYTES_MAX && !/[\p{Cc}]/u.test(name);
   const choices = useMemo(() => {
-    const found = rooms.filter((room) => fits(room, name)).map((room) => ({ room, joins: false }));
+    const found = rooms.filter((room) => fits(`${room} ${titleOf(room, mine.get(room))}`, name)).map((room) => ({ room, joins: false }));
     return possible && !rooms.includes(name) ? [...found, { room: name, joins: true }] : found;
-  }, [rooms, name, possible]);
+  }, [rooms, mine, name, possible]);
   const chosen = Math.min(at, choices.length - 1);
 
   const pressed = (event: KeyboardEvent) => {
@@ -55,7 +57,7 @@ export function Switcher({ rooms, onGo, onClose }: { rooms: readonly string[]; o
             onClick={() => onGo(room)}
           >
             <Icon name={joins ? "plus" : "hash"} size={16} />
-            <span>{joins && "Join "}<bdi>{room}</bdi></span>
+            <span>{joins && "Join "}<bdi>{titleOf(room, mine.get(room))}</bdi></span>
             {i === chosen && <kbd>Enter</kbd>}
           </li>
         ))}

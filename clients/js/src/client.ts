@@ -2,7 +2,7 @@
 import { Centrifuge, type Subscription } from "centrifuge";
 import type { Json, Sender, WrittenEvent } from "./event.js";
 import type { WrittenMessage } from "./fold.js";
-import type { Arguments, Receipt, Results, Verb } from "./generated.js";
+import type { Arguments, Receipt, Results, Room as RoomRow, Verb } from "./generated.js";
 import { Observable } from "./observable.js";
 import { Outbox, type Outgoing } from "./outbox.js";
 import type { Place } from "./place.js";
@@ -37,6 +37,8 @@ export interface ConnectionView {
   readonly code?: number;
   /** How many messages wait to be sent. */
   readonly waiting: number;
+  /** How often the hub has said that our rooms changed: ask {@link Confab.myRooms} again. */
+  readonly roomsChanged: number;
 }
 
 /** A page of the past: messages as they are, or the events of a hub that has no verb `messages`. */
@@ -63,6 +65,7 @@ export class Confab extends Observable<ConnectionView> {
   private reason?: string;
   private code?: number;
   private wasThere = false;
+  private roomsChanged = 0;
   private folds = true;
 
   constructor(private readonly options: Options) {
@@ -131,6 +134,23 @@ export class Confab extends Observable<ConnectionView> {
     }
   }
 
+  /** The rooms that we are a member of; `undefined` from a hub that keeps none, or for whom it keeps none, such as guests. */
+  async myRooms(): Promise<RoomRow[] | undefined> {
+    const rooms: RoomRow[] = [];
+    try {
+      for (let after: string | null | undefined; ; ) {
+        const page: Results["rooms"] = await this.call("rooms", after ? { after } : {});
+        rooms.push(...page.rooms);
+        after = page.next;
+        if (!after) return rooms;
+      }
+    } catch (error) {
+      const refused = Refused.from(error);
+      if (refused.temporary) throw refused;
+      return undefined;
+    }
+  }
+
   /** @internal */
   subscription(room: string): Subscription {
     const { getRoomToken } = this.options;
@@ -188,7 +208,7 @@ export class Confab extends Observable<ConnectionView> {
 
   protected override view(): ConnectionView {
     const { state, reason, code } = this;
-    return { state, reason, code, waiting: this.outbox.waiting };
+    return { state, reason, code, waiting: this.outbox.waiting, roomsChanged: this.roomsChanged };
   }
 
   private listen(): void {
@@ -208,6 +228,10 @@ export class Confab extends Observable<ConnectionView> {
 
   private told(data: { type?: string; room?: string; id?: string; decision?: string; reason?: string }): void {
     if (data?.type === "review" && data.id) this.outbox.decided(data.id, data.decision === "approved", data.reason);
+    if (data?.type === "rooms") {
+      this.roomsChanged += 1;
+      this.changed();
+    }
     if (data?.type && data.room) this.rooms.get(data.room)?.told(data as { type: string });
   }
 

@@ -10,5 +10,5 @@ export { Refused } from "./refused.js";
 export { Observable } from "./observable.js";
 export { type Outgoing } from "./outbox.js";
 export { BrowserStorage, MemoryStorage, type Storage } from "./storage.js";
-export type { Held } from "./results.js";
+export type { Held, Room as RoomRow } from "./results.js";
 export * from "./generated.js";

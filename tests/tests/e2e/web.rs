@@ -131,3 +131,10 @@ async fn who_types_in_a_busy_room_loses_no_key_and_no_message() -> Result<()> {
     let world = Embedded::start(ROOMS).await?;
     stock::web("busy.mjs", &[&world.hub.listen], &["--seconds", "4"]).await.map(drop)
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_find_the_rooms_that_people_made_as_soon_as_they_are_added() -> Result<()> {
+    let teams = "[[room]]\nmatch = [\"team:**\"]\njoin = \"members\"\n";
+    let world = Embedded::start(&format!("{ROOMS}{teams}")).await?;
+    stock::web("rooms.mjs", &[&world.hub.listen], &[]).await.map(drop)
+}
