@@ -47,6 +47,7 @@ impl Publisher {
         mut state: SendState,
         mut unsettled: Option<Unsettled>,
     ) -> Result<Receipt, Refusal> {
+        let mut placed_again = None;
         loop {
             let begun = Instant::now();
             state = match state {
@@ -56,8 +57,16 @@ impl Publisher {
                     next
                 }
                 SendState::Journaled(placed) => Box::pin(self.settle(placed, &mut unsettled)).await?,
-                SendState::Replaced(approved) => Box::pin(self.append_again(approved, unsettled.as_mut())).await?,
-                SendState::Done(receipt) => return Ok(receipt),
+                SendState::Replaced(approved) => {
+                    placed_again = Some(Box::new(approved.event.clone()));
+                    Box::pin(self.append_again(approved, unsettled.as_mut())).await?
+                }
+                SendState::Done(receipt) => {
+                    return match placed_again {
+                        Some(event) => Box::pin(self.receipt_of_retries(&event)).await,
+                        None => Ok(receipt),
+                    };
+                }
             };
         }
     }

@@ -45,6 +45,21 @@ impl Publisher {
         }
     }
 
+    /// The receipt of an event that was placed again: that which every retry gets. Which of its places that is, the timeline says
+    /// once it has read the journal's tail.
+    pub(super) async fn receipt_of_retries(&self, event: &Event) -> Result<Receipt, Refusal> {
+        let begun = Instant::now();
+        let mut backoff = Backoff::new(ASK_AGAIN);
+        while begun.elapsed() < self.limits.send_deadline && !self.tasks.is_closed() {
+            let asked = self.timeline.lookup(&event.room, &event.sender.user, &event.key).await;
+            if let Ok(Some(Known { outcome: Outcome::Journaled { id, cursor }, .. })) = asked {
+                return Ok(self.first_receipt(event, id, cursor).await);
+            }
+            backoff.wait().await;
+        }
+        Err(Refusal::Unknown)
+    }
+
     pub(super) async fn first_receipt(&self, event: &Event, id: EventId, cursor: Cursor) -> Receipt {
         let first = match self.timeline.find(&event.room, id).await {
             Ok(Some(record)) => Some(record),

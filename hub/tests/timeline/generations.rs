@@ -147,14 +147,43 @@ async fn while_a_generation_gets_its_keys_back_a_place_is_given_to_what_had_one_
     let Appended::Placed(placed) = world.timeline.append_again(&again).await.unwrap() else { panic!("it is known") };
     assert_eq!(placed.record.event.id, had.event.id);
     assert!(placed.record.cursor.epoch > had.cursor.epoch && placed.record.cursor.offset == 1);
+    let unsure = world.timeline.lookup(&room("team"), &user("ada"), &had.event.key).await;
+    assert!(
+        matches!(unsure, Err(Error::Unavailable(_))),
+        "which of its places a receipt names is not known: {unsure:?}"
+    );
     world.ledger.tail_is_away.store(false, Ordering::SeqCst);
     world.until_taking().await;
     let known = world.known(&entry("team", "had a place", "hi")).await;
     assert_eq!(
         pending(&known),
-        (had.event.id, placed.record.cursor),
-        "the journal's tail does not take its key's place"
+        (had.event.id, had.cursor),
+        "it is not journaled there, and the receipt is the first one"
     );
+    world.ledger.keep(&placed.record);
+    assert_eq!(world.timeline.settle(placed.pending.as_ref().unwrap()).await.unwrap(), Settled::Done);
+    let known = world.known(&entry("team", "had a place", "hi")).await;
+    assert_eq!(journaled(&known), (had.event.id, had.cursor), "a retry gets the receipt that names its first place");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_placed_again_and_is_not_in_the_journal_with_its_first_place_is_known_by_its_second() {
+    let options = redis_options();
+    let world = World::redis_with(options.clone(), Arc::default()).await;
+    let had = world.place(&entry("team", "heard", "hi")).await.record;
+    world.ledger.tail_is_away.store(true, Ordering::SeqCst);
+    lose_the_generation(&options).await;
+    let again = Entry { event: had.event.clone(), ..entry("team", "heard", "hi") };
+    let placed = eventually("it has a place", async || match world.timeline.append_again(&again).await {
+        Ok(Appended::Placed(placed)) => Some(placed),
+        _ => None,
+    })
+    .await;
+    world.ledger.tail_is_away.store(false, Ordering::SeqCst);
+    world.until_taking().await;
+    let known = world.known(&entry("team", "heard", "hi")).await;
+    assert_eq!(pending(&known), (had.event.id, placed.record.cursor));
+    assert!(placed.record.cursor.epoch > had.cursor.epoch);
 }
 
 #[tokio::test(flavor = "multi_thread")]

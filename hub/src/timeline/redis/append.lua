@@ -23,13 +23,15 @@ if bucket[1] ~= generation then
   return {'stale'}
 end
 
-local known = redis.call('HMGET', KEYS[6], 'state', 'digest', 'id', 'epoch', 'offset', 'refusal', 'generation', 'entry')
+local known = redis.call('HMGET', KEYS[6], 'state', 'digest', 'id', 'epoch', 'offset', 'refusal', 'generation', 'entry',
+  'first_epoch', 'first_offset')
 local lost = known[1] == 'pending' and known[7] ~= generation
 if known[1] == 'pending' and not lost and known[3] == ARGV[2] then
   return {'placed', known[4], known[5], known[8]}
 end
 if known[1] and not (lost and known[2] == ARGV[3]) then
-  return {'known', known[1], known[2], known[3] or '', known[4] or '', known[5] or '', known[6] or ''}
+  return {'known', known[1], known[2], known[3] or '', known[9] or known[4] or '', known[10] or known[5] or '',
+    known[6] or ''}
 end
 if bucket[2] ~= 'open' and ARGV[13] ~= '1' and tonumber(ARGV[4]) <= tonumber(bucket[3]) then
   return {'refilling'}
@@ -106,6 +108,10 @@ local entry = redis.call('XADD', KEYS[7], '*',
   'hub', ARGV[5], 'generation', generation, 'offset', offset, 'record', ARGV[6])
 redis.call('HSET', KEYS[6], 'state', 'pending', 'digest', ARGV[3], 'id', ARGV[2], 'epoch', generation,
   'offset', offset, 'generation', generation, 'entry', entry)
+redis.call('HDEL', KEYS[6], 'again', 'first_epoch', 'first_offset')
+if ARGV[13] == '1' and bucket[2] ~= 'open' then
+  redis.call('HSET', KEYS[6], 'again', 1) -- its first place may be in the journal's tail: that is its receipt's (see refill)
+end
 redis.call('PEXPIRE', KEYS[6], ARGV[9])
 redis.call('SPUBLISH', KEYS[8], generation .. ':' .. offset .. ':' .. ARGV[6])
 return {'placed', generation, offset, entry}

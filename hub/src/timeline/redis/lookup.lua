@@ -10,9 +10,14 @@ local bucket = redis.call('HMGET', KEYS[1], 'generation', 'state', 'opened_at')
 if bucket[1] ~= ARGV[1] then
   return {'stale'}
 end
-local known = redis.call('HMGET', KEYS[2], 'state', 'digest', 'id', 'epoch', 'offset', 'refusal', 'generation')
+local known = redis.call('HMGET', KEYS[2], 'state', 'digest', 'id', 'epoch', 'offset', 'refusal', 'generation', 'again',
+  'first_epoch', 'first_offset')
 if known[1] and not (known[1] == 'pending' and known[7] ~= ARGV[1]) then
-  return {'known', known[1], known[2], known[3] or '', known[4] or '', known[5] or '', known[6] or ''}
+  if known[8] and bucket[2] ~= 'open' then
+    return {'refilling'} -- which place was its first is not known yet
+  end
+  return {'known', known[1], known[2], known[3] or '', known[9] or known[4] or '', known[10] or known[5] or '',
+    known[6] or ''}
 end
 if bucket[2] ~= 'open' and tonumber(ARGV[2]) <= tonumber(bucket[3]) then
   return {'refilling'}
