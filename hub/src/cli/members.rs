@@ -157,7 +157,7 @@ pub fn room(settings: &SettingsArgs, command: &RoomCommand, screen: &mut Screen<
         RoomCommand::Create { room, owner, members, title, topic, answer } => {
             let body = json!({"room": room, "owner": owner, "members": members, "title": title, "topic": topic});
             ask(settings, answer, Method::POST, "/api/v1/rooms", Some(body), screen, |room, screen| {
-                writeln!(screen.out, "{} has {} members", word(&room["room"]), room["members"])
+                writeln!(screen.out, "{} has {}", word(&room["room"]), counted(&room["members"]))
             })
         }
         RoomCommand::Explain { room, user, answer } => {
@@ -182,7 +182,7 @@ fn explained(answer: &Value, screen: &mut Screen<'_>) -> io::Result<()> {
     match answer["made"].as_object() {
         Some(made) => {
             let by = plain::escaped(word(&made["created_by"]));
-            writeln!(screen.out, "  made by {by}, {}; {} members", when(&made["created_at"]), made["members"])?;
+            writeln!(screen.out, "  made by {by}, {}; {}", when(&made["created_at"]), counted(&made["members"]))?;
         }
         None if answer["join"] == "members" => writeln!(screen.out, "  nobody has made it yet")?,
         None => {}
@@ -233,6 +233,10 @@ fn done(answer: &Value, screen: &mut Screen<'_>) -> io::Result<()> {
         (true, Some(role)) => writeln!(screen.out, "{who} is {role} in {room} now"),
         (true, None) => writeln!(screen.out, "{who} is no member of {room} any more"),
     }
+}
+
+fn counted(count: &Value) -> String {
+    format!("{count} member{}", if count == 1 { "" } else { "s" })
 }
 
 fn after_query(after: Option<&str>) -> String {

@@ -156,7 +156,7 @@ async fn what_a_room_is_called_is_judged_and_told_and_ranks_decide_who_may_what(
     assert_eq!(code(&change(&bob, "member.remove", &room, "ada").await?), 103, "nobody removes a higher rank");
     change(&bob, "member.remove", &room, "cem").await?.unwrap();
     let (status, out, err) = world.hub.verb(&["room", "create", "team:staff", "--owner", "ada", "--title", "Staff"])?;
-    assert!(status.success() && out.contains("team:staff has 1 members"), "{out}{err}");
+    assert!(status.success() && out.contains("team:staff has 1 member"), "{out}{err}");
     let (_, out, _) = world.hub.verb(&["member", "add", "team:staff", "bob"])?;
     assert_eq!(out.trim(), "bob is member in team:staff now");
     let (_, out, _) = world.hub.verb(&["member", "list", "team:staff"])?;
