@@ -225,6 +225,26 @@ impl Access {
         rank(&permit.actor, standing)
     }
 
+    /// The member who asks by this permit, and the lowest role in the room in which they may: what the store looks at again. `None`:
+    /// operators and plugins, who need not belong to it.
+    pub fn asker(&self, permit: &Permit) -> Option<(UserId, Role)> {
+        let Permit { actor, room, act, .. } = permit;
+        if !matches!(actor.via, Via::Rpc | Via::SocketIo) {
+            return None;
+        }
+        let needed = needed(*act, &self.rules.settings(room.as_str()));
+        // What a token gives is not in the store: its bearer must still belong to the room.
+        let by_token = rank(actor, None) >= needed;
+        Some((
+            actor.user.clone(),
+            match needed {
+                Rank::Moderator if !by_token => Role::Moderator,
+                Rank::Owner | Rank::Nobody if !by_token => Role::Owner,
+                _ => Role::Member,
+            },
+        ))
+    }
+
     /// Whether somebody may make a room of this name, which has members.
     ///
     /// # Errors

@@ -66,6 +66,11 @@ pub struct MemberChange {
     pub user: UserId,
     /// How.
     pub change: Membership,
+    /// The member who asks, and the lowest role in which they may: looked at again while the room is locked. `None`: whoever asks need
+    /// not belong to the room.
+    pub asker: Option<(UserId, Role)>,
+    /// Only where the member whose membership it is has a lower role than this.
+    pub below: Option<Role>,
     /// Who asked for it.
     pub by: String,
     /// When.
@@ -87,6 +92,10 @@ pub enum Outcome {
     LastOwner,
     /// The room has as many members as it may have.
     Full,
+    /// Whoever asks has not the role for it, or not any more.
+    NotAllowed,
+    /// Whom it is about has too high a role for it.
+    TooHigh,
 }
 
 /// Somebody's membership in a room.
@@ -185,7 +194,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] if the database does not answer.
     pub async fn change_member(&self, asked: &MemberChange) -> Result<Outcome, Error> {
-        let MemberChange { room, user, change, by, at } = asked;
+        let MemberChange { room, user, change, asker, below, by, at } = asked;
         let (room, user, counter) = (room.as_str(), user.as_str(), counter(room));
         self.within(async {
             let failed = |error| Error::sort("change who belongs to a room", error);
@@ -197,6 +206,16 @@ impl Store {
                 let had = sqlx::query_scalar(ROLE).bind(room).bind(user).fetch_optional(&mut *connection).await;
                 let had: Option<String> = had.map_err(failed)?;
                 let had = had.as_deref().map(Role::from_column).transpose()?;
+                if let Some((asker, needed)) = asker {
+                    let is = sqlx::query_scalar(ROLE).bind(room).bind(asker.as_str());
+                    let is: Option<String> = is.fetch_optional(&mut *connection).await.map_err(failed)?;
+                    if is.as_deref().map(Role::from_column).transpose()?.is_none_or(|is| is < *needed) {
+                        return Ok(Outcome::NotAllowed);
+                    }
+                }
+                if below.is_some_and(|below| had >= Some(below)) {
+                    return Ok(Outcome::TooHigh);
+                }
                 let owner_stays = owned == 0 || had != Some(Role::Owner) || *change == Membership::Role(Role::Owner) || {
                     let other = sqlx::query_scalar(OTHER_OWNER).bind(room).bind(user);
                     let other: Option<String> = other.fetch_optional(&mut *connection).await.map_err(failed)?;

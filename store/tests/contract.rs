@@ -120,7 +120,8 @@ contract! {
         a_removal_is_news_and_gives_no_right,
         members_and_rooms_are_listed_page_by_page,
         each_version_of_members_has_a_mark_of_its_own_until_it_is_forgotten,
-        a_room_is_made_with_its_members_and_called_what_people_call_it;
+        a_room_is_made_with_its_members_and_called_what_people_call_it,
+        whoever_asks_needs_their_role_while_it_is_done_and_touches_nobody_above;
     moderation:
         a_mute_is_read_by_its_version_and_ends_by_itself,
         a_plugin_lengthens_a_mute_and_only_a_moderator_shortens_it,

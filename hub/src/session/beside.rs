@@ -26,7 +26,7 @@ impl Session {
         self.env.services.publisher.publish_and_tell(sending, turn, |answer| end(Ok(reply(answer))));
     }
 
-    /// Answers a draft that may not be sent. Somebody who is banned or muted by now still gets the receipt of a draft that stands.
+    /// Answers a draft that may not be sent. Somebody who is banned, muted or no member by now still gets the receipt of a draft that stands.
     pub(super) async fn refuse(
         &mut self,
         number: u32,
@@ -35,7 +35,7 @@ impl Session {
         refusal: Refusal,
         reply: impl FnOnce(Result<Receipt, Refusal>) -> Reply + Send + 'static,
     ) {
-        if !matches!(refusal, Refusal::Banned { .. } | Refusal::Muted { .. }) {
+        if !matches!(refusal, Refusal::Banned { .. } | Refusal::Muted { .. } | Refusal::PermissionDenied(_)) {
             return self.answer(number, &reply(Err(refusal)));
         }
         let publisher = self.env.services.publisher.clone();

@@ -89,9 +89,9 @@ pub(super) fn list(services: &Arc<Services>, caller: &Caller<'_>, data: Option<&
 pub(super) fn add(services: &Arc<Services>, caller: &Caller<'_>, data: Option<&Body>) -> Result<Work, Error> {
     let Add { room, user, role } = arguments::read(VerbName::AddMember, data)?;
     let role = role.map_or(Role::Member, Role::from);
-    let permit = services.of_members(caller, Act::Invite, &room)?;
+    let mut permit = services.of_members(caller, Act::Invite, &room)?;
     if role > Role::Member {
-        services.of_members(caller, Act::SetRoles, &room)?;
+        permit = services.of_members(caller, Act::SetRoles, &room)?;
     }
     may_belong(&user)?;
     let max_members = services.rules.settings(permit.room().as_str()).max_members;
@@ -110,14 +110,7 @@ pub(super) fn remove(services: &Arc<Services>, caller: &Caller<'_>, data: Option
         return Ok(change(services, permit, user, Membership::Remove, reason));
     }
     let permit = services.of_members(caller, Act::Remove, &room)?;
-    let services = services.clone();
-    Ok(Box::pin(async move {
-        let theirs = services.members.role(&user, permit.room()).await?;
-        if rank_of(theirs) >= services.access.rank(&permit) && !permit.actor().is_operator() {
-            return Err(Refusal::PermissionDenied("they have your rank in this room, or a higher one".into()).into());
-        }
-        change(&services, permit, user, Membership::Remove, reason).await
-    }))
+    Ok(change(services, permit, user, Membership::Remove, reason))
 }
 
 pub(super) fn set_role(services: &Arc<Services>, caller: &Caller<'_>, data: Option<&Body>) -> Result<Work, Error> {
@@ -126,12 +119,12 @@ pub(super) fn set_role(services: &Arc<Services>, caller: &Caller<'_>, data: Opti
     Ok(change(services, permit, user, Membership::Role(role.into()), None))
 }
 
-fn rank_of(role: Option<Role>) -> Rank {
-    match role {
-        None => Rank::Anyone,
-        Some(Role::Member) => Rank::Member,
-        Some(Role::Moderator) => Rank::Moderator,
-        Some(Role::Owner) => Rank::Owner,
+/// Whom somebody of this rank may remove: members of a lower role.
+fn removable(rank: Rank) -> Role {
+    match rank {
+        Rank::Anyone | Rank::Member => Role::Member,
+        Rank::Moderator => Role::Moderator,
+        Rank::Owner | Rank::Nobody => Role::Owner,
     }
 }
 
@@ -141,8 +134,17 @@ fn change(services: &Arc<Services>, permit: Permit, user: UserId, change: Member
     Box::pin(async move {
         let actor = permit.actor();
         let room = permit.room().clone();
-        let asked =
-            MemberChange { room: room.clone(), user: user.clone(), change, by: actor.name().to_owned(), at: now_ms() };
+        let leaves = change == Membership::Remove && user == actor.user;
+        let removes = change == Membership::Remove && !leaves && !actor.is_operator();
+        let asked = MemberChange {
+            room: room.clone(),
+            user: user.clone(),
+            change,
+            asker: services.access.asker(&permit).filter(|_| !leaves),
+            below: removes.then(|| removable(services.access.rank(&permit))),
+            by: actor.name().to_owned(),
+            at: now_ms(),
+        };
         services.access.still_holds(&permit)?;
         let done = services.members.change(&asked).await.map_err(Error::Refused);
         let done = done.and_then(|outcome| answer(&services, &asked, outcome));
@@ -168,6 +170,8 @@ fn answer(services: &Services, asked: &MemberChange, outcome: Outcome) -> Result
         Outcome::Changed(_) => true,
         Outcome::Unchanged => false,
         Outcome::NoRoom => return Err(services.access.no_such_room().into()),
+        Outcome::NotAllowed => return refused("this takes a higher role in the room than yours is now"),
+        Outcome::TooHigh => return refused("they have your rank in this room, or a higher one"),
         Outcome::NoMember => return refused("they are no member of this room"),
         Outcome::LastOwner => return refused("the last owner stays one: make somebody else an owner before"),
         Outcome::Full => {

@@ -24,7 +24,8 @@ async fn changed(store: &Store, whom: &str, change: Membership) -> Outcome {
 }
 
 async fn changed_in(store: &Store, room: &Room, whom: &str, change: Membership) -> Outcome {
-    let asked = MemberChange { room: room.clone(), user: user(whom), change, by: "ada".into(), at: 2 };
+    let by = "ada".to_owned();
+    let asked = MemberChange { room: room.clone(), user: user(whom), change, asker: None, below: None, by, at: 2 };
     store.change_member(&asked).await.unwrap()
 }
 
@@ -231,4 +232,32 @@ pub async fn each_version_of_members_has_a_mark_of_its_own_until_it_is_forgotten
     assert_eq!(store.forget_member_marks(1).await.unwrap(), 1);
     assert_eq!(store.member_mark(counter, 1).await.unwrap(), None);
     assert_eq!(store.member_mark(counter, last).await.unwrap(), Some(second));
+}
+
+pub async fn whoever_asks_needs_their_role_while_it_is_done_and_touches_nobody_above(store: Store) {
+    created(&store, &room(), Some("ada")).await;
+    done(changed(&store, "mia", add(Role::Moderator)).await);
+    done(changed(&store, "bob", add(Role::Member)).await);
+    let asked = |asker: &str, whom: &str, change| MemberChange {
+        room: room(),
+        user: user(whom),
+        change,
+        asker: Some((user(asker), Role::Moderator)),
+        below: Some(Role::Moderator),
+        by: asker.to_owned(),
+        at: 3,
+    };
+    for (change, outcome) in [
+        (asked("bob", "eve", add(Role::Member)), Outcome::NotAllowed),
+        (asked("eve", "eve", add(Role::Member)), Outcome::NotAllowed),
+        (asked("mia", "ada", Membership::Remove), Outcome::TooHigh),
+        (asked("mia", "mia", Membership::Remove), Outcome::TooHigh),
+    ] {
+        assert_eq!(store.change_member(&change).await.unwrap(), outcome, "{change:?}");
+    }
+    done(store.change_member(&asked("mia", "bob", Membership::Remove)).await.unwrap());
+    // Her hub may not have heard yet that she moderates no more.
+    done(changed(&store, "mia", Membership::Role(Role::Member)).await);
+    let late = asked("mia", "bob", add(Role::Member));
+    assert_eq!(store.change_member(&late).await.unwrap(), Outcome::NotAllowed);
 }

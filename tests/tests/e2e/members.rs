@@ -98,7 +98,7 @@ async fn a_room_of_members_is_there_for_them_alone() -> Result<()> {
     assert_eq!(change(&ada, "member.add", &room, "bob").await?.unwrap()["changed"], false, "once is enough");
     let epoch = bob.subscribe(&room, None).await?.unwrap();
     assert_eq!(epoch["offset"], 1);
-    bob.say(&room, "k2", "thank you").await?.unwrap();
+    let thanks = bob.say(&room, "k2", "thank you").await?.unwrap();
     let page = bob.rpc("messages", json!({"room": room})).await?.unwrap();
     assert_eq!(page["messages"].as_array().map(Vec::len), Some(2), "what was said before is there as well");
     let mine = bob.rpc("rooms", json!({})).await?.unwrap();
@@ -117,6 +117,7 @@ async fn a_room_of_members_is_there_for_them_alone() -> Result<()> {
     assert_eq!(out, json!({"code": 2101, "reason": "removed"}));
     ada.say(&room, "k3", "about bob").await?.unwrap();
     assert_eq!(code(&bob.say(&room, "k4", "may I?").await?), 103);
+    assert_eq!(bob.say(&room, "k2", "thank you").await?.unwrap(), thanks, "what stands stays, and so does its receipt");
     assert_eq!(doors(&bob, &room, id).await?, doors(&bob, &absent, id).await?, "it is gone for them");
     assert!(bob.publication_now().is_none_or(|push| push["pub"]["data"]["text"] != "about bob"));
     Ok(())
