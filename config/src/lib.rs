@@ -36,7 +36,7 @@ pub use origin::{Origin, Sources};
 pub use path::Path;
 pub use pattern::Patterns;
 pub use problem::Problem;
-pub use rooms::{DIRECT, RoomSettings, Rooms};
+pub use rooms::{DIRECT, RoomSettings, Rooms, is_direct};
 pub use secret::Secret;
 pub use settings::*;
 pub use show::Effective;

@@ -12,6 +12,15 @@ use std::time::Duration;
 /// and never who may join.
 pub const DIRECT: &str = "direct:";
 
+/// How many hexadecimal digits follow it: a hash of the two. Any other name that begins so is as rules have it.
+const DIRECT_DIGITS: usize = 32;
+
+/// Whether a room of this name is one of two people.
+pub fn is_direct(room: &str) -> bool {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    room.strip_prefix(DIRECT).is_some_and(|digits| digits.len() == DIRECT_DIGITS && digits.bytes().all(is_digit))
+}
+
 /// The most members of a room where no rule says anything.
 const MEMBERS_MAX: u64 = 100_000;
 
@@ -130,7 +139,7 @@ impl Rooms {
             settings.body = rule.body.unwrap_or(settings.body);
             settings.reactions = rule.reactions.unwrap_or(settings.reactions);
         }
-        if room.starts_with(DIRECT) {
+        if is_direct(room) {
             settings.join = JoinRule::Members;
             settings.begin = BeginRule::Anyone;
             settings.permissions = Permissions { invite: Rank::Nobody, remove: Rank::Nobody, ..Permissions::default() };

@@ -196,7 +196,7 @@ impl Access {
 
     /// What a room is, where rules say more of it than who may join open rooms.
     fn special(&self, room: &Room) -> Option<RoomSettings> {
-        if room.users().is_some() || !(self.rules.restrict() || room.as_str().starts_with(confab_config::DIRECT)) {
+        if room.users().is_some() || !(self.rules.restrict() || confab_config::is_direct(room.as_str())) {
             return None;
         }
         Some(self.rules.settings(room.as_str()))
@@ -251,7 +251,7 @@ impl Access {
     /// [`Refusal::PermissionDenied`], [`Refusal::BadRequest`] where rooms of this name have no members.
     pub fn may_create(&self, actor: &Arc<Actor>, room: &Room) -> Result<Maker, Refusal> {
         let settings = self.rules.settings(room.as_str());
-        if !self.has_members(room) || room.as_str().starts_with(confab_config::DIRECT) {
+        if !self.has_members(room) || confab_config::is_direct(room.as_str()) {
             return Err(Refusal::BadRequest(
                 "no room of such a name is made: `[[room]]` says which have members".into(),
             ));

@@ -99,6 +99,20 @@ impl crate::members::Audience for Nobody {
     fn changed(&self, _: &UserId, _: &Room, _: Option<confab_store::Role>) {}
 }
 
+/// Everybody is connected, and nobody listens.
+struct Everybody;
+
+impl crate::members::Audience for Everybody {
+    fn is_here(&self, _: &UserId) -> bool {
+        true
+    }
+    fn everybody(&self) -> Vec<UserId> {
+        Vec::new()
+    }
+    fn read_anew(&self, _: &UserId) {}
+    fn changed(&self, _: &UserId, _: &Room, _: Option<confab_store::Role>) {}
+}
+
 struct World {
     access: Access,
     sanctions: Arc<Sanctions>,
@@ -173,4 +187,111 @@ async fn a_permit_holds_until_something_is_decided_against_its_bearer() {
     assert!(matches!(permit(Act::Read), Err(Refusal::Banned { .. })));
     let listens = access.may(&ada, Act::Read, &open, Claim::Listens);
     assert!(matches!(listens, Err(Refusal::Banned { .. })), "a ban comes before every right");
+}
+
+/// The rooms of two people: one that was begun, one that was not.
+const OF_TWO: &str = "direct:00112233445566778899aabbccddeeff";
+const ABSENT_OF_TWO: &str = "direct:ffeeddccbbaa99887766554433221100";
+
+/// The rank that each act needs, as the reference for users has it.
+fn needs() -> Vec<(Act, Rank)> {
+    let reference = include_str!("../../../docs/reference/permissions.md");
+    let (_, acts) = reference.split_once("## Acts\n").unwrap();
+    let rows = acts.lines().filter(|line| line.starts_with("| ") && line.contains("| `"));
+    let ranks = [
+        ("`anyone`", Rank::Anyone),
+        ("`member`", Rank::Member),
+        ("`moderator`", Rank::Moderator),
+        ("`owner`", Rank::Owner),
+    ];
+    let mut found = Vec::new();
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let Some((_, rank)) = ranks.iter().find(|(name, _)| cells[2] == *name) else { continue };
+        let names = cells[0].replace(" of a lower rank", "").replace(", of one's own", "");
+        let meant = |act: &Act| match *act {
+            Act::Join | Act::Read | Act::SeeListeners | Act::Type => names.starts_with("join, read"),
+            Act::SetRoles => names.starts_with("set roles"),
+            act => names == act.name(),
+        };
+        found.extend(Act::ALL.into_iter().filter(meant).map(|act| (act, *rank)));
+    }
+    assert_eq!(found.len(), Act::ALL.len(), "the reference has every act once: {found:?}");
+    found
+}
+
+#[tokio::test]
+async fn every_rank_may_in_every_kind_of_room_by_every_door_what_the_reference_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::sqlite(&folder.path().join("store.db")).await.unwrap();
+    store.migrate().await.unwrap();
+    let (memory, _relay): (Timeline, _) = Memory::empty(MemoryOptions::default());
+    let sanctions = Arc::new(Sanctions::new(store.clone(), memory.clone(), Box::new(|_| ())));
+    let rule = |name: &str, join| RoomRule { r#match: vec![name.into()], join: Some(join), ..RoomRule::default() };
+    let rules = vec![rule("team:**", JoinRule::Members), rule("token:**", JoinRule::Token)];
+    let rules = RoomRules::new(&Config { room: rules, ..Config::default() });
+    let user = |name: &str| UserId::new(name).unwrap();
+    let new = confab_store::NewRoom {
+        room: room("team:1"),
+        owner: Some(user("owner")),
+        members: vec![user("member"), user("moderator"), user("bearer")],
+        title: String::new(),
+        topic: String::new(),
+        by: "test".into(),
+        at: 1,
+    };
+    store.create_room(&new).await.unwrap();
+    let direct =
+        confab_store::NewRoom { room: room(OF_TWO), owner: None, members: vec![user("member"), user("owner")], ..new };
+    store.create_room(&direct).await.unwrap();
+    let change = confab_store::MemberChange {
+        room: room("team:1"),
+        user: user("moderator"),
+        change: confab_store::Membership::Role(Role::Moderator),
+        asker: None,
+        below: None,
+        by: "test".into(),
+        at: 2,
+    };
+    store.change_member(&change).await.unwrap();
+    let members = Arc::new(Members::new(store, memory, Box::new(Everybody)));
+    members.look().await.unwrap();
+    let mut here = Vec::new();
+    for name in ["member", "moderator", "owner", "bearer", "stranger"] {
+        here.push(crate::members::Connecting::begin(members.clone(), user(name)).await);
+    }
+    let access = Access::new(sanctions, members, rules);
+
+    // Who, where, with which role of a token: the rank that they have, if they may enter.
+    let cases = [
+        ("stranger", "open:1", None, Some(Rank::Anyone)),
+        ("stranger", "open:1", Some(MODERATOR), Some(Rank::Moderator)),
+        ("stranger", "token:1", None, None),
+        ("stranger", "team:1", None, None),
+        ("stranger", "team:1", Some("admin"), None),
+        ("member", "team:absent", None, None),
+        ("member", "team:1", None, Some(Rank::Member)),
+        ("bearer", "team:1", Some(MODERATOR), Some(Rank::Moderator)),
+        ("moderator", "team:1", None, Some(Rank::Moderator)),
+        ("owner", "team:1", None, Some(Rank::Owner)),
+        ("bearer", "team:1", Some("admin"), Some(Rank::Owner)),
+        ("member", OF_TWO, None, Some(Rank::Member)),
+        ("stranger", OF_TWO, None, None),
+        ("stranger", ABSENT_OF_TWO, None, None),
+    ];
+    for (who, place, role, rank) in cases {
+        for (act, needed) in needs() {
+            let alone = place == OF_TWO && matches!(act, Act::Invite | Act::Remove);
+            let expected = rank.is_some_and(|has| has >= needed) && !alone;
+            for via in [Via::Rpc, Via::SocketIo] {
+                let roles: Arc<[String]> = role.iter().map(|role| (*role).to_owned()).collect();
+                let asks = Arc::new(Actor { roles, ..Actor::clone(&actor(who, via.clone())) });
+                let may = access.may(&asks, act, &room(place), Claim::None);
+                assert_eq!(may.is_ok(), expected, "{who} ({role:?}) {act:?} in {place} via {via:?}: {may:?}");
+                if rank.is_none() {
+                    assert_eq!(may.unwrap_err().code(), 103);
+                }
+            }
+        }
+    }
 }

@@ -4,7 +4,7 @@ use super::room::{LIST_MAX, may_belong};
 use super::{Caller, Error, Services, Work, arguments};
 use crate::access::{Act, Permit};
 use crate::clock::now_ms;
-use confab_config::{DIRECT, Rank};
+use confab_config::{Rank, is_direct};
 use confab_protocol::{Body, Refusal, UserId, VerbName};
 use confab_store::{MemberChange, Membership, Outcome, Role};
 use serde::Deserialize;
@@ -100,7 +100,7 @@ pub(super) fn add(services: &Arc<Services>, caller: &Caller<'_>, data: Option<&B
 
 pub(super) fn remove(services: &Arc<Services>, caller: &Caller<'_>, data: Option<&Body>) -> Result<Work, Error> {
     let Remove { room, user, reason } = arguments::read(VerbName::RemoveMember, data)?;
-    if room.starts_with(DIRECT) {
+    if is_direct(&room) {
         let permit = services.of_members(caller, Act::SeeMembers, &room)?;
         let why = format!("nobody leaves {}, which is a room of two", permit.room());
         return Err(Refusal::PermissionDenied(why.into()).into());

@@ -4,7 +4,7 @@ use super::{Caller, Error, Services, Work, arguments};
 use crate::access::{Act, Maker, Permit};
 use crate::actor::Actor;
 use crate::clock::now_ms;
-use confab_config::DIRECT;
+use confab_config::{DIRECT, is_direct};
 use confab_protocol::signal::RoomChanged;
 use confab_protocol::{Body, Key, Refusal, Room, UserId, VerbName};
 use confab_store::{Created, NewRoom, Role, RoomRow};
@@ -80,7 +80,7 @@ impl<'a> Written<'a> {
     pub(super) fn of(row: &'a RoomRow, with: Option<&'a UserId>) -> Self {
         Self {
             room: &row.room,
-            kind: if row.room.as_str().starts_with(DIRECT) { "direct" } else { "members" },
+            kind: if is_direct(row.room.as_str()) { "direct" } else { "members" },
             title: &row.title,
             topic: &row.topic,
             role: row.role.map(Role::as_str),
@@ -123,7 +123,7 @@ pub(super) fn list(services: &Arc<Services>, caller: &Caller<'_>, data: Option<&
         let after = after.unwrap_or_default();
         let rows = services.store.room_rows_of(&user, &after, limit).await;
         let rows = rows.map_err(|error| services.store_away("list somebody's rooms", &error))?;
-        let others = match rows.iter().any(|row| row.room.as_str().starts_with(DIRECT)) {
+        let others = match rows.iter().any(|row| is_direct(row.room.as_str())) {
             true => services.store.others_of(&user, DIRECT, &after, limit).await,
             false => Ok(Vec::new()),
         };
@@ -212,7 +212,7 @@ impl Services {
         if row.role.is_none() && !actor.is_operator() {
             return Err(self.access.no_such_room().into());
         }
-        let with = new.room.as_str().starts_with(DIRECT).then(|| new.members.iter().find(|user| **user != actor.user));
+        let with = is_direct(new.room.as_str()).then(|| new.members.iter().find(|user| **user != actor.user));
         Ok(Body::of(&Written::of(&row, with.flatten())))
     }
 
